@@ -1,0 +1,144 @@
+#include "client/client_options.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "common/utf8.h"
+
+static int store_raw(void *target, const char *argument, struct error *error)
+{
+    (void) argument;
+    (void) error;
+    ((struct client_options *) target)->raw = true;
+    return 0;
+}
+
+static int store_count(void *target, const char *argument, struct error *error)
+{
+    return options_parse_count(argument, 1, UINT64_MAX, &((struct client_options *) target)->count,
+                               error);
+}
+
+static int store_message(void *target, const char *argument, struct error *error)
+{
+    struct client_options *options = target;
+    const char **messages;
+
+    if (!utf8_valid((const uint8_t *) argument, strlen(argument)))
+        return error_set(error, UV_EINVAL, "a text message must be UTF-8");
+    messages = realloc((void *) options->messages,
+                       (options->message_count + 1) * sizeof *options->messages);
+    if (messages == NULL)
+        return error_set(error, UV_ENOMEM, "out of memory");
+    options->messages = messages;
+    options->messages[options->message_count++] = argument;
+    return 0;
+}
+
+static int store_send(void *target, const char *argument, struct error *error)
+{
+    (void) argument;
+    (void) error;
+    ((struct client_options *) target)->send = true;
+    return 0;
+}
+
+static int store_timeout(void *target, const char *argument, struct error *error)
+{
+    return options_parse_seconds(argument, &((struct client_options *) target)->timeout, error);
+}
+
+static int store_quiet(void *target, const char *argument, struct error *error)
+{
+    (void) argument;
+    (void) error;
+    ((struct client_options *) target)->quiet = true;
+    return 0;
+}
+
+static int store_version(void *target, const char *argument, struct error *error)
+{
+    (void) argument;
+    (void) error;
+    ((struct client_options *) target)->version = true;
+    return 0;
+}
+
+static int store_help(void *target, const char *argument, struct error *error)
+{
+    (void) argument;
+    (void) error;
+    ((struct client_options *) target)->help = true;
+    return 0;
+}
+
+static const struct option_spec specs[] = {
+    {.help = "Receiving:"},
+    {"raw", 'r', NULL, "print just the message and a newline", store_raw},
+    {"count", 'n', "N", "close and exit 0 after N messages", store_count},
+    {.help = "Sending:"},
+    {"message", 'm', "TEXT", "send TEXT after connecting; may be given several times",
+     store_message},
+    {"send", 's', NULL,
+     "send each line of standard input; its end does not end the receiving (without -s standard "
+     "input is never touched)",
+     store_send},
+    {.help = "Running:"},
+    {"timeout", 0, "SECONDS", "exit 124 when all is not done by then", store_timeout},
+    {"quiet", 'q', NULL, "say nothing on stderr but errors", store_quiet},
+    {"version", 'V', NULL, "print the version and exit", store_version},
+    {"help", 'h', NULL, "print this help and exit", store_help},
+};
+
+const struct option_table client_options_table = {
+    .program = "wsrecv",
+    .synopsis = "[OPTION]... [URL]",
+    .summary = "Connects to a WebSocket server (default: ws://localhost:8000/ws) and prints a\n"
+               "line 'Received: TEXT' for each message, as it comes. A binary message is\n"
+               "printed as 'base64:' and its bytes in base64. Only messages go to stdout.",
+    .specs = specs,
+    .count = sizeof specs / sizeof *specs,
+    .epilogue = "Examples:\n"
+                "  wsrecv ws://127.0.0.1:8000/ws\n"
+                "  wsrecv -r -n 10 | sort\n"
+                "  wsrecv -r | while read -r line; do echo \"got $line\"; done\n"
+                "\n"
+                "Exit status:\n"
+                "  0    the server closed (1000, 1001 or no code), N messages came, or SIGINT or\n"
+                "       SIGTERM did\n"
+                "  1    cannot write to standard output\n"
+                "  2    wrong usage\n"
+                "  3    cannot resolve or connect\n"
+                "  4    TLS failed\n"
+                "  5    the server refused the opening handshake\n"
+                "  6    the connection was lost: it ended without a Close\n"
+                "  7    the server broke the protocol\n"
+                "  8    the server closed with another code than 1000 or 1001\n"
+                "  124  the time of --timeout passed\n",
+};
+
+int client_options_init(struct client_options *options, int argc, char **argv,
+                        struct error *error)
+{
+    int operands, status;
+
+    *options = (struct client_options){.url = "ws://localhost:8000/ws"};
+    status = options_parse(&client_options_table, argc, argv, options, &operands, error);
+    if (status == 0 && argc - operands > 1)
+        status = error_set(error, UV_EINVAL, "'%s' is one URL too many", argv[operands + 1]);
+    if (status != 0) {
+        client_options_deinit(options);
+        return status;
+    }
+    if (operands < argc)
+        options->url = argv[operands];
+    return 0;
+}
+
+void client_options_deinit(struct client_options *options)
+{
+    free((void *) options->messages);
+    options->messages = NULL;
+    options->message_count = 0;
+}

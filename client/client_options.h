@@ -1,0 +1,47 @@
+/* What wsrecv is told on its command line. */
+#ifndef WS_CLIENT_OPTIONS_H
+#define WS_CLIENT_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/options.h"
+
+struct client_options {
+    const char *url;
+    const char **messages; /* sent, in order, after connecting */
+    size_t message_count;
+    uint64_t count;   /* messages to receive before closing; 0: no end */
+    uint64_t timeout; /* milliseconds for everything; 0: none */
+    bool raw;
+    bool send;
+    bool quiet;
+    bool help;
+    bool version;
+};
+
+/* wsrecv's exit status. */
+enum client_exit {
+    CLIENT_OK = 0,          /* closed cleanly, count reached, or ended by a signal */
+    CLIENT_OUTPUT = 1,      /* standard output cannot be written */
+    CLIENT_USAGE = 2,
+    CLIENT_CONNECT = 3,     /* cannot resolve or connect */
+    CLIENT_TLS = 4,
+    CLIENT_REFUSED = 5,     /* the opening handshake was refused */
+    CLIENT_LOST = 6,        /* the connection ended without a Close */
+    CLIENT_PROTOCOL = 7,    /* the server broke the protocol */
+    CLIENT_CLOSED = 8,      /* the server closed with another code than 1000 or 1001 */
+    CLIENT_TIMEOUT = 124,   /* --timeout passed */
+};
+
+extern const struct option_table client_options_table;
+
+/* Fills in the defaults, then what the arguments say; strings are borrowed from `argv`. Returns 0,
+ * UV_EINVAL with a text for the user, or UV_ENOMEM. */
+int client_options_init(struct client_options *options, int argc, char **argv,
+                        struct error *error);
+void client_options_deinit(struct client_options *options);
+
+#endif

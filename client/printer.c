@@ -1,0 +1,142 @@
+#include "client/printer.h"
+
+#include <openssl/evp.h>
+#include <unistd.h>
+
+#include "common/list.h"
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+int printer_init(struct printer *printer, uv_loop_t *loop, bool raw,
+                 void (*on_drained)(struct printer *printer),
+                 void (*on_broken)(struct printer *printer, int status))
+{
+    int status;
+
+    *printer = (struct printer){._raw = raw, ._on_drained = on_drained, ._on_broken = on_broken};
+    descriptor_open(&printer->_out, STDOUT_FILENO, true);
+    if (!printer->_out.pollable)
+        return 0;
+    status = uv_poll_init(loop, &printer->_poll, printer->_out.fd);
+    if (status != 0)
+        return status;
+    return uv_poll_start(&printer->_poll, UV_DISCONNECT, on_poll);
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    struct printer *printer = container_of(handle, struct printer, _poll);
+
+    descriptor_close(&printer->_out);
+}
+
+void printer_close(struct printer *printer)
+{
+    buffer_deinit(&printer->_lines);
+    printer->_written = 0;
+    if (printer->_out.pollable)
+        uv_close((uv_handle_t *) &printer->_poll, on_poll_closed);
+}
+
+static void breaks(struct printer *printer, int status)
+{
+    if (printer->_broken)
+        return;
+    printer->_broken = true;
+    buffer_deinit(&printer->_lines);
+    printer->_written = 0;
+    printer->_on_broken(printer, status);
+}
+
+/* The disconnection of the reader, or room after a full pipe. */
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct printer *printer = container_of(poll, struct printer, _poll);
+
+    if (status != 0 || (events & UV_DISCONNECT) != 0) {
+        breaks(printer, UV_EPIPE);
+        return;
+    }
+    printer_flush(printer);
+}
+
+/* Lines in base64 take 4 bytes for 3, and the encoder ends them with a NUL. */
+static int append_base64(struct buffer *lines, const uint8_t *data, size_t len)
+{
+    static const char mark[] = "base64:";
+    int status = buffer_append(lines, mark, sizeof mark - 1);
+
+    if (status == 0)
+        status = buffer_reserve(lines, (len + 2) / 3 * 4 + 1);
+    if (status == 0)
+        lines->len += (size_t) EVP_EncodeBlock(lines->data + lines->len, data, (int) len);
+    return status;
+}
+
+int printer_print(struct printer *printer, enum frame_opcode opcode, const uint8_t *data,
+                  size_t len)
+{
+    static const char mark[] = "Received: ";
+    struct buffer *lines = &printer->_lines;
+    int status = 0;
+
+    if (!printer->_raw)
+        status = buffer_append(lines, mark, sizeof mark - 1);
+    if (status == 0)
+        status = opcode == FRAME_TEXT ? buffer_append(lines, data, len)
+                                      : append_base64(lines, data, len);
+    if (status == 0)
+        status = buffer_append(lines, "\n", 1);
+    return status;
+}
+
+/* The pipe is full: wait until its reader has made room. */
+static void wait_for_room(struct printer *printer)
+{
+    if (printer->_waiting)
+        return;
+    printer->_waiting = true;
+    (void) uv_poll_start(&printer->_poll, UV_WRITABLE | UV_DISCONNECT, on_poll);
+}
+
+static void all_written(struct printer *printer)
+{
+    printer->_lines.len = 0;
+    printer->_written = 0;
+    if (!printer->_waiting)
+        return;
+    printer->_waiting = false;
+    (void) uv_poll_start(&printer->_poll, UV_DISCONNECT, on_poll);
+    printer->_on_drained(printer);
+}
+
+void printer_flush(struct printer *printer)
+{
+    if (printer->_broken || printer->_lines.len == 0)
+        return;
+    while (printer->_written < printer->_lines.len) {
+        ssize_t n = descriptor_write(&printer->_out, printer->_lines.data + printer->_written,
+                                     printer->_lines.len - printer->_written);
+
+        if (n == UV_EAGAIN) {
+            wait_for_room(printer);
+            return;
+        }
+        if (n < 0) {
+            breaks(printer, (int) n);
+            return;
+        }
+        printer->_written += (size_t) n;
+    }
+    all_written(printer);
+}
+
+size_t printer_pending(const struct printer *printer)
+{
+    return printer->_lines.len - printer->_written;
+}
+
+bool printer_is_waiting(const struct printer *printer)
+{
+    return printer->_waiting;
+}

@@ -1,0 +1,51 @@
+#include "common/deadline.h"
+
+void deadline_list_init(struct deadline_list *deadlines, uint32_t timeout)
+{
+    list_init(&deadlines->_members);
+    deadlines->_timeout = timeout;
+}
+
+void deadline_init(struct deadline *deadline)
+{
+    list_init(&deadline->_node);
+    deadline->_since = 0;
+}
+
+void deadline_start(struct deadline_list *deadlines, struct deadline *deadline, uint64_t now)
+{
+    deadline->_since = (uint32_t) now;
+    list_move(&deadlines->_members, &deadline->_node);
+}
+
+void deadline_stop(struct deadline *deadline)
+{
+    list_remove(&deadline->_node);
+}
+
+static struct deadline *first(struct deadline_list *deadlines)
+{
+    if (list_empty(&deadlines->_members))
+        return NULL;
+    return container_of(deadlines->_members.next, struct deadline, _node);
+}
+
+struct deadline *deadline_expired(struct deadline_list *deadlines, uint64_t now)
+{
+    struct deadline *oldest = first(deadlines);
+
+    if (oldest == NULL || deadlines->_timeout == 0 ||
+        (uint32_t) now - oldest->_since < deadlines->_timeout)
+        return NULL;
+    deadline_stop(oldest);
+    return oldest;
+}
+
+struct deadline *deadline_any(struct deadline_list *deadlines)
+{
+    struct deadline *oldest = first(deadlines);
+
+    if (oldest != NULL)
+        deadline_stop(oldest);
+    return oldest;
+}

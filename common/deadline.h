@@ -1,0 +1,38 @@
+/* Deadlines without a timer for each: all members of one deadline_list have the same time to live,
+ * so the list is in order of expiry by itself, and a coarse tick only ever looks at its front. */
+#ifndef WS_DEADLINE_H
+#define WS_DEADLINE_H
+
+#include <stdint.h>
+
+#include "common/list.h"
+
+/* Embedded in what has a deadline. */
+struct deadline {
+    struct list _node;
+    uint32_t _since; /* milliseconds, modulo 2^32 */
+};
+
+struct deadline_list {
+    struct list _members;
+    uint32_t _timeout; /* milliseconds */
+};
+
+/* `timeout` in milliseconds, at most 2^31; 0 means that members never expire. */
+void deadline_list_init(struct deadline_list *deadlines, uint32_t timeout);
+
+void deadline_init(struct deadline *deadline);
+
+/* Starts the time anew, in this list, wherever it was before. `now` in milliseconds. */
+void deadline_start(struct deadline_list *deadlines, struct deadline *deadline, uint64_t now);
+
+/* Takes it out of its list, if it is in one. */
+void deadline_stop(struct deadline *deadline);
+
+/* Takes out and returns the next member that has expired at `now`; NULL when there is none. */
+struct deadline *deadline_expired(struct deadline_list *deadlines, uint64_t now);
+
+/* Any member, taken out, expired or not; NULL when there is none. */
+struct deadline *deadline_any(struct deadline_list *deadlines);
+
+#endif

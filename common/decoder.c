@@ -1,0 +1,422 @@
+#include "common/decoder.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+#include <wslay/wslay.h>
+
+#include "common/buffer.h"
+#include "common/utf8.h"
+
+enum { POOL_SPARE = 16 }; /* contexts kept for the next frames; more are freed when returned */
+
+struct decoder_lease {
+    wslay_frame_context_ptr wslay;
+    struct decoder_pool *pool;
+    struct decoder_lease *next; /* in the pool */
+
+    const uint8_t *input; /* what wslay has not asked for yet */
+    size_t input_len;
+
+    /* Bytes that wslay was given since the last frame ended: none of them means that we stand
+     * between two frames. */
+    uint64_t unfinished;
+    bool in_frame;        /* wslay has shown the frame's header, but not all of its payload */
+    uint64_t payload_got; /* of that frame */
+    uint8_t header[FRAME_MAX_HEADER];    /* a header that is not complete, kept to be judged early */
+    uint8_t header_len;
+    uint8_t control_len;
+    uint8_t control[FRAME_MAX_CONTROL]; /* a control frame's payload that came in pieces */
+};
+
+struct decoder_message {
+    enum frame_opcode opcode;
+    struct utf8 utf8;
+    bool delivered; /* its bytes are lent to the owner until the next call */
+    struct buffer payload;
+};
+
+struct decoder_pool {
+    enum decoder_role role;
+    uint64_t max_message;
+    struct decoder_lease *spare;
+    size_t spares;
+    size_t lent;
+};
+
+/* ---- the pool ---- */
+
+static ssize_t on_recv(uint8_t *out, size_t size, int flags, void *user_data)
+{
+    struct decoder_lease *lease = user_data;
+    size_t len = lease->input_len < size ? lease->input_len : size;
+
+    (void) flags;
+    if (len == 0)
+        return 0;
+    memcpy(out, lease->input, len);
+    lease->input += len;
+    lease->input_len -= len;
+    lease->unfinished += len;
+    return (ssize_t) len;
+}
+
+static void lease_free(struct decoder_lease *lease)
+{
+    wslay_frame_context_free(lease->wslay);
+    free(lease);
+}
+
+static struct decoder_lease *pool_lend(struct decoder_pool *pool)
+{
+    static const struct wslay_frame_callbacks callbacks = {.recv_callback = on_recv};
+    struct decoder_lease *lease = pool->spare;
+
+    if (lease != NULL) {
+        pool->spare = lease->next;
+        pool->spares--;
+    } else {
+        lease = calloc(1, sizeof *lease);
+        if (lease == NULL)
+            return NULL;
+        if (wslay_frame_context_init(&lease->wslay, &callbacks, lease) != 0) {
+            free(lease);
+            return NULL;
+        }
+        lease->pool = pool;
+    }
+    pool->lent++;
+    return lease;
+}
+
+/* A context that stopped within a frame, or that wslay gave up on, serves nobody else. */
+static void pool_return(struct decoder_lease *lease)
+{
+    struct decoder_pool *pool = lease->pool;
+
+    pool->lent--;
+    if (lease->unfinished > 0 || pool->spares == POOL_SPARE) {
+        lease_free(lease);
+        return;
+    }
+    lease->next = pool->spare;
+    pool->spare = lease;
+    pool->spares++;
+}
+
+int decoder_pool_new(struct decoder_pool **pool, enum decoder_role role, uint64_t max_message)
+{
+    struct decoder_pool *fresh = calloc(1, sizeof *fresh);
+
+    if (fresh == NULL)
+        return UV_ENOMEM;
+    fresh->role = role;
+    fresh->max_message = max_message > 0 ? max_message : UINT64_MAX;
+    *pool = fresh;
+    return 0;
+}
+
+void decoder_pool_free(struct decoder_pool *pool)
+{
+    if (pool == NULL)
+        return;
+    assert(pool->lent == 0);
+    while (pool->spare != NULL) {
+        struct decoder_lease *lease = pool->spare;
+
+        pool->spare = lease->next;
+        lease_free(lease);
+    }
+    free(pool);
+}
+
+size_t decoder_pool_lent(const struct decoder_pool *pool)
+{
+    return pool->lent;
+}
+
+/* ---- the rules ---- */
+
+static void fault(struct decoder_event *event, enum frame_close_code code, const char *why)
+{
+    *event = (struct decoder_event){.type = DECODER_FAULT, .code = (uint16_t) code, .why = why};
+}
+
+static bool is_control(unsigned opcode)
+{
+    return (opcode & 0x8U) != 0;
+}
+
+static bool in_message(const struct decoder *decoder)
+{
+    return decoder->_message != NULL && !decoder->_message->delivered;
+}
+
+/* What the first two bytes of a frame say (RFC 6455, 5.1, 5.2, 5.4, 5.5). */
+static bool judge_start(const struct decoder *decoder, unsigned opcode, unsigned rsv, bool masked,
+                        struct decoder_event *event)
+{
+    bool want_mask = decoder->_lease->pool->role == DECODER_SERVER;
+
+    if (rsv != 0)
+        fault(event, CLOSE_PROTOCOL_ERROR, "reserved bit set");
+    else if ((opcode & 0x7U) > 2)
+        fault(event, CLOSE_PROTOCOL_ERROR, "reserved opcode");
+    else if (masked != want_mask)
+        fault(event, CLOSE_PROTOCOL_ERROR, want_mask ? "unmasked frame" : "masked frame");
+    else if (opcode == FRAME_CONTINUATION && !in_message(decoder))
+        fault(event, CLOSE_PROTOCOL_ERROR, "continuation of nothing");
+    else if (opcode != FRAME_CONTINUATION && !is_control(opcode) && in_message(decoder))
+        fault(event, CLOSE_PROTOCOL_ERROR, "new message within a fragmented one");
+    else
+        return true;
+    return false;
+}
+
+static bool judge_length(const struct decoder *decoder, unsigned opcode, uint64_t payload,
+                         struct decoder_event *event)
+{
+    uint64_t room = decoder->_lease->pool->max_message;
+
+    if (is_control(opcode))
+        return true; /* wslay holds these to 125 bytes */
+    if (in_message(decoder))
+        room -= decoder->_message->payload.len;
+    if (payload <= room)
+        return true;
+    fault(event, CLOSE_TOO_BIG, "message too big");
+    return false;
+}
+
+/* wslay shows a frame with the first byte of its payload. A header that is all that came is looked
+ * at here, so that a bad one is answered at once and not when its sender pleases to go on. */
+static bool judge_partial_header(const struct decoder *decoder, struct decoder_event *event)
+{
+    const struct decoder_lease *lease = decoder->_lease;
+    const uint8_t *header = lease->header;
+    unsigned opcode = header[0] & 0xfU;
+    size_t length_field, i;
+    uint64_t payload = 0;
+
+    if (lease->header_len < 2)
+        return true;
+    if (!judge_start(decoder, opcode, (header[0] >> 4) & 7U, (header[1] & 0x80) != 0, event))
+        return false;
+    length_field = (header[1] & 0x7f) == 126 ? 2 : (header[1] & 0x7f) == 127 ? 8 : 0;
+    if (length_field == 0)
+        return judge_length(decoder, opcode, header[1] & 0x7fU, event);
+    if (lease->header_len < 2 + length_field)
+        return true;
+    for (i = 0; i < length_field; i++)
+        payload = payload << 8 | header[2 + i];
+    if (payload >> 63 != 0)
+        return true; /* not a length at all: wslay says so when it comes to it */
+    return judge_length(decoder, opcode, payload, event);
+}
+
+bool decoder_close_code_valid(uint16_t code)
+{
+    return (code >= 1000 && code <= 1014 && code != 1004 && code != CLOSE_NO_STATUS &&
+            code != CLOSE_ABNORMAL) ||
+           (code >= 3000 && code <= 4999);
+}
+
+/* RFC 6455, 5.5.1, 7.4 and 8.1 */
+static void judge_close(const uint8_t *data, size_t len, struct decoder_event *event)
+{
+    uint16_t code = CLOSE_NO_STATUS;
+
+    if (len == 1) {
+        fault(event, CLOSE_PROTOCOL_ERROR, "Close with half a code");
+        return;
+    }
+    if (len >= 2) {
+        code = (uint16_t) (data[0] << 8 | data[1]);
+        data += 2;
+        len -= 2;
+        if (!decoder_close_code_valid(code)) {
+            fault(event, CLOSE_PROTOCOL_ERROR, "Close with a code that must not be sent");
+            return;
+        }
+        if (!utf8_valid(data, len)) {
+            fault(event, CLOSE_INVALID_DATA, "Close reason is not UTF-8");
+            return;
+        }
+    }
+    *event =
+        (struct decoder_event){.type = DECODER_CLOSE, .code = code, .data = data, .len = len};
+}
+
+/* ---- pieces of frames ---- */
+
+static void message_free(struct decoder *decoder)
+{
+    if (decoder->_message == NULL)
+        return;
+    buffer_deinit(&decoder->_message->payload);
+    free(decoder->_message);
+    decoder->_message = NULL;
+}
+
+/* One piece of a control frame. True when `event` is set. */
+static bool take_control(struct decoder_lease *lease, const struct wslay_frame_iocb *piece,
+                         bool last, struct decoder_event *event)
+{
+    const uint8_t *data = piece->data;
+    size_t len = piece->data_length;
+
+    if (!last || lease->control_len > 0) {
+        memcpy(lease->control + lease->control_len, data, len);
+        lease->control_len = (uint8_t) (lease->control_len + len);
+        data = lease->control;
+        len = lease->control_len;
+    }
+    if (!last)
+        return false;
+    lease->control_len = 0;
+    if (piece->opcode == FRAME_CLOSE)
+        judge_close(data, len, event);
+    else
+        *event = (struct decoder_event){
+            .type = piece->opcode == FRAME_PING ? DECODER_PING : DECODER_PONG,
+            .data = data,
+            .len = len,
+        };
+    return true;
+}
+
+static void set_message(struct decoder_event *event, enum frame_opcode opcode, const uint8_t *data,
+                        size_t len)
+{
+    *event = (struct decoder_event){
+        .type = DECODER_MESSAGE, .opcode = opcode, .data = data, .len = len};
+}
+
+/* A message whose one frame came in one piece needs no copy: it is lent where wslay has it. */
+static void lend_whole(const struct wslay_frame_iocb *piece, struct decoder_event *event)
+{
+    if (piece->opcode == FRAME_TEXT && !utf8_valid(piece->data, piece->data_length))
+        fault(event, CLOSE_INVALID_DATA, "text is not UTF-8");
+    else
+        set_message(event, (enum frame_opcode) piece->opcode, piece->data, piece->data_length);
+}
+
+/* One piece of a data frame. True when `event` is set. */
+static bool take_data(struct decoder *decoder, const struct wslay_frame_iocb *piece, bool last,
+                      struct decoder_event *event)
+{
+    struct decoder_message *message = decoder->_message;
+    bool complete = last && piece->fin != 0;
+
+    if (message == NULL && complete) {
+        lend_whole(piece, event);
+        return true;
+    }
+    if (message == NULL) {
+        message = decoder->_message = calloc(1, sizeof *message);
+        if (message == NULL) {
+            fault(event, CLOSE_INTERNAL_ERROR, "out of memory");
+            return true;
+        }
+        message->opcode = (enum frame_opcode) piece->opcode;
+    }
+    if (message->opcode == FRAME_TEXT &&
+        (!utf8_feed(&message->utf8, piece->data, piece->data_length) ||
+         (complete && !utf8_complete(&message->utf8)))) {
+        fault(event, CLOSE_INVALID_DATA, "text is not UTF-8");
+        return true;
+    }
+    if (buffer_append(&message->payload, piece->data, piece->data_length) != 0) {
+        fault(event, CLOSE_INTERNAL_ERROR, "out of memory");
+        return true;
+    }
+    if (!complete)
+        return false;
+    message->delivered = true;
+    set_message(event, message->opcode, message->payload.data, message->payload.len);
+    return true;
+}
+
+/* One piece of a frame as wslay hands it out. True when `event` is set. */
+static bool take_piece(struct decoder *decoder, const struct wslay_frame_iocb *piece,
+                       struct decoder_event *event)
+{
+    struct decoder_lease *lease = decoder->_lease;
+    bool last;
+
+    if (!lease->in_frame) {
+        if (!judge_start(decoder, piece->opcode, piece->rsv, piece->mask != 0, event) ||
+            !judge_length(decoder, piece->opcode, piece->payload_length, event))
+            return true;
+        lease->in_frame = true;
+        lease->payload_got = 0;
+        lease->header_len = 0;
+    }
+    lease->payload_got += piece->data_length;
+    last = lease->payload_got == piece->payload_length;
+    if (last) {
+        lease->in_frame = false;
+        lease->unfinished -= frame_size(piece->mask != 0, piece->payload_length);
+    }
+    if (is_control(piece->opcode))
+        return take_control(lease, piece, last, event);
+    return take_data(decoder, piece, last, event);
+}
+
+/* Keeps the bytes of the incomplete header that came with the last feed. `end` is behind them. */
+static void keep_partial_header(struct decoder_lease *lease, const uint8_t *end)
+{
+    size_t fresh = (size_t) lease->unfinished - lease->header_len;
+
+    memcpy(lease->header + lease->header_len, end - fresh, fresh);
+    lease->header_len = (uint8_t) lease->unfinished;
+}
+
+int decoder_feed(struct decoder *decoder, struct decoder_pool *pool, const uint8_t *data,
+                 size_t len)
+{
+    if (decoder->_lease == NULL) {
+        decoder->_lease = pool_lend(pool);
+        if (decoder->_lease == NULL)
+            return UV_ENOMEM;
+    }
+    decoder->_lease->input = data;
+    decoder->_lease->input_len = len;
+    return 0;
+}
+
+void decoder_next(struct decoder *decoder, struct decoder_event *event)
+{
+    struct decoder_lease *lease = decoder->_lease;
+    struct wslay_frame_iocb piece;
+    ssize_t got;
+
+    if (decoder->_message != NULL && decoder->_message->delivered)
+        message_free(decoder);
+    while ((got = wslay_frame_recv(lease->wslay, &piece)) >= 0) {
+        if (take_piece(decoder, &piece, event))
+            return;
+    }
+    if (got != WSLAY_ERR_WANT_READ) {
+        fault(event, CLOSE_PROTOCOL_ERROR, "malformed frame header");
+        return;
+    }
+    *event = (struct decoder_event){.type = DECODER_MORE};
+    if (lease->unfinished == 0) {
+        pool_return(lease);
+        decoder->_lease = NULL;
+    } else if (!lease->in_frame) {
+        keep_partial_header(lease, lease->input);
+        (void) judge_partial_header(decoder, event);
+    }
+}
+
+void decoder_deinit(struct decoder *decoder)
+{
+    message_free(decoder);
+    if (decoder->_lease != NULL) {
+        pool_return(decoder->_lease);
+        decoder->_lease = NULL;
+    }
+}

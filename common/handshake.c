@@ -1,0 +1,248 @@
+#include "common/handshake.h"
+
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+#include <string.h>
+#include <strings.h>
+#include <uv.h>
+
+#include "common/log.h"
+
+/* Writes base64(SHA-1(key + GUID)) (RFC 6455, 4.2.2, point 5.4). */
+static void accept_for(const char *key, char accept[HANDSHAKE_ACCEPT_LEN + 1])
+{
+    static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    char text[HANDSHAKE_KEY_LEN + sizeof guid];
+    unsigned char digest[SHA_DIGEST_LENGTH];
+
+    memcpy(text, key, HANDSHAKE_KEY_LEN);
+    memcpy(text + HANDSHAKE_KEY_LEN, guid, sizeof guid);
+    SHA1((const unsigned char *) text, sizeof text - 1, digest);
+    EVP_EncodeBlock((unsigned char *) accept, digest, sizeof digest);
+}
+
+/* ---- the server's side ---- */
+
+/* True for the base64 of exactly 16 bytes: 22 digits and "==", with no stray bits in the last. */
+static bool key_valid(const char *key)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    return strlen(key) == HANDSHAKE_KEY_LEN && strspn(key, digits) == HANDSHAKE_KEY_LEN - 2 &&
+           strcmp(key + HANDSHAKE_KEY_LEN - 2, "==") == 0 &&
+           strchr("AQgw", key[HANDSHAKE_KEY_LEN - 3]) != NULL;
+}
+
+static void refuse(struct handshake_verdict *verdict, int status, const char *why)
+{
+    verdict->status = status;
+    verdict->why = why;
+}
+
+/* RFC 9112, 3.2: exactly one Host field, with a value that can be one. */
+static bool host_valid(const struct http_head *request)
+{
+    const char *host = http_head_get(request, "Host");
+
+    if (http_head_count(request, "Host") != 1)
+        return request->minor == 0 && host == NULL;
+    return *host != '\0' && strpbrk(host, " \t\"#/<>?@\\^`{|},") == NULL;
+}
+
+/* Finds the path in a target of origin-form or absolute-form (RFC 9112, 3.2.1 and 3.2.2). Returns
+ * NULL for the other forms. */
+static const char *path_of(const char *target, size_t *len)
+{
+    if (strncasecmp(target, "http://", 7) == 0 || strncasecmp(target, "ws://", 5) == 0) {
+        target = strstr(target, "//") + 2;
+        target += strcspn(target, "/?");
+        if (*target != '/') {
+            *len = 1;
+            return "/";
+        }
+    }
+    if (*target != '/')
+        return NULL;
+    *len = strcspn(target, "?");
+    return target;
+}
+
+static bool is_upgrade(const struct http_head *request)
+{
+    /* RFC 9110, 7.8: a server ignores Upgrade in a request of HTTP/1.0 */
+    return request->minor > 0 && http_head_has_token(request, "Upgrade", "websocket");
+}
+
+/* RFC 6455, 4.2.1 */
+static void judge_upgrade(const struct http_head *request, struct handshake_verdict *verdict)
+{
+    const char *version = http_head_get(request, "Sec-WebSocket-Version");
+    const char *key = http_head_get(request, "Sec-WebSocket-Key");
+
+    if (!is_upgrade(request))
+        refuse(verdict, 426, "this is a WebSocket endpoint: connect to it with a WebSocket client");
+    else if (!http_head_has_token(request, "Connection", "upgrade"))
+        refuse(verdict, 400, "the request lacks 'Connection: Upgrade'");
+    else if (version == NULL)
+        refuse(verdict, 400, "the request lacks 'Sec-WebSocket-Version: 13'");
+    else if (http_head_count(request, "Sec-WebSocket-Version") > 1)
+        refuse(verdict, 400, "Sec-WebSocket-Version must appear once");
+    else if (strcmp(version, "13") != 0)
+        refuse(verdict, 426, "only version 13 of the WebSocket protocol is spoken here");
+    else if (key == NULL)
+        refuse(verdict, 400, "the request lacks Sec-WebSocket-Key");
+    else if (http_head_count(request, "Sec-WebSocket-Key") > 1)
+        refuse(verdict, 400, "Sec-WebSocket-Key must appear once");
+    else if (!key_valid(key))
+        refuse(verdict, 400, "Sec-WebSocket-Key must be 16 bytes in base64");
+    else if (request->has_body)
+        refuse(verdict, 400, "an opening handshake has no body");
+    else
+        accept_for(key, verdict->accept);
+}
+
+void handshake_judge_request(const struct http_head *request, const char *path,
+                             struct handshake_verdict *verdict)
+{
+    const char *target = http_head_target(request);
+    const char *requested;
+    size_t len = 0;
+
+    *verdict = (struct handshake_verdict){.status = 101};
+    requested = path_of(target, &len);
+    if (!host_valid(request))
+        refuse(verdict, 400, "the request needs exactly one valid Host field");
+    else if (strchr(target, '#') != NULL)
+        refuse(verdict, 400, "a request target has no fragment");
+    else if (requested == NULL || strlen(path) != len || memcmp(requested, path, len) != 0)
+        refuse(verdict, 404, "there is nothing here: check the path");
+    else if (strcmp(http_head_method(request), "GET") != 0)
+        refuse(verdict, 405, "only GET is allowed here");
+    else
+        judge_upgrade(request, verdict);
+}
+
+int handshake_write_response(struct buffer *out, const char *accept)
+{
+    return buffer_printf(out,
+                         "HTTP/1.1 101 Switching Protocols\r\n"
+                         "Upgrade: websocket\r\n"
+                         "Connection: Upgrade\r\n"
+                         "Sec-WebSocket-Accept: %s\r\n"
+                         "\r\n",
+                         accept);
+}
+
+static const char *reason_phrase(int status)
+{
+    switch (status) {
+    case 400:
+        return "Bad Request";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 408:
+        return "Request Timeout";
+    case 413:
+        return "Content Too Large";
+    case 414:
+        return "URI Too Long";
+    case 426:
+        return "Upgrade Required";
+    case 431:
+        return "Request Header Fields Too Large";
+    case 503:
+        return "Service Unavailable";
+    case 505:
+        return "HTTP Version Not Supported";
+    default:
+        return "Refused";
+    }
+}
+
+int handshake_write_refusal(struct buffer *out, int status, const char *why, bool keep_alive,
+                            bool head_only)
+{
+    const char *fields = status == 405 ? "Allow: GET\r\n"
+                         : status == 426
+                             ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                             : "";
+    const char *connection = status == 426 ? (keep_alive ? "Upgrade" : "Upgrade, close")
+                             : keep_alive  ? "keep-alive"
+                                           : "close";
+
+    return buffer_printf(out,
+                         "HTTP/1.1 %d %s\r\n"
+                         "%s"
+                         "Connection: %s\r\n"
+                         "Content-Type: text/plain; charset=utf-8\r\n"
+                         "Content-Length: %zu\r\n"
+                         "\r\n"
+                         "%s%s",
+                         status, reason_phrase(status), fields, connection, strlen(why) + 1,
+                         head_only ? "" : why, head_only ? "" : "\n");
+}
+
+/* ---- the client's side ---- */
+
+int handshake_client_init(struct handshake_client *client)
+{
+    unsigned char nonce[16];
+
+    if (RAND_bytes(nonce, sizeof nonce) != 1)
+        return UV_EIO;
+    EVP_EncodeBlock((unsigned char *) client->key, nonce, sizeof nonce);
+    accept_for(client->key, client->accept);
+    return 0;
+}
+
+int handshake_write_request(const struct handshake_client *client, struct buffer *out,
+                            const char *authority, const char *target)
+{
+    return buffer_printf(out,
+                         "GET %s HTTP/1.1\r\n"
+                         "Host: %s\r\n"
+                         "Upgrade: websocket\r\n"
+                         "Connection: Upgrade\r\n"
+                         "Sec-WebSocket-Key: %s\r\n"
+                         "Sec-WebSocket-Version: 13\r\n"
+                         "User-Agent: wsrecv/" WS_VERSION "\r\n"
+                         "\r\n",
+                         target, authority, client->key);
+}
+
+int handshake_judge_response(const struct handshake_client *client,
+                             const struct http_head *response, struct error *error)
+{
+    const char *accept = http_head_get(response, "Sec-WebSocket-Accept");
+    const char *why = NULL;
+
+    if (response->status != 101) {
+        char reason[128];
+        const char *phrase = http_head_reason(response);
+
+        return error_set(error, UV_ECONNREFUSED, "the server refused with HTTP status %d%s%s",
+                         response->status, *phrase != '\0' ? " " : "",
+                         log_escape(reason, sizeof reason, phrase, strlen(phrase)));
+    }
+    if (http_head_count(response, "Upgrade") != 1 ||
+        strcasecmp(http_head_get(response, "Upgrade"), "websocket") != 0)
+        why = "it lacks 'Upgrade: websocket'";
+    else if (!http_head_has_token(response, "Connection", "upgrade"))
+        why = "it lacks 'Connection: Upgrade'";
+    else if (accept == NULL || http_head_count(response, "Sec-WebSocket-Accept") != 1)
+        why = "it needs exactly one Sec-WebSocket-Accept";
+    else if (strcmp(accept, client->accept) != 0)
+        why = "its Sec-WebSocket-Accept does not fit our key";
+    else if (http_head_count(response, "Sec-WebSocket-Extensions") > 0)
+        why = "it names an extension that was not offered";
+    else if (http_head_count(response, "Sec-WebSocket-Protocol") > 0)
+        why = "it names a subprotocol that was not offered";
+    if (why == NULL)
+        return 0;
+    return error_set(error, UV_EPROTO, "the server's opening handshake is not valid: %s", why);
+}

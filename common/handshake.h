@@ -1,0 +1,63 @@
+/* The opening handshake (RFC 6455, 4), both sides, without a socket: a request is judged, a
+ * response is judged, and both are written. */
+#ifndef WS_HANDSHAKE_H
+#define WS_HANDSHAKE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/buffer.h"
+#include "common/error.h"
+#include "common/http_head.h"
+
+enum {
+    HANDSHAKE_KEY_LEN = 24,    /* 16 bytes in base64 */
+    HANDSHAKE_ACCEPT_LEN = 28, /* 20 bytes in base64 */
+};
+
+/* ---- the server's side (RFC 6455, 4.2) ---- */
+
+/* What a request may become. */
+struct handshake_verdict {
+    int status;      /* 101: it becomes a WebSocket; else the HTTP status of the refusal */
+    const char *why; /* of a refusal: one line that says what to do; static */
+    char accept[HANDSHAKE_ACCEPT_LEN + 1]; /* Sec-WebSocket-Accept, when status is 101 */
+};
+
+/* Judges a complete request head: the first thing that is wrong decides, in the order request
+ * line, header fields, target, method, upgrade. `path` is the one path that is served. */
+void handshake_judge_request(const struct http_head *request, const char *path,
+                             struct handshake_verdict *verdict);
+
+/* Appends the response for status 101. Returns 0 or UV_ENOMEM. */
+int handshake_write_response(struct buffer *out, const char *accept);
+
+/* Appends a refusal: status line, the fields that the status asks for (Allow of 405, Upgrade and
+ * Sec-WebSocket-Version of 426), and `why` with a newline as its text/plain body, which
+ * `head_only` leaves out (the answer to HEAD). `keep_alive` says whether the connection goes on.
+ * Returns 0 or UV_ENOMEM. */
+int handshake_write_refusal(struct buffer *out, int status, const char *why, bool keep_alive,
+                            bool head_only);
+
+/* ---- the client's side (RFC 6455, 4.1) ---- */
+
+struct handshake_client {
+    char key[HANDSHAKE_KEY_LEN + 1];       /* Sec-WebSocket-Key of the request */
+    char accept[HANDSHAKE_ACCEPT_LEN + 1]; /* what the response must bear */
+};
+
+/* Draws a fresh key. Returns 0, or UV_EIO when the CSPRNG fails. */
+int handshake_client_init(struct handshake_client *client);
+
+/* Appends the request for `target` (path and query) at `authority` (host and port as in a URL).
+ * Returns 0 or UV_ENOMEM. */
+int handshake_write_request(const struct handshake_client *client, struct buffer *out,
+                            const char *authority, const char *target);
+
+/* Judges a complete response head. Returns 0 when the connection is open, UV_ECONNREFUSED when the
+ * server answered with another status than 101 (the text names it), or UV_EPROTO when it said 101
+ * but not as RFC 6455, 4.1 asks. */
+int handshake_judge_response(const struct handshake_client *client,
+                             const struct http_head *response, struct error *error);
+
+#endif

@@ -1,0 +1,277 @@
+#include "common/http_head.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "common/list.h"
+
+/* Parser callbacks answer 0 to go on; any other answer stops llhttp with that error. */
+enum { STOP = -1 };
+
+static struct http_head *head_of(llhttp_t *parser)
+{
+    return container_of(parser, struct http_head, _parser);
+}
+
+static int reject(struct http_head *head, int status, const char *why)
+{
+    head->status = status;
+    head->why = why;
+    return STOP;
+}
+
+static int append(struct http_head *head, const char *text, size_t len)
+{
+    if (buffer_append(&head->_text, text, len) != 0)
+        return reject(head, 503, "out of memory");
+    return 0;
+}
+
+/* Ends the string that is being collected. */
+static int end_string(llhttp_t *parser)
+{
+    return append(head_of(parser), "", 1);
+}
+
+static uint32_t text_end(const struct http_head *head)
+{
+    return (uint32_t) head->_text.len;
+}
+
+static int on_method_complete(llhttp_t *parser)
+{
+    struct http_head *head = head_of(parser);
+    const char *name = llhttp_method_name((llhttp_method_t) parser->method);
+
+    head->_method = text_end(head);
+    return append(head, name, strlen(name) + 1);
+}
+
+static int on_url(llhttp_t *parser, const char *at, size_t len)
+{
+    struct http_head *head = head_of(parser);
+
+    if (head->_target == 0)
+        head->_target = text_end(head);
+    if (head->_text.len - head->_target + len > HTTP_HEAD_MAX_TARGET)
+        return reject(head, 414, "the request target is too long");
+    return append(head, at, len);
+}
+
+static int on_status(llhttp_t *parser, const char *at, size_t len)
+{
+    struct http_head *head = head_of(parser);
+
+    if (head->_reason == 0)
+        head->_reason = text_end(head);
+    return append(head, at, len);
+}
+
+static int on_header_field(llhttp_t *parser, const char *at, size_t len)
+{
+    struct http_head *head = head_of(parser);
+
+    if (head->_in_value || head->_count == 0) {
+        if (head->_count == HTTP_HEAD_MAX_FIELDS)
+            return reject(head, 431, "too many header fields");
+        head->_in_value = false;
+        head->_fields[head->_count++] = (struct http_field){._name = text_end(head)};
+    }
+    return append(head, at, len);
+}
+
+static int on_header_value(llhttp_t *parser, const char *at, size_t len)
+{
+    struct http_head *head = head_of(parser);
+
+    if (!head->_in_value) {
+        head->_in_value = true;
+        head->_fields[head->_count - 1]._value = text_end(head);
+    }
+    return append(head, at, len);
+}
+
+static int on_header_value_complete(llhttp_t *parser)
+{
+    struct http_head *head = head_of(parser);
+    const uint8_t *text = head->_text.data;
+
+    if (!head->_in_value) { /* an empty value may come without a span */
+        head->_in_value = true;
+        head->_fields[head->_count - 1]._value = text_end(head);
+    }
+    while (head->_text.len > head->_fields[head->_count - 1]._value &&
+           (text[head->_text.len - 1] == ' ' || text[head->_text.len - 1] == '\t'))
+        head->_text.len--; /* the value ends before its trailing white space */
+    return end_string(parser);
+}
+
+static int on_headers_complete(llhttp_t *parser)
+{
+    struct http_head *head = head_of(parser);
+
+    head->major = parser->http_major;
+    head->minor = parser->http_minor;
+    head->has_body = (parser->flags & F_CHUNKED) != 0 || parser->content_length > 0;
+    head->keep_alive = llhttp_should_keep_alive(parser) != 0;
+    return HPE_PAUSED; /* here the head ends, whatever follows */
+}
+
+static const llhttp_settings_t http_head_settings = {
+    .on_method_complete = on_method_complete,
+    .on_url = on_url,
+    .on_url_complete = end_string,
+    .on_status = on_status,
+    .on_status_complete = end_string,
+    .on_header_field = on_header_field,
+    .on_header_field_complete = end_string,
+    .on_header_value = on_header_value,
+    .on_header_value_complete = on_header_value_complete,
+    .on_headers_complete = on_headers_complete,
+};
+
+void http_head_init(struct http_head *head, enum http_head_kind kind)
+{
+    *head = (struct http_head){0};
+    llhttp_init(&head->_parser, kind == HTTP_HEAD_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE,
+                &http_head_settings);
+}
+
+void http_head_deinit(struct http_head *head)
+{
+    buffer_deinit(&head->_text);
+}
+
+/* What llhttp's own verdict means for the one who sent the head. */
+static void explain(struct http_head *head, llhttp_errno_t error)
+{
+    if (head->why != NULL)
+        return; /* a callback has said it already */
+    if (error == HPE_INVALID_VERSION || error == HPE_PAUSED_H2_UPGRADE)
+        (void) reject(head, 505, "only HTTP/1.1 is spoken here");
+    else
+        (void) reject(head, 400, "this is not a well-formed HTTP/1.1 message");
+}
+
+static enum http_head_result finish(struct http_head *head)
+{
+    if (head->major != 1) {
+        (void) reject(head, 505, "only HTTP/1.1 is spoken here");
+        return HTTP_HEAD_BAD;
+    }
+    if (head->_parser.type == HTTP_RESPONSE)
+        head->status = head->_parser.status_code;
+    return HTTP_HEAD_DONE;
+}
+
+enum http_head_result http_head_feed(struct http_head *head, const uint8_t *data, size_t len,
+                                     size_t *used)
+{
+    size_t room = HTTP_HEAD_MAX_BYTES - head->_seen;
+    size_t taken = len < room ? len : room;
+    llhttp_errno_t error;
+
+    /* The first byte of the text is a NUL, so that offset 0 is the empty string. */
+    if (head->_text.len == 0 && append(head, "", 1) != 0)
+        return HTTP_HEAD_BAD;
+    error = llhttp_execute(&head->_parser, (const char *) data, taken);
+    if (error == HPE_PAUSED) {
+        const char *end = llhttp_get_error_pos(&head->_parser);
+
+        *used = (size_t) (end - (const char *) data);
+        head->_seen += *used;
+        return finish(head);
+    }
+    *used = taken;
+    head->_seen += taken;
+    if (error != HPE_OK) {
+        explain(head, error);
+        return HTTP_HEAD_BAD;
+    }
+    if (taken < len) {
+        (void) reject(head, 431, "the head is too large");
+        return HTTP_HEAD_BAD;
+    }
+    return HTTP_HEAD_MORE;
+}
+
+bool http_head_begun(const struct http_head *head)
+{
+    return head->_seen > 0;
+}
+
+static const char *string_at(const struct http_head *head, uint32_t offset)
+{
+    return head->_text.len > offset ? (const char *) head->_text.data + offset : "";
+}
+
+const char *http_head_method(const struct http_head *head)
+{
+    return string_at(head, head->_method);
+}
+
+const char *http_head_target(const struct http_head *head)
+{
+    return string_at(head, head->_target);
+}
+
+const char *http_head_reason(const struct http_head *head)
+{
+    return string_at(head, head->_reason);
+}
+
+/* The index of the next field of this name, `from` on; the number of fields when there is none. */
+static size_t next_field(const struct http_head *head, const char *name, size_t from)
+{
+    while (from < head->_count &&
+           strcasecmp(string_at(head, head->_fields[from]._name), name) != 0)
+        from++;
+    return from;
+}
+
+size_t http_head_count(const struct http_head *head, const char *name)
+{
+    size_t count = 0;
+
+    for (size_t i = next_field(head, name, 0); i < head->_count;
+         i = next_field(head, name, i + 1))
+        count++;
+    return count;
+}
+
+const char *http_head_get(const struct http_head *head, const char *name)
+{
+    size_t i = next_field(head, name, 0);
+
+    return i < head->_count ? string_at(head, head->_fields[i]._value) : NULL;
+}
+
+static bool list_has_token(const char *list, const char *token)
+{
+    size_t len = strlen(token);
+
+    while (*list != '\0') {
+        size_t member;
+
+        list += strspn(list, ", \t");
+        member = strcspn(list, ", \t");
+        if (member == len && strncasecmp(list, token, len) == 0) {
+            const char *after = list + member + strspn(list + member, " \t");
+
+            if (*after == ',' || *after == '\0')
+                return true;
+        }
+        list += strcspn(list, ",");
+    }
+    return false;
+}
+
+bool http_head_has_token(const struct http_head *head, const char *name, const char *token)
+{
+    for (size_t i = next_field(head, name, 0); i < head->_count;
+         i = next_field(head, name, i + 1)) {
+        if (list_has_token(string_at(head, head->_fields[i]._value), token))
+            return true;
+    }
+    return false;
+}

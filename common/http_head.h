@@ -1,0 +1,85 @@
+/* Bytes in, one HTTP/1 request or response head out (RFC 9112, 2 to 5), parsed by llhttp with all
+ * leniency off and capped in size. It lives on the heap for the length of the opening handshake
+ * and is gone afterwards. Everything handed out is NUL-terminated and stays valid until
+ * http_head_deinit. */
+#ifndef WS_HTTP_HEAD_H
+#define WS_HTTP_HEAD_H
+
+#include <llhttp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buffer.h"
+
+enum http_head_kind {
+    HTTP_HEAD_REQUEST,
+    HTTP_HEAD_RESPONSE,
+};
+
+enum http_head_result {
+    HTTP_HEAD_MORE, /* not complete: feed what comes next */
+    HTTP_HEAD_DONE, /* complete: what follows in the input is not the head's */
+    HTTP_HEAD_BAD,  /* it can become nothing good: `status` and `why` say what to answer */
+};
+
+enum {
+    HTTP_HEAD_MAX_BYTES = 16 * 1024,  /* of a whole head: more is 431 */
+    HTTP_HEAD_MAX_TARGET = 8 * 1024,  /* of a request target: more is 414 */
+    HTTP_HEAD_MAX_FIELDS = 100,       /* header fields: more is 431 */
+};
+
+/* Offsets into the text: the text moves while it grows. */
+struct http_field {
+    uint32_t _name;
+    uint32_t _value;
+};
+
+struct http_head {
+    int status;      /* of a response; or, after HTTP_HEAD_BAD, of the answer a request earns */
+    const char *why; /* after HTTP_HEAD_BAD: a phrase for people, static */
+    uint8_t major;   /* HTTP version */
+    uint8_t minor;
+    bool has_body;   /* a body follows the head */
+    bool keep_alive; /* the sender is ready to go on with the connection (RFC 9112, 9.3) */
+
+    llhttp_t _parser;
+    struct buffer _text;
+    uint32_t _target;
+    uint32_t _method;
+    uint32_t _reason;
+    size_t _seen;
+    bool _in_value;
+    size_t _count;
+    struct http_field _fields[HTTP_HEAD_MAX_FIELDS];
+};
+
+void http_head_init(struct http_head *head, enum http_head_kind kind);
+void http_head_deinit(struct http_head *head);
+
+/* Feeds `len` bytes; `*used` says how many of them belong to the head (all, unless it is done).
+ * Running out of memory is HTTP_HEAD_BAD with status 503. */
+enum http_head_result http_head_feed(struct http_head *head, const uint8_t *data, size_t len,
+                                     size_t *used);
+
+/* True once a byte of the head has arrived. */
+bool http_head_begun(const struct http_head *head);
+
+/* The method and the target of a request, as sent (RFC 9112, 3). */
+const char *http_head_method(const struct http_head *head);
+const char *http_head_target(const struct http_head *head);
+
+/* The reason phrase of a response; may be empty. */
+const char *http_head_reason(const struct http_head *head);
+
+/* How many fields have this name (in any case). */
+size_t http_head_count(const struct http_head *head, const char *name);
+
+/* The value of the first field of this name, without the white space around it; NULL if none. */
+const char *http_head_get(const struct http_head *head, const char *name);
+
+/* True when `token` is, in any case, a member of the comma-separated list that all fields of this
+ * name make together (RFC 9110, 5.6.1). */
+bool http_head_has_token(const struct http_head *head, const char *name, const char *token);
+
+#endif

@@ -1,0 +1,87 @@
+#include "common/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+static const char *log_program = "";
+static enum log_level log_threshold = LOG_INFO;
+
+void log_init(const char *program, enum log_level level)
+{
+    log_program = program;
+    log_threshold = level;
+}
+
+bool log_enabled(enum log_level level)
+{
+    return level <= log_threshold;
+}
+
+void log_write(enum log_level level, const char *format, ...)
+{
+    char line[1024];
+    va_list arguments;
+    size_t len;
+    int n;
+
+    if (!log_enabled(level))
+        return;
+    n = snprintf(line, sizeof line, "%s: ", log_program);
+    len = n > 0 ? (size_t) n : 0;
+    va_start(arguments, format);
+    n = vsnprintf(line + len, sizeof line - len - 1, format, arguments);
+    va_end(arguments);
+    if (n < 0)
+        return;
+    len += (size_t) n;
+    if (len > sizeof line - 2)
+        len = sizeof line - 2;
+    line[len++] = '\n';
+    /* Where stderr itself fails there is nobody left to tell. */
+    if (write(STDERR_FILENO, line, len) < 0)
+        return;
+}
+
+int log_parse_level(const char *text, enum log_level *level)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *level = (enum log_level) i;
+            return 0;
+        }
+    }
+    return UV_EINVAL;
+}
+
+const char *log_escape(char *out, size_t size, const void *data, size_t len)
+{
+    static const char digits[] = "0123456789abcdef";
+    const unsigned char *bytes = data;
+    size_t used = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        bool plain = bytes[i] >= 0x20 && bytes[i] < 0x7f && bytes[i] != '\\';
+        size_t wanted = plain ? 1 : 4;
+        size_t reserve = i + 1 < len ? 4 : 1; /* for "..." and the NUL, or for the NUL alone */
+
+        if (used + wanted + reserve > size) {
+            memcpy(out + used, "...", 4);
+            return out;
+        }
+        if (plain) {
+            out[used++] = (char) bytes[i];
+        } else {
+            out[used++] = '\\';
+            out[used++] = 'x';
+            out[used++] = digits[bytes[i] >> 4];
+            out[used++] = digits[bytes[i] & 15];
+        }
+    }
+    out[used] = '\0';
+    return out;
+}

@@ -1,0 +1,229 @@
+#include "common/options.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+enum {
+    OPTIONS_MAX = 64,   /* options in a table */
+    HELP_COLUMN = 26,   /* where the explanations begin */
+    HELP_WIDTH = 79,
+};
+
+static int complain(struct error *error, const char *name, const char *what)
+{
+    return error_set(error, UV_EINVAL, "option '%s' %s", name, what);
+}
+
+/* Says what getopt found wrong with the argument it just looked at. */
+static int complain_of(int found, char **argv, struct error *error)
+{
+    char letter[3] = {'-', (char) optopt, '\0'};
+    const char *word = argv[optind - 1];
+
+    if (strncmp(word, "--", 2) != 0)
+        word = letter;
+    if (found == ':')
+        return complain(error, word, "needs an argument");
+    if (word != letter && optopt != 0)
+        return complain(error, word, "takes no argument");
+    return complain(error, word, "is unknown or ambiguous");
+}
+
+static int store(const struct option_spec *spec, void *target, const char *argument,
+                 struct error *error)
+{
+    struct error why = {""};
+    int status = spec->store(target, argument, &why);
+
+    if (status != 0)
+        error_set(error, status, "option '--%s': %s", spec->name, why.text);
+    return status;
+}
+
+/* The table in getopt's own terms. */
+struct getopt_table {
+    struct option longs[OPTIONS_MAX + 1];
+    const struct option_spec *specs[OPTIONS_MAX];
+    char shorts[2 * OPTIONS_MAX + 2];
+};
+
+static void to_getopt(const struct option_table *table, struct getopt_table *getopt_table)
+{
+    char *shorts = getopt_table->shorts;
+    size_t n = 0;
+
+    assert(table->count <= OPTIONS_MAX);
+    *shorts++ = ':'; /* tell a missing argument from an unknown option */
+    for (size_t i = 0; i < table->count; i++) {
+        const struct option_spec *spec = &table->specs[i];
+
+        if (spec->name == NULL)
+            continue;
+        getopt_table->longs[n] = (struct option){
+            .name = spec->name,
+            .has_arg = spec->argument != NULL ? required_argument : no_argument,
+            .val = 256 + (int) n,
+        };
+        getopt_table->specs[n++] = spec;
+        if (spec->letter == 0)
+            continue;
+        *shorts++ = spec->letter;
+        if (spec->argument != NULL)
+            *shorts++ = ':';
+    }
+    getopt_table->longs[n] = (struct option){0};
+    *shorts = '\0';
+}
+
+static const struct option_spec *spec_of(const struct option_table *table,
+                                         const struct getopt_table *getopt_table, int found)
+{
+    if (found >= 256)
+        return getopt_table->specs[found - 256];
+    for (size_t i = 0; i < table->count; i++) {
+        if (table->specs[i].name != NULL && table->specs[i].letter == found)
+            return &table->specs[i];
+    }
+    return NULL;
+}
+
+int options_parse(const struct option_table *table, int argc, char **argv, void *target,
+                  int *operands, struct error *error)
+{
+    struct getopt_table getopt_table;
+    int found, status;
+
+    to_getopt(table, &getopt_table);
+    optind = 0; /* start afresh, also in a test that parses twice */
+    opterr = 0;
+    while ((found = getopt_long(argc, argv, getopt_table.shorts, getopt_table.longs, NULL)) != -1) {
+        const struct option_spec *spec =
+            found == '?' || found == ':' ? NULL : spec_of(table, &getopt_table, found);
+
+        if (spec == NULL)
+            return complain_of(found, argv, error);
+        status = store(spec, target, optarg, error);
+        if (status != 0)
+            return status;
+    }
+    *operands = optind;
+    return 0;
+}
+
+/* Prints `text`, broken at spaces, from `column` on; the cursor stands at `at`. */
+static void print_wrapped(FILE *out, const char *text, int at, int column)
+{
+    if (at >= column) {
+        fputc('\n', out);
+        at = 0;
+    }
+    while (*text != '\0') {
+        int len = (int) strcspn(text, " ");
+
+        if (at > column && at + 1 + len > HELP_WIDTH) {
+            fputc('\n', out);
+            at = 0;
+        }
+        if (at < column)
+            at += fprintf(out, "%*s", column - at, "");
+        else
+            at += fprintf(out, " ");
+        at += fprintf(out, "%.*s", len, text);
+        text += len;
+        text += strspn(text, " ");
+    }
+    fputc('\n', out);
+}
+
+void options_print_help(const struct option_table *table, FILE *out)
+{
+    fprintf(out, "Usage: %s %s\n\n%s\n", table->program, table->synopsis, table->summary);
+    for (size_t i = 0; i < table->count; i++) {
+        const struct option_spec *spec = &table->specs[i];
+        int at;
+
+        if (spec->name == NULL) {
+            fprintf(out, "\n%s\n", spec->help);
+            continue;
+        }
+        at = spec->letter != 0 ? fprintf(out, "  -%c, ", spec->letter) : fprintf(out, "      ");
+        at += fprintf(out, "--%s", spec->name);
+        if (spec->argument != NULL)
+            at += fprintf(out, " %s", spec->argument);
+        print_wrapped(out, spec->help, at, HELP_COLUMN);
+    }
+    fprintf(out, "\n%s", table->epilogue);
+}
+
+/* A decimal number without sign or white space, and what follows it. False on overflow too. */
+static bool parse_digits(const char *text, uint64_t *number, const char **rest)
+{
+    char *end;
+
+    if (*text < '0' || *text > '9')
+        return false;
+    errno = 0;
+    *number = strtoull(text, &end, 10);
+    *rest = end;
+    return errno == 0;
+}
+
+int options_parse_size(const char *text, uint64_t max, uint64_t *size, struct error *error)
+{
+    static const char suffixes[] = "KMG";
+    const char *rest;
+    uint64_t number;
+    unsigned shift = 0;
+
+    if (!parse_digits(text, &number, &rest))
+        goto fail;
+    if (*rest != '\0') {
+        const char *suffix = strchr(suffixes, *rest & ~0x20);
+
+        if (suffix == NULL || rest[1] != '\0')
+            goto fail;
+        shift = 10 * (unsigned) (suffix - suffixes + 1);
+    }
+    if (number > max >> shift)
+        return error_set(error, UV_EINVAL, "'%s' is more than the %llu bytes that are possible",
+                         text, (unsigned long long) max);
+    *size = number << shift;
+    return 0;
+fail:
+    return error_set(error, UV_EINVAL,
+                     "'%s' is not a number of bytes, with or without a suffix K, M or G", text);
+}
+
+int options_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *count,
+                        struct error *error)
+{
+    const char *rest;
+    uint64_t number;
+
+    if (!parse_digits(text, &number, &rest) || *rest != '\0' || number < min || number > max)
+        return error_set(error, UV_EINVAL, "'%s' is not a whole number from %llu to %llu", text,
+                         (unsigned long long) min, (unsigned long long) max);
+    *count = number;
+    return 0;
+}
+
+int options_parse_seconds(const char *text, uint64_t *milliseconds, struct error *error)
+{
+    const double ten_years = 10 * 365.25 * 24 * 3600;
+    double seconds;
+    char *end;
+
+    errno = 0;
+    seconds = strtod(text, &end);
+    if (strspn(text, "0123456789.") != strlen(text) || end == text || *end != '\0' ||
+        !(seconds > 0) || seconds > ten_years)
+        return error_set(error, UV_EINVAL, "'%s' is not a number of seconds greater than 0", text);
+    *milliseconds = (uint64_t) ceil(seconds * 1000);
+    return 0;
+}

@@ -1,0 +1,53 @@
+/* Command-line options from a table: the table is what is parsed, and what --help prints, so that
+ * the two cannot differ. The parsing itself is getopt_long's. */
+#ifndef WS_OPTIONS_H
+#define WS_OPTIONS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "common/error.h"
+
+/* One option; or, with no name, the heading of a group in --help. */
+struct option_spec {
+    const char *name;     /* long name, without the dashes */
+    char letter;          /* short name, or 0 */
+    const char *argument; /* what --help calls the argument; NULL when the option takes none */
+    const char *help;     /* wrapped by --help; a heading's text */
+    /* Stores the option in `target`. Returns 0, or UV_EINVAL with a text that says what the
+     * argument should be; the option's name is put before it. */
+    int (*store)(void *target, const char *argument, struct error *error);
+};
+
+struct option_table {
+    const char *program;
+    const char *synopsis; /* what follows the program's name in the usage line */
+    const char *summary;  /* what the program is, a few lines */
+    const struct option_spec *specs;
+    size_t count;
+    const char *epilogue; /* examples and exit status */
+};
+
+/* Parses the arguments into `target`, by the table's store functions. Operands are permuted to the
+ * end; `*operands` is the index of the first. Returns 0, or UV_EINVAL with a text for the user.
+ * Not for more than one thread: getopt keeps state. */
+int options_parse(const struct option_table *table, int argc, char **argv, void *target,
+                  int *operands, struct error *error);
+
+/* Prints the help, at most 80 columns wide. */
+void options_print_help(const struct option_table *table, FILE *out);
+
+/* A number of bytes: decimal, with an optional suffix K, M or G (powers of 1024), at most `max`.
+ * Returns 0, or UV_EINVAL with a text. */
+int options_parse_size(const char *text, uint64_t max, uint64_t *size, struct error *error);
+
+/* A whole number from `min` to `max`. Returns 0, or UV_EINVAL with a text. */
+int options_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *count,
+                        struct error *error);
+
+/* Seconds, fractions allowed, into milliseconds; more than 0 and at most ten years. Returns 0, or
+ * UV_EINVAL with a text. */
+int options_parse_seconds(const char *text, uint64_t *milliseconds, struct error *error);
+
+#endif

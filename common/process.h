@@ -1,0 +1,10 @@
+/* What every program of ours does first. */
+#ifndef WS_PROCESS_H
+#define WS_PROCESS_H
+
+/* Makes sure that descriptors 0, 1 and 2 are open (on /dev/null if need be), so that no socket ever
+ * gets one of these numbers and is taken for standard output; and ignores SIGPIPE, so that a peer
+ * that is gone is an error code and not our death. */
+void process_prepare(void);
+
+#endif

@@ -1,0 +1,50 @@
+/* A connected byte stream on a libuv loop: the one place that knows what is beneath (TCP now; TLS
+ * and Unix sockets are to come). What is written goes to the socket at once, with one system call
+ * and no queue; only the rest of a short write is left with libuv. */
+#ifndef WS_STREAM_H
+#define WS_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <uv.h>
+
+/* Embedded in a connection; it must stay in place until the callback of stream_close. */
+struct stream {
+    uv_tcp_t tcp;
+};
+
+int stream_init(struct stream *stream, uv_loop_t *loop);
+
+/* Takes the connection that waits on `listener` (a listening uv stream of the same loop). Returns
+ * 0 or a negative UV_E* code. */
+int stream_accept(struct stream *stream, uv_stream_t *listener);
+
+/* Sets what every connection of ours wants: small writes leave at once (TCP_NODELAY). */
+void stream_configure(struct stream *stream);
+
+/* Starts reading: `on_alloc` and `on_read` as in libuv. */
+int stream_read_start(struct stream *stream, uv_alloc_cb on_alloc, uv_read_cb on_read);
+void stream_read_stop(struct stream *stream);
+
+/* Writes what the socket takes at once, in one system call. Nothing may be queued with
+ * stream_write at the time. Returns the number of bytes written, 0 when the socket is full, or a
+ * negative UV_E* code. */
+ssize_t stream_try_write(struct stream *stream, const uv_buf_t *bufs, unsigned count);
+
+/* Queues all the buffers; their bytes must stay in place until `on_written` has run. Returns 0 or
+ * a negative UV_E* code. */
+int stream_write(struct stream *stream, uv_write_t *request, const uv_buf_t *bufs, unsigned count,
+                 uv_write_cb on_written);
+
+/* Tells the peer that no more will come (the FIN of TCP). Nothing may be queued. Returns 0 or a
+ * negative UV_E* code. */
+int stream_finish(struct stream *stream);
+
+/* Closes; pending callbacks run before `on_closed`, which may free the stream's memory. With
+ * `reset`, what the peer has not taken is dropped and the peer hears of it (RST). */
+void stream_close(struct stream *stream, bool reset, uv_close_cb on_closed);
+
+/* Writes the peer's address, as "ADDRESS port PORT", or "unknown". Returns `out`. */
+const char *stream_peer_name(const struct stream *stream, char *out, size_t size);
+
+#endif

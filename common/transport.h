@@ -1,0 +1,180 @@
+/* The WebSocket transport that both programs stand on: a stream, a decoder, the connection's own
+ * frames, and the closing handshake (RFC 6455, 5 to 7).
+ *
+ *     OPENING ──► OPEN ──► CLOSING ──► DRAINING ──► CLOSED
+ *     bytes are   frames   our Close   all that we  the socket is
+ *     the owner's          is queued   owe is out   gone
+ *
+ * Reading: bytes come in through the loop's one read buffer; whole messages go to the owner.
+ * Writing: nothing is written while the loop is busy reading. A transport that has something to
+ * say is listed in its context; the owner of the loop calls transport_context_flush once at the
+ * end of the turn, and each listed transport is flushed with one system call:
+ *
+ *     [ own frames ][ pongs ][ the owner's bytes, e.g. from a broadcast log ][ Close ]
+ *
+ * A short write stalls the transport: the rest is left with libuv, and the owner hears on_drained.
+ *
+ * The transport is embedded in its owner, who frees it in on_closed and not before. All transports
+ * of a context belong to one loop. */
+#ifndef WS_TRANSPORT_H
+#define WS_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "common/buffer.h"
+#include "common/deadline.h"
+#include "common/decoder.h"
+#include "common/frame.h"
+#include "common/list.h"
+#include "common/stream.h"
+
+struct transport;
+
+enum {
+    TRANSPORT_MAX_BUFS = 12, /* buffers of the owner's in one flush */
+};
+
+enum transport_fate {
+    TRANSPORT_PEER_CLOSED, /* the peer's Close came: code and reason are its own */
+    TRANSPORT_PEER_FAULT,  /* the peer broke the protocol: code is what we close with, reason why */
+    TRANSPORT_LOST,        /* no Close came: status is UV_EOF, UV_ECONNRESET, UV_ETIMEDOUT … */
+};
+
+struct transport_end {
+    enum transport_fate fate;
+    int status;
+    uint16_t code;
+    const uint8_t *reason; /* borrowed for the call; sent by the peer when it closed */
+    size_t reason_len;
+};
+
+/* What a transport asks of its owner. Within any of these the owner may close or abort. */
+struct transport_ops {
+    /* Bytes of the opening handshake. Those that belong to frames, behind the head, are for the
+     * owner to pass to transport_input after transport_open. */
+    void (*on_opening)(struct transport *transport, const uint8_t *data, size_t len);
+    /* The opening handshake took too long; the owner answers, finishes or aborts. */
+    void (*on_opening_timeout)(struct transport *transport);
+    /* A whole message, borrowed for the call. */
+    void (*on_message)(struct transport *transport, enum frame_opcode opcode, const uint8_t *data,
+                       size_t len);
+    /* End of the turn, and there is something to write: call transport_flush. */
+    void (*flush)(struct transport *transport);
+    /* A stalled write has gone out; `passed` bytes of it were the owner's (all of that call). */
+    void (*on_drained)(struct transport *transport, size_t passed);
+    /* How it ended; told once, as soon as it is known; writing may still go on until on_closed. */
+    void (*on_end)(struct transport *transport, const struct transport_end *end);
+    /* The socket is gone and nothing refers to the transport any more: free it. */
+    void (*on_closed)(struct transport *transport);
+};
+
+struct transport_config {
+    bool server;                /* which side of RFC 6455 this is */
+    uint64_t max_message;       /* bytes of a received message; 0: no limit */
+    uint32_t opening_timeout;   /* milliseconds for the opening handshake; 0: none */
+    uint32_t closing_timeout;   /* milliseconds for each step of the closing handshake */
+};
+
+/* What the transports of one loop share. */
+struct transport_context {
+    uv_loop_t *loop;
+    const struct transport_ops *ops;
+    struct frame_encoder *encoder;
+    struct decoder_pool *decoders;
+    bool _server;
+    struct list _dirty;
+    struct deadline_list _opening;
+    struct deadline_list _closing;
+    uv_timer_t _tick; /* runs only while something has a deadline */
+    char _input[64 * 1024];
+};
+
+struct transport {
+    struct stream stream;
+    struct transport_context *context;
+    struct decoder _decoder;
+    struct transport_outbox *_outbox; /* own frames that wait for the flush, or NULL */
+    struct transport_write *_write;   /* the rest of a short write, or NULL */
+    struct list _dirty;
+    struct deadline _deadline;
+    uint8_t _stage;
+    bool _finishing : 1; /* when all is written: FIN */
+    bool _deaf : 1;      /* input means nothing any more */
+    bool _eof : 1;       /* the peer's FIN came */
+    bool _told : 1;      /* on_end has run */
+    bool _connected : 1; /* there is a socket to read from */
+};
+
+/* Returns 0 or a negative UV_E* code. `ops` is borrowed for the life of the context. */
+int transport_context_init(struct transport_context *context, uv_loop_t *loop,
+                           const struct transport_ops *ops, const struct transport_config *config);
+
+/* Closes the timer: run the loop once more afterwards, then deinit. No transport may be left. */
+void transport_context_close(struct transport_context *context);
+void transport_context_deinit(struct transport_context *context);
+
+/* Flushes every transport that has own frames to write. Once, at the end of each loop turn. */
+void transport_context_flush(struct transport_context *context);
+
+/* Aborts every transport that is in its opening (closing) handshake. */
+void transport_context_abort_opening(struct transport_context *context);
+void transport_context_abort_closing(struct transport_context *context);
+
+/* Returns 0 or a negative UV_E* code; after an error there is nothing to close. */
+int transport_init(struct transport *transport, struct transport_context *context);
+
+/* The stream is connected: starts reading, in stage OPENING. Returns 0 or a negative UV_E* code. */
+int transport_start(struct transport *transport);
+
+/* Where the owner writes its side of the opening handshake: NULL when out of memory. It goes out
+ * at the end of the turn. */
+struct buffer *transport_opening_output(struct transport *transport);
+
+/* The opening handshake is done: from now on frames are spoken. */
+void transport_open(struct transport *transport);
+
+/* Takes bytes as if they had just been read. */
+void transport_input(struct transport *transport, const uint8_t *data, size_t len);
+
+/* True while messages may be sent, that is, before either Close. */
+bool transport_is_open(const struct transport *transport);
+
+/* True while transport_flush may be given the owner's bytes. */
+bool transport_is_writable(const struct transport *transport);
+
+/* True while the rest of a short write waits. */
+bool transport_is_stalled(const struct transport *transport);
+
+/* Queues one frame of our own. Returns 0, UV_EPIPE when the transport is not open, UV_ENOMEM, or
+ * UV_EIO when the CSPRNG fails. */
+int transport_send(struct transport *transport, enum frame_opcode opcode, const void *data,
+                   size_t len);
+
+/* Bytes of own frames that wait: the measure of back-pressure. */
+size_t transport_queued(const struct transport *transport);
+
+/* Writes what waits, and with it the owner's buffers (whole frames, borrowed; `count` is at most
+ * TRANSPORT_MAX_BUFS). `more` says
+ * that the owner has further bytes which must come before the Close frame. Returns 0 when all is
+ * written; UV_EAGAIN when the transport is stalled, and then the owner's bytes must stay in place
+ * until on_drained or on_closed; another negative UV_E* code when the connection is lost. */
+int transport_flush(struct transport *transport, const uv_buf_t *bufs, unsigned count, bool more);
+
+/* Starts the closing handshake (RFC 6455, 7.1.2) with a code and a reason (NUL-terminated, cut at
+ * 123 bytes). Harmless when it has started already. In stage OPENING, aborts. */
+void transport_close(struct transport *transport, enum frame_close_code code, const char *reason);
+
+/* In stage OPENING: when what waits is written, ends the connection. */
+void transport_finish(struct transport *transport);
+
+/* Drops the connection at once. on_end (unless told already) runs within, on_closed later. */
+void transport_abort(struct transport *transport, int status);
+
+/* Stops and resumes reading from the socket: back-pressure towards the peer. */
+void transport_pause(struct transport *transport);
+void transport_resume(struct transport *transport);
+
+#endif

@@ -1,0 +1,170 @@
+#include "server/block_log.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct block {
+    _Atomic uint32_t refs;
+    uint32_t size;
+    _Atomic uint32_t len;         /* bytes committed; final once `next` is set */
+    uint64_t start;               /* where in the log the first byte is */
+    struct block *_Atomic next;
+    uint8_t data[];
+};
+
+static struct block *block_new(uint32_t size, uint64_t start)
+{
+    struct block *block = malloc(sizeof *block + size);
+
+    if (block == NULL)
+        return NULL;
+    atomic_init(&block->refs, 1);
+    atomic_init(&block->len, 0);
+    atomic_init(&block->next, NULL);
+    block->size = size;
+    block->start = start;
+    return block;
+}
+
+static struct block *block_ref(struct block *block)
+{
+    atomic_fetch_add_explicit(&block->refs, 1, memory_order_relaxed);
+    return block;
+}
+
+/* Frees the block if nobody else counts it, and then whatever only it kept alive. */
+static void block_unref(struct block *block)
+{
+    while (block != NULL &&
+           atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) == 1) {
+        struct block *next = atomic_load_explicit(&block->next, memory_order_acquire);
+
+        free(block);
+        block = next;
+    }
+}
+
+static struct block *block_next(const struct block *block)
+{
+    return atomic_load_explicit(&block->next, memory_order_acquire);
+}
+
+static uint32_t block_len(const struct block *block)
+{
+    return atomic_load_explicit(&block->len, memory_order_acquire);
+}
+
+int block_log_init(struct block_log *log)
+{
+    atomic_init(&log->_end, 0);
+    log->_tail = block_new(BLOCK_LOG_MIN_SIZE, 0);
+    return log->_tail != NULL ? 0 : UV_ENOMEM;
+}
+
+void block_log_deinit(struct block_log *log)
+{
+    block_unref(log->_tail);
+    log->_tail = NULL;
+}
+
+/* Seals the tail and links a fresh one behind it, with room for at least `size` bytes. */
+static struct block *grow(struct block_log *log, size_t size)
+{
+    struct block *old = log->_tail;
+    struct block *fresh;
+    uint32_t wanted = old->size < BLOCK_LOG_MAX_SIZE / 2 ? 2 * old->size : BLOCK_LOG_MAX_SIZE;
+
+    assert(size <= UINT32_MAX - sizeof *fresh);
+    fresh = block_new(size > wanted ? (uint32_t) size : wanted, block_log_end(log));
+    if (fresh == NULL)
+        return NULL;
+    /* One count for the log, which moves its own from the old tail; one for the old tail's link. */
+    block_ref(fresh);
+    atomic_store_explicit(&old->next, fresh, memory_order_release);
+    log->_tail = fresh;
+    block_unref(old);
+    return fresh;
+}
+
+uint8_t *block_log_reserve(struct block_log *log, size_t size)
+{
+    struct block *tail = log->_tail;
+    uint32_t len = block_len(tail);
+
+    if (size <= tail->size - len)
+        return tail->data + len;
+    tail = grow(log, size);
+    return tail != NULL ? tail->data : NULL;
+}
+
+void block_log_commit(struct block_log *log, size_t size)
+{
+    struct block *tail = log->_tail;
+
+    atomic_store_explicit(&tail->len, block_len(tail) + (uint32_t) size, memory_order_release);
+    atomic_fetch_add_explicit(&log->_end, size, memory_order_relaxed);
+}
+
+void block_log_join(struct block_log *log, struct block_cursor *cursor)
+{
+    cursor->_block = block_ref(log->_tail);
+    cursor->_offset = block_len(log->_tail);
+}
+
+void block_log_leave(struct block_cursor *cursor)
+{
+    block_unref(cursor->_block);
+    *cursor = (struct block_cursor){0};
+}
+
+unsigned block_log_read(const struct block_cursor *cursor, uv_buf_t *bufs, unsigned max,
+                        size_t *len, bool *more)
+{
+    struct block *block = cursor->_block;
+    uint32_t offset = cursor->_offset;
+    unsigned count = 0;
+
+    *len = 0;
+    while (block != NULL && count < max) {
+        /* The link first: once there is one, the length that is read after it is final. */
+        struct block *next = block_next(block);
+        uint32_t end = block_len(block);
+
+        if (offset < end) {
+            bufs[count++] = uv_buf_init((char *) block->data + offset, end - offset);
+            *len += end - offset;
+        }
+        block = next;
+        offset = 0;
+    }
+    *more = block != NULL;
+    return count;
+}
+
+void block_log_advance(struct block_cursor *cursor, size_t len)
+{
+    while (len > 0) {
+        struct block *block = cursor->_block;
+        struct block *next = block_next(block); /* before the length, as in block_log_read */
+        uint32_t rest = block_len(block) - cursor->_offset;
+
+        if (next == NULL || len < rest) {
+            cursor->_offset += (uint32_t) len;
+            return;
+        }
+        len -= rest;
+        cursor->_block = block_ref(next);
+        cursor->_offset = 0;
+        block_unref(block);
+    }
+}
+
+uint64_t block_log_lag(const struct block_log *log, const struct block_cursor *cursor)
+{
+    return block_log_end(log) - (cursor->_block->start + cursor->_offset);
+}
+
+uint64_t block_log_end(const struct block_log *log)
+{
+    return atomic_load_explicit(&log->_end, memory_order_relaxed);
+}

@@ -1,0 +1,123 @@
+#include "server/fanout.h"
+
+#include "server/peer.h"
+
+enum { LAG_CHECKS = 16 }; /* how often the lag is judged while the log grows by max_lag */
+
+static struct peer *peer_at(struct list *node)
+{
+    return container_of(node, struct peer, place);
+}
+
+static void mark_due(struct fanout *fanout)
+{
+    if (!list_linked(&fanout->_due))
+        list_append(fanout->_due_list, &fanout->_due);
+}
+
+static void on_posted(struct inbox_item *item)
+{
+    mark_due(container_of(item, struct fanout, _item));
+}
+
+static void on_published(struct channel_listener *listener)
+{
+    struct fanout *fanout = container_of(listener, struct fanout, _listener);
+    uv_thread_t self = uv_thread_self();
+
+    if (uv_thread_equal(&self, &fanout->_thread) != 0)
+        mark_due(fanout);
+    else
+        inbox_post(fanout->_inbox, &fanout->_item);
+}
+
+void fanout_init(struct fanout *fanout, struct channel *channel, struct inbox *inbox,
+                 struct list *due, uint64_t max_lag)
+{
+    *fanout = (struct fanout){
+        .channel = channel,
+        ._due_list = due,
+        ._inbox = inbox,
+        ._max_lag = max_lag,
+    };
+    list_init(&fanout->_ready);
+    list_init(&fanout->_stalled);
+    list_init(&fanout->_due);
+    inbox_item_init(&fanout->_item, on_posted);
+}
+
+void fanout_start(struct fanout *fanout)
+{
+    fanout->_thread = uv_thread_self();
+    channel_listen(fanout->channel, &fanout->_listener, on_published);
+}
+
+void fanout_stop(struct fanout *fanout)
+{
+    channel_unlisten(fanout->channel, &fanout->_listener);
+    inbox_withdraw(fanout->_inbox, &fanout->_item);
+    list_remove(&fanout->_due);
+}
+
+void fanout_join(struct fanout *fanout, struct peer *peer)
+{
+    channel_join(fanout->channel, &peer->cursor);
+    list_append(&fanout->_ready, &peer->place);
+}
+
+void fanout_leave(struct fanout *fanout, struct peer *peer)
+{
+    (void) fanout;
+    list_remove(&peer->place);
+    block_log_leave(&peer->cursor);
+}
+
+void fanout_stall(struct fanout *fanout, struct peer *peer)
+{
+    list_move(&fanout->_stalled, &peer->place);
+}
+
+void fanout_resume(struct fanout *fanout, struct peer *peer)
+{
+    list_move(&fanout->_ready, &peer->place);
+}
+
+static void judge_lag(struct fanout *fanout)
+{
+    const struct block_log *log = &fanout->channel->log;
+    uint64_t end = block_log_end(log);
+    struct list *node, *next;
+
+    if (fanout->_max_lag == 0 || end - fanout->_lag_checked < fanout->_max_lag / LAG_CHECKS)
+        return;
+    fanout->_lag_checked = end;
+    for (node = fanout->_stalled.next; node != &fanout->_stalled; node = next) {
+        next = node->next;
+        if (block_log_lag(log, &peer_at(node)->cursor) > fanout->_max_lag)
+            peer_too_slow(peer_at(node));
+    }
+}
+
+void fanout_flush(struct fanout *fanout)
+{
+    struct list *node, *next;
+
+    for (node = fanout->_ready.next; node != &fanout->_ready; node = next) {
+        next = node->next; /* a peer may leave or stall here, but no other than itself */
+        peer_flush(peer_at(node));
+    }
+    judge_lag(fanout);
+}
+
+void fanout_close(struct fanout *fanout, enum frame_close_code code, const char *reason)
+{
+    struct list *const lists[] = {&fanout->_ready, &fanout->_stalled};
+    struct list *node, *next;
+
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        for (node = lists[i]->next; node != lists[i]; node = next) {
+            next = node->next;
+            transport_close(&peer_at(node)->transport, code, reason);
+        }
+    }
+}

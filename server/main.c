@@ -1,0 +1,30 @@
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/process.h"
+#include "server/server.h"
+
+enum { EXIT_USAGE = 2 };
+
+int main(int argc, char **argv)
+{
+    struct server_options options;
+    struct error error;
+
+    process_prepare();
+    log_init("wsbroadcastd", LOG_INFO);
+    if (server_options_parse(&options, argc, argv, &error) != 0) {
+        log_error("%s; 'wsbroadcastd --help' lists the options", error.text);
+        return EXIT_USAGE;
+    }
+    if (options.help) {
+        options_print_help(&server_options_table, stdout);
+        return EXIT_SUCCESS;
+    }
+    if (options.version) {
+        printf("wsbroadcastd %s\n", WS_VERSION);
+        return EXIT_SUCCESS;
+    }
+    log_init("wsbroadcastd", options.log_level);
+    return server_run(&options);
+}

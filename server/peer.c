@@ -1,0 +1,192 @@
+#include "server/peer.h"
+
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "server/fanout.h"
+#include "server/upgrade.h"
+#include "server/worker.h"
+
+static struct peer *peer_of(struct transport *transport)
+{
+    return container_of(transport, struct peer, transport);
+}
+
+static struct worker *worker_of(const struct peer *peer)
+{
+    return worker_of_transports(peer->transport.context);
+}
+
+static void leave(struct peer *peer)
+{
+    if (peer->_fanout == NULL)
+        return;
+    fanout_leave(peer->_fanout, peer);
+    peer->_fanout = NULL;
+}
+
+static void end_upgrade(struct peer *peer)
+{
+    upgrade_free(peer->_upgrade);
+    peer->_upgrade = NULL;
+}
+
+/* ---- arriving ---- */
+
+int peer_accept(struct transport_context *transports, uv_stream_t *listener)
+{
+    struct peer *peer = calloc(1, sizeof *peer);
+    int status;
+
+    if (peer == NULL)
+        return UV_ENOMEM;
+    list_init(&peer->place);
+    status = transport_init(&peer->transport, transports);
+    if (status != 0) {
+        free(peer);
+        return status;
+    }
+    worker_peer_arrived(worker_of(peer)); /* from here on it leaves through on_closed */
+    status = stream_accept(&peer->transport.stream, listener);
+    if (status == 0)
+        status = upgrade_new(&peer->_upgrade, worker_path(worker_of(peer)));
+    if (status == 0)
+        status = transport_start(&peer->transport);
+    if (status != 0)
+        transport_abort(&peer->transport, status);
+    return status;
+}
+
+static void on_opening(struct transport *transport, const uint8_t *data, size_t len)
+{
+    struct peer *peer = peer_of(transport);
+    size_t used;
+
+    if (upgrade_input(peer->_upgrade, transport, data, len, &used) != UPGRADE_DONE)
+        return;
+    end_upgrade(peer);
+    transport_open(transport);
+    peer->_fanout = worker_fanout(worker_of(peer));
+    fanout_join(peer->_fanout, peer);
+    if (log_enabled(LOG_DEBUG)) {
+        char name[64];
+
+        log_debug("%s: joined", stream_peer_name(&transport->stream, name, sizeof name));
+    }
+    transport_input(transport, data + used, len - used);
+}
+
+static void on_opening_timeout(struct transport *transport)
+{
+    upgrade_timeout(peer_of(transport)->_upgrade, transport);
+}
+
+/* ---- saying and hearing ---- */
+
+static void on_message(struct transport *transport, enum frame_opcode opcode, const uint8_t *data,
+                       size_t len)
+{
+    struct peer *peer = peer_of(transport);
+    struct frame_part parts[] = {worker_prefix(worker_of(peer)), {data, len}};
+    bool text = opcode == FRAME_TEXT;
+
+    if (channel_publish(peer->_fanout->channel, transport->context->encoder, opcode,
+                        text ? parts : parts + 1, text ? 2 : 1) != 0)
+        transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
+}
+
+void peer_flush(struct peer *peer)
+{
+    uv_buf_t bufs[TRANSPORT_MAX_BUFS];
+    bool more = true;
+
+    while (more) {
+        size_t len = 0;
+        unsigned count =
+            block_log_read(&peer->cursor, bufs, TRANSPORT_MAX_BUFS, &len, &more);
+        int status = transport_flush(&peer->transport, bufs, count, more);
+
+        if (status == UV_EAGAIN && peer->_fanout != NULL)
+            fanout_stall(peer->_fanout, peer);
+        if (status != 0)
+            return;
+        block_log_advance(&peer->cursor, len);
+    }
+    if (!transport_is_writable(&peer->transport))
+        leave(peer); /* its Close is out: nothing may follow */
+}
+
+static void flush(struct transport *transport)
+{
+    peer_flush(peer_of(transport));
+}
+
+static void on_drained(struct transport *transport, size_t passed)
+{
+    struct peer *peer = peer_of(transport);
+
+    if (peer->_fanout == NULL)
+        return;
+    block_log_advance(&peer->cursor, passed);
+    fanout_resume(peer->_fanout, peer);
+    if (peer->_too_slow)
+        leave(peer);
+    peer_flush(peer);
+}
+
+void peer_too_slow(struct peer *peer)
+{
+    if (!transport_is_open(&peer->transport))
+        return;
+    if (log_enabled(LOG_INFO)) {
+        char name[64];
+
+        log_info("%s: closed: too slow",
+                 stream_peer_name(&peer->transport.stream, name, sizeof name));
+    }
+    /* The Close comes next behind the stalled write, which still reads from the log. */
+    peer->_too_slow = true;
+    transport_close(&peer->transport, CLOSE_POLICY, "too slow");
+}
+
+/* ---- leaving ---- */
+
+static void on_end(struct transport *transport, const struct transport_end *end)
+{
+    struct peer *peer = peer_of(transport);
+    char name[64], reason[256];
+
+    if (log_enabled(LOG_DEBUG)) {
+        stream_peer_name(&transport->stream, name, sizeof name);
+        log_escape(reason, sizeof reason, end->reason, end->reason_len);
+        if (end->fate == TRANSPORT_PEER_CLOSED)
+            log_debug("%s: closed with %u '%s'", name, end->code, reason);
+        else if (end->fate == TRANSPORT_PEER_FAULT)
+            log_debug("%s: broke the protocol, closed with %u: %s", name, end->code, reason);
+        else
+            log_debug("%s: lost: %s", name, uv_strerror(end->status));
+    }
+    if (end->fate == TRANSPORT_LOST)
+        leave(peer);
+}
+
+static void on_closed(struct transport *transport)
+{
+    struct peer *peer = peer_of(transport);
+    struct worker *worker = worker_of(peer);
+
+    leave(peer);
+    end_upgrade(peer);
+    free(peer);
+    worker_peer_left(worker);
+}
+
+const struct transport_ops peer_transport_ops = {
+    .on_opening = on_opening,
+    .on_opening_timeout = on_opening_timeout,
+    .on_message = on_message,
+    .flush = flush,
+    .on_drained = on_drained,
+    .on_end = on_end,
+    .on_closed = on_closed,
+};

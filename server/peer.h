@@ -1,0 +1,35 @@
+/* One connection's life: it arrives, asks to be upgraded, subscribes, says and hears messages, and
+ * leaves. An idle subscriber is this struct and nothing else. */
+#ifndef WS_PEER_H
+#define WS_PEER_H
+
+#include "common/list.h"
+#include "common/transport.h"
+#include "server/block_log.h"
+
+struct fanout;
+struct upgrade;
+
+struct peer {
+    struct transport transport;
+    struct list place;          /* in its fanout, ready or stalled */
+    struct block_cursor cursor; /* what it has read of the channel's log */
+    struct fanout *_fanout;     /* NULL before it joins and after it has left */
+    struct upgrade *_upgrade;   /* NULL once upgraded */
+    bool _too_slow;             /* gets no more of the log */
+};
+
+/* What the transports of a worker ask of their peers. */
+extern const struct transport_ops peer_transport_ops;
+
+/* Takes the connection that waits on `listener`; the peer owns itself from then on and tells its
+ * worker when it is gone. Returns 0 or a negative UV_E* code. */
+int peer_accept(struct transport_context *transports, uv_stream_t *listener);
+
+/* Writes what is owed: own frames and whatever the log has for it, with one system call as a rule. */
+void peer_flush(struct peer *peer);
+
+/* The peer lags too far behind: it is told so and closed (1008). */
+void peer_too_slow(struct peer *peer);
+
+#endif

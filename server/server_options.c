@@ -1,0 +1,165 @@
+#include "server/server_options.h"
+
+#include <string.h>
+#include <uv.h>
+
+#include "common/utf8.h"
+
+#define MAX_MESSAGE_LIMIT ((uint64_t) 1 << 30) /* what --max-message can be set to */
+
+static int store_listen(void *target, const char *argument, struct error *error)
+{
+    struct server_options *options = target;
+    char host[256], port[6];
+    int status = server_options_split_listen(argument, host, port, error);
+
+    if (status != 0)
+        return status;
+    if (options->listen_count == SERVER_OPTIONS_MAX_LISTENS)
+        return error_set(error, UV_EINVAL, "at most %d addresses can be listened on",
+                         SERVER_OPTIONS_MAX_LISTENS);
+    options->listens[options->listen_count++] = argument;
+    return 0;
+}
+
+static int store_path(void *target, const char *argument, struct error *error)
+{
+    for (const char *c = argument; *c != '\0'; c++) {
+        if (*c <= ' ' || *c > '~' || strchr("\"#<>?\\^`{|}", *c) != NULL)
+            return error_set(error, UV_EINVAL,
+                             "'%s' is not the path of a URL (percent-encode special characters)",
+                             argument);
+    }
+    if (*argument != '/')
+        return error_set(error, UV_EINVAL, "'%s' does not begin with '/'", argument);
+    ((struct server_options *) target)->path = argument;
+    return 0;
+}
+
+static int store_prefix(void *target, const char *argument, struct error *error)
+{
+    if (!utf8_valid((const uint8_t *) argument, strlen(argument)))
+        return error_set(error, UV_EINVAL, "it must be UTF-8, as all text messages are");
+    ((struct server_options *) target)->prefix = argument;
+    return 0;
+}
+
+static int store_max_message(void *target, const char *argument, struct error *error)
+{
+    return options_parse_size(argument, MAX_MESSAGE_LIMIT,
+                              &((struct server_options *) target)->max_message, error);
+}
+
+static int store_log_level(void *target, const char *argument, struct error *error)
+{
+    if (log_parse_level(argument, &((struct server_options *) target)->log_level) != 0)
+        return error_set(error, UV_EINVAL, "'%s' is none of error, warn, info, debug", argument);
+    return 0;
+}
+
+static int store_version(void *target, const char *argument, struct error *error)
+{
+    (void) argument;
+    (void) error;
+    ((struct server_options *) target)->version = true;
+    return 0;
+}
+
+static int store_help(void *target, const char *argument, struct error *error)
+{
+    (void) argument;
+    (void) error;
+    ((struct server_options *) target)->help = true;
+    return 0;
+}
+
+static const struct option_spec specs[] = {
+    {.help = "Serving:"},
+    {"listen", 'l', "HOST:PORT",
+     "listen here; may be given several times; [ADDRESS]:PORT for IPv6; port 0 takes a free one "
+     "(default: 127.0.0.1:8000)",
+     store_listen},
+    {"path", 0, "PATH", "the path of the endpoint (default: /ws)", store_path},
+    {"prefix", 0, "TEXT",
+     "put before each text that is broadcast; may be empty (default: 'Message: ')", store_prefix},
+    {.help = "Limits:"},
+    {"max-message", 0, "SIZE",
+     "longest message a client may send, in bytes; suffixes K, M, G; 0 for no limit; longer ones "
+     "are closed with 1009 (default: 1M)",
+     store_max_message},
+    {.help = "Telling:"},
+    {"log-level", 0, "LEVEL", "error, warn, info or debug (default: info)", store_log_level},
+    {"version", 'V', NULL, "print the version and exit", store_version},
+    {"help", 'h', NULL, "print this help and exit", store_help},
+};
+
+const struct option_table server_options_table = {
+    .program = "wsbroadcastd",
+    .synopsis = "[OPTION]...",
+    .summary = "A WebSocket broadcast server: text from any client goes to every client, the\n"
+               "sender too, as 'Message: TEXT'. Binary goes out as it came.",
+    .specs = specs,
+    .count = sizeof specs / sizeof *specs,
+    .epilogue = "Examples:\n"
+                "  wsbroadcastd                          serve ws://127.0.0.1:8000/ws\n"
+                "  wsbroadcastd -l 0.0.0.0:80 -l [::]:80 serve everybody\n"
+                "  wsbroadcastd --prefix '' --path /     pass texts on as they come\n"
+                "\n"
+                "SIGTERM and SIGINT close every connection (1001) and end the server; a second\n"
+                "one ends it at once. Exit status: 0 stopped by a signal, 1 cannot serve (for\n"
+                "example, the address is taken), 2 wrong usage.\n",
+};
+
+int server_options_parse(struct server_options *options, int argc, char **argv,
+                         struct error *error)
+{
+    int operands, status;
+
+    *options = (struct server_options){
+        .path = "/ws",
+        .prefix = "Message: ",
+        .max_message = 1024 * 1024,
+        .log_level = LOG_INFO,
+    };
+    status = options_parse(&server_options_table, argc, argv, options, &operands, error);
+    if (status != 0)
+        return status;
+    if (operands < argc)
+        return error_set(error, UV_EINVAL, "'%s' is not an option, and nothing else is expected",
+                         argv[operands]);
+    if (options->listen_count == 0)
+        options->listens[options->listen_count++] = "127.0.0.1:8000";
+    return 0;
+}
+
+int server_options_split_listen(const char *text, char host[256], char port[6],
+                                struct error *error)
+{
+    const char *colon = strrchr(text, ':');
+    const char *begin = text;
+    const char *end = colon;
+    struct error unused;
+    uint64_t number;
+
+    if (colon == NULL || colon == text)
+        goto fail;
+    if (*begin == '[') {
+        if (end[-1] != ']')
+            goto fail;
+        begin++;
+        end--;
+    } else if (memchr(begin, ':', (size_t) (end - begin)) != NULL) {
+        goto fail; /* an IPv6 address without brackets: where does it end? */
+    }
+    if (end <= begin || end - begin > 255 || strlen(colon + 1) > 5 ||
+        options_parse_count(colon + 1, 0, 65535, &number, &unused) != 0)
+        goto fail;
+    memcpy(host, begin, (size_t) (end - begin));
+    host[end - begin] = '\0';
+    memcpy(port, colon + 1, strlen(colon + 1) + 1);
+    return 0;
+fail:
+    return error_set(error, UV_EINVAL,
+                     "'%s' is not HOST:PORT or [IPV6-ADDRESS]:PORT with a port from 0 to 65535",
+                     text);
+}

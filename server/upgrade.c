@@ -1,0 +1,115 @@
+#include "server/upgrade.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/handshake.h"
+#include "common/http_head.h"
+#include "common/log.h"
+
+enum { MAX_REQUESTS = 100 }; /* answered on one connection before it is asked to come anew */
+
+struct upgrade {
+    struct http_head head;
+    const char *path;
+    unsigned requests;
+};
+
+int upgrade_new(struct upgrade **upgrade, const char *path)
+{
+    struct upgrade *fresh = malloc(sizeof *fresh);
+
+    if (fresh == NULL)
+        return UV_ENOMEM;
+    http_head_init(&fresh->head, HTTP_HEAD_REQUEST);
+    fresh->path = path;
+    fresh->requests = 0;
+    *upgrade = fresh;
+    return 0;
+}
+
+void upgrade_free(struct upgrade *upgrade)
+{
+    if (upgrade == NULL)
+        return;
+    http_head_deinit(&upgrade->head);
+    free(upgrade);
+}
+
+static void refuse(struct upgrade *upgrade, struct transport *transport, int status,
+                   const char *why, bool keep_alive)
+{
+    struct buffer *out = transport_opening_output(transport);
+    bool head_only = strcmp(http_head_method(&upgrade->head), "HEAD") == 0;
+    char name[64], target[256];
+    const char *asked = http_head_target(&upgrade->head);
+
+    log_debug("%s: refused with %d: '%s': %s",
+              stream_peer_name(&transport->stream, name, sizeof name), status,
+              log_escape(target, sizeof target, asked, strlen(asked)), why);
+    if (out == NULL || handshake_write_refusal(out, status, why, keep_alive, head_only) != 0)
+        transport_abort(transport, UV_ENOMEM);
+    else if (!keep_alive)
+        transport_finish(transport);
+}
+
+static bool accept_upgrade(struct transport *transport, const struct handshake_verdict *verdict)
+{
+    struct buffer *out = transport_opening_output(transport);
+
+    if (out != NULL && handshake_write_response(out, verdict->accept) == 0)
+        return true;
+    transport_abort(transport, UV_ENOMEM);
+    return false;
+}
+
+/* Answers one complete request. */
+static enum upgrade_result answer(struct upgrade *upgrade, struct transport *transport)
+{
+    struct http_head *head = &upgrade->head;
+    struct handshake_verdict verdict;
+    bool keep_alive;
+
+    handshake_judge_request(head, upgrade->path, &verdict);
+    if (verdict.status == 101)
+        return accept_upgrade(transport, &verdict) ? UPGRADE_DONE : UPGRADE_REFUSED;
+    /* A body is not read here, and a malformed request's end is not to be trusted. */
+    keep_alive = head->keep_alive && !head->has_body && verdict.status != 400 &&
+                 ++upgrade->requests < MAX_REQUESTS;
+    refuse(upgrade, transport, verdict.status, verdict.why, keep_alive);
+    if (!keep_alive)
+        return UPGRADE_REFUSED;
+    http_head_deinit(head);
+    http_head_init(head, HTTP_HEAD_REQUEST);
+    return UPGRADE_MORE;
+}
+
+enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *transport,
+                                  const uint8_t *data, size_t len, size_t *used)
+{
+    enum upgrade_result result = UPGRADE_MORE;
+
+    *used = 0;
+    while (result == UPGRADE_MORE && *used < len) {
+        size_t taken;
+
+        switch (http_head_feed(&upgrade->head, data + *used, len - *used, &taken)) {
+        case HTTP_HEAD_MORE:
+            break;
+        case HTTP_HEAD_DONE:
+            result = answer(upgrade, transport);
+            break;
+        case HTTP_HEAD_BAD:
+            refuse(upgrade, transport, upgrade->head.status, upgrade->head.why, false);
+            result = UPGRADE_REFUSED;
+            break;
+        }
+        *used += taken;
+    }
+    return result;
+}
+
+void upgrade_timeout(struct upgrade *upgrade, struct transport *transport)
+{
+    refuse(upgrade, transport, 408, "the request did not come in time", false);
+}

@@ -1,0 +1,220 @@
+#include "server/worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "server/listener.h"
+#include "server/peer.h"
+
+enum {
+    OPENING_TIMEOUT = 10 * 1000, /* milliseconds for a whole request head */
+    CLOSING_TIMEOUT = 2 * 1000,  /* milliseconds for each step of a closing handshake */
+};
+#define MAX_LAG ((uint64_t) 16 * 1024 * 1024) /* bytes a slow peer may be behind */
+
+struct worker {
+    uv_loop_t loop;
+    uv_thread_t thread;
+    bool started;
+    bool stopping;
+    const struct server_options *options;
+    uv_async_t *done;
+    struct list listeners;
+    struct inbox inbox;
+    struct inbox_item stop_item;
+    uv_prepare_t turn_end;
+    struct list due; /* fanouts to be flushed at the end of this turn */
+    struct fanout fanout;
+    size_t peers;
+    struct transport_context transports;
+};
+
+/* ---- the loop's turn ---- */
+
+/* Runs before the loop waits for events: whatever the last ones brought goes out now. */
+static void on_turn_end(uv_prepare_t *prepare)
+{
+    struct worker *worker = container_of(prepare, struct worker, turn_end);
+    struct list *node;
+
+    while ((node = list_take_first(&worker->due)) != NULL)
+        fanout_flush(container_of(node, struct fanout, _due));
+    transport_context_flush(&worker->transports);
+}
+
+static void on_connection(struct listener *listener, uv_stream_t *stream)
+{
+    struct worker *worker = container_of(stream->loop, struct worker, loop);
+    int status = peer_accept(&worker->transports, stream);
+
+    (void) listener;
+    if (status != 0)
+        log_warn("cannot take a connection: %s", uv_strerror(status));
+}
+
+/* ---- the end ---- */
+
+/* Nothing is left to serve: without its handles the loop ends. */
+static void end_loop(struct worker *worker)
+{
+    fanout_stop(&worker->fanout);
+    inbox_close(&worker->inbox);
+    uv_close((uv_handle_t *) &worker->turn_end, NULL);
+    transport_context_close(&worker->transports);
+}
+
+static void close_listeners(struct worker *worker)
+{
+    struct list *node;
+
+    while ((node = list_take_first(&worker->listeners)) != NULL)
+        listener_close(container_of(node, struct listener, node));
+}
+
+static void on_stop(struct inbox_item *item)
+{
+    struct worker *worker = container_of(item, struct worker, stop_item);
+
+    transport_context_abort_opening(&worker->transports);
+    if (worker->stopping) {
+        transport_context_abort_closing(&worker->transports);
+        return;
+    }
+    worker->stopping = true;
+    close_listeners(worker);
+    fanout_close(&worker->fanout, CLOSE_GOING_AWAY, "the server is going away");
+    if (worker->peers == 0)
+        end_loop(worker);
+}
+
+static void run(void *argument)
+{
+    struct worker *worker = argument;
+
+    fanout_start(&worker->fanout);
+    (void) uv_run(&worker->loop, UV_RUN_DEFAULT);
+    (void) uv_async_send(worker->done);
+}
+
+/* ---- life ---- */
+
+int worker_new(struct worker **worker, const struct server_options *options,
+               struct channel *channel, uv_async_t *done)
+{
+    struct transport_config config = {
+        .server = true,
+        .max_message = options->max_message,
+        .opening_timeout = OPENING_TIMEOUT,
+        .closing_timeout = CLOSING_TIMEOUT,
+    };
+    struct worker *fresh = calloc(1, sizeof *fresh);
+    int status;
+
+    if (fresh == NULL)
+        return UV_ENOMEM;
+    fresh->options = options;
+    fresh->done = done;
+    list_init(&fresh->listeners);
+    list_init(&fresh->due);
+    status = uv_loop_init(&fresh->loop);
+    if (status != 0)
+        goto fail_loop;
+    status = inbox_init(&fresh->inbox, &fresh->loop);
+    if (status != 0)
+        goto fail_inbox;
+    status = transport_context_init(&fresh->transports, &fresh->loop, &peer_transport_ops, &config);
+    if (status != 0)
+        goto fail_transports;
+    (void) uv_prepare_init(&fresh->loop, &fresh->turn_end); /* neither can fail */
+    (void) uv_prepare_start(&fresh->turn_end, on_turn_end);
+    inbox_item_init(&fresh->stop_item, on_stop);
+    fanout_init(&fresh->fanout, channel, &fresh->inbox, &fresh->due, MAX_LAG);
+    *worker = fresh;
+    return 0;
+
+fail_transports:
+    inbox_close(&fresh->inbox);
+    (void) uv_run(&fresh->loop, UV_RUN_DEFAULT);
+    inbox_deinit(&fresh->inbox);
+fail_inbox:
+    (void) uv_loop_close(&fresh->loop);
+fail_loop:
+    free(fresh);
+    return status;
+}
+
+int worker_listen(struct worker *worker, int fd)
+{
+    struct listener *listener;
+    int status = listener_open(&listener, &worker->loop, fd, on_connection);
+
+    if (status == 0)
+        list_append(&worker->listeners, &listener->node);
+    return status;
+}
+
+int worker_start(struct worker *worker)
+{
+    int status = uv_thread_create(&worker->thread, run, worker);
+
+    worker->started = status == 0;
+    return status;
+}
+
+void worker_stop(struct worker *worker)
+{
+    inbox_post(&worker->inbox, &worker->stop_item);
+}
+
+void worker_free(struct worker *worker)
+{
+    if (worker == NULL)
+        return;
+    if (worker->started) {
+        (void) uv_thread_join(&worker->thread);
+    } else { /* its loop has handles that nobody ran */
+        fanout_start(&worker->fanout);
+        close_listeners(worker);
+        end_loop(worker);
+        (void) uv_run(&worker->loop, UV_RUN_DEFAULT);
+    }
+    inbox_deinit(&worker->inbox);
+    transport_context_deinit(&worker->transports);
+    (void) uv_loop_close(&worker->loop);
+    free(worker);
+}
+
+/* ---- for its peers ---- */
+
+struct worker *worker_of_transports(struct transport_context *transports)
+{
+    return container_of(transports, struct worker, transports);
+}
+
+void worker_peer_arrived(struct worker *worker)
+{
+    worker->peers++;
+}
+
+void worker_peer_left(struct worker *worker)
+{
+    worker->peers--;
+    if (worker->stopping && worker->peers == 0)
+        end_loop(worker);
+}
+
+const char *worker_path(const struct worker *worker)
+{
+    return worker->options->path;
+}
+
+struct frame_part worker_prefix(const struct worker *worker)
+{
+    return (struct frame_part){worker->options->prefix, strlen(worker->options->prefix)};
+}
+
+struct fanout *worker_fanout(struct worker *worker)
+{
+    return &worker->fanout;
+}

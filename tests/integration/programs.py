@@ -1,0 +1,198 @@
+"""Programs under test: start them, watch what they say, see them end as they should."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import rawws
+
+BUILD = Path(__file__).resolve().parents[2] / "build"
+WSBROADCASTD = os.environ.get("WSBROADCASTD") or str(BUILD / "server" / "wsbroadcastd")
+WSRECV = os.environ.get("WSRECV") or str(BUILD / "client" / "wsrecv")
+
+STOP_SECONDS = 5.0  # after SIGTERM everything is over within this
+
+
+def _is_sanitized() -> bool:
+    if os.environ.get("WS_SANITIZE", "").upper() not in ("", "0", "OFF", "NO"):
+        return True
+    program = Path(WSBROADCASTD)
+    return program.exists() and b"__asan_init" in program.read_bytes()
+
+
+SANITIZED = _is_sanitized()
+if SANITIZED:
+    rawws.TIMEOUT = 30.0
+
+
+class Program:
+    """A running program. Its stderr is read all the time, its stdout only when asked for."""
+
+    def __init__(self, argv: list[str], *, stdin: object = None, stdout: object = None) -> None:
+        self.name = Path(argv[0]).name
+        self.process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL if stdin is None else stdin,
+            stdout=subprocess.PIPE if stdout is None else stdout,
+            stderr=subprocess.PIPE,
+        )
+        self.pid = self.process.pid
+        self.expected: int | None = None
+        self._out = bytearray()
+        self._err = bytearray()
+        self._err_ended = False
+        self._err_grew = threading.Condition()
+        self._err_thread = threading.Thread(target=self._read_stderr, daemon=True)
+        self._err_thread.start()
+
+    # What it says
+
+    def _read_stderr(self) -> None:
+        assert self.process.stderr is not None
+        while data := os.read(self.process.stderr.fileno(), 65536):
+            with self._err_grew:
+                self._err += data
+                self._err_grew.notify_all()
+        with self._err_grew:
+            self._err_ended = True
+            self._err_grew.notify_all()
+
+    @property
+    def stderr(self) -> str:
+        """All that has come on stderr so far; all there is once the program has been waited for."""
+        with self._err_grew:
+            return self._err.decode(errors="replace")
+
+    def wait_stderr(self, pattern: str, count: int = 1) -> list[re.Match[str]]:
+        """Wait until pattern stands on stderr count times."""
+
+        def found() -> list[re.Match[str]] | None:
+            matches = list(re.finditer(pattern, self._err.decode(errors="replace"), re.M))
+            return matches if len(matches) >= count else None
+
+        with self._err_grew:
+            self._err_grew.wait_for(lambda: found() or self._err_ended, rawws.TIMEOUT)
+            matches = found()
+            said = self._err.decode(errors="replace")
+        assert matches, f"{self.name}: no {pattern!r} on stderr, but: {said!r}"
+        return matches
+
+    def _fill_stdout(self, timeout: float) -> bool:
+        """Read once; false at the end of stdout."""
+        assert self.process.stdout is not None
+        fd = self.process.stdout.fileno()
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        assert poll.poll(timeout * 1000), (
+            f"{self.name}: nothing on stdout for {timeout} s; stderr: {self.stderr!r}"
+        )
+        data = os.read(fd, 1 << 18)
+        self._out += data
+        return bool(data)
+
+    def read_line(self) -> str:
+        """The next line of stdout, without its newline."""
+        while (end := self._out.find(b"\n")) < 0:
+            assert self._fill_stdout(rawws.TIMEOUT), f"{self.name}: stdout ended: {self._out!r}"
+        line = self._out[:end].decode()
+        del self._out[: end + 1]
+        return line
+
+    def read_rest(self) -> str:
+        """All that still comes on stdout, to its end."""
+        while self._fill_stdout(rawws.TIMEOUT):
+            pass
+        rest = self._out.decode()
+        self._out.clear()
+        return rest
+
+    # How it ends
+
+    def wait(self, status: int = 0, timeout: float | None = None) -> Program:
+        """It ends by itself, with this status (-N: killed by signal N)."""
+        self.expected = status
+        try:
+            self.process.wait(rawws.TIMEOUT if timeout is None else timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.name} does not end; stderr: {self.stderr!r}") from None
+        self._err_thread.join(rawws.TIMEOUT)
+        self.check_end()
+        return self
+
+    def stop(self, signum: int = signal.SIGTERM) -> Program:
+        """It ends in good order when a signal tells it to."""
+        self.process.send_signal(signum)
+        return self.wait(0, STOP_SECONDS)
+
+    def check_end(self) -> None:
+        """The status is the expected one, and no sanitizer has complained."""
+        said = self.stderr
+        assert "Sanitizer" not in said and "runtime error" not in said, said
+        assert self.process.returncode == self.expected, (
+            f"{self.name}: status {self.process.returncode} instead of {self.expected}; {said!r}"
+        )
+
+    def clean_up(self) -> None:
+        """What a test leaves running must end on SIGTERM; in any case it is gone afterwards."""
+        try:
+            if self.process.poll() is None:
+                self.stop()
+            elif self.expected is None:  # ended by itself, and the test did not say that it may
+                self.wait(0)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self._err_thread.join(rawws.TIMEOUT)
+            for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+                if pipe is not None:
+                    pipe.close()
+
+    # What it holds
+
+    def rss_anon(self) -> int:
+        """Bytes of anonymous memory that are resident."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        found = re.search(r"^RssAnon:\s+(\d+) kB$", status, re.M)
+        assert found
+        return int(found[1]) * 1024
+
+    def descriptors(self) -> int:
+        """How many file descriptors are open."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+
+class Server(Program):
+    """wsbroadcastd on ports of its own choice, ready to serve."""
+
+    def __init__(self, *options: str, listeners: int = 1) -> None:
+        listen = () if "-l" in options or "--listen" in options else ("-l", "127.0.0.1:0")
+        super().__init__([WSBROADCASTD, *listen, *options])
+        try:
+            ready = self.wait_stderr(r"listening on (ws://\S+:(\d+)/\S*)", listeners)
+        except BaseException:
+            self.process.kill()
+            raise
+        self.urls = [match[1] for match in ready]
+        self.ports = [int(match[2]) for match in ready]
+        self.url = self.urls[0]
+        self.port = self.ports[0]
+
+    def client(self, target: str = "/ws", **how: int) -> rawws.Client:
+        """A client that has done the opening handshake."""
+        return rawws.Client(self.port, **how).upgrade(target)
+
+
+def wait_until(what: str, holds: Callable[[], bool], timeout: float | None = None) -> None:
+    """For what can only be asked for again and again, such as the state of another process."""
+    deadline = time.monotonic() + (rawws.TIMEOUT if timeout is None else timeout)
+    while not holds():
+        assert time.monotonic() < deadline, f"not in time: {what}"
+        time.sleep(0.005)
