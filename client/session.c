@@ -10,6 +10,7 @@
 
 #include "client/input.h"
 #include "client/printer.h"
+#include "common/escape.h"
 #include "common/handshake.h"
 #include "common/list.h"
 #include "common/log.h"
@@ -126,6 +127,10 @@ static void on_timeout(uv_timer_t *timer)
         log_error("not done after the %g seconds of --timeout",
                   (double) session->options->timeout / 1000);
     finish(session, CLIENT_TIMEOUT);
+    if (session->ended)
+        return;
+    (void) transport_flush(&session->transport, NULL, 0, false); /* the Close, if it can go now */
+    end(session); /* its answer is not waited for: the time is up */
 }
 
 /* ---- printing ---- */
@@ -291,7 +296,7 @@ static void on_end(struct transport *transport, const struct transport_end *end)
     const char *url = session->options->url;
     char reason[512];
 
-    log_escape(reason, sizeof reason, end->reason, end->reason_len);
+    escape_text(reason, sizeof reason, end->reason, end->reason_len);
     if (end->fate == TRANSPORT_PEER_CLOSED) {
         bool clean = end->code == CLOSE_NORMAL || end->code == CLOSE_GOING_AWAY ||
                      end->code == CLOSE_NO_STATUS;

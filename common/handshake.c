@@ -7,7 +7,7 @@
 #include <strings.h>
 #include <uv.h>
 
-#include "common/log.h"
+#include "common/escape.h"
 
 /* Writes base64(SHA-1(key + GUID)) (RFC 6455, 4.2.2, point 5.4). */
 static void accept_for(const char *key, char accept[HANDSHAKE_ACCEPT_LEN + 1])
@@ -227,7 +227,7 @@ int handshake_judge_response(const struct handshake_client *client,
 
         return error_set(error, UV_ECONNREFUSED, "the server refused with HTTP status %d%s%s",
                          response->status, *phrase != '\0' ? " " : "",
-                         log_escape(reason, sizeof reason, phrase, strlen(phrase)));
+                         escape_text(reason, sizeof reason, phrase, strlen(phrase)));
     }
     if (http_head_count(response, "Upgrade") != 1 ||
         strcasecmp(http_head_get(response, "Upgrade"), "websocket") != 0)

@@ -26,7 +26,7 @@ enum http_head_result {
 enum {
     HTTP_HEAD_MAX_BYTES = 16 * 1024,  /* of a whole head: more is 431 */
     HTTP_HEAD_MAX_TARGET = 8 * 1024,  /* of a request target: more is 414 */
-    HTTP_HEAD_MAX_FIELDS = 100,       /* header fields: more is 431 */
+    HTTP_HEAD_MAX_FIELDS = 200,       /* header fields: more is 431 */
 };
 
 /* Offsets into the text: the text moves while it grows. */

@@ -57,31 +57,3 @@ int log_parse_level(const char *text, enum log_level *level)
     }
     return UV_EINVAL;
 }
-
-const char *log_escape(char *out, size_t size, const void *data, size_t len)
-{
-    static const char digits[] = "0123456789abcdef";
-    const unsigned char *bytes = data;
-    size_t used = 0;
-
-    for (size_t i = 0; i < len; i++) {
-        bool plain = bytes[i] >= 0x20 && bytes[i] < 0x7f && bytes[i] != '\\';
-        size_t wanted = plain ? 1 : 4;
-        size_t reserve = i + 1 < len ? 4 : 1; /* for "..." and the NUL, or for the NUL alone */
-
-        if (used + wanted + reserve > size) {
-            memcpy(out + used, "...", 4);
-            return out;
-        }
-        if (plain) {
-            out[used++] = (char) bytes[i];
-        } else {
-            out[used++] = '\\';
-            out[used++] = 'x';
-            out[used++] = digits[bytes[i] >> 4];
-            out[used++] = digits[bytes[i] & 15];
-        }
-    }
-    out[used] = '\0';
-    return out;
-}

@@ -20,7 +20,8 @@ void log_init(const char *program, enum log_level level);
 /* True when a line of this level would be written: ask before preparing costly arguments. */
 bool log_enabled(enum log_level level);
 
-/* Writes "PROGRAM: text\n". What came from a peer goes through log_escape first. */
+/* Writes "PROGRAM: text\n". What came from a peer goes through escape_text
+ * first. */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...) log_write(LOG_ERROR, __VA_ARGS__)
@@ -34,10 +35,5 @@ void log_write(enum log_level level, const char *format, ...) __attribute__((for
 
 /* Parses "error", "warn", "info" or "debug". Returns 0, or UV_EINVAL. */
 int log_parse_level(const char *text, enum log_level *level);
-
-/* Copies `len` bytes that a peer sent into `out` (`size` bytes, at least 5), as printable ASCII:
- * everything else, and the backslash, becomes \xNN; what does not fit is cut and ends in "...".
- * Returns `out`, so that the call can stand among the arguments of log_write. */
-const char *log_escape(char *out, size_t size, const void *data, size_t len);
 
 #endif

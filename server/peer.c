@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "common/escape.h"
 #include "common/log.h"
 #include "server/fanout.h"
 #include "server/upgrade.h"
@@ -158,7 +159,7 @@ static void on_end(struct transport *transport, const struct transport_end *end)
 
     if (log_enabled(LOG_DEBUG)) {
         stream_peer_name(&transport->stream, name, sizeof name);
-        log_escape(reason, sizeof reason, end->reason, end->reason_len);
+        escape_text(reason, sizeof reason, end->reason, end->reason_len);
         if (end->fate == TRANSPORT_PEER_CLOSED)
             log_debug("%s: closed with %u '%s'", name, end->code, reason);
         else if (end->fate == TRANSPORT_PEER_FAULT)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/escape.h"
 #include "common/handshake.h"
 #include "common/http_head.h"
 #include "common/log.h"
@@ -46,7 +47,7 @@ static void refuse(struct upgrade *upgrade, struct transport *transport, int sta
 
     log_debug("%s: refused with %d: '%s': %s",
               stream_peer_name(&transport->stream, name, sizeof name), status,
-              log_escape(target, sizeof target, asked, strlen(asked)), why);
+              escape_text(target, sizeof target, asked, strlen(asked)), why);
     if (out == NULL || handshake_write_refusal(out, status, why, keep_alive, head_only) != 0)
         transport_abort(transport, UV_ENOMEM);
     else if (!keep_alive)

@@ -89,10 +89,12 @@ class Bystanders:
         heard: list[list[str | bytes]] = []
         for client in self.pair:
             mine: list[str | bytes] = []
-            while len(mine) < 2:
+            for _ in rawws.turns():
                 message = client.recv_message()
                 if str(message).startswith("Message: bystander "):
                     mine.append(message)
+                if len(mine) == 2:
+                    break
             heard.append(mine)
         assert heard[0] == heard[1]
         assert sorted(heard[0]) == [f"Message: {text}" for text in said]

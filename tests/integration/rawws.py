@@ -12,7 +12,8 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
@@ -72,6 +73,14 @@ class Response(NamedTuple):
     status: int
     headers: dict[str, str]
     body: str
+
+
+def turns() -> Iterator[None]:
+    """`for _ in turns():` for loops in which something keeps coming: they end in time, too."""
+    deadline = time.monotonic() + TIMEOUT
+    while time.monotonic() < deadline:
+        yield
+    raise TimeoutError(f"what was waited for has not come in {TIMEOUT} s")
 
 
 def mask(data: bytes, key: bytes) -> bytes:
@@ -242,10 +251,11 @@ class Peer:
     def recv_close(self) -> tuple[int | None, str]:
         """Code and reason of the Close that comes, after whatever messages come before it."""
         try:
-            while True:
+            for _ in turns():
                 self.recv_message()
         except Closed as closed:
             return closed.code, closed.reason
+        raise AssertionError
 
     def recv_eof(self) -> None:
         """The peer closes TCP, in order, and sends nothing before it."""

@@ -162,7 +162,7 @@ def test_prefix(wsbroadcastd, prefix):
         (["--max-message", "1000"], 1000),
         (["--max-message", "1K"], 1024),
         (["--max-message", "2M"], 2 << 20),
-        (["--max-message=3k"], 3072),
+        (["--max-message=3K"], 3072),
     ],
 )
 def test_max_message(wsbroadcastd, option, limit):
@@ -239,7 +239,7 @@ def test_a_second_signal_is_no_harm(server):
 
 def test_what_was_published_before_is_delivered_before_the_close(server):
     """A listener that lags by some megabytes gets them all, and then the Close."""
-    size, count = 1 << 16, 100
+    size, count = 1 << 16, 200
     with server.client(receive_buffer=8192) as lagging, server.client() as publisher:
         for i in range(count):
             publisher.send_binary(bytes([i]) * size)
