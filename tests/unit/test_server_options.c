@@ -1,0 +1,245 @@
+#include "server/server_options.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+enum { MAX_ARGS = 2 * (SERVER_OPTIONS_MAX_LISTENS + 1) };
+
+static int parse(const char *const words[], struct server_options *options, struct error *error)
+{
+    char program[] = "wsbroadcastd";
+    char *arguments[MAX_ARGS + 2] = {program};
+    int count = 1;
+
+    for (; words[count - 1] != NULL; count++)
+        arguments[count] = (char *) (uintptr_t) words[count - 1];
+    *error = (struct error){""};
+    return server_options_parse(options, count, arguments, error);
+}
+
+static void without_arguments_the_defaults_hold(void **state)
+{
+    static const char *const none[] = {NULL};
+    struct server_options options;
+    struct error error;
+
+    (void) state;
+    memset(&options, 0xff, sizeof options);
+    assert_int_equal(parse(none, &options, &error), 0);
+    assert_int_equal(options.listen_count, 1);
+    assert_string_equal(options.listens[0], "127.0.0.1:8000");
+    assert_string_equal(options.path, "/ws");
+    assert_string_equal(options.prefix, "Message: ");
+    assert_int_equal(options.max_message, 1024 * 1024);
+    assert_int_equal(options.log_level, LOG_INFO);
+    assert_false(options.help);
+    assert_false(options.version);
+}
+
+static void every_option_is_stored(void **state)
+{
+    static const char *const words[] = {
+        "-l",       "0.0.0.0:80", "--listen=[::]:80", "--path", "/a/%20b",
+        "--prefix", "\xc3\xa9: ", "--max-message",    "16M",    "--log-level",
+        "debug",    "-V",         "--help",           NULL,
+    };
+    struct server_options options;
+    struct error error;
+
+    (void) state;
+    assert_int_equal(parse(words, &options, &error), 0);
+    assert_int_equal(options.listen_count, 2);
+    assert_string_equal(options.listens[0], "0.0.0.0:80");
+    assert_string_equal(options.listens[1], "[::]:80");
+    assert_string_equal(options.path, "/a/%20b");
+    assert_string_equal(options.prefix, "\xc3\xa9: ");
+    assert_int_equal(options.max_message, 16 * 1024 * 1024);
+    assert_int_equal(options.log_level, LOG_DEBUG);
+    assert_true(options.version);
+    assert_true(options.help);
+}
+
+static void limits_can_be_met_or_lifted_and_the_prefix_may_be_empty(void **state)
+{
+    static const char *const none[] = {"--max-message", "0", "--prefix", "", "--path", "/", NULL};
+    static const char *const most[] = {"--max-message", "1G", NULL};
+    struct server_options options;
+    struct error error;
+
+    (void) state;
+    assert_int_equal(parse(none, &options, &error), 0);
+    assert_int_equal(options.max_message, 0);
+    assert_string_equal(options.prefix, "");
+    assert_string_equal(options.path, "/");
+    assert_int_equal(parse(most, &options, &error), 0);
+    assert_int_equal(options.max_message, 1 << 30);
+}
+
+static void an_error_names_the_option_and_what_was_given(void **state)
+{
+    static const struct {
+        const char *words[4];
+        const char *option;
+        const char *given;
+    } cases[] = {
+        {{"-l", "8000"}, "--listen", "8000"},
+        {{"--listen", "h:65536"}, "--listen", "h:65536"},
+        {{"--path", ""}, "--path", "''"},
+        {{"--path", "ws"}, "--path", "ws"},
+        {{"--path", "/a b"}, "--path", "/a b"},
+        {{"--path", "/a?b"}, "--path", "/a?b"},
+        {{"--path", "/a#b"}, "--path", "/a#b"},
+        {{"--path", "/\xc3\xa9"}, "--path", "/\xc3\xa9"},
+        {{"--path", "/a\n"}, "--path", "/a\n"},
+        {{"--path", "/a\x7f"}, "--path", "/a\x7f"},
+        {{"--prefix", "\xff"}, "--prefix", "UTF-8"},
+        {{"--max-message", "1T"}, "--max-message", "1T"},
+        {{"--max-message", "1073741825"}, "--max-message", "1073741825"},
+        {{"--max-message", "-1"}, "--max-message", "-1"},
+        {{"--log-level", "loud"}, "--log-level", "loud"},
+        {{"--no-such"}, "--no-such", ""},
+        {{"operand"}, "operand", ""},
+        {{"--", "-V"}, "-V", ""},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct server_options options;
+        struct error error;
+
+        if (parse(cases[i].words, &options, &error) != UV_EINVAL)
+            fail_msg("'%s %s' is accepted", cases[i].words[0], cases[i].words[1]);
+        if (strstr(error.text, cases[i].option) == NULL ||
+            strstr(error.text, cases[i].given) == NULL)
+            fail_msg("'%s %s' is refused with: %s", cases[i].words[0], cases[i].words[1],
+                     error.text);
+    }
+}
+
+static void there_is_room_for_so_many_addresses_and_not_one_more(void **state)
+{
+    const char *words[MAX_ARGS + 1] = {NULL};
+    struct server_options options;
+    struct error error;
+
+    (void) state;
+    for (size_t i = 0; i < SERVER_OPTIONS_MAX_LISTENS; i++) {
+        words[2 * i] = "-l";
+        words[2 * i + 1] = "h:0";
+    }
+    assert_int_equal(parse(words, &options, &error), 0);
+    assert_int_equal(options.listen_count, SERVER_OPTIONS_MAX_LISTENS);
+    words[MAX_ARGS - 2] = "-l";
+    words[MAX_ARGS - 1] = "h:0";
+    assert_int_equal(parse(words, &options, &error), UV_EINVAL);
+    assert_non_null(strstr(error.text, "--listen"));
+}
+
+static void an_address_is_cut_into_host_and_port(void **state)
+{
+    static const struct {
+        const char *text, *host, *port;
+    } cases[] = {
+        {"127.0.0.1:8000", "127.0.0.1", "8000"},
+        {"localhost:0", "localhost", "0"},
+        {"h:65535", "h", "65535"},
+        {"[::1]:80", "::1", "80"},
+        {"[fe80::1%eth0]:1", "fe80::1%eth0", "1"},
+        {"[::]:8080", "::", "8080"},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error error = {""};
+        char host[256], port[6];
+
+        if (server_options_split_listen(cases[i].text, host, port, &error) != 0)
+            fail_msg("%s: %s", cases[i].text, error.text);
+        assert_string_equal(host, cases[i].host);
+        assert_string_equal(port, cases[i].port);
+    }
+}
+
+static void what_is_no_address_is_refused_by_name(void **state)
+{
+    static const char *const cases[] = {
+        "",         ":",         ":80",     "h",      "h:",      "8000",    "h:-1",
+        "h:+1",     "h: 1",      "h:1 ",    "h:http", "h:65536", "h:99999", "h:100000",
+        "h:000080", "::1:80",    "::1",     "[::1]",  "[::1]:",  "[::1:80", "[]:80",
+        "[:80",     "[::1]x:80", "[::1]80", "a:b:80",
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error error = {""};
+        char host[256], port[6], quoted[32];
+
+        if (server_options_split_listen(cases[i], host, port, &error) != UV_EINVAL)
+            fail_msg("'%s' is accepted", cases[i]);
+        (void) snprintf(quoted, sizeof quoted, "'%s'", cases[i]);
+        assert_non_null(strstr(error.text, quoted));
+    }
+}
+
+static void a_host_may_have_255_bytes_and_no_more(void **state)
+{
+    struct error error;
+    char text[256 + 4], host[256], port[6];
+
+    (void) state;
+    memset(text, 'h', 256);
+    memcpy(text + 255, ":80", 4);
+    assert_int_equal(server_options_split_listen(text, host, port, &error), 0);
+    assert_int_equal(strlen(host), 255);
+    text[255] = 'h';
+    memcpy(text + 256, ":80", 4);
+    assert_int_equal(server_options_split_listen(text, host, port, &error), UV_EINVAL);
+}
+
+static void help_fits_80_columns_and_shows_every_option(void **state)
+{
+    const struct option_table *table = &server_options_table;
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+
+    (void) state;
+    assert_non_null(out);
+    options_print_help(table, out);
+    assert_int_equal(fclose(out), 0);
+    for (const char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        if (end - line > 80)
+            fail_msg("too wide: %.*s", (int) (end - line), line);
+    }
+    for (size_t i = 0; i < table->count; i++) {
+        if (table->specs[i].name != NULL && strstr(text, table->specs[i].name) == NULL)
+            fail_msg("--%s is missing", table->specs[i].name);
+    }
+    free(text);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_arguments_the_defaults_hold),
+        cmocka_unit_test(every_option_is_stored),
+        cmocka_unit_test(limits_can_be_met_or_lifted_and_the_prefix_may_be_empty),
+        cmocka_unit_test(an_error_names_the_option_and_what_was_given),
+        cmocka_unit_test(there_is_room_for_so_many_addresses_and_not_one_more),
+        cmocka_unit_test(an_address_is_cut_into_host_and_port),
+        cmocka_unit_test(what_is_no_address_is_refused_by_name),
+        cmocka_unit_test(a_host_may_have_255_bytes_and_no_more),
+        cmocka_unit_test(help_fits_80_columns_and_shows_every_option),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

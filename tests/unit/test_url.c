@@ -1,0 +1,153 @@
+#include "common/url.h"
+
+#include <string.h>
+#include <uv.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static const struct good {
+    const char *text;
+    bool secure;
+    const char *host;
+    uint16_t port;
+    const char *authority;
+    const char *target;
+} good[] = {
+    {"ws://h/ws", false, "h", 80, "h", "/ws"},
+    {"wss://h/ws", true, "h", 443, "h", "/ws"},
+    {"WS://Host/Path", false, "Host", 80, "Host", "/Path"},
+    {"wSs://h", true, "h", 443, "h", "/"},
+    {"ws://localhost:8000/ws", false, "localhost", 8000, "localhost:8000", "/ws"},
+    {"ws://h:80/", false, "h", 80, "h", "/"},
+    {"ws://h:443/", false, "h", 443, "h:443", "/"},
+    {"wss://h:443/", true, "h", 443, "h", "/"},
+    {"wss://h:80/", true, "h", 80, "h:80", "/"},
+    {"ws://h:/x", false, "h", 80, "h", "/x"},
+    {"ws://h:00080/x", false, "h", 80, "h", "/x"},
+    {"ws://h:1", false, "h", 1, "h:1", "/"},
+    {"ws://h:65535", false, "h", 65535, "h:65535", "/"},
+    {"ws://127.0.0.1:9/", false, "127.0.0.1", 9, "127.0.0.1:9", "/"},
+    {"ws://[::1]/", false, "::1", 80, "[::1]", "/"},
+    {"ws://[::1]:8000/ws", false, "::1", 8000, "[::1]:8000", "/ws"},
+    {"wss://[2001:db8::1:2]:443", true, "2001:db8::1:2", 443, "[2001:db8::1:2]", "/"},
+    {"ws://[::ffff:127.0.0.1]:81", false, "::ffff:127.0.0.1", 81, "[::ffff:127.0.0.1]:81", "/"},
+    {"ws://h?a=b", false, "h", 80, "h", "/?a=b"},
+    {"ws://h/?", false, "h", 80, "h", "/?"},
+    {"ws://h/a/b/?c=d&e=%20/?", false, "h", 80, "h", "/a/b/?c=d&e=%20/?"},
+    {"ws://h//a//b", false, "h", 80, "h", "//a//b"},
+    {"ws://h/a/../b/./c", false, "h", 80, "h", "/a/../b/./c"},
+    {"ws://h/%C3%a9;x=1,2", false, "h", 80, "h", "/%C3%a9;x=1,2"},
+    {"ws://a_b.example-1/", false, "a_b.example-1", 80, "a_b.example-1", "/"},
+};
+
+static void a_url_is_cut_into_what_a_client_needs(void **state)
+{
+    (void) state;
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        struct error error = {""};
+        struct url url;
+
+        if (url_init(&url, good[i].text, &error) != 0)
+            fail_msg("%s: %s", good[i].text, error.text);
+        if (url.secure != good[i].secure || url.port != good[i].port ||
+            strcmp(url.host, good[i].host) != 0 || strcmp(url.authority, good[i].authority) != 0 ||
+            strcmp(url.target, good[i].target) != 0)
+            fail_msg("%s: got host %s port %u authority %s target %s", good[i].text, url.host,
+                     url.port, url.authority, url.target);
+        url_deinit(&url);
+        assert_null(url.host);
+        url_deinit(&url); /* twice is harmless */
+    }
+}
+
+static const struct bad {
+    const char *text;
+    const char *word; /* that the explanation has */
+} bad[] = {
+    {"", "ws://"},
+    {"localhost:8000", "ws://"},
+    {"h", "ws://"},
+    {"/ws", "ws://"},
+    {"//h/ws", "ws://"},
+    {"http://h/", "ws://"},
+    {"https://h/", "ws://"},
+    {"wsx://h/", "ws://"},
+    {"w://h/", "ws://"},
+    {"ws:h", "host"},
+    {"ws:///ws", "host"},
+    {"ws://:80/", "host"},
+    {"ws://?x", "host"},
+    {"ws://h:0/", "port"},
+    {"ws://h:65536/", "port"},
+    {"ws://h:99999/", "port"},
+    {"ws://h:123456/", "port"},
+    {"ws://h:18446744073709551696/", "port"}, /* 80 modulo 2^64 */
+    {"ws://h:-1/", "not a URL"},
+    {"ws://h:8o/", "not a URL"},
+    {"ws://h:80:80/", "not a URL"},
+    {"ws://h/#", "fragment"},
+    {"ws://h/ws#x", "fragment"},
+    {"ws://user@h/", "user name"},
+    {"ws://user:secret@h/", "user name"},
+    {"ws://@h/", "user name"},
+    {"ws://h/a b", "not a URL"},
+    {" ws://h/", "not a URL"},
+    {"ws://h/\r\nX: y", "not a URL"},
+    {"ws://h/\xc3\xa9", "not a URL"},
+    {"ws://h\xc3\xa9/", "not a URL"},
+    {"ws://h/%2", "not a URL"},
+    {"ws://h/%zz", "not a URL"},
+    {"ws://h%41/", "percent"},
+    {"ws://::1/", "not a URL"},
+    {"ws://[::1/", "not a URL"},
+    {"ws://[]/", "not a URL"},
+    {"ws://[h]/", "not a URL"},
+    {"ws://[::1%25lo]/", "not a URL"},
+    {"ws://h/<x>", "not a URL"},
+};
+
+static void what_is_no_websocket_url_is_refused_with_the_reason(void **state)
+{
+    (void) state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct error error = {""};
+        struct url url;
+
+        if (url_init(&url, bad[i].text, &error) != UV_EINVAL)
+            fail_msg("'%s' is not refused", bad[i].text);
+        if (strstr(error.text, bad[i].word) == NULL)
+            fail_msg("'%s' is refused with: %s", bad[i].text, error.text);
+        assert_non_null(strstr(error.text, bad[i].text));
+        url_deinit(&url);
+    }
+}
+
+/* RFC 3986, 3.2.2: an IP literal stands in brackets in a Host field, whatever its version. */
+static void an_ip_literal_of_the_future_is_refused_or_keeps_its_brackets(void **state)
+{
+    struct error error;
+    struct url url;
+    bool right;
+
+    (void) state;
+    right =
+        url_init(&url, "ws://[v7.x]:81/", &error) != 0 || strcmp(url.authority, "[v7.x]:81") == 0;
+    url_deinit(&url);
+    assert_true(right);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_url_is_cut_into_what_a_client_needs),
+        cmocka_unit_test(what_is_no_websocket_url_is_refused_with_the_reason),
+        cmocka_unit_test(an_ip_literal_of_the_future_is_refused_or_keeps_its_brackets),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
