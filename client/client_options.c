@@ -6,20 +6,6 @@
 
 #include "common/utf8.h"
 
-static int store_raw(void *target, const char *argument, struct error *error)
-{
-    (void) argument;
-    (void) error;
-    ((struct client_options *) target)->raw = true;
-    return 0;
-}
-
-static int store_count(void *target, const char *argument, struct error *error)
-{
-    return options_parse_count(argument, 1, UINT64_MAX, &((struct client_options *) target)->count,
-                               error);
-}
-
 static int store_message(void *target, const char *argument, struct error *error)
 {
     struct client_options *options = target;
@@ -36,59 +22,31 @@ static int store_message(void *target, const char *argument, struct error *error
     return 0;
 }
 
-static int store_send(void *target, const char *argument, struct error *error)
-{
-    (void) argument;
-    (void) error;
-    ((struct client_options *) target)->send = true;
-    return 0;
-}
-
-static int store_timeout(void *target, const char *argument, struct error *error)
-{
-    return options_parse_seconds(argument, &((struct client_options *) target)->timeout, error);
-}
-
-static int store_quiet(void *target, const char *argument, struct error *error)
-{
-    (void) argument;
-    (void) error;
-    ((struct client_options *) target)->quiet = true;
-    return 0;
-}
-
-static int store_version(void *target, const char *argument, struct error *error)
-{
-    (void) argument;
-    (void) error;
-    ((struct client_options *) target)->version = true;
-    return 0;
-}
-
-static int store_help(void *target, const char *argument, struct error *error)
-{
-    (void) argument;
-    (void) error;
-    ((struct client_options *) target)->help = true;
-    return 0;
-}
-
 static const struct option_spec specs[] = {
     {.help = "Receiving:"},
-    {"raw", 'r', NULL, "print just the message and a newline", store_raw},
-    {"count", 'n', "N", "close and exit 0 after N messages", store_count},
+    {"raw", 'r', NULL, "print just the message and a newline",
+     OPTION_AT(FLAG, struct client_options, raw)},
+    {"count", 'n', "N", "close and exit 0 after N messages",
+     OPTION_AT(COUNT, struct client_options, count), .min = 1, .max = UINT64_MAX},
     {.help = "Sending:"},
     {"message", 'm', "TEXT", "send TEXT after connecting; may be given several times",
-     store_message},
+     OPTION_BY(store_message)},
     {"send", 's', NULL,
      "send each line of standard input; its end does not end the receiving (without -s standard "
      "input is never touched)",
-     store_send},
+     OPTION_AT(FLAG, struct client_options, send)},
+    {"echo", 0, NULL, "send every message back, as it came, and print nothing",
+     OPTION_AT(FLAG, struct client_options, echo)},
     {.help = "Running:"},
-    {"timeout", 0, "SECONDS", "exit 124 when all is not done by then", store_timeout},
-    {"quiet", 'q', NULL, "say nothing on stderr but errors", store_quiet},
-    {"version", 'V', NULL, "print the version and exit", store_version},
-    {"help", 'h', NULL, "print this help and exit", store_help},
+    {"no-compression", 0, NULL, "do not offer permessage-deflate",
+     OPTION_AT(FLAG, struct client_options, no_compression)},
+    {"timeout", 0, "SECONDS", "exit 124 when all is not done by then",
+     OPTION_AT(SECONDS, struct client_options, timeout), .min = 1},
+    {"quiet", 'q', NULL, "say nothing on stderr but errors",
+     OPTION_AT(FLAG, struct client_options, quiet)},
+    {"version", 'V', NULL, "print the version and exit",
+     OPTION_AT(FLAG, struct client_options, version)},
+    {"help", 'h', NULL, "print this help and exit", OPTION_AT(FLAG, struct client_options, help)},
 };
 
 const struct option_table client_options_table = {
@@ -118,12 +76,13 @@ const struct option_table client_options_table = {
                 "  124  the time of --timeout passed\n",
 };
 
-int client_options_init(struct client_options *options, int argc, char **argv,
-                        struct error *error)
+int client_options_init(struct client_options *options, int argc, char **argv, struct error *error)
 {
     int operands, status;
 
-    *options = (struct client_options){.url = "ws://localhost:8000/ws"};
+    *options = (struct client_options){
+        .url = "ws://localhost:8000/ws",
+    };
     status = options_parse(&client_options_table, argc, argv, options, &operands, error);
     if (status == 0 && argc - operands > 1)
         status = error_set(error, UV_EINVAL, "'%s' is one URL too many", argv[operands + 1]);

@@ -17,6 +17,8 @@ struct client_options {
     uint64_t timeout; /* milliseconds for everything; 0: none */
     bool raw;
     bool send;
+    bool echo;
+    bool no_compression;
     bool quiet;
     bool help;
     bool version;
@@ -24,24 +26,23 @@ struct client_options {
 
 /* wsrecv's exit status. */
 enum client_exit {
-    CLIENT_OK = 0,          /* closed cleanly, count reached, or ended by a signal */
-    CLIENT_OUTPUT = 1,      /* standard output cannot be written */
+    CLIENT_OK = 0,     /* closed cleanly, count reached, or ended by a signal */
+    CLIENT_OUTPUT = 1, /* standard output cannot be written */
     CLIENT_USAGE = 2,
-    CLIENT_CONNECT = 3,     /* cannot resolve or connect */
+    CLIENT_CONNECT = 3, /* cannot resolve or connect */
     CLIENT_TLS = 4,
-    CLIENT_REFUSED = 5,     /* the opening handshake was refused */
-    CLIENT_LOST = 6,        /* the connection ended without a Close */
-    CLIENT_PROTOCOL = 7,    /* the server broke the protocol */
-    CLIENT_CLOSED = 8,      /* the server closed with another code than 1000 or 1001 */
-    CLIENT_TIMEOUT = 124,   /* --timeout passed */
+    CLIENT_REFUSED = 5,   /* the opening handshake was refused */
+    CLIENT_LOST = 6,      /* the connection ended without a Close */
+    CLIENT_PROTOCOL = 7,  /* the server broke the protocol */
+    CLIENT_CLOSED = 8,    /* the server closed with another code than 1000 or 1001 */
+    CLIENT_TIMEOUT = 124, /* --timeout passed */
 };
 
 extern const struct option_table client_options_table;
 
 /* Fills in the defaults, then what the arguments say; strings are borrowed from `argv`. Returns 0,
  * UV_EINVAL with a text for the user, or UV_ENOMEM. */
-int client_options_init(struct client_options *options, int argc, char **argv,
-                        struct error *error);
+int client_options_init(struct client_options *options, int argc, char **argv, struct error *error);
 void client_options_deinit(struct client_options *options);
 
 #endif

@@ -13,9 +13,9 @@ int input_init(struct input *input, uv_loop_t *loop,
 {
     *input = (struct input){._loop = loop, ._paused = true, ._on_line = on_line};
     descriptor_open(&input->_in, STDIN_FILENO, false);
-    if (!input->_in.pollable)
+    if (!descriptor_is_pollable(&input->_in))
         return 0;
-    return uv_poll_init(loop, &input->_poll, input->_in.fd);
+    return descriptor_poll_init(&input->_in, loop, &input->_poll);
 }
 
 static void on_poll_closed(uv_handle_t *handle)
@@ -32,7 +32,7 @@ void input_close(struct input *input)
     input->_closed = true;
     input->_ended = true;
     buffer_deinit(&input->_partial);
-    if (input->_in.pollable)
+    if (descriptor_is_pollable(&input->_in))
         uv_close((uv_handle_t *) &input->_poll, on_poll_closed);
     else if (input->_reading)
         (void) uv_cancel((uv_req_t *) &input->_request);
@@ -99,7 +99,7 @@ static void take_result(struct input *input, ssize_t n)
         end_line(input, NULL, 0);
     input->_ended = true;
     buffer_deinit(&input->_partial);
-    if (input->_in.pollable && !input->_closed)
+    if (descriptor_is_pollable(&input->_in) && !input->_closed)
         (void) uv_poll_stop(&input->_poll);
 }
 
@@ -147,7 +147,7 @@ void input_pause(struct input *input)
     if (input->_paused || input->_ended)
         return;
     input->_paused = true;
-    if (input->_in.pollable)
+    if (descriptor_is_pollable(&input->_in))
         (void) uv_poll_stop(&input->_poll);
 }
 
@@ -156,7 +156,7 @@ void input_resume(struct input *input)
     if (!input->_paused || input->_ended)
         return;
     input->_paused = false;
-    if (input->_in.pollable)
+    if (descriptor_is_pollable(&input->_in))
         (void) uv_poll_start(&input->_poll, UV_READABLE, on_poll);
     else if (!input->_reading)
         read_file(input);

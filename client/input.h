@@ -16,14 +16,14 @@ enum { INPUT_MAX_LINE = 16 * 1024 * 1024 }; /* bytes; a longer line is reported 
 struct input {
     struct descriptor _in;
     uv_loop_t *_loop;
-    uv_poll_t _poll;   /* of what is pollable */
-    uv_fs_t _request;  /* of what is not: a file, read by libuv's threads */
-    bool _reading;     /* `_request` is under way */
+    uv_poll_t _poll;  /* of what is pollable */
+    uv_fs_t _request; /* of what is not: a file, read by libuv's threads */
+    bool _reading;    /* `_request` is under way */
     bool _paused;
     bool _ended;
     bool _closed;
-    bool _skipping;    /* the rest of a line that is too long */
-    uint64_t _line;    /* number of the line that is being read, from 1 */
+    bool _skipping; /* the rest of a line that is too long */
+    uint64_t _line; /* number of the line that is being read, from 1 */
     struct buffer _partial;
     void (*_on_line)(struct input *input, const uint8_t *line, size_t len);
     char _chunk[64 * 1024];

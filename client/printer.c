@@ -7,6 +7,13 @@
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 
+/* Waits for the reader to go, and for `events`. */
+static void watch(struct printer *printer, int events)
+{
+    (void) uv_poll_start(&printer->_poll, events | descriptor_hangup_event(&printer->_out),
+                         on_poll);
+}
+
 int printer_init(struct printer *printer, uv_loop_t *loop, bool raw,
                  void (*on_drained)(struct printer *printer),
                  void (*on_broken)(struct printer *printer, int status))
@@ -15,12 +22,12 @@ int printer_init(struct printer *printer, uv_loop_t *loop, bool raw,
 
     *printer = (struct printer){._raw = raw, ._on_drained = on_drained, ._on_broken = on_broken};
     descriptor_open(&printer->_out, STDOUT_FILENO, true);
-    if (!printer->_out.pollable)
+    if (!descriptor_is_pollable(&printer->_out))
         return 0;
-    status = uv_poll_init(loop, &printer->_poll, printer->_out.fd);
-    if (status != 0)
-        return status;
-    return uv_poll_start(&printer->_poll, UV_DISCONNECT, on_poll);
+    status = descriptor_poll_init(&printer->_out, loop, &printer->_poll);
+    if (status == 0)
+        watch(printer, 0);
+    return status;
 }
 
 static void on_poll_closed(uv_handle_t *handle)
@@ -34,7 +41,7 @@ void printer_close(struct printer *printer)
 {
     buffer_deinit(&printer->_lines);
     printer->_written = 0;
-    if (printer->_out.pollable)
+    if (descriptor_is_pollable(&printer->_out))
         uv_close((uv_handle_t *) &printer->_poll, on_poll_closed);
 }
 
@@ -96,7 +103,7 @@ static void wait_for_room(struct printer *printer)
     if (printer->_waiting)
         return;
     printer->_waiting = true;
-    (void) uv_poll_start(&printer->_poll, UV_WRITABLE | UV_DISCONNECT, on_poll);
+    watch(printer, UV_WRITABLE);
 }
 
 static void all_written(struct printer *printer)
@@ -106,7 +113,7 @@ static void all_written(struct printer *printer)
     if (!printer->_waiting)
         return;
     printer->_waiting = false;
-    (void) uv_poll_start(&printer->_poll, UV_DISCONNECT, on_poll);
+    watch(printer, 0);
     printer->_on_drained(printer);
 }
 

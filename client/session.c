@@ -22,6 +22,7 @@ enum {
     CLOSING_TIMEOUT = 2 * 1000,   /* milliseconds for each step of the closing handshake */
     PRINT_BATCH = 64 * 1024,      /* bytes of lines that are written before the turn ends */
     SEND_QUEUE_HIGH = 256 * 1024, /* bytes of frames that wait: no more input is read */
+    COMPRESSION_LEVEL = 6,
 };
 
 struct session {
@@ -45,6 +46,7 @@ struct session {
 
     struct handshake_client handshake;
     struct http_head head;
+    struct extension_deflate deflate;
     struct transport transport;
     bool transport_live; /* its on_closed has not run */
 
@@ -123,9 +125,14 @@ static void on_timeout(uv_timer_t *timer)
     struct session *session = container_of(timer, struct session, timeout);
 
     session->hurried = true;
-    if (decide(session, CLIENT_TIMEOUT))
+    if (session->ended)
+        return;
+    if (!session->decided || printer_pending(&session->printer) > 0) {
+        session->decided = true;
+        session->exit = CLIENT_TIMEOUT;
         log_error("not done after the %g seconds of --timeout",
                   (double) session->options->timeout / 1000);
+    }
     finish(session, CLIENT_TIMEOUT);
     if (session->ended)
         return;
@@ -162,8 +169,30 @@ static void on_printer_broken(struct printer *printer, int status)
 static void flush_printer(struct session *session)
 {
     printer_flush(&session->printer);
-    if (printer_is_waiting(&session->printer) && transport_is_open(&session->transport))
+    if (printer_is_waiting(&session->printer) && session->transport_live && !session->decided)
         transport_pause(&session->transport);
+}
+
+static void send_message(struct session *session, enum frame_opcode opcode, const void *data,
+                         size_t len)
+{
+    int status = transport_send(&session->transport, opcode, data, len);
+
+    if (status == UV_ENOMEM || status == UV_EIO)
+        transport_abort(&session->transport, status);
+    /* A server that talks and does not listen: what we owe it stays bounded. */
+    if (session->options->echo && transport_queued(&session->transport) > SEND_QUEUE_HIGH)
+        transport_pause(&session->transport);
+}
+
+static void print_message(struct session *session, enum frame_opcode opcode, const uint8_t *data,
+                          size_t len)
+{
+    if (printer_print(&session->printer, opcode, data, len) == 0)
+        return;
+    if (decide(session, CLIENT_OUTPUT))
+        log_error("out of memory");
+    end(session);
 }
 
 static void on_message(struct transport *transport, enum frame_opcode opcode, const uint8_t *data,
@@ -171,12 +200,10 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
 {
     struct session *session = container_of(transport, struct session, transport);
 
-    if (printer_print(&session->printer, opcode, data, len) != 0) {
-        if (decide(session, CLIENT_OUTPUT))
-            log_error("out of memory");
-        end(session);
-        return;
-    }
+    if (session->options->echo)
+        send_message(session, opcode, data, len);
+    else
+        print_message(session, opcode, data, len);
     session->received++;
     if (session->received == session->options->count)
         finish(session, CLIENT_OK);
@@ -197,14 +224,6 @@ static void on_turn_end(uv_prepare_t *prepare)
 
 /* ---- sending ---- */
 
-static void send_text(struct session *session, const void *data, size_t len)
-{
-    int status = transport_send(&session->transport, FRAME_TEXT, data, len);
-
-    if (status == UV_ENOMEM || status == UV_EIO)
-        transport_abort(&session->transport, status);
-}
-
 static void on_line(struct input *input, const uint8_t *line, size_t len)
 {
     struct session *session = container_of(input, struct session, input);
@@ -213,7 +232,7 @@ static void on_line(struct input *input, const uint8_t *line, size_t len)
         log_error("line %" PRIu64 " of standard input is not UTF-8: not sent", input_line(input));
         return;
     }
-    send_text(session, line, len);
+    send_message(session, FRAME_TEXT, line, len);
     if (transport_queued(&session->transport) > SEND_QUEUE_HIGH)
         input_pause(input);
 }
@@ -222,9 +241,12 @@ static void flush(struct transport *transport)
 {
     struct session *session = container_of(transport, struct session, transport);
 
-    if (transport_flush(transport, NULL, 0, false) == 0 && session->options->send &&
-        transport_is_open(transport))
+    if (transport_flush(transport, NULL, 0, false) != 0 || !transport_is_open(transport))
+        return;
+    if (session->options->send)
         input_resume(&session->input);
+    if (session->options->echo)
+        transport_resume(transport);
 }
 
 static void on_drained(struct transport *transport, size_t passed)
@@ -239,11 +261,14 @@ static void open_session(struct session *session)
 {
     const struct client_options *options = session->options;
 
-    transport_open(&session->transport);
+    if (transport_open(&session->transport, &session->deflate) != 0) {
+        transport_abort(&session->transport, UV_ENOMEM);
+        return;
+    }
     if (!options->quiet)
         (void) fprintf(stderr, "Connected to %s\n", options->url);
     for (size_t i = 0; i < options->message_count; i++)
-        send_text(session, options->messages[i], strlen(options->messages[i]));
+        send_message(session, FRAME_TEXT, options->messages[i], strlen(options->messages[i]));
     if (options->send)
         input_resume(&session->input);
 }
@@ -252,7 +277,9 @@ static void open_session(struct session *session)
 static bool judge_response(struct session *session)
 {
     struct error error;
-    int status = handshake_judge_response(&session->handshake, &session->head, &error);
+    int status =
+        handshake_judge_response(&session->handshake, &session->head,
+                                 !session->options->no_compression, &session->deflate, &error);
 
     if (status == 0)
         return true;
@@ -351,7 +378,7 @@ static int begin_handshake(struct session *session)
         status = handshake_client_init(&session->handshake);
     if (status == 0)
         status = handshake_write_request(&session->handshake, out, session->url.authority,
-                                         session->url.target);
+                                         session->url.target, !session->options->no_compression);
     if (status == 0)
         status = transport_start(&session->transport);
     return status;
@@ -458,6 +485,7 @@ static int start(struct session *session)
     static const struct transport_config config = {
         .server = false,
         .max_message = 16 * 1024 * 1024,
+        .compression_level = COMPRESSION_LEVEL,
         .closing_timeout = CLOSING_TIMEOUT,
     };
     int status = uv_loop_init(&session->loop);

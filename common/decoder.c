@@ -7,9 +7,14 @@
 #include <wslay/wslay.h>
 
 #include "common/buffer.h"
+#include "common/deflate.h"
 #include "common/utf8.h"
 
-enum { POOL_SPARE = 16 }; /* contexts kept for the next frames; more are freed when returned */
+enum {
+    POOL_SPARE = 16,          /* contexts kept for the next frames; more are freed when returned */
+    POOL_SPARE_INFLATERS = 4, /* the same for compressed messages */
+    WIDEST_WINDOW = 15,       /* what an inflater that is lent can follow: any sender */
+};
 
 struct decoder_lease {
     wslay_frame_context_ptr wslay;
@@ -24,7 +29,7 @@ struct decoder_lease {
     uint64_t unfinished;
     bool in_frame;        /* wslay has shown the frame's header, but not all of its payload */
     uint64_t payload_got; /* of that frame */
-    uint8_t header[FRAME_MAX_HEADER];    /* a header that is not complete, kept to be judged early */
+    uint8_t header[FRAME_MAX_HEADER]; /* a header that is not complete, kept to be judged early */
     uint8_t header_len;
     uint8_t control_len;
     uint8_t control[FRAME_MAX_CONTROL]; /* a control frame's payload that came in pieces */
@@ -33,8 +38,18 @@ struct decoder_lease {
 struct decoder_message {
     enum frame_opcode opcode;
     struct utf8 utf8;
-    bool delivered; /* its bytes are lent to the owner until the next call */
-    struct buffer payload;
+    bool compressed;
+    bool delivered;        /* its bytes are lent to the owner until the next call */
+    uint64_t wire;         /* payload bytes as they came: compressed, if it is */
+    struct buffer payload; /* as the sender meant it */
+};
+
+struct decoder_deflate {
+    struct extension_deflate agreed;
+    struct decoder_pool *pool; /* of the inflater */
+    /* Kept while a compressed message is under way; and for good when the sender takes its context
+     * from one message to the next. */
+    struct inflater *inflater;
 };
 
 struct decoder_pool {
@@ -43,6 +58,8 @@ struct decoder_pool {
     struct decoder_lease *spare;
     size_t spares;
     size_t lent;
+    struct inflater *inflaters[POOL_SPARE_INFLATERS];
+    size_t spare_inflaters;
 };
 
 /* ---- the pool ---- */
@@ -128,12 +145,68 @@ void decoder_pool_free(struct decoder_pool *pool)
         pool->spare = lease->next;
         lease_free(lease);
     }
+    while (pool->spare_inflaters > 0)
+        inflater_free(pool->inflaters[--pool->spare_inflaters]);
     free(pool);
 }
 
 size_t decoder_pool_lent(const struct decoder_pool *pool)
 {
     return pool->lent;
+}
+
+/* ---- inflaters ---- */
+
+static bool takes_context_over(const struct decoder_deflate *deflate)
+{
+    return deflate->pool->role == DECODER_SERVER ? !deflate->agreed.client_no_context_takeover
+                                                 : !deflate->agreed.server_no_context_takeover;
+}
+
+static struct inflater *need_inflater(struct decoder_deflate *deflate)
+{
+    struct decoder_pool *pool = deflate->pool;
+    unsigned bits = WIDEST_WINDOW;
+
+    if (deflate->inflater != NULL)
+        return deflate->inflater;
+    if (takes_context_over(deflate))
+        bits = pool->role == DECODER_SERVER ? deflate->agreed.client_max_window_bits
+                                            : deflate->agreed.server_max_window_bits;
+    else if (pool->spare_inflaters > 0)
+        return deflate->inflater = pool->inflaters[--pool->spare_inflaters];
+    (void) inflater_new(&deflate->inflater, bits);
+    return deflate->inflater;
+}
+
+/* The message is complete: an inflater that need not remember it serves the next one. */
+static void release_inflater(struct decoder_deflate *deflate)
+{
+    struct decoder_pool *pool = deflate->pool;
+
+    if (takes_context_over(deflate))
+        return;
+    if (pool->spare_inflaters < POOL_SPARE_INFLATERS) {
+        inflater_reset(deflate->inflater);
+        pool->inflaters[pool->spare_inflaters++] = deflate->inflater;
+    } else {
+        inflater_free(deflate->inflater);
+    }
+    deflate->inflater = NULL;
+}
+
+int decoder_allow_deflate(struct decoder *decoder, const struct extension_deflate *agreed)
+{
+    decoder->_deflate = calloc(1, sizeof *decoder->_deflate);
+    if (decoder->_deflate == NULL)
+        return UV_ENOMEM;
+    decoder->_deflate->agreed = *agreed;
+    return 0;
+}
+
+const struct extension_deflate *decoder_deflate(const struct decoder *decoder)
+{
+    return decoder->_deflate != NULL ? &decoder->_deflate->agreed : NULL;
 }
 
 /* ---- the rules ---- */
@@ -153,13 +226,19 @@ static bool in_message(const struct decoder *decoder)
     return decoder->_message != NULL && !decoder->_message->delivered;
 }
 
-/* What the first two bytes of a frame say (RFC 6455, 5.1, 5.2, 5.4, 5.5). */
+static bool starts_message(unsigned opcode)
+{
+    return opcode == FRAME_TEXT || opcode == FRAME_BINARY;
+}
+
+/* What the first two bytes of a frame say (RFC 6455, 5.1, 5.2, 5.4, 5.5; RFC 7692, 6). */
 static bool judge_start(const struct decoder *decoder, unsigned opcode, unsigned rsv, bool masked,
                         struct decoder_event *event)
 {
     bool want_mask = decoder->_lease->pool->role == DECODER_SERVER;
+    bool may_compress = decoder->_deflate != NULL && starts_message(opcode);
 
-    if (rsv != 0)
+    if ((rsv & (may_compress ? 3U : 7U)) != 0)
         fault(event, CLOSE_PROTOCOL_ERROR, "reserved bit set");
     else if ((opcode & 0x7U) > 2)
         fault(event, CLOSE_PROTOCOL_ERROR, "reserved opcode");
@@ -167,22 +246,28 @@ static bool judge_start(const struct decoder *decoder, unsigned opcode, unsigned
         fault(event, CLOSE_PROTOCOL_ERROR, want_mask ? "unmasked frame" : "masked frame");
     else if (opcode == FRAME_CONTINUATION && !in_message(decoder))
         fault(event, CLOSE_PROTOCOL_ERROR, "continuation of nothing");
-    else if (opcode != FRAME_CONTINUATION && !is_control(opcode) && in_message(decoder))
+    else if (starts_message(opcode) && in_message(decoder))
         fault(event, CLOSE_PROTOCOL_ERROR, "new message within a fragmented one");
     else
         return true;
     return false;
 }
 
-static bool judge_length(const struct decoder *decoder, unsigned opcode, uint64_t payload,
-                         struct decoder_event *event)
+/* `compressed`: the frame begins a compressed message. */
+static bool judge_length(const struct decoder *decoder, unsigned opcode, bool compressed,
+                         uint64_t payload, struct decoder_event *event)
 {
     uint64_t room = decoder->_lease->pool->max_message;
 
     if (is_control(opcode))
         return true; /* wslay holds these to 125 bytes */
+    /* What counts is the size after inflating, but a message has no business being much longer
+     * before. */
+    if ((compressed || (in_message(decoder) && decoder->_message->compressed)) &&
+        room < UINT64_MAX / 2)
+        room += room / 8 + 1024;
     if (in_message(decoder))
-        room -= decoder->_message->payload.len;
+        room -= decoder->_message->wire;
     if (payload <= room)
         return true;
     fault(event, CLOSE_TOO_BIG, "message too big");
@@ -196,23 +281,25 @@ static bool judge_partial_header(const struct decoder *decoder, struct decoder_e
     const struct decoder_lease *lease = decoder->_lease;
     const uint8_t *header = lease->header;
     unsigned opcode = header[0] & 0xfU;
+    unsigned rsv = (header[0] >> 4) & 7U;
+    bool compressed = (rsv & WSLAY_RSV1_BIT) != 0;
     size_t length_field, i;
     uint64_t payload = 0;
 
     if (lease->header_len < 2)
         return true;
-    if (!judge_start(decoder, opcode, (header[0] >> 4) & 7U, (header[1] & 0x80) != 0, event))
+    if (!judge_start(decoder, opcode, rsv, (header[1] & 0x80) != 0, event))
         return false;
     length_field = (header[1] & 0x7f) == 126 ? 2 : (header[1] & 0x7f) == 127 ? 8 : 0;
     if (length_field == 0)
-        return judge_length(decoder, opcode, header[1] & 0x7fU, event);
+        return judge_length(decoder, opcode, compressed, header[1] & 0x7fU, event);
     if (lease->header_len < 2 + length_field)
         return true;
     for (i = 0; i < length_field; i++)
         payload = payload << 8 | header[2 + i];
     if (payload >> 63 != 0)
         return true; /* not a length at all: wslay says so when it comes to it */
-    return judge_length(decoder, opcode, payload, event);
+    return judge_length(decoder, opcode, compressed, payload, event);
 }
 
 bool decoder_close_code_valid(uint16_t code)
@@ -244,8 +331,7 @@ static void judge_close(const uint8_t *data, size_t len, struct decoder_event *e
             return;
         }
     }
-    *event =
-        (struct decoder_event){.type = DECODER_CLOSE, .code = code, .data = data, .len = len};
+    *event = (struct decoder_event){.type = DECODER_CLOSE, .code = code, .data = data, .len = len};
 }
 
 /* ---- pieces of frames ---- */
@@ -289,8 +375,8 @@ static bool take_control(struct decoder_lease *lease, const struct wslay_frame_i
 static void set_message(struct decoder_event *event, enum frame_opcode opcode, const uint8_t *data,
                         size_t len)
 {
-    *event = (struct decoder_event){
-        .type = DECODER_MESSAGE, .opcode = opcode, .data = data, .len = len};
+    *event =
+        (struct decoder_event){.type = DECODER_MESSAGE, .opcode = opcode, .data = data, .len = len};
 }
 
 /* A message whose one frame came in one piece needs no copy: it is lent where wslay has it. */
@@ -302,6 +388,37 @@ static void lend_whole(const struct wslay_frame_iocb *piece, struct decoder_even
         set_message(event, (enum frame_opcode) piece->opcode, piece->data, piece->data_length);
 }
 
+/* Adds a piece to the message's payload. True unless `event` says what is wrong with it. */
+static bool append_piece(struct decoder *decoder, const struct wslay_frame_iocb *piece,
+                         bool complete, struct decoder_event *event)
+{
+    struct decoder_message *message = decoder->_message;
+    size_t before = message->payload.len;
+    int status = UV_ENOMEM;
+
+    message->wire += piece->data_length;
+    if (!message->compressed)
+        status = buffer_append(&message->payload, piece->data, piece->data_length);
+    else if (need_inflater(decoder->_deflate) != NULL)
+        status = inflater_inflate(decoder->_deflate->inflater, piece->data, piece->data_length,
+                                  complete, &message->payload, decoder->_lease->pool->max_message);
+    if (status == UV_E2BIG)
+        fault(event, CLOSE_TOO_BIG, "message too big");
+    else if (status == UV_EILSEQ)
+        fault(event, CLOSE_INVALID_DATA, "compressed message is broken");
+    else if (status != 0)
+        fault(event, CLOSE_INTERNAL_ERROR, "out of memory");
+    else if (message->opcode == FRAME_TEXT &&
+             ((message->payload.len > before &&
+               !utf8_feed(&message->utf8, message->payload.data + before,
+                          message->payload.len - before)) ||
+              (complete && !utf8_complete(&message->utf8))))
+        fault(event, CLOSE_INVALID_DATA, "text is not UTF-8");
+    else
+        return true;
+    return false;
+}
+
 /* One piece of a data frame. True when `event` is set. */
 static bool take_data(struct decoder *decoder, const struct wslay_frame_iocb *piece, bool last,
                       struct decoder_event *event)
@@ -309,7 +426,7 @@ static bool take_data(struct decoder *decoder, const struct wslay_frame_iocb *pi
     struct decoder_message *message = decoder->_message;
     bool complete = last && piece->fin != 0;
 
-    if (message == NULL && complete) {
+    if (message == NULL && complete && piece->rsv == 0) {
         lend_whole(piece, event);
         return true;
     }
@@ -320,19 +437,14 @@ static bool take_data(struct decoder *decoder, const struct wslay_frame_iocb *pi
             return true;
         }
         message->opcode = (enum frame_opcode) piece->opcode;
+        message->compressed = piece->rsv != 0;
     }
-    if (message->opcode == FRAME_TEXT &&
-        (!utf8_feed(&message->utf8, piece->data, piece->data_length) ||
-         (complete && !utf8_complete(&message->utf8)))) {
-        fault(event, CLOSE_INVALID_DATA, "text is not UTF-8");
+    if (!append_piece(decoder, piece, complete, event))
         return true;
-    }
-    if (buffer_append(&message->payload, piece->data, piece->data_length) != 0) {
-        fault(event, CLOSE_INTERNAL_ERROR, "out of memory");
-        return true;
-    }
     if (!complete)
         return false;
+    if (message->compressed)
+        release_inflater(decoder->_deflate);
     message->delivered = true;
     set_message(event, message->opcode, message->payload.data, message->payload.len);
     return true;
@@ -347,7 +459,7 @@ static bool take_piece(struct decoder *decoder, const struct wslay_frame_iocb *p
 
     if (!lease->in_frame) {
         if (!judge_start(decoder, piece->opcode, piece->rsv, piece->mask != 0, event) ||
-            !judge_length(decoder, piece->opcode, piece->payload_length, event))
+            !judge_length(decoder, piece->opcode, piece->rsv != 0, piece->payload_length, event))
             return true;
         lease->in_frame = true;
         lease->payload_got = 0;
@@ -381,6 +493,8 @@ int decoder_feed(struct decoder *decoder, struct decoder_pool *pool, const uint8
         if (decoder->_lease == NULL)
             return UV_ENOMEM;
     }
+    if (decoder->_deflate != NULL)
+        decoder->_deflate->pool = pool;
     decoder->_lease->input = data;
     decoder->_lease->input_len = len;
     return 0;
@@ -415,6 +529,11 @@ void decoder_next(struct decoder *decoder, struct decoder_event *event)
 void decoder_deinit(struct decoder *decoder)
 {
     message_free(decoder);
+    if (decoder->_deflate != NULL) {
+        inflater_free(decoder->_deflate->inflater);
+        free(decoder->_deflate);
+        decoder->_deflate = NULL;
+    }
     if (decoder->_lease != NULL) {
         pool_return(decoder->_lease);
         decoder->_lease = NULL;

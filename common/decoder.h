@@ -7,8 +7,10 @@
  *                    ▼ returned when the last byte of a frame was the last that came
  *               [ decoder_pool of the loop ]
  *
- * Between frames a connection holds nothing but the two pointers of its struct decoder, both NULL,
- * unless a fragmented message is under way. A pool and all its decoders belong to one loop. */
+ * Between frames a connection holds nothing but the pointers of its struct decoder, NULL unless a
+ * fragmented message is under way or permessage-deflate was agreed on. Compressed messages (RFC
+ * 7692) are inflated as they arrive; where the sender takes no context over, the inflater is lent,
+ * too. A pool and all its decoders belong to one loop. */
 #ifndef WS_DECODER_H
 #define WS_DECODER_H
 
@@ -16,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/extension.h"
 #include "common/frame.h"
 
 enum decoder_role {
@@ -57,7 +60,15 @@ struct decoder_event {
 struct decoder {
     struct decoder_lease *_lease;     /* while within a frame */
     struct decoder_message *_message; /* while within a message that could not be lent as it lay */
+    struct decoder_deflate *_deflate; /* once compressed messages may come */
 };
+
+/* Compressed messages may come from now on, as agreed in the opening handshake. Returns 0 or
+ * UV_ENOMEM. */
+int decoder_allow_deflate(struct decoder *decoder, const struct extension_deflate *agreed);
+
+/* What was agreed on with decoder_allow_deflate; NULL when nothing was. */
+const struct extension_deflate *decoder_deflate(const struct decoder *decoder);
 
 /* Gives the decoder the next bytes of the connection, borrowed until decoder_next answers
  * DECODER_MORE; call that until it does. Returns 0 or UV_ENOMEM. */

@@ -76,10 +76,11 @@ size_t frame_size(bool masked, uint64_t payload)
 }
 
 int frame_encode(struct frame_encoder *encoder, uint8_t *out, enum frame_opcode opcode,
-                 const struct frame_part *parts, size_t count)
+                 bool compressed, const struct frame_part *parts, size_t count)
 {
     struct wslay_frame_iocb frame = {
         .fin = 1,
+        .rsv = compressed ? WSLAY_RSV1_BIT : WSLAY_RSV_NONE,
         .opcode = (uint8_t) opcode,
         .mask = encoder->masked ? 1 : 0,
     };

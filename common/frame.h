@@ -33,7 +33,7 @@ enum frame_close_code {
 
 enum {
     FRAME_MAX_HEADER = 14,
-    FRAME_MAX_CONTROL = 125, /* payload bytes of a control frame (RFC 6455, 5.5) */
+    FRAME_MAX_CONTROL = 125,                  /* payload bytes of a control frame (RFC 6455, 5.5) */
     FRAME_MAX_REASON = FRAME_MAX_CONTROL - 2, /* bytes of a Close frame's reason */
 };
 
@@ -55,8 +55,9 @@ void frame_encoder_free(struct frame_encoder *encoder);
 size_t frame_size(bool masked, uint64_t payload);
 
 /* Writes one unfragmented frame, whose payload is the `count` parts put together, to `out`, which
- * has room for frame_size() of it. Returns 0, or UV_EIO when the CSPRNG fails. */
+ * has room for frame_size() of it. `compressed` sets RSV1 (RFC 7692, 6). Returns 0, or UV_EIO when
+ * the CSPRNG fails. */
 int frame_encode(struct frame_encoder *encoder, uint8_t *out, enum frame_opcode opcode,
-                 const struct frame_part *parts, size_t count);
+                 bool compressed, const struct frame_part *parts, size_t count);
 
 #endif

@@ -54,8 +54,12 @@ static bool host_valid(const struct http_head *request)
  * NULL for the other forms. */
 static const char *path_of(const char *target, size_t *len)
 {
-    if (strncasecmp(target, "http://", 7) == 0 || strncasecmp(target, "ws://", 5) == 0) {
-        target = strstr(target, "//") + 2;
+    static const char *const schemes[] = {"http://", "https://", "ws://", "wss://"};
+
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        if (strncasecmp(target, schemes[i], strlen(schemes[i])) != 0)
+            continue;
+        target += strlen(schemes[i]);
         target += strcspn(target, "/?");
         if (*target != '/') {
             *len = 1;
@@ -75,7 +79,8 @@ static bool is_upgrade(const struct http_head *request)
 }
 
 /* RFC 6455, 4.2.1 */
-static void judge_upgrade(const struct http_head *request, struct handshake_verdict *verdict)
+static void judge_upgrade(const struct http_head *request, bool compression,
+                          struct handshake_verdict *verdict)
 {
     const char *version = http_head_get(request, "Sec-WebSocket-Version");
     const char *key = http_head_get(request, "Sec-WebSocket-Key");
@@ -98,11 +103,15 @@ static void judge_upgrade(const struct http_head *request, struct handshake_verd
         refuse(verdict, 400, "Sec-WebSocket-Key must be 16 bytes in base64");
     else if (request->has_body)
         refuse(verdict, 400, "an opening handshake has no body");
+    else if (extension_accept(request, &verdict->deflate) != 0)
+        refuse(verdict, 400, "Sec-WebSocket-Extensions is not a list of extensions");
     else
         accept_for(key, verdict->accept);
+    if (!compression)
+        verdict->deflate.agreed = false;
 }
 
-void handshake_judge_request(const struct http_head *request, const char *path,
+void handshake_judge_request(const struct http_head *request, const struct handshake_policy *policy,
                              struct handshake_verdict *verdict)
 {
     const char *target = http_head_target(request);
@@ -115,23 +124,29 @@ void handshake_judge_request(const struct http_head *request, const char *path,
         refuse(verdict, 400, "the request needs exactly one valid Host field");
     else if (strchr(target, '#') != NULL)
         refuse(verdict, 400, "a request target has no fragment");
-    else if (requested == NULL || strlen(path) != len || memcmp(requested, path, len) != 0)
+    else if (requested == NULL || strlen(policy->path) != len ||
+             memcmp(requested, policy->path, len) != 0)
         refuse(verdict, 404, "there is nothing here: check the path");
     else if (strcmp(http_head_method(request), "GET") != 0)
         refuse(verdict, 405, "only GET is allowed here");
     else
-        judge_upgrade(request, verdict);
+        judge_upgrade(request, policy->compression, verdict);
 }
 
-int handshake_write_response(struct buffer *out, const char *accept)
+int handshake_write_response(struct buffer *out, const struct handshake_verdict *verdict)
 {
-    return buffer_printf(out,
-                         "HTTP/1.1 101 Switching Protocols\r\n"
-                         "Upgrade: websocket\r\n"
-                         "Connection: Upgrade\r\n"
-                         "Sec-WebSocket-Accept: %s\r\n"
-                         "\r\n",
-                         accept);
+    int status = buffer_printf(out,
+                               "HTTP/1.1 101 Switching Protocols\r\n"
+                               "Upgrade: websocket\r\n"
+                               "Connection: Upgrade\r\n"
+                               "Sec-WebSocket-Accept: %s\r\n",
+                               verdict->accept);
+
+    if (status == 0)
+        status = extension_write_answer(out, &verdict->deflate);
+    if (status == 0)
+        status = buffer_append(out, "\r\n", 2);
+    return status;
 }
 
 static const char *reason_phrase(int status)
@@ -167,10 +182,9 @@ static const char *reason_phrase(int status)
 int handshake_write_refusal(struct buffer *out, int status, const char *why, bool keep_alive,
                             bool head_only)
 {
-    const char *fields = status == 405 ? "Allow: GET\r\n"
-                         : status == 426
-                             ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                             : "";
+    const char *fields = status == 405   ? "Allow: GET\r\n"
+                         : status == 426 ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                                         : "";
     const char *connection = status == 426 ? (keep_alive ? "Upgrade" : "Upgrade, close")
                              : keep_alive  ? "keep-alive"
                                            : "close";
@@ -201,22 +215,28 @@ int handshake_client_init(struct handshake_client *client)
 }
 
 int handshake_write_request(const struct handshake_client *client, struct buffer *out,
-                            const char *authority, const char *target)
+                            const char *authority, const char *target, bool compression)
 {
-    return buffer_printf(out,
-                         "GET %s HTTP/1.1\r\n"
-                         "Host: %s\r\n"
-                         "Upgrade: websocket\r\n"
-                         "Connection: Upgrade\r\n"
-                         "Sec-WebSocket-Key: %s\r\n"
-                         "Sec-WebSocket-Version: 13\r\n"
-                         "User-Agent: wsrecv/" WS_VERSION "\r\n"
-                         "\r\n",
-                         target, authority, client->key);
+    int status = buffer_printf(out,
+                               "GET %s HTTP/1.1\r\n"
+                               "Host: %s\r\n"
+                               "Upgrade: websocket\r\n"
+                               "Connection: Upgrade\r\n"
+                               "Sec-WebSocket-Key: %s\r\n"
+                               "Sec-WebSocket-Version: 13\r\n"
+                               "User-Agent: wsrecv/" WS_VERSION "\r\n",
+                               target, authority, client->key);
+
+    if (status == 0 && compression)
+        status = extension_write_offer(out);
+    if (status == 0)
+        status = buffer_append(out, "\r\n", 2);
+    return status;
 }
 
 int handshake_judge_response(const struct handshake_client *client,
-                             const struct http_head *response, struct error *error)
+                             const struct http_head *response, bool compression,
+                             struct extension_deflate *deflate, struct error *error)
 {
     const char *accept = http_head_get(response, "Sec-WebSocket-Accept");
     const char *why = NULL;
@@ -238,8 +258,8 @@ int handshake_judge_response(const struct handshake_client *client,
         why = "it needs exactly one Sec-WebSocket-Accept";
     else if (strcmp(accept, client->accept) != 0)
         why = "its Sec-WebSocket-Accept does not fit our key";
-    else if (http_head_count(response, "Sec-WebSocket-Extensions") > 0)
-        why = "it names an extension that was not offered";
+    else if (extension_judge_answer(response, compression, deflate) != 0)
+        why = "its Sec-WebSocket-Extensions does not answer what was offered";
     else if (http_head_count(response, "Sec-WebSocket-Protocol") > 0)
         why = "it names a subprotocol that was not offered";
     if (why == NULL)

@@ -8,6 +8,7 @@
 
 #include "common/buffer.h"
 #include "common/error.h"
+#include "common/extension.h"
 #include "common/http_head.h"
 
 enum {
@@ -21,16 +22,24 @@ enum {
 struct handshake_verdict {
     int status;      /* 101: it becomes a WebSocket; else the HTTP status of the refusal */
     const char *why; /* of a refusal: one line that says what to do; static */
-    char accept[HANDSHAKE_ACCEPT_LEN + 1]; /* Sec-WebSocket-Accept, when status is 101 */
+    /* When status is 101: */
+    char accept[HANDSHAKE_ACCEPT_LEN + 1]; /* Sec-WebSocket-Accept */
+    struct extension_deflate deflate;      /* permessage-deflate, if it was offered */
+};
+
+/* What the server serves. */
+struct handshake_policy {
+    const char *path; /* the one path that may be upgraded */
+    bool compression; /* offers of permessage-deflate are taken */
 };
 
 /* Judges a complete request head: the first thing that is wrong decides, in the order request
- * line, header fields, target, method, upgrade. `path` is the one path that is served. */
-void handshake_judge_request(const struct http_head *request, const char *path,
+ * line, header fields, target, method, upgrade. */
+void handshake_judge_request(const struct http_head *request, const struct handshake_policy *policy,
                              struct handshake_verdict *verdict);
 
-/* Appends the response for status 101. Returns 0 or UV_ENOMEM. */
-int handshake_write_response(struct buffer *out, const char *accept);
+/* Appends the response to a verdict of 101. Returns 0 or UV_ENOMEM. */
+int handshake_write_response(struct buffer *out, const struct handshake_verdict *verdict);
 
 /* Appends a refusal: status line, the fields that the status asks for (Allow of 405, Upgrade and
  * Sec-WebSocket-Version of 426), and `why` with a newline as its text/plain body, which
@@ -49,15 +58,17 @@ struct handshake_client {
 /* Draws a fresh key. Returns 0, or UV_EIO when the CSPRNG fails. */
 int handshake_client_init(struct handshake_client *client);
 
-/* Appends the request for `target` (path and query) at `authority` (host and port as in a URL).
- * Returns 0 or UV_ENOMEM. */
+/* Appends the request for `target` (path and query) at `authority` (host and port as in a URL);
+ * `compression` offers permessage-deflate. Returns 0 or UV_ENOMEM. */
 int handshake_write_request(const struct handshake_client *client, struct buffer *out,
-                            const char *authority, const char *target);
+                            const char *authority, const char *target, bool compression);
 
-/* Judges a complete response head. Returns 0 when the connection is open, UV_ECONNREFUSED when the
+/* Judges a complete response head to a request that offered `compression` or not, and says in
+ * `deflate` what was agreed on. Returns 0 when the connection is open, UV_ECONNREFUSED when the
  * server answered with another status than 101 (the text names it), or UV_EPROTO when it said 101
  * but not as RFC 6455, 4.1 asks. */
 int handshake_judge_response(const struct handshake_client *client,
-                             const struct http_head *response, struct error *error);
+                             const struct http_head *response, bool compression,
+                             struct extension_deflate *deflate, struct error *error);
 
 #endif

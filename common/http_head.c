@@ -27,10 +27,15 @@ static int append(struct http_head *head, const char *text, size_t len)
     return 0;
 }
 
-/* Ends the string that is being collected. */
+/* Ends the string that is being collected: only now can it be asked for. */
 static int end_string(llhttp_t *parser)
 {
-    return append(head_of(parser), "", 1);
+    struct http_head *head = head_of(parser);
+    int status = append(head, "", 1);
+
+    if (status == 0)
+        head->_complete = head->_text.len;
+    return status;
 }
 
 static uint32_t text_end(const struct http_head *head)
@@ -44,7 +49,7 @@ static int on_method_complete(llhttp_t *parser)
     const char *name = llhttp_method_name((llhttp_method_t) parser->method);
 
     head->_method = text_end(head);
-    return append(head, name, strlen(name) + 1);
+    return append(head, name, strlen(name)) == 0 ? end_string(parser) : STOP;
 }
 
 static int on_url(llhttp_t *parser, const char *at, size_t len)
@@ -87,6 +92,9 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t len)
     if (!head->_in_value) {
         head->_in_value = true;
         head->_fields[head->_count - 1]._value = text_end(head);
+    } else if (at != head->_input) {
+        /* A value goes on where it was cut, at the front of the input; or on a new line. */
+        return reject(head, 400, "a header field is folded onto a second line");
     }
     return append(head, at, len);
 }
@@ -172,8 +180,9 @@ enum http_head_result http_head_feed(struct http_head *head, const uint8_t *data
     llhttp_errno_t error;
 
     /* The first byte of the text is a NUL, so that offset 0 is the empty string. */
-    if (head->_text.len == 0 && append(head, "", 1) != 0)
+    if (head->_text.len == 0 && end_string(&head->_parser) != 0)
         return HTTP_HEAD_BAD;
+    head->_input = (const char *) data;
     error = llhttp_execute(&head->_parser, (const char *) data, taken);
     if (error == HPE_PAUSED) {
         const char *end = llhttp_get_error_pos(&head->_parser);
@@ -195,14 +204,9 @@ enum http_head_result http_head_feed(struct http_head *head, const uint8_t *data
     return HTTP_HEAD_MORE;
 }
 
-bool http_head_begun(const struct http_head *head)
-{
-    return head->_seen > 0;
-}
-
 static const char *string_at(const struct http_head *head, uint32_t offset)
 {
-    return head->_text.len > offset ? (const char *) head->_text.data + offset : "";
+    return offset < head->_complete ? (const char *) head->_text.data + offset : "";
 }
 
 const char *http_head_method(const struct http_head *head)
@@ -223,8 +227,7 @@ const char *http_head_reason(const struct http_head *head)
 /* The index of the next field of this name, `from` on; the number of fields when there is none. */
 static size_t next_field(const struct http_head *head, const char *name, size_t from)
 {
-    while (from < head->_count &&
-           strcasecmp(string_at(head, head->_fields[from]._name), name) != 0)
+    while (from < head->_count && strcasecmp(string_at(head, head->_fields[from]._name), name) != 0)
         from++;
     return from;
 }
@@ -233,17 +236,23 @@ size_t http_head_count(const struct http_head *head, const char *name)
 {
     size_t count = 0;
 
-    for (size_t i = next_field(head, name, 0); i < head->_count;
-         i = next_field(head, name, i + 1))
+    for (size_t i = next_field(head, name, 0); i < head->_count; i = next_field(head, name, i + 1))
         count++;
     return count;
 }
 
-const char *http_head_get(const struct http_head *head, const char *name)
+const char *http_head_nth(const struct http_head *head, const char *name, size_t nth)
 {
     size_t i = next_field(head, name, 0);
 
+    while (nth-- > 0 && i < head->_count)
+        i = next_field(head, name, i + 1);
     return i < head->_count ? string_at(head, head->_fields[i]._value) : NULL;
+}
+
+const char *http_head_get(const struct http_head *head, const char *name)
+{
+    return http_head_nth(head, name, 0);
 }
 
 static bool list_has_token(const char *list, const char *token)
@@ -268,9 +277,10 @@ static bool list_has_token(const char *list, const char *token)
 
 bool http_head_has_token(const struct http_head *head, const char *name, const char *token)
 {
-    for (size_t i = next_field(head, name, 0); i < head->_count;
-         i = next_field(head, name, i + 1)) {
-        if (list_has_token(string_at(head, head->_fields[i]._value), token))
+    const char *list;
+
+    for (size_t i = 0; (list = http_head_nth(head, name, i)) != NULL; i++) {
+        if (list_has_token(list, token))
             return true;
     }
     return false;

@@ -24,9 +24,9 @@ enum http_head_result {
 };
 
 enum {
-    HTTP_HEAD_MAX_BYTES = 16 * 1024,  /* of a whole head: more is 431 */
-    HTTP_HEAD_MAX_TARGET = 8 * 1024,  /* of a request target: more is 414 */
-    HTTP_HEAD_MAX_FIELDS = 200,       /* header fields: more is 431 */
+    HTTP_HEAD_MAX_BYTES = 16 * 1024, /* of a whole head: more is 431 */
+    HTTP_HEAD_MAX_TARGET = 8 * 1024, /* of a request target: more is 414 */
+    HTTP_HEAD_MAX_FIELDS = 200,      /* header fields: more is 431 */
 };
 
 /* Offsets into the text: the text moves while it grows. */
@@ -48,7 +48,9 @@ struct http_head {
     uint32_t _target;
     uint32_t _method;
     uint32_t _reason;
-    size_t _seen;
+    size_t _complete;   /* bytes of the text that are whole strings */
+    size_t _seen;       /* bytes of the head so far */
+    const char *_input; /* what is being fed */
     bool _in_value;
     size_t _count;
     struct http_field _fields[HTTP_HEAD_MAX_FIELDS];
@@ -62,10 +64,7 @@ void http_head_deinit(struct http_head *head);
 enum http_head_result http_head_feed(struct http_head *head, const uint8_t *data, size_t len,
                                      size_t *used);
 
-/* True once a byte of the head has arrived. */
-bool http_head_begun(const struct http_head *head);
-
-/* The method and the target of a request, as sent (RFC 9112, 3). */
+/* The method and the target of a request, as sent (RFC 9112, 3); empty until they are complete. */
 const char *http_head_method(const struct http_head *head);
 const char *http_head_target(const struct http_head *head);
 
@@ -77,6 +76,9 @@ size_t http_head_count(const struct http_head *head, const char *name);
 
 /* The value of the first field of this name, without the white space around it; NULL if none. */
 const char *http_head_get(const struct http_head *head, const char *name);
+
+/* The value of the field of this name that has `nth` others of it before; NULL if there is none. */
+const char *http_head_nth(const struct http_head *head, const char *name, size_t nth);
 
 /* True when `token` is, in any case, a member of the comma-separated list that all fields of this
  * name make together (RFC 9110, 5.6.1). */

@@ -10,8 +10,8 @@
 #include <uv.h>
 
 enum {
-    OPTIONS_MAX = 64,   /* options in a table */
-    HELP_COLUMN = 26,   /* where the explanations begin */
+    OPTIONS_MAX = 64, /* options in a table */
+    HELP_COLUMN = 26, /* where the explanations begin */
     HELP_WIDTH = 79,
 };
 
@@ -35,11 +35,36 @@ static int complain_of(int found, char **argv, struct error *error)
     return complain(error, word, "is unknown or ambiguous");
 }
 
+/* Stores an option by its kind. */
+static int store_by_kind(const struct option_spec *spec, void *target, const char *argument,
+                         struct error *error)
+{
+    void *member = (char *) target + spec->at;
+
+    switch (spec->kind) {
+    case OPTION_FLAG:
+        *(bool *) member = true;
+        return 0;
+    case OPTION_STRING:
+        *(const char **) member = argument;
+        return 0;
+    case OPTION_SIZE:
+        return options_parse_size(argument, spec->min, spec->max, member, error);
+    case OPTION_COUNT:
+        return options_parse_count(argument, spec->min, spec->max, member, error);
+    case OPTION_SECONDS:
+        return options_parse_seconds(argument, spec->min == 0, member, error);
+    case OPTION_CUSTOM:
+        break;
+    }
+    return spec->store(target, argument, error);
+}
+
 static int store(const struct option_spec *spec, void *target, const char *argument,
                  struct error *error)
 {
     struct error why = {""};
-    int status = spec->store(target, argument, &why);
+    int status = store_by_kind(spec, target, argument, &why);
 
     if (status != 0)
         error_set(error, status, "option '--%s': %s", spec->name, why.text);
@@ -174,7 +199,8 @@ static bool parse_digits(const char *text, uint64_t *number, const char **rest)
     return errno == 0;
 }
 
-int options_parse_size(const char *text, uint64_t max, uint64_t *size, struct error *error)
+int options_parse_size(const char *text, uint64_t min, uint64_t max, uint64_t *size,
+                       struct error *error)
 {
     static const char suffixes[] = "KMG";
     const char *rest;
@@ -184,7 +210,7 @@ int options_parse_size(const char *text, uint64_t max, uint64_t *size, struct er
     if (!parse_digits(text, &number, &rest))
         goto fail;
     if (*rest != '\0') {
-        const char *suffix = strchr(suffixes, *rest & ~0x20);
+        const char *suffix = strchr(suffixes, *rest >= 'a' ? *rest - ('a' - 'A') : *rest);
 
         if (suffix == NULL || rest[1] != '\0')
             goto fail;
@@ -194,7 +220,10 @@ int options_parse_size(const char *text, uint64_t max, uint64_t *size, struct er
         return error_set(error, UV_EINVAL, "'%s' is more than the %llu bytes that are possible",
                          text, (unsigned long long) max);
     *size = number << shift;
-    return 0;
+    if (*size >= min)
+        return 0;
+    return error_set(error, UV_EINVAL, "'%s' is less than the %llu bytes that are the least", text,
+                     (unsigned long long) min);
 fail:
     return error_set(error, UV_EINVAL,
                      "'%s' is not a number of bytes, with or without a suffix K, M or G", text);
@@ -213,17 +242,19 @@ int options_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *
     return 0;
 }
 
-int options_parse_seconds(const char *text, uint64_t *milliseconds, struct error *error)
+int options_parse_seconds(const char *text, bool or_zero, uint64_t *milliseconds,
+                          struct error *error)
 {
-    const double ten_years = 10 * 365.25 * 24 * 3600;
+    const double most = INT32_MAX / 1000.0;
     double seconds;
     char *end;
 
     errno = 0;
     seconds = strtod(text, &end);
     if (strspn(text, "0123456789.") != strlen(text) || end == text || *end != '\0' ||
-        !(seconds > 0) || seconds > ten_years)
-        return error_set(error, UV_EINVAL, "'%s' is not a number of seconds greater than 0", text);
+        !(seconds > 0 || (or_zero && seconds >= 0)) || seconds > most)
+        return error_set(error, UV_EINVAL, "'%s' is not a number of seconds %s 0 (at most %.0f)",
+                         text, or_zero ? "from" : "greater than", most);
     *milliseconds = (uint64_t) ceil(seconds * 1000);
     return 0;
 }

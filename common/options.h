@@ -3,11 +3,22 @@
 #ifndef WS_OPTIONS_H
 #define WS_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #include "common/error.h"
+
+/* How an option's argument is stored. */
+enum option_kind {
+    OPTION_CUSTOM,  /* by the option's own function */
+    OPTION_FLAG,    /* bool: true */
+    OPTION_STRING,  /* const char *: borrowed from the command line */
+    OPTION_SIZE,    /* uint64_t: bytes, from `min` to `max` */
+    OPTION_COUNT,   /* uint64_t: a whole number, from `min` to `max` */
+    OPTION_SECONDS, /* uint64_t: milliseconds; 0 only where `min` is 0 */
+};
 
 /* One option; or, with no name, the heading of a group in --help. */
 struct option_spec {
@@ -15,10 +26,18 @@ struct option_spec {
     char letter;          /* short name, or 0 */
     const char *argument; /* what --help calls the argument; NULL when the option takes none */
     const char *help;     /* wrapped by --help; a heading's text */
-    /* Stores the option in `target`. Returns 0, or UV_EINVAL with a text that says what the
-     * argument should be; the option's name is put before it. */
+    enum option_kind kind;
+    size_t at; /* offset of the member in `target`: see OPTION_AT */
+    uint64_t min;
+    uint64_t max;
+    /* For OPTION_CUSTOM: stores the option in `target`. Returns 0, or UV_EINVAL with a text that
+     * says what the argument should be; the option's name is put before it. */
     int (*store)(void *target, const char *argument, struct error *error);
 };
+
+/* The fields that say where an option is stored, and how. */
+#define OPTION_AT(what, type, member) .kind = OPTION_##what, .at = offsetof(type, member)
+#define OPTION_BY(function) .store = (function)
 
 struct option_table {
     const char *program;
@@ -38,16 +57,18 @@ int options_parse(const struct option_table *table, int argc, char **argv, void 
 /* Prints the help, at most 80 columns wide. */
 void options_print_help(const struct option_table *table, FILE *out);
 
-/* A number of bytes: decimal, with an optional suffix K, M or G (powers of 1024), at most `max`.
- * Returns 0, or UV_EINVAL with a text. */
-int options_parse_size(const char *text, uint64_t max, uint64_t *size, struct error *error);
+/* A number of bytes from `min` to `max`: decimal, with an optional suffix K, M or G (powers of
+ * 1024). Returns 0, or UV_EINVAL with a text. */
+int options_parse_size(const char *text, uint64_t min, uint64_t max, uint64_t *size,
+                       struct error *error);
 
 /* A whole number from `min` to `max`. Returns 0, or UV_EINVAL with a text. */
 int options_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *count,
                         struct error *error);
 
-/* Seconds, fractions allowed, into milliseconds; more than 0 and at most ten years. Returns 0, or
- * UV_EINVAL with a text. */
-int options_parse_seconds(const char *text, uint64_t *milliseconds, struct error *error);
+/* Seconds, fractions allowed, into milliseconds, rounded up; at most 24 days (2^31 ms), and 0 only if
+ * `or_zero`. Returns 0, or UV_EINVAL with a text. */
+int options_parse_seconds(const char *text, bool or_zero, uint64_t *milliseconds,
+                          struct error *error);
 
 #endif

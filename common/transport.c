@@ -13,24 +13,15 @@ enum transport_stage {
 };
 
 enum {
-    TICK = 250,         /* milliseconds between two looks at the deadlines */
-    MAX_PONGS = 2048,   /* bytes of pongs that wait; beyond, only the newest is kept */
+    TICK = 250,                        /* milliseconds between two looks at the deadlines */
     MAX_BUFS = TRANSPORT_MAX_BUFS + 3, /* in one write: the owner's, frames, pongs, Close */
-    MAX_CLOSE = FRAME_MAX_HEADER + FRAME_MAX_CONTROL,
-};
-
-struct transport_outbox {
-    struct buffer frames; /* opening handshake, messages, pings */
-    struct buffer pongs;
-    uint8_t close_len;
-    uint8_t close[MAX_CLOSE];
 };
 
 /* The rest of a short write, and all that its bytes lie in that is ours. */
 struct transport_write {
     uv_write_t request;
     struct transport *transport;
-    struct transport_outbox *outbox;
+    struct outbox *outbox;
     size_t passed;
     bool last; /* the Close frame, or whatever else was to be the end, is in it */
 };
@@ -45,6 +36,7 @@ int transport_context_init(struct transport_context *context, uv_loop_t *loop,
     context->loop = loop;
     context->ops = ops;
     context->encoder = NULL;
+    context->deflater = NULL;
     context->decoders = NULL;
     context->_server = config->server;
     list_init(&context->_dirty);
@@ -55,6 +47,8 @@ int transport_context_init(struct transport_context *context, uv_loop_t *loop,
         return status;
     status = decoder_pool_new(&context->decoders, config->server ? DECODER_SERVER : DECODER_CLIENT,
                               config->max_message);
+    if (status == 0)
+        status = deflater_new(&context->deflater, config->compression_level);
     if (status == 0)
         status = uv_timer_init(loop, &context->_tick);
     if (status != 0)
@@ -71,6 +65,7 @@ void transport_context_deinit(struct transport_context *context)
 {
     frame_encoder_free(context->encoder);
     decoder_pool_free(context->decoders);
+    deflater_free(context->deflater);
 }
 
 void transport_context_flush(struct transport_context *context)
@@ -127,15 +122,6 @@ static void start_deadline(struct transport *transport, struct deadline_list *de
 
 /* ---- the end ---- */
 
-static void outbox_free(struct transport_outbox *outbox)
-{
-    if (outbox == NULL)
-        return;
-    buffer_deinit(&outbox->frames);
-    buffer_deinit(&outbox->pongs);
-    free(outbox);
-}
-
 static void on_stream_closed(uv_handle_t *handle)
 {
     struct transport *transport = container_of(handle, struct transport, stream.tcp);
@@ -161,6 +147,7 @@ static void go_deaf(struct transport *transport)
 static void close_stream(struct transport *transport, bool reset)
 {
     transport->_stage = STAGE_CLOSED;
+    tell_end(transport, &(struct transport_end){.fate = TRANSPORT_LOST, .status = UV_EOF});
     deadline_stop(&transport->_deadline);
     list_remove(&transport->_dirty);
     go_deaf(transport);
@@ -197,11 +184,31 @@ static void drain(struct transport *transport)
     start_deadline(transport, &transport->context->_closing);
 }
 
-/* Everything queued before and with the end is written. */
+/* Everything queued before and with the end is written. If we began the closing handshake, the
+ * peer's Close is still to come. */
 static void last_written(struct transport *transport)
 {
+    transport->_mute = true;
     if (transport->_finishing || transport->_deaf)
         drain(transport);
+}
+
+/* Writing does not work any more. What the peer sent before may still lie in the socket: reading
+ * goes on, and finds out how the connection ends. */
+static void fall_mute(struct transport *transport, int status)
+{
+    bool reads_on = transport->_stage == STAGE_OPEN || transport->_stage == STAGE_CLOSING;
+
+    if (!reads_on || transport->_deaf) {
+        transport_abort(transport, status);
+        return;
+    }
+    transport->_mute = true;
+    outbox_free(transport->_outbox);
+    transport->_outbox = NULL;
+    list_remove(&transport->_dirty);
+    if (transport->context->_server) /* a client may be held up by the reader of its output */
+        start_deadline(transport, &transport->context->_closing);
 }
 
 /* ---- writing ---- */
@@ -212,42 +219,38 @@ static void touch(struct transport *transport)
         list_append(&transport->context->_dirty, &transport->_dirty);
 }
 
-/* The outbox, made when it is first needed. NULL when out of memory. */
-static struct transport_outbox *need_outbox(struct transport *transport)
+/* The outbox, made when it is first needed. NULL when out of memory, or when it is too late. */
+static struct outbox *need_outbox(struct transport *transport)
 {
+    if (transport->_stage == STAGE_CLOSED || transport->_mute)
+        return NULL;
     if (transport->_outbox == NULL)
-        transport->_outbox = calloc(1, sizeof *transport->_outbox);
+        transport->_outbox = outbox_new();
     if (transport->_outbox != NULL)
         touch(transport);
     return transport->_outbox;
 }
 
-/* Appends a frame to one of the outbox's buffers. */
-static int append_frame(struct transport *transport, struct buffer *out, enum frame_opcode opcode,
-                        const void *data, size_t len)
+static struct outbox_coder coder_of(const struct transport *transport)
 {
-    size_t size = frame_size(!transport->context->_server, len);
-    struct frame_part part = {data, len};
-    int status = buffer_reserve(out, size);
-
-    if (status == 0)
-        status = frame_encode(transport->context->encoder, out->data + out->len, opcode, &part, 1);
-    if (status == 0)
-        out->len += size;
-    return status;
+    return (struct outbox_coder){
+        .encoder = transport->context->encoder,
+        .deflater = transport->context->deflater,
+        .agreed = decoder_deflate(&transport->_decoder),
+        .server = transport->context->_server,
+    };
 }
 
 int transport_send(struct transport *transport, enum frame_opcode opcode, const void *data,
                    size_t len)
 {
-    struct transport_outbox *outbox;
+    struct outbox_coder coder = coder_of(transport);
+    struct outbox *outbox;
 
-    if (transport->_stage != STAGE_OPEN)
+    if (!transport_is_open(transport))
         return UV_EPIPE;
     outbox = need_outbox(transport);
-    if (outbox == NULL)
-        return UV_ENOMEM;
-    return append_frame(transport, &outbox->frames, opcode, data, len);
+    return outbox != NULL ? outbox_add(outbox, &coder, opcode, data, len) : UV_ENOMEM;
 }
 
 size_t transport_queued(const struct transport *transport)
@@ -261,25 +264,19 @@ size_t transport_queued(const struct transport *transport)
     return queued;
 }
 
-/* RFC 6455, 5.5.3: a ping is answered; when they come faster than the answers leave, the newest
- * alone may be. */
 static void send_pong(struct transport *transport, const uint8_t *data, size_t len)
 {
-    struct transport_outbox *outbox = need_outbox(transport);
+    struct outbox_coder coder = coder_of(transport);
+    struct outbox *outbox = need_outbox(transport);
+    int status = outbox != NULL ? outbox_add_pong(outbox, &coder, data, len) : UV_ENOMEM;
 
-    if (outbox == NULL) {
-        transport_abort(transport, UV_ENOMEM);
-        return;
-    }
-    if (outbox->pongs.len + FRAME_MAX_HEADER + len > MAX_PONGS)
-        outbox->pongs.len = 0;
-    if (append_frame(transport, &outbox->pongs, FRAME_PONG, data, len) != 0)
-        transport_abort(transport, UV_ENOMEM);
+    if (status != 0)
+        transport_abort(transport, status);
 }
 
 struct buffer *transport_opening_output(struct transport *transport)
 {
-    struct transport_outbox *outbox = need_outbox(transport);
+    struct outbox *outbox = need_outbox(transport);
 
     return outbox != NULL ? &outbox->frames : NULL;
 }
@@ -316,16 +313,32 @@ static void on_written(uv_write_t *request, int status)
     transport->_write = NULL;
     if (transport->_stage == STAGE_CLOSED)
         return; /* cancelled by closing: on_closed follows */
-    if (status != 0) {
-        transport_abort(transport, status);
-        return;
-    }
-    if (transport->_outbox != NULL || transport->_finishing)
-        touch(transport);
-    if (last)
+    if (status != 0)
+        fall_mute(transport, status);
+    else if (last)
         last_written(transport);
+    else if (transport->_outbox != NULL || transport->_finishing)
+        touch(transport);
     if (transport->_stage != STAGE_CLOSED)
         transport->context->ops->on_drained(transport, passed);
+}
+
+/* The outbox goes along with a write that refers to its bytes; but not a Close that is not yet to be
+ * written. Returns 0 or UV_ENOMEM. */
+static int hand_over_outbox(struct transport *transport, struct transport_write *write)
+{
+    struct outbox *outbox = transport->_outbox;
+
+    transport->_outbox = NULL;
+    write->outbox = outbox;
+    if (outbox == NULL || outbox->close_len == 0 || write->last)
+        return 0;
+    transport->_outbox = outbox_new();
+    if (transport->_outbox == NULL)
+        return UV_ENOMEM;
+    transport->_outbox->close_len = outbox->close_len;
+    memcpy(transport->_outbox->close, outbox->close, outbox->close_len);
+    return 0;
 }
 
 /* Leaves the rest of a short write with libuv. */
@@ -335,26 +348,46 @@ static int stall(struct transport *transport, uv_buf_t *rest, unsigned count, si
     struct transport_write *write = calloc(1, sizeof *write);
     int status = UV_ENOMEM;
 
-    if (write != NULL) {
-        write->transport = transport;
-        write->outbox = transport->_outbox;
-        write->passed = passed;
-        write->last = last;
+    if (write == NULL)
+        goto fail;
+    write->transport = transport;
+    write->passed = passed;
+    write->last = last;
+    status = hand_over_outbox(transport, write);
+    if (status == 0)
         status = stream_write(&transport->stream, &write->request, rest, count, on_written);
-    }
     if (status != 0) {
+        outbox_free(write->outbox);
         free(write);
-        transport_abort(transport, status);
-        return status;
+        goto fail;
     }
-    transport->_outbox = NULL;
     transport->_write = write;
+    list_remove(&transport->_dirty);
     return UV_EAGAIN;
+
+fail:
+    transport_abort(transport, status);
+    return UV_EPIPE;
+}
+
+/* Everything is written, but for a Close that has to wait for more of the owner's bytes. */
+static void clear_outbox(struct transport *transport, bool more)
+{
+    struct outbox *outbox = transport->_outbox;
+
+    if (more && outbox != NULL && outbox->close_len > 0) {
+        outbox->frames.len = 0;
+        outbox->pongs.len = 0;
+        return;
+    }
+    outbox_free(outbox);
+    transport->_outbox = NULL;
+    list_remove(&transport->_dirty);
 }
 
 int transport_flush(struct transport *transport, const uv_buf_t *bufs, unsigned count, bool more)
 {
-    struct transport_outbox *outbox = transport->_outbox;
+    struct outbox *outbox = transport->_outbox;
     uv_buf_t all[MAX_BUFS];
     unsigned used = 0;
     size_t total = 0, passed;
@@ -363,12 +396,12 @@ int transport_flush(struct transport *transport, const uv_buf_t *bufs, unsigned 
 
     if (!transport_is_writable(transport))
         return UV_EPIPE;
+    assert(transport->_write == NULL && count <= TRANSPORT_MAX_BUFS);
     if (outbox != NULL) {
         add_buf(all, &used, outbox->frames.data, outbox->frames.len, &total);
         add_buf(all, &used, outbox->pongs.data, outbox->pongs.len, &total);
     }
     passed = total;
-    assert(count <= TRANSPORT_MAX_BUFS);
     for (unsigned i = 0; i < count; i++)
         add_buf(all, &used, bufs[i].base, bufs[i].len, &total);
     passed = total - passed;
@@ -376,21 +409,15 @@ int transport_flush(struct transport *transport, const uv_buf_t *bufs, unsigned 
         add_buf(all, &used, outbox->close, outbox->close_len, &total);
     written = total > 0 ? stream_try_write(&transport->stream, all, used) : 0;
     if (written < 0) {
-        transport_abort(transport, (int) written);
-        return (int) written;
+        fall_mute(transport, (int) written);
+        return UV_EPIPE;
     }
     if ((size_t) written < total) {
         uv_buf_t *rest = skip_written(all, (size_t) written);
 
         return stall(transport, rest, used - (unsigned) (rest - all), passed, last);
     }
-    if (more && outbox != NULL && outbox->close_len > 0) {
-        outbox->frames.len = outbox->pongs.len = 0;
-    } else {
-        outbox_free(outbox);
-        transport->_outbox = NULL;
-        list_remove(&transport->_dirty);
-    }
+    clear_outbox(transport, more);
     if (last)
         last_written(transport);
     return 0;
@@ -398,34 +425,21 @@ int transport_flush(struct transport *transport, const uv_buf_t *bufs, unsigned 
 
 /* ---- closing ---- */
 
-/* Queues our Close frame: from here on nothing else of our own may follow. CLOSE_NO_STATUS makes
- * an empty one. */
+/* Queues our Close frame: from here on nothing else of our own may follow. */
 static void queue_close(struct transport *transport, uint16_t code, const char *reason)
 {
-    struct transport_outbox *outbox = need_outbox(transport);
-    uint8_t payload[FRAME_MAX_CONTROL];
-    size_t len = strlen(reason);
-    struct frame_part part = {payload, 0};
+    struct outbox_coder coder = coder_of(transport);
+    struct outbox *outbox = need_outbox(transport);
+    int status = UV_ENOMEM;
 
-    if (outbox == NULL) {
-        transport_abort(transport, UV_ENOMEM);
-        return;
-    }
-    if (code != CLOSE_NO_STATUS) {
-        payload[0] = (uint8_t) (code >> 8);
-        payload[1] = (uint8_t) code;
-        if (len > FRAME_MAX_REASON)
-            len = FRAME_MAX_REASON;
-        memcpy(payload + 2, reason, len);
-        part.len = 2 + len;
-    }
-    if (frame_encode(transport->context->encoder, outbox->close, FRAME_CLOSE, &part, 1) != 0) {
-        transport_abort(transport, UV_EIO);
-        return;
-    }
-    outbox->close_len = (uint8_t) frame_size(!transport->context->_server, part.len);
     transport->_stage = STAGE_CLOSING;
     start_deadline(transport, &transport->context->_closing);
+    if (transport->_mute)
+        return; /* it cannot be said; reading goes on until the end is known */
+    if (outbox != NULL)
+        status = outbox_set_close(outbox, &coder, code, reason);
+    if (status != 0)
+        transport_abort(transport, status);
 }
 
 void transport_close(struct transport *transport, enum frame_close_code code, const char *reason)
@@ -444,11 +458,20 @@ void transport_finish(struct transport *transport)
     touch(transport);
 }
 
+/* Nothing that comes from here on matters. Our Close, if it is not out yet, ends the writing. */
+static void hear_no_more(struct transport *transport, const struct transport_end *end)
+{
+    tell_end(transport, end);
+    if (transport->_stage == STAGE_CLOSED)
+        return;
+    go_deaf(transport);
+    if (transport->_mute)
+        drain(transport);
+}
+
 /* The peer's Close: answered with its own code (RFC 6455, 5.5.1), unless it is the answer. */
 static void on_close_frame(struct transport *transport, const struct decoder_event *event)
 {
-    bool answered = transport->_stage == STAGE_CLOSING;
-    bool written = answered && transport->_outbox == NULL && transport->_write == NULL;
     struct transport_end end = {
         .fate = TRANSPORT_PEER_CLOSED,
         .code = event->code,
@@ -457,20 +480,15 @@ static void on_close_frame(struct transport *transport, const struct decoder_eve
     };
 
     transport->_finishing = transport->context->_server;
-    if (!answered)
+    if (transport->_stage == STAGE_OPEN)
         queue_close(transport, event->code, "");
-    tell_end(transport, &end);
-    if (transport->_stage == STAGE_CLOSED)
-        return;
-    go_deaf(transport);
-    if (written)
-        drain(transport);
+    if (transport->_stage != STAGE_CLOSED)
+        hear_no_more(transport, &end);
 }
 
 /* RFC 6455, 7.1.7 */
 static void on_fault(struct transport *transport, const struct decoder_event *event)
 {
-    bool closing = transport->_stage == STAGE_CLOSING;
     struct transport_end end = {
         .fate = TRANSPORT_PEER_FAULT,
         .code = event->code,
@@ -479,14 +497,10 @@ static void on_fault(struct transport *transport, const struct decoder_event *ev
     };
 
     transport->_finishing = true;
-    if (!closing)
+    if (transport->_stage == STAGE_OPEN)
         queue_close(transport, event->code, event->why);
-    tell_end(transport, &end);
-    if (transport->_stage == STAGE_CLOSED)
-        return;
-    go_deaf(transport);
-    if (closing)
-        touch(transport); /* our Close may be out already: the flush finds that all is written */
+    if (transport->_stage != STAGE_CLOSED)
+        hear_no_more(transport, &end);
 }
 
 /* ---- reading ---- */
@@ -545,7 +559,8 @@ static void on_eof(struct transport *transport)
     transport->_eof = true;
     if (transport->_stage == STAGE_DRAINING)
         close_stream(transport, false);
-    else if (transport->_stage == STAGE_OPENING && owing && !transport->_finishing)
+    else if (transport->_stage == STAGE_OPENING && transport->context->_server && owing &&
+             !transport->_finishing)
         transport_finish(transport); /* it asked, half-closed, and waits for the answer */
     else if (!transport->_deaf)
         transport_abort(transport, UV_EOF);
@@ -592,20 +607,21 @@ int transport_start(struct transport *transport)
     return stream_read_start(&transport->stream, on_alloc, on_read);
 }
 
-void transport_open(struct transport *transport)
+int transport_open(struct transport *transport, const struct extension_deflate *deflate)
 {
     transport->_stage = STAGE_OPEN;
     deadline_stop(&transport->_deadline);
+    return deflate->agreed ? decoder_allow_deflate(&transport->_decoder, deflate) : 0;
 }
 
 bool transport_is_open(const struct transport *transport)
 {
-    return transport->_stage == STAGE_OPEN;
+    return transport->_stage == STAGE_OPEN && !transport->_mute;
 }
 
 bool transport_is_writable(const struct transport *transport)
 {
-    return transport->_stage < STAGE_DRAINING && transport->_write == NULL;
+    return transport->_stage < STAGE_DRAINING && !transport->_mute;
 }
 
 bool transport_is_stalled(const struct transport *transport)

@@ -27,8 +27,10 @@
 #include "common/buffer.h"
 #include "common/deadline.h"
 #include "common/decoder.h"
+#include "common/deflate.h"
 #include "common/frame.h"
 #include "common/list.h"
+#include "common/outbox.h"
 #include "common/stream.h"
 
 struct transport;
@@ -63,7 +65,7 @@ struct transport_ops {
                        size_t len);
     /* End of the turn, and there is something to write: call transport_flush. */
     void (*flush)(struct transport *transport);
-    /* A stalled write has gone out; `passed` bytes of it were the owner's (all of that call). */
+    /* A stalled write is over; `passed` bytes of it were the owner's (all of that call). */
     void (*on_drained)(struct transport *transport, size_t passed);
     /* How it ended; told once, as soon as it is known; writing may still go on until on_closed. */
     void (*on_end)(struct transport *transport, const struct transport_end *end);
@@ -72,10 +74,11 @@ struct transport_ops {
 };
 
 struct transport_config {
-    bool server;                /* which side of RFC 6455 this is */
-    uint64_t max_message;       /* bytes of a received message; 0: no limit */
-    uint32_t opening_timeout;   /* milliseconds for the opening handshake; 0: none */
-    uint32_t closing_timeout;   /* milliseconds for each step of the closing handshake */
+    bool server;              /* which side of RFC 6455 this is */
+    uint64_t max_message;     /* bytes of a received message; 0: no limit */
+    int compression_level;    /* zlib's, of own messages and of those the owner broadcasts */
+    uint32_t opening_timeout; /* milliseconds for the opening handshake; 0: none */
+    uint32_t closing_timeout; /* milliseconds for each step of the closing handshake */
 };
 
 /* What the transports of one loop share. */
@@ -83,6 +86,7 @@ struct transport_context {
     uv_loop_t *loop;
     const struct transport_ops *ops;
     struct frame_encoder *encoder;
+    struct deflater *deflater;
     struct decoder_pool *decoders;
     bool _server;
     struct list _dirty;
@@ -96,12 +100,13 @@ struct transport {
     struct stream stream;
     struct transport_context *context;
     struct decoder _decoder;
-    struct transport_outbox *_outbox; /* own frames that wait for the flush, or NULL */
-    struct transport_write *_write;   /* the rest of a short write, or NULL */
+    struct outbox *_outbox;         /* own frames that wait for the flush, or NULL */
+    struct transport_write *_write; /* the rest of a short write, or NULL */
     struct list _dirty;
     struct deadline _deadline;
     uint8_t _stage;
     bool _finishing : 1; /* when all is written: FIN */
+    bool _mute : 1;      /* our Close is out, or writing has failed: nothing more is written */
     bool _deaf : 1;      /* input means nothing any more */
     bool _eof : 1;       /* the peer's FIN came */
     bool _told : 1;      /* on_end has run */
@@ -133,8 +138,9 @@ int transport_start(struct transport *transport);
  * at the end of the turn. */
 struct buffer *transport_opening_output(struct transport *transport);
 
-/* The opening handshake is done: from now on frames are spoken. */
-void transport_open(struct transport *transport);
+/* The opening handshake is done: from now on frames are spoken, and messages may be compressed if
+ * that was agreed on. Returns 0 or UV_ENOMEM. */
+int transport_open(struct transport *transport, const struct extension_deflate *deflate);
 
 /* Takes bytes as if they had just been read. */
 void transport_input(struct transport *transport, const uint8_t *data, size_t len);
@@ -142,13 +148,15 @@ void transport_input(struct transport *transport, const uint8_t *data, size_t le
 /* True while messages may be sent, that is, before either Close. */
 bool transport_is_open(const struct transport *transport);
 
-/* True while transport_flush may be given the owner's bytes. */
+/* True while the owner's bytes may still go out, now or after a stall: before our Close is written
+ * and while writing works. Once false it stays false. */
 bool transport_is_writable(const struct transport *transport);
 
 /* True while the rest of a short write waits. */
 bool transport_is_stalled(const struct transport *transport);
 
-/* Queues one frame of our own. Returns 0, UV_EPIPE when the transport is not open, UV_ENOMEM, or
+/* Queues one frame of our own; a message is compressed where that was agreed on and is worth it.
+ * Returns 0, UV_EPIPE when the transport is not open, UV_ENOMEM, or
  * UV_EIO when the CSPRNG fails. */
 int transport_send(struct transport *transport, enum frame_opcode opcode, const void *data,
                    size_t len);
@@ -160,7 +168,7 @@ size_t transport_queued(const struct transport *transport);
  * TRANSPORT_MAX_BUFS). `more` says
  * that the owner has further bytes which must come before the Close frame. Returns 0 when all is
  * written; UV_EAGAIN when the transport is stalled, and then the owner's bytes must stay in place
- * until on_drained or on_closed; another negative UV_E* code when the connection is lost. */
+ * until on_drained or on_closed; UV_EPIPE when the transport is not writable (any more). */
 int transport_flush(struct transport *transport, const uv_buf_t *bufs, unsigned count, bool more);
 
 /* Starts the closing handshake (RFC 6455, 7.1.2) with a code and a reason (NUL-terminated, cut at

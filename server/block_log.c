@@ -1,13 +1,12 @@
 #include "server/block_log.h"
 
-#include <assert.h>
 #include <stdlib.h>
 
 struct block {
     _Atomic uint32_t refs;
     uint32_t size;
-    _Atomic uint32_t len;         /* bytes committed; final once `next` is set */
-    uint64_t start;               /* where in the log the first byte is */
+    _Atomic uint32_t len; /* bytes committed; final once `next` is set */
+    uint64_t start;       /* where in the log the first byte is */
     struct block *_Atomic next;
     uint8_t data[];
 };
@@ -35,8 +34,7 @@ static struct block *block_ref(struct block *block)
 /* Frees the block if nobody else counts it, and then whatever only it kept alive. */
 static void block_unref(struct block *block)
 {
-    while (block != NULL &&
-           atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) == 1) {
+    while (block != NULL && atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) == 1) {
         struct block *next = atomic_load_explicit(&block->next, memory_order_acquire);
 
         free(block);
@@ -74,7 +72,6 @@ static struct block *grow(struct block_log *log, size_t size)
     struct block *fresh;
     uint32_t wanted = old->size < BLOCK_LOG_MAX_SIZE / 2 ? 2 * old->size : BLOCK_LOG_MAX_SIZE;
 
-    assert(size <= UINT32_MAX - sizeof *fresh);
     fresh = block_new(size > wanted ? (uint32_t) size : wanted, block_log_end(log));
     if (fresh == NULL)
         return NULL;
@@ -91,6 +88,8 @@ uint8_t *block_log_reserve(struct block_log *log, size_t size)
     struct block *tail = log->_tail;
     uint32_t len = block_len(tail);
 
+    if (size > BLOCK_LOG_MAX_FRAME)
+        return NULL;
     if (size <= tail->size - len)
         return tail->data + len;
     tail = grow(log, size);
@@ -101,8 +100,9 @@ void block_log_commit(struct block_log *log, size_t size)
 {
     struct block *tail = log->_tail;
 
-    atomic_store_explicit(&tail->len, block_len(tail) + (uint32_t) size, memory_order_release);
+    /* The end first: nobody who sees the bytes may find the log to be shorter. */
     atomic_fetch_add_explicit(&log->_end, size, memory_order_relaxed);
+    atomic_store_explicit(&tail->len, block_len(tail) + (uint32_t) size, memory_order_release);
 }
 
 void block_log_join(struct block_log *log, struct block_cursor *cursor)

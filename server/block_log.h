@@ -35,9 +35,11 @@ struct block_cursor {
 };
 
 enum {
-    BLOCK_LOG_MIN_SIZE = 1024,       /* bytes of the first block; each is twice the last, */
+    BLOCK_LOG_MIN_SIZE = 1024,      /* bytes of the first block; each is twice the last, */
     BLOCK_LOG_MAX_SIZE = 64 * 1024, /* up to this, or to the one frame that is larger */
 };
+
+#define BLOCK_LOG_MAX_FRAME ((size_t) 1 << 31) /* offsets in a block have 32 bits */
 
 /* Returns 0 or UV_ENOMEM. */
 int block_log_init(struct block_log *log);
@@ -45,8 +47,8 @@ int block_log_init(struct block_log *log);
 /* Lets go of the log; what cursors still hold lives on until they leave. */
 void block_log_deinit(struct block_log *log);
 
-/* Room for a frame of `size` bytes (less than 4 GiB) at the end of the log, or NULL when out of
- * memory. Nobody sees it before block_log_commit. */
+/* Room for a frame of `size` bytes at the end of the log, or NULL when out of memory or when the
+ * frame is longer than BLOCK_LOG_MAX_FRAME. Nobody sees it before block_log_commit. */
 uint8_t *block_log_reserve(struct block_log *log, size_t size);
 
 /* Publishes the `size` bytes that were written to the room reserved last. */

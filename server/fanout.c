@@ -61,15 +61,14 @@ void fanout_stop(struct fanout *fanout)
 
 void fanout_join(struct fanout *fanout, struct peer *peer)
 {
-    channel_join(fanout->channel, &peer->cursor);
+    channel_join(fanout->channel, peer->window_bits, &peer->cursor);
     list_append(&fanout->_ready, &peer->place);
 }
 
 void fanout_leave(struct fanout *fanout, struct peer *peer)
 {
-    (void) fanout;
     list_remove(&peer->place);
-    block_log_leave(&peer->cursor);
+    channel_leave(fanout->channel, peer->window_bits, &peer->cursor);
 }
 
 void fanout_stall(struct fanout *fanout, struct peer *peer)
@@ -84,17 +83,18 @@ void fanout_resume(struct fanout *fanout, struct peer *peer)
 
 static void judge_lag(struct fanout *fanout)
 {
-    const struct block_log *log = &fanout->channel->log;
-    uint64_t end = block_log_end(log);
+    uint64_t end = channel_appended(fanout->channel);
     struct list *node, *next;
 
     if (fanout->_max_lag == 0 || end - fanout->_lag_checked < fanout->_max_lag / LAG_CHECKS)
         return;
     fanout->_lag_checked = end;
     for (node = fanout->_stalled.next; node != &fanout->_stalled; node = next) {
+        struct peer *peer = peer_at(node);
+
         next = node->next;
-        if (block_log_lag(log, &peer_at(node)->cursor) > fanout->_max_lag)
-            peer_too_slow(peer_at(node));
+        if (channel_lag(fanout->channel, peer->window_bits, &peer->cursor) > fanout->_max_lag)
+            peer_too_slow(peer);
     }
 }
 
@@ -102,11 +102,11 @@ void fanout_flush(struct fanout *fanout)
 {
     struct list *node, *next;
 
+    judge_lag(fanout); /* before the flush: who stalls in it has had no time to catch up */
     for (node = fanout->_ready.next; node != &fanout->_ready; node = next) {
         next = node->next; /* a peer may leave or stall here, but no other than itself */
         peer_flush(peer_at(node));
     }
-    judge_lag(fanout);
 }
 
 void fanout_close(struct fanout *fanout, enum frame_close_code code, const char *reason)

@@ -26,8 +26,8 @@ struct fanout {
     struct inbox *_inbox; /* of the worker */
     struct inbox_item _item;
     struct channel_listener _listener;
-    uv_thread_t _thread; /* of the worker: set when it starts to run */
-    uint64_t _lag_checked; /* end of the log when the stalled were last looked at */
+    uv_thread_t _thread;   /* of the worker: set when it starts to run */
+    uint64_t _lag_checked; /* channel_appended when the stalled were last looked at */
     uint64_t _max_lag;
 };
 

@@ -24,6 +24,7 @@ int inbox_init(struct inbox *inbox, uv_loop_t *loop)
     int status;
 
     list_init(&inbox->_items);
+    inbox->_closed = false;
     status = uv_mutex_init(&inbox->_lock);
     if (status != 0)
         return status;
@@ -35,6 +36,9 @@ int inbox_init(struct inbox *inbox, uv_loop_t *loop)
 
 void inbox_close(struct inbox *inbox)
 {
+    uv_mutex_lock(&inbox->_lock);
+    inbox->_closed = true;
+    uv_mutex_unlock(&inbox->_lock);
     uv_close((uv_handle_t *) &inbox->_async, NULL);
 }
 
@@ -51,15 +55,13 @@ void inbox_item_init(struct inbox_item *item, void (*run)(struct inbox_item *ite
 
 void inbox_post(struct inbox *inbox, struct inbox_item *item)
 {
-    bool wake;
-
     uv_mutex_lock(&inbox->_lock);
-    wake = list_empty(&inbox->_items);
-    if (!list_linked(&item->_node))
+    if (!inbox->_closed && !list_linked(&item->_node)) {
+        if (list_empty(&inbox->_items))
+            (void) uv_async_send(&inbox->_async);
         list_append(&inbox->_items, &item->_node);
+    }
     uv_mutex_unlock(&inbox->_lock);
-    if (wake)
-        (void) uv_async_send(&inbox->_async);
 }
 
 void inbox_withdraw(struct inbox *inbox, struct inbox_item *item)

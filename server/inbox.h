@@ -17,19 +17,20 @@ struct inbox {
     uv_async_t _async;
     uv_mutex_t _lock; /* guards the list and the nodes of its items */
     struct list _items;
+    bool _closed;
 };
 
 /* Returns 0 or a negative UV_E* code. */
 int inbox_init(struct inbox *inbox, uv_loop_t *loop);
 
-/* Stops receiving: from now on nobody may post. Run the loop once more, then deinit. */
+/* Stops receiving: what is posted from now on never runs. Run the loop once more, then deinit. */
 void inbox_close(struct inbox *inbox);
 void inbox_deinit(struct inbox *inbox);
 
 /* `run` is called on the worker's thread for each time the item was posted (or more). */
 void inbox_item_init(struct inbox_item *item, void (*run)(struct inbox_item *item));
 
-/* From any thread. */
+/* From any thread, until inbox_deinit. */
 void inbox_post(struct inbox *inbox, struct inbox_item *item);
 
 /* From the worker's thread: takes the item back if it has not run yet. */

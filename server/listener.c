@@ -69,8 +69,7 @@ int listener_bind(const struct sockaddr *address, int *fd, struct error *error)
     if (status == 0)
         return 0;
     return error_set(error, status, "cannot listen on %s: %s%s",
-                     address_name(address, name, sizeof name), uv_strerror(status),
-                     advice(status));
+                     address_name(address, name, sizeof name), uv_strerror(status), advice(status));
 }
 
 const char *listener_name(int fd, char *out, size_t size)
@@ -87,18 +86,40 @@ static void on_closed(uv_handle_t *handle)
     free(container_of(handle, struct listener, _tcp));
 }
 
+static void on_refused(uv_handle_t *handle)
+{
+    struct listener *listener = container_of(handle, struct listener, _refused);
+
+    listener->_refusing = false;
+    if (listener->_closing)
+        uv_close((uv_handle_t *) &listener->_tcp, on_closed);
+}
+
+/* libuv listens no further until the connection that waits is accepted: it is, and closed. */
+static void refuse(struct listener *listener)
+{
+    if (listener->_refusing || uv_tcp_init(listener->_tcp.loop, &listener->_refused) != 0)
+        return;
+    listener->_refusing = true;
+    (void) uv_accept((uv_stream_t *) &listener->_tcp, (uv_stream_t *) &listener->_refused);
+    uv_close((uv_handle_t *) &listener->_refused, on_refused);
+}
+
 static void on_connection(uv_stream_t *stream, int status)
 {
     struct listener *listener = container_of(stream, struct listener, _tcp);
 
-    if (status != 0)
-        log_warn("cannot accept a connection: %s", uv_strerror(status));
-    else
-        listener->_on_connection(listener, stream);
+    if (status == 0)
+        status = listener->_on_connection(listener, stream);
+    if (status == 0)
+        return;
+    log_warn("cannot take a connection: %s", uv_strerror(status));
+    if (status == UV_ENOMEM)
+        refuse(listener);
 }
 
 int listener_open(struct listener **listener, uv_loop_t *loop, int fd,
-                  void (*callback)(struct listener *listener, uv_stream_t *stream))
+                  int (*callback)(struct listener *listener, uv_stream_t *stream))
 {
     struct listener *fresh = calloc(1, sizeof *fresh);
     int status;
@@ -130,5 +151,7 @@ int listener_open(struct listener **listener, uv_loop_t *loop, int fd,
 void listener_close(struct listener *listener)
 {
     list_remove(&listener->node);
-    uv_close((uv_handle_t *) &listener->_tcp, on_closed);
+    listener->_closing = true;
+    if (!listener->_refusing)
+        uv_close((uv_handle_t *) &listener->_tcp, on_closed);
 }

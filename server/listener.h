@@ -3,6 +3,7 @@
 #ifndef WS_LISTENER_H
 #define WS_LISTENER_H
 
+#include <stdbool.h>
 #include <sys/socket.h>
 #include <uv.h>
 
@@ -19,14 +20,18 @@ const char *listener_name(int fd, char *out, size_t size);
 
 struct listener {
     uv_tcp_t _tcp;
+    uv_tcp_t _refused; /* takes a connection that nobody has memory for */
+    bool _refusing;    /* `_refused` is closing */
+    bool _closing;
     struct list node; /* for the owner's list */
-    void (*_on_connection)(struct listener *listener, uv_stream_t *stream);
+    int (*_on_connection)(struct listener *listener, uv_stream_t *stream);
 };
 
 /* Serves `fd`, which it takes, on a loop: `on_connection` is called for each connection and accepts
- * it from `stream`. Returns the listener in `*listener`, or a negative UV_E* code. */
+ * it from `stream`, or fails with a negative UV_E* code before it has: then the connection is
+ * dropped. Returns the listener in `*listener`, or a negative UV_E* code. */
 int listener_open(struct listener **listener, uv_loop_t *loop, int fd,
-                  void (*on_connection)(struct listener *listener, uv_stream_t *stream));
+                  int (*on_connection)(struct listener *listener, uv_stream_t *stream));
 
 /* Stops listening; the listener is freed when the loop has let go of it. */
 void listener_close(struct listener *listener);

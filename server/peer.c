@@ -50,23 +50,28 @@ int peer_accept(struct transport_context *transports, uv_stream_t *listener)
     worker_peer_arrived(worker_of(peer)); /* from here on it leaves through on_closed */
     status = stream_accept(&peer->transport.stream, listener);
     if (status == 0)
-        status = upgrade_new(&peer->_upgrade, worker_path(worker_of(peer)));
+        status = upgrade_new(&peer->_upgrade, worker_policy(worker_of(peer)));
     if (status == 0)
         status = transport_start(&peer->transport);
     if (status != 0)
         transport_abort(&peer->transport, status);
-    return status;
+    return 0; /* it has been accepted, whatever became of it */
 }
 
 static void on_opening(struct transport *transport, const uint8_t *data, size_t len)
 {
     struct peer *peer = peer_of(transport);
+    struct extension_deflate deflate;
     size_t used;
 
-    if (upgrade_input(peer->_upgrade, transport, data, len, &used) != UPGRADE_DONE)
+    if (upgrade_input(peer->_upgrade, transport, data, len, &used, &deflate) != UPGRADE_DONE)
         return;
     end_upgrade(peer);
-    transport_open(transport);
+    if (transport_open(transport, &deflate) != 0) {
+        transport_abort(transport, UV_ENOMEM);
+        return;
+    }
+    peer->window_bits = deflate.agreed ? deflate.server_max_window_bits : CHANNEL_PLAIN;
     peer->_fanout = worker_fanout(worker_of(peer));
     fanout_join(peer->_fanout, peer);
     if (log_enabled(LOG_DEBUG)) {
@@ -91,7 +96,7 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     struct frame_part parts[] = {worker_prefix(worker_of(peer)), {data, len}};
     bool text = opcode == FRAME_TEXT;
 
-    if (channel_publish(peer->_fanout->channel, transport->context->encoder, opcode,
+    if (channel_publish(peer->_fanout->channel, worker_publisher(worker_of(peer)), opcode,
                         text ? parts : parts + 1, text ? 2 : 1) != 0)
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
 }
@@ -101,20 +106,23 @@ void peer_flush(struct peer *peer)
     uv_buf_t bufs[TRANSPORT_MAX_BUFS];
     bool more = true;
 
-    while (more) {
+    if (transport_is_stalled(&peer->transport))
+        return;
+    while (more && transport_is_writable(&peer->transport)) {
         size_t len = 0;
-        unsigned count =
-            block_log_read(&peer->cursor, bufs, TRANSPORT_MAX_BUFS, &len, &more);
+        unsigned count = block_log_read(&peer->cursor, bufs, TRANSPORT_MAX_BUFS, &len, &more);
         int status = transport_flush(&peer->transport, bufs, count, more);
 
-        if (status == UV_EAGAIN && peer->_fanout != NULL)
-            fanout_stall(peer->_fanout, peer);
-        if (status != 0)
+        if (status == UV_EAGAIN) {
+            if (peer->_fanout != NULL)
+                fanout_stall(peer->_fanout, peer);
             return;
-        block_log_advance(&peer->cursor, len);
+        }
+        if (status == 0)
+            block_log_advance(&peer->cursor, len);
     }
     if (!transport_is_writable(&peer->transport))
-        leave(peer); /* its Close is out: nothing may follow */
+        leave(peer); /* its Close is out, or it is gone: nothing may follow */
 }
 
 static void flush(struct transport *transport)

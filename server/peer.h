@@ -5,7 +5,7 @@
 
 #include "common/list.h"
 #include "common/transport.h"
-#include "server/block_log.h"
+#include "server/channel.h"
 
 struct fanout;
 struct upgrade;
@@ -16,6 +16,7 @@ struct peer {
     struct block_cursor cursor; /* what it has read of the channel's log */
     struct fanout *_fanout;     /* NULL before it joins and after it has left */
     struct upgrade *_upgrade;   /* NULL once upgraded */
+    uint8_t window_bits;        /* what it can inflate; CHANNEL_PLAIN: nothing */
     bool _too_slow;             /* gets no more of the log */
 };
 

@@ -41,16 +41,21 @@ static int bind_one(struct server *server, const char *listen, struct error *err
     status = uv_getaddrinfo(&server->loop, &request, NULL, host, port, &hints);
     if (status != 0)
         return error_set(error, status, "cannot listen on %s: %s", listen, uv_strerror(status));
-    for (const struct addrinfo *address = request.addrinfo; address != NULL && status == 0;
+    status = UV_EADDRNOTAVAIL;
+    for (const struct addrinfo *address = request.addrinfo; address != NULL;
          address = address->ai_next) {
-        if (server->socket_count == MAX_SOCKETS)
-            break;
-        status = listener_bind(address->ai_addr, &server->sockets[server->socket_count], error);
-        /* A host name whose IPv6 address this machine has no use for is still a host name. */
-        if (status == 0)
+        int result =
+            server->socket_count < MAX_SOCKETS
+                ? listener_bind(address->ai_addr, &server->sockets[server->socket_count], error)
+                : error_set(error, UV_EMFILE, "too many addresses to listen on");
+
+        if (result == 0)
             server->socket_count++;
-        else if (status == UV_EADDRNOTAVAIL && address->ai_next != NULL)
-            status = 0;
+        /* A name may stand for an address that this machine has no use for: one will do. */
+        if (result == 0 || (result != UV_EADDRNOTAVAIL && result != UV_EAFNOSUPPORT))
+            status = result;
+        if (status != 0 && status != UV_EADDRNOTAVAIL)
+            break;
     }
     uv_freeaddrinfo(request.addrinfo);
     return status;
@@ -118,7 +123,7 @@ static int init_handles(struct server *server)
 
     if (status != 0)
         return status;
-    (void) uv_signal_init(&server->loop, &server->sigint); /* neither can fail: the loop has its */
+    (void) uv_signal_init(&server->loop, &server->sigint);  /* neither can fail: the loop has its */
     (void) uv_signal_init(&server->loop, &server->sigterm); /* signal pipe already */
     server->sigint.data = server;
     server->sigterm.data = server;
@@ -137,8 +142,8 @@ static int start(struct server *server, struct error *error)
     int status = init_handles(server);
 
     if (status == 0) {
-        status = worker_new(&server->worker, server->options, &server->channel,
-                            &server->worker_done);
+        status =
+            worker_new(&server->worker, server->options, &server->channel, &server->worker_done);
         if (status == 0)
             status = serve(server, error);
         else

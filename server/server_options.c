@@ -44,32 +44,10 @@ static int store_prefix(void *target, const char *argument, struct error *error)
     return 0;
 }
 
-static int store_max_message(void *target, const char *argument, struct error *error)
-{
-    return options_parse_size(argument, MAX_MESSAGE_LIMIT,
-                              &((struct server_options *) target)->max_message, error);
-}
-
 static int store_log_level(void *target, const char *argument, struct error *error)
 {
     if (log_parse_level(argument, &((struct server_options *) target)->log_level) != 0)
         return error_set(error, UV_EINVAL, "'%s' is none of error, warn, info, debug", argument);
-    return 0;
-}
-
-static int store_version(void *target, const char *argument, struct error *error)
-{
-    (void) argument;
-    (void) error;
-    ((struct server_options *) target)->version = true;
-    return 0;
-}
-
-static int store_help(void *target, const char *argument, struct error *error)
-{
-    (void) argument;
-    (void) error;
-    ((struct server_options *) target)->help = true;
     return 0;
 }
 
@@ -78,19 +56,29 @@ static const struct option_spec specs[] = {
     {"listen", 'l', "HOST:PORT",
      "listen here; may be given several times; [ADDRESS]:PORT for IPv6; port 0 takes a free one "
      "(default: 127.0.0.1:8000)",
-     store_listen},
-    {"path", 0, "PATH", "the path of the endpoint (default: /ws)", store_path},
+     OPTION_BY(store_listen)},
+    {"path", 0, "PATH", "the path of the endpoint (default: /ws)", OPTION_BY(store_path)},
     {"prefix", 0, "TEXT",
-     "put before each text that is broadcast; may be empty (default: 'Message: ')", store_prefix},
+     "put before each text that is broadcast; may be empty (default: 'Message: ')",
+     OPTION_BY(store_prefix)},
+    {.help = "Compression (permessage-deflate):"},
+    {"no-compression", 0, NULL, "do not agree to it",
+     OPTION_AT(FLAG, struct server_options, no_compression)},
+    {"compression-level", 0, "N", "1 (fast) to 9 (small) (default: 6)",
+     OPTION_AT(COUNT, struct server_options, compression_level), .min = 1, .max = 9},
+    {"compression-min-size", 0, "SIZE", "shorter messages go out as they are (default: 128)",
+     OPTION_AT(SIZE, struct server_options, compression_min), .max = MAX_MESSAGE_LIMIT},
     {.help = "Limits:"},
     {"max-message", 0, "SIZE",
      "longest message a client may send, in bytes; suffixes K, M, G; 0 for no limit; longer ones "
      "are closed with 1009 (default: 1M)",
-     store_max_message},
+     OPTION_AT(SIZE, struct server_options, max_message), .max = MAX_MESSAGE_LIMIT},
     {.help = "Telling:"},
-    {"log-level", 0, "LEVEL", "error, warn, info or debug (default: info)", store_log_level},
-    {"version", 'V', NULL, "print the version and exit", store_version},
-    {"help", 'h', NULL, "print this help and exit", store_help},
+    {"log-level", 0, "LEVEL", "error, warn, info or debug (default: info)",
+     OPTION_BY(store_log_level)},
+    {"version", 'V', NULL, "print the version and exit",
+     OPTION_AT(FLAG, struct server_options, version)},
+    {"help", 'h', NULL, "print this help and exit", OPTION_AT(FLAG, struct server_options, help)},
 };
 
 const struct option_table server_options_table = {
@@ -110,8 +98,7 @@ const struct option_table server_options_table = {
                 "example, the address is taken), 2 wrong usage.\n",
 };
 
-int server_options_parse(struct server_options *options, int argc, char **argv,
-                         struct error *error)
+int server_options_parse(struct server_options *options, int argc, char **argv, struct error *error)
 {
     int operands, status;
 
@@ -119,6 +106,8 @@ int server_options_parse(struct server_options *options, int argc, char **argv,
         .path = "/ws",
         .prefix = "Message: ",
         .max_message = 1024 * 1024,
+        .compression_level = 6,
+        .compression_min = 128,
         .log_level = LOG_INFO,
     };
     status = options_parse(&server_options_table, argc, argv, options, &operands, error);
@@ -132,8 +121,7 @@ int server_options_parse(struct server_options *options, int argc, char **argv,
     return 0;
 }
 
-int server_options_split_listen(const char *text, char host[256], char port[6],
-                                struct error *error)
+int server_options_split_listen(const char *text, char host[256], char port[6], struct error *error)
 {
     const char *colon = strrchr(text, ':');
     const char *begin = text;

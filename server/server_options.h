@@ -18,6 +18,9 @@ struct server_options {
     const char *path;
     const char *prefix;
     uint64_t max_message; /* bytes; 0: no limit */
+    bool no_compression;
+    uint64_t compression_level; /* 1 to 9 */
+    uint64_t compression_min;   /* bytes of payload */
     enum log_level log_level;
     bool help;
     bool version;

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "common/escape.h"
-#include "common/handshake.h"
 #include "common/http_head.h"
 #include "common/log.h"
 
@@ -12,18 +11,18 @@ enum { MAX_REQUESTS = 100 }; /* answered on one connection before it is asked to
 
 struct upgrade {
     struct http_head head;
-    const char *path;
+    const struct handshake_policy *policy;
     unsigned requests;
 };
 
-int upgrade_new(struct upgrade **upgrade, const char *path)
+int upgrade_new(struct upgrade **upgrade, const struct handshake_policy *policy)
 {
     struct upgrade *fresh = malloc(sizeof *fresh);
 
     if (fresh == NULL)
         return UV_ENOMEM;
     http_head_init(&fresh->head, HTTP_HEAD_REQUEST);
-    fresh->path = path;
+    fresh->policy = policy;
     fresh->requests = 0;
     *upgrade = fresh;
     return 0;
@@ -37,7 +36,8 @@ void upgrade_free(struct upgrade *upgrade)
     free(upgrade);
 }
 
-static void refuse(struct upgrade *upgrade, struct transport *transport, int status,
+/* Writes a refusal. False when the transport had to be aborted. */
+static bool refuse(struct upgrade *upgrade, struct transport *transport, int status,
                    const char *why, bool keep_alive)
 {
     struct buffer *out = transport_opening_output(transport);
@@ -48,37 +48,41 @@ static void refuse(struct upgrade *upgrade, struct transport *transport, int sta
     log_debug("%s: refused with %d: '%s': %s",
               stream_peer_name(&transport->stream, name, sizeof name), status,
               escape_text(target, sizeof target, asked, strlen(asked)), why);
-    if (out == NULL || handshake_write_refusal(out, status, why, keep_alive, head_only) != 0)
+    if (out == NULL || handshake_write_refusal(out, status, why, keep_alive, head_only) != 0) {
         transport_abort(transport, UV_ENOMEM);
-    else if (!keep_alive)
+        return false;
+    }
+    if (!keep_alive)
         transport_finish(transport);
+    return true;
 }
 
 static bool accept_upgrade(struct transport *transport, const struct handshake_verdict *verdict)
 {
     struct buffer *out = transport_opening_output(transport);
 
-    if (out != NULL && handshake_write_response(out, verdict->accept) == 0)
+    if (out != NULL && handshake_write_response(out, verdict) == 0)
         return true;
     transport_abort(transport, UV_ENOMEM);
     return false;
 }
 
 /* Answers one complete request. */
-static enum upgrade_result answer(struct upgrade *upgrade, struct transport *transport)
+static enum upgrade_result answer(struct upgrade *upgrade, struct transport *transport,
+                                  struct extension_deflate *deflate)
 {
     struct http_head *head = &upgrade->head;
     struct handshake_verdict verdict;
     bool keep_alive;
 
-    handshake_judge_request(head, upgrade->path, &verdict);
+    handshake_judge_request(head, upgrade->policy, &verdict);
+    *deflate = verdict.deflate;
     if (verdict.status == 101)
         return accept_upgrade(transport, &verdict) ? UPGRADE_DONE : UPGRADE_REFUSED;
     /* A body is not read here, and a malformed request's end is not to be trusted. */
     keep_alive = head->keep_alive && !head->has_body && verdict.status != 400 &&
                  ++upgrade->requests < MAX_REQUESTS;
-    refuse(upgrade, transport, verdict.status, verdict.why, keep_alive);
-    if (!keep_alive)
+    if (!refuse(upgrade, transport, verdict.status, verdict.why, keep_alive) || !keep_alive)
         return UPGRADE_REFUSED;
     http_head_deinit(head);
     http_head_init(head, HTTP_HEAD_REQUEST);
@@ -86,7 +90,8 @@ static enum upgrade_result answer(struct upgrade *upgrade, struct transport *tra
 }
 
 enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *transport,
-                                  const uint8_t *data, size_t len, size_t *used)
+                                  const uint8_t *data, size_t len, size_t *used,
+                                  struct extension_deflate *deflate)
 {
     enum upgrade_result result = UPGRADE_MORE;
 
@@ -98,10 +103,10 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
         case HTTP_HEAD_MORE:
             break;
         case HTTP_HEAD_DONE:
-            result = answer(upgrade, transport);
+            result = answer(upgrade, transport, deflate);
             break;
         case HTTP_HEAD_BAD:
-            refuse(upgrade, transport, upgrade->head.status, upgrade->head.why, false);
+            (void) refuse(upgrade, transport, upgrade->head.status, upgrade->head.why, false);
             result = UPGRADE_REFUSED;
             break;
         }
@@ -112,5 +117,5 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
 
 void upgrade_timeout(struct upgrade *upgrade, struct transport *transport)
 {
-    refuse(upgrade, transport, 408, "the request did not come in time", false);
+    (void) refuse(upgrade, transport, 408, "the request did not come in time", false);
 }

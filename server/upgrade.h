@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/handshake.h"
 #include "common/transport.h"
 
 struct upgrade;
@@ -17,14 +18,16 @@ enum upgrade_result {
     UPGRADE_REFUSED, /* the last answer is written; the transport finishes or is aborted */
 };
 
-/* `path` is the one that may be upgraded; borrowed. Returns 0 or UV_ENOMEM. */
-int upgrade_new(struct upgrade **upgrade, const char *path);
+/* `policy` is borrowed. Returns 0 or UV_ENOMEM. */
+int upgrade_new(struct upgrade **upgrade, const struct handshake_policy *policy);
 void upgrade_free(struct upgrade *upgrade);
 
 /* Reads requests from `len` bytes and writes the answers to the transport. `*used` says how many
- * bytes were read; the rest are frames if the result is UPGRADE_DONE. */
+ * bytes were read; if the result is UPGRADE_DONE, the rest are frames, and `deflate` is what was
+ * agreed on for them. */
 enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *transport,
-                                  const uint8_t *data, size_t len, size_t *used);
+                                  const uint8_t *data, size_t len, size_t *used,
+                                  struct extension_deflate *deflate);
 
 /* The request did not come in time: 408, and the end. */
 void upgrade_timeout(struct upgrade *upgrade, struct transport *transport);

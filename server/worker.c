@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
 #include "server/listener.h"
 #include "server/peer.h"
 
@@ -11,7 +10,8 @@ enum {
     OPENING_TIMEOUT = 10 * 1000, /* milliseconds for a whole request head */
     CLOSING_TIMEOUT = 2 * 1000,  /* milliseconds for each step of a closing handshake */
 };
-#define MAX_LAG ((uint64_t) 16 * 1024 * 1024) /* bytes a slow peer may be behind */
+#define MAX_LAG ((uint64_t) 16 * 1024 * 1024) /* bytes a slow peer may be behind; but always: */
+enum { MAX_LAG_MESSAGES = 2 };                /* this many of the longest messages */
 
 struct worker {
     uv_loop_t loop;
@@ -19,6 +19,8 @@ struct worker {
     bool started;
     bool stopping;
     const struct server_options *options;
+    struct handshake_policy policy;
+    struct channel_publisher publisher;
     uv_async_t *done;
     struct list listeners;
     struct inbox inbox;
@@ -43,14 +45,12 @@ static void on_turn_end(uv_prepare_t *prepare)
     transport_context_flush(&worker->transports);
 }
 
-static void on_connection(struct listener *listener, uv_stream_t *stream)
+static int on_connection(struct listener *listener, uv_stream_t *stream)
 {
     struct worker *worker = container_of(stream->loop, struct worker, loop);
-    int status = peer_accept(&worker->transports, stream);
 
     (void) listener;
-    if (status != 0)
-        log_warn("cannot take a connection: %s", uv_strerror(status));
+    return peer_accept(&worker->transports, stream);
 }
 
 /* ---- the end ---- */
@@ -105,15 +105,21 @@ int worker_new(struct worker **worker, const struct server_options *options,
     struct transport_config config = {
         .server = true,
         .max_message = options->max_message,
+        .compression_level = (int) options->compression_level,
         .opening_timeout = OPENING_TIMEOUT,
         .closing_timeout = CLOSING_TIMEOUT,
     };
     struct worker *fresh = calloc(1, sizeof *fresh);
+    uint64_t max_lag;
     int status;
 
     if (fresh == NULL)
         return UV_ENOMEM;
     fresh->options = options;
+    fresh->policy = (struct handshake_policy){
+        .path = options->path,
+        .compression = !options->no_compression,
+    };
     fresh->done = done;
     list_init(&fresh->listeners);
     list_init(&fresh->due);
@@ -128,8 +134,15 @@ int worker_new(struct worker **worker, const struct server_options *options,
         goto fail_transports;
     (void) uv_prepare_init(&fresh->loop, &fresh->turn_end); /* neither can fail */
     (void) uv_prepare_start(&fresh->turn_end, on_turn_end);
+    fresh->publisher = (struct channel_publisher){
+        .encoder = fresh->transports.encoder,
+        .deflater = fresh->transports.deflater,
+        .compression_min = (size_t) options->compression_min,
+    };
     inbox_item_init(&fresh->stop_item, on_stop);
-    fanout_init(&fresh->fanout, channel, &fresh->inbox, &fresh->due, MAX_LAG);
+    max_lag = MAX_LAG_MESSAGES * options->max_message;
+    fanout_init(&fresh->fanout, channel, &fresh->inbox, &fresh->due,
+                max_lag > MAX_LAG ? max_lag : MAX_LAG);
     *worker = fresh;
     return 0;
 
@@ -204,9 +217,14 @@ void worker_peer_left(struct worker *worker)
         end_loop(worker);
 }
 
-const char *worker_path(const struct worker *worker)
+const struct handshake_policy *worker_policy(const struct worker *worker)
 {
-    return worker->options->path;
+    return &worker->policy;
+}
+
+const struct channel_publisher *worker_publisher(const struct worker *worker)
+{
+    return &worker->publisher;
 }
 
 struct frame_part worker_prefix(const struct worker *worker)

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <uv.h>
 
+#include "common/handshake.h"
 #include "common/list.h"
 #include "common/transport.h"
 #include "server/channel.h"
@@ -39,7 +40,8 @@ void worker_free(struct worker *worker);
 struct worker *worker_of_transports(struct transport_context *transports);
 void worker_peer_arrived(struct worker *worker);
 void worker_peer_left(struct worker *worker);
-const char *worker_path(const struct worker *worker);
+const struct handshake_policy *worker_policy(const struct worker *worker);
+const struct channel_publisher *worker_publisher(const struct worker *worker);
 struct frame_part worker_prefix(const struct worker *worker);
 struct fanout *worker_fanout(struct worker *worker);
 

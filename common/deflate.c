@@ -1,0 +1,212 @@
+#include "common/deflate.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <uv.h>
+#include <zlib.h>
+
+enum {
+    LEAST_RAW_BITS = 9,      /* zlib deflates no raw stream with a window of 2^8 bytes */
+    MEMORY_LEVEL = 8,        /* zlib's default */
+    INFLATE_STEP = 4 * 1024, /* room that is made for what is inflated, at the least */
+    MAX_FINALS = 256, /* in one message: each costs us a copy of the window, its sender 10 bits */
+};
+
+/* What an endpoint takes off the end of a message, and puts back (RFC 7692, 7.2.1 and 7.2.2). */
+static const uint8_t tail[] = {0x00, 0x00, 0xff, 0xff};
+
+/* ---- deflating ---- */
+
+struct deflater {
+    z_stream zlib;
+    unsigned bits; /* of the window that `zlib` has; 0: none yet */
+    int level;
+    struct buffer out;
+};
+
+int deflater_new(struct deflater **deflater, int level)
+{
+    struct deflater *fresh = calloc(1, sizeof *fresh);
+
+    if (fresh == NULL)
+        return UV_ENOMEM;
+    fresh->level = level;
+    *deflater = fresh;
+    return 0;
+}
+
+void deflater_free(struct deflater *deflater)
+{
+    if (deflater == NULL)
+        return;
+    if (deflater->bits != 0)
+        (void) deflateEnd(&deflater->zlib);
+    buffer_deinit(&deflater->out);
+    free(deflater);
+}
+
+/* Makes zlib ready for a fresh message with this window. */
+static bool prepare(struct deflater *deflater, unsigned bits)
+{
+    /* With a window of 2^9 bytes zlib refers back at most 2^9 - 262 = 250 of them (deflate.h:
+     * MAX_DIST), so that a receiver with 2^8 can follow. */
+    if (bits < LEAST_RAW_BITS)
+        bits = LEAST_RAW_BITS;
+    if (deflater->bits == bits)
+        return deflateReset(&deflater->zlib) == Z_OK;
+    if (deflater->bits != 0)
+        (void) deflateEnd(&deflater->zlib);
+    deflater->bits = 0;
+    deflater->zlib = (z_stream){0};
+    if (deflateInit2(&deflater->zlib, deflater->level, Z_DEFLATED, -(int) bits, MEMORY_LEVEL,
+                     Z_DEFAULT_STRATEGY) != Z_OK)
+        return false;
+    deflater->bits = bits;
+    return true;
+}
+
+bool deflater_deflate(struct deflater *deflater, unsigned bits, const struct frame_part *parts,
+                      size_t count, struct frame_part *out)
+{
+    z_stream *zlib = &deflater->zlib;
+    size_t payload = 0;
+
+    for (size_t i = 0; i < count; i++)
+        payload += parts[i].len;
+    deflater->out.len = 0;
+    /* Room for no more than the payload and the tail: what needs more is not worth it. */
+    if (payload == 0 || payload > UINT32_MAX || !prepare(deflater, bits) ||
+        buffer_reserve(&deflater->out, payload + sizeof tail) != 0)
+        return false;
+    zlib->next_out = deflater->out.data;
+    zlib->avail_out = (uInt) (payload + sizeof tail);
+    for (size_t i = 0; i < count; i++) {
+        zlib->next_in = (Bytef *) (uintptr_t) parts[i].data; /* zlib does not write there */
+        zlib->avail_in = (uInt) parts[i].len;
+        if (parts[i].len > 0 && deflate(zlib, Z_NO_FLUSH) != Z_OK)
+            return false;
+    }
+    (void) deflate(zlib, Z_SYNC_FLUSH);
+    if (zlib->avail_out == 0)
+        return false; /* there may be more to come, or not: it is too long either way */
+    out->data = deflater->out.data;
+    out->len = (size_t) (zlib->next_out - deflater->out.data) - sizeof tail;
+    return true;
+}
+
+/* ---- inflating ---- */
+
+struct inflater {
+    z_stream zlib;
+    unsigned finals; /* blocks of this message that were marked as the final one */
+};
+
+int inflater_new(struct inflater **inflater, unsigned bits)
+{
+    struct inflater *fresh = calloc(1, sizeof *fresh);
+
+    if (fresh == NULL)
+        return UV_ENOMEM;
+    if (inflateInit2(&fresh->zlib, -(int) bits) != Z_OK) {
+        free(fresh);
+        return UV_ENOMEM;
+    }
+    *inflater = fresh;
+    return 0;
+}
+
+void inflater_free(struct inflater *inflater)
+{
+    if (inflater == NULL)
+        return;
+    (void) inflateEnd(&inflater->zlib);
+    free(inflater);
+}
+
+void inflater_reset(struct inflater *inflater)
+{
+    (void) inflateReset(&inflater->zlib);
+}
+
+/* A block was marked as the final one. More may follow all the same (RFC 7692, 7.2.3.4), and may
+ * refer to what came before. */
+static int go_on_after_final(struct inflater *inflater)
+{
+    z_stream *zlib = &inflater->zlib;
+    Bytef window[32 * 1024];
+    uInt len = sizeof window;
+
+    if (++inflater->finals > MAX_FINALS)
+        return UV_EILSEQ;
+    if (inflateGetDictionary(zlib, window, &len) != Z_OK || inflateReset(zlib) != Z_OK)
+        return UV_ENOMEM;
+    if (len > 0 && inflateSetDictionary(zlib, window, len) != Z_OK)
+        return UV_ENOMEM;
+    return 0;
+}
+
+/* Makes room in `out`: some more, but for one byte beyond `max` at the most, by which it shows that
+ * there is too much. */
+static int make_room(z_stream *zlib, struct buffer *out, uint64_t max)
+{
+    size_t step = out->len > INFLATE_STEP ? out->len : INFLATE_STEP;
+    int status;
+
+    if (max - out->len < step)
+        step = (size_t) (max - out->len) + 1;
+    status = buffer_reserve(out, step);
+    zlib->next_out = status == 0 ? out->data + out->len : NULL;
+    zlib->avail_out = (uInt) step;
+    return status;
+}
+
+/* Runs all of `len` bytes through zlib; `flush` is Z_SYNC_FLUSH, or Z_BLOCK to learn from
+ * between_blocks where the stream stands afterwards. */
+static int run(struct inflater *inflater, const uint8_t *data, size_t len, int flush,
+               struct buffer *out, uint64_t max)
+{
+    z_stream *zlib = &inflater->zlib;
+    int status;
+
+    zlib->next_in = (Bytef *) (uintptr_t) data; /* zlib does not write there */
+    zlib->avail_in = (uInt) len;
+    do {
+        int result;
+
+        status = make_room(zlib, out, max);
+        if (status != 0)
+            return status;
+        result = inflate(zlib, flush);
+        out->len = (size_t) (zlib->next_out - out->data);
+        if (out->len > max)
+            return UV_E2BIG;
+        if (result == Z_STREAM_END)
+            status = go_on_after_final(inflater);
+        else if (result == Z_MEM_ERROR)
+            status = UV_ENOMEM;
+        else if (result != Z_OK && result != Z_BUF_ERROR)
+            status = UV_EILSEQ;
+        /* Room that is left over says that all that there was has come out. */
+    } while (status == 0 && (zlib->avail_in > 0 || zlib->avail_out == 0));
+    return status;
+}
+
+/* True between two blocks, at a byte's edge: where a message may end. */
+static bool between_blocks(const z_stream *zlib)
+{
+    return (zlib->data_type & (128 | 7)) == 128;
+}
+
+int inflater_inflate(struct inflater *inflater, const uint8_t *data, size_t len, bool last,
+                     struct buffer *out, uint64_t max)
+{
+    int status = len > 0 ? run(inflater, data, len, Z_SYNC_FLUSH, out, max) : 0;
+
+    if (status != 0 || !last)
+        return status;
+    status = run(inflater, tail, sizeof tail, Z_BLOCK, out, max);
+    inflater->finals = 0;
+    if (status == 0 && !between_blocks(&inflater->zlib))
+        status = UV_EILSEQ;
+    return status;
+}

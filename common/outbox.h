@@ -1,0 +1,52 @@
+/* What a transport has to say for itself, encoded and waiting for the flush: own frames, the answers
+ * to pings, and the Close that ends it all. Made when it is first needed, so that an idle connection
+ * has none. */
+#ifndef WS_OUTBOX_H
+#define WS_OUTBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buffer.h"
+#include "common/extension.h"
+#include "common/frame.h"
+
+struct deflater;
+
+struct outbox {
+    struct buffer frames; /* the opening handshake, messages, pings */
+    struct buffer pongs;
+    uint8_t close_len;
+    uint8_t close[FRAME_MAX_HEADER + FRAME_MAX_CONTROL];
+};
+
+/* What frames are encoded with: the loop's encoder and deflater, and what the connection agreed on
+ * (NULL: no compression). */
+struct outbox_coder {
+    struct frame_encoder *encoder;
+    struct deflater *deflater;
+    const struct extension_deflate *agreed;
+    bool server;
+};
+
+/* An empty outbox, or NULL when out of memory. */
+struct outbox *outbox_new(void);
+void outbox_free(struct outbox *outbox);
+
+/* Adds a frame; a message is compressed where that was agreed on and makes it smaller. Returns 0,
+ * UV_ENOMEM, or UV_EIO when the CSPRNG fails. */
+int outbox_add(struct outbox *outbox, const struct outbox_coder *coder, enum frame_opcode opcode,
+               const void *data, size_t len);
+
+/* Adds a pong. When pings come faster than the answers leave, the newest answer alone is kept (RFC
+ * 6455, 5.5.3). Errors as outbox_add. */
+int outbox_add_pong(struct outbox *outbox, const struct outbox_coder *coder, const void *data,
+                    size_t len);
+
+/* Sets the Close frame: with `code` and `reason` (cut at what fits), or an empty one for
+ * CLOSE_NO_STATUS. Errors as outbox_add. */
+int outbox_set_close(struct outbox *outbox, const struct outbox_coder *coder, uint16_t code,
+                     const char *reason);
+
+#endif
