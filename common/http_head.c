@@ -83,6 +83,27 @@ static int on_status(llhttp_t *parser, const char *at, size_t len)
     return append(head, at, len);
 }
 
+/* llhttp takes other protocols for HTTP when the methods fit. `at` is behind their names. */
+static int on_version(llhttp_t *parser, const char *at, size_t len)
+{
+    static const char name[5] = {'H', 'T', 'T', 'P', '/'};
+    struct http_head *head = head_of(parser);
+    size_t here = (size_t) (at - head->_input);
+    char before[sizeof name];
+
+    (void) len;
+    if (head->_version_seen)
+        return 0;
+    head->_version_seen = true;
+    if (here > sizeof name)
+        here = sizeof name;
+    memcpy(before, head->_before + here, sizeof name - here);
+    memcpy(before + sizeof name - here, at - here, here);
+    if (memcmp(before, name, sizeof name) != 0)
+        return reject(head, 400, "this is not HTTP");
+    return 0;
+}
+
 static int on_header_field(llhttp_t *parser, const char *at, size_t len)
 {
     struct http_head *head = head_of(parser);
@@ -100,6 +121,16 @@ static int on_header_field(llhttp_t *parser, const char *at, size_t len)
     return append(head, at, len);
 }
 
+static int on_header_field_complete(llhttp_t *parser)
+{
+    struct http_head *head = head_of(parser);
+
+    if (head->_count == 0 || head->_in_value ||
+        head->_text.len == field_at(head, head->_count - 1)->_name)
+        return reject(head, 400, "a header field has no name");
+    return end_string(parser);
+}
+
 static int on_header_value(llhttp_t *parser, const char *at, size_t len)
 {
     struct http_head *head = head_of(parser);
@@ -107,7 +138,7 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t len)
     if (!head->_in_value) {
         head->_in_value = true;
         field_at(head, head->_count - 1)->_value = text_end(head);
-    } else if (at != head->_input) {
+    } else if (at != head->_input || head->_before[sizeof head->_before - 1] == '\n') {
         /* A value goes on where it was cut, at the front of the input; or on a new line. */
         return reject(head, 400, "a header field is folded onto a second line");
     }
@@ -137,6 +168,8 @@ static int on_headers_complete(llhttp_t *parser)
     head->minor = parser->http_minor;
     head->has_body = (parser->flags & F_CHUNKED) != 0 || parser->content_length > 0;
     head->keep_alive = llhttp_should_keep_alive(parser) != 0;
+    if ((parser->flags & F_TRANSFER_ENCODING) != 0 && (parser->flags & F_CHUNKED) == 0)
+        return reject(head, 400, "the length of the body cannot be known"); /* RFC 9112, 6.3 */
     return HPE_PAUSED; /* here the head ends, whatever follows */
 }
 
@@ -144,10 +177,11 @@ static const llhttp_settings_t http_head_settings = {
     .on_method_complete = on_method_complete,
     .on_url = on_url,
     .on_url_complete = end_string,
+    .on_version = on_version,
     .on_status = on_status,
     .on_status_complete = end_string,
     .on_header_field = on_header_field,
-    .on_header_field_complete = end_string,
+    .on_header_field_complete = on_header_field_complete,
     .on_header_value = on_header_value,
     .on_header_value_complete = on_header_value_complete,
     .on_headers_complete = on_headers_complete,
@@ -197,6 +231,19 @@ static enum http_head_result finish(struct http_head *head)
     return HTTP_HEAD_DONE;
 }
 
+/* Keeps the last bytes of the input for those who look back from the next. */
+static void remember(struct http_head *head, const uint8_t *data, size_t len)
+{
+    size_t size = sizeof head->_before;
+
+    if (len > size) {
+        data += len - size;
+        len = size;
+    }
+    memmove(head->_before, head->_before + len, size - len);
+    memcpy(head->_before + size - len, data, len);
+}
+
 enum http_head_result http_head_feed(struct http_head *head, const uint8_t *data, size_t len,
                                      size_t *used)
 {
@@ -218,6 +265,7 @@ enum http_head_result http_head_feed(struct http_head *head, const uint8_t *data
     }
     *used = taken;
     head->_seen += taken;
+    remember(head, data, taken);
     if (error != HPE_OK) {
         explain(head, error);
         return HTTP_HEAD_BAD;

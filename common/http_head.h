@@ -54,6 +54,8 @@ struct http_head {
     size_t _complete;   /* bytes of the text that are whole strings */
     size_t _seen;       /* bytes of the head so far */
     const char *_input; /* what is being fed */
+    char _before[5];    /* the last bytes that were fed before it */
+    bool _version_seen;
     bool _in_value;
     size_t _max_bytes;
     size_t _max_fields;
