@@ -103,8 +103,12 @@ static void on_tick(uv_timer_t *timer)
     uint64_t now = uv_now(context->loop);
     struct transport *transport;
 
-    while ((transport = expired(deadline_expired(&context->_opening, now))) != NULL)
-        context->ops->on_opening_timeout(transport);
+    while ((transport = expired(deadline_expired(&context->_opening, now))) != NULL) {
+        if (stream_is_ready(&transport->stream))
+            context->ops->on_opening_timeout(transport);
+        else
+            transport_abort(transport, UV_ETIMEDOUT); /* no answer can be given before TLS stands */
+    }
     while ((transport = expired(deadline_expired(&context->_closing, now))) != NULL)
         transport_abort(transport, UV_ETIMEDOUT);
     if (list_empty(&context->_opening._members) && list_empty(&context->_closing._members))

@@ -49,6 +49,8 @@ int peer_accept(struct transport_context *transports, uv_stream_t *listener)
     }
     worker_peer_arrived(worker_of(peer)); /* from here on it leaves through on_closed */
     status = stream_accept(&peer->transport.stream, listener);
+    if (status == 0 && worker_tls(worker_of(peer)) != NULL)
+        status = stream_start_tls(&peer->transport.stream, worker_tls(worker_of(peer)), NULL);
     if (status == 0)
         status = upgrade_new(&peer->_upgrade, worker_policy(worker_of(peer)));
     if (status == 0)
@@ -160,6 +162,13 @@ void peer_too_slow(struct peer *peer)
 
 /* ---- leaving ---- */
 
+static const char *why_lost(const struct transport *transport, int status)
+{
+    const char *tls = stream_error(&transport->stream);
+
+    return tls != NULL ? tls : uv_strerror(status);
+}
+
 static void on_end(struct transport *transport, const struct transport_end *end)
 {
     struct peer *peer = peer_of(transport);
@@ -173,7 +182,7 @@ static void on_end(struct transport *transport, const struct transport_end *end)
         else if (end->fate == TRANSPORT_PEER_FAULT)
             log_debug("%s: broke the protocol, closed with %u: %s", name, end->code, reason);
         else
-            log_debug("%s: lost: %s", name, uv_strerror(end->status));
+            log_debug("%s: lost: %s", name, why_lost(transport, end->status));
     }
     if (end->fate == TRANSPORT_LOST)
         leave(peer);

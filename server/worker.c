@@ -21,6 +21,7 @@ struct worker {
     const struct server_options *options;
     struct handshake_policy policy;
     struct channel_publisher publisher;
+    struct tls_context *tls;
     uv_async_t *done;
     struct list listeners;
     struct inbox inbox;
@@ -100,7 +101,7 @@ static void run(void *argument)
 /* ---- life ---- */
 
 int worker_new(struct worker **worker, const struct server_options *options,
-               struct channel *channel, uv_async_t *done)
+               struct channel *channel, struct tls_context *tls, uv_async_t *done)
 {
     struct transport_config config = {
         .server = true,
@@ -120,6 +121,7 @@ int worker_new(struct worker **worker, const struct server_options *options,
         .path = options->path,
         .compression = !options->no_compression,
     };
+    fresh->tls = tls;
     fresh->done = done;
     list_init(&fresh->listeners);
     list_init(&fresh->due);
@@ -230,6 +232,11 @@ const struct channel_publisher *worker_publisher(const struct worker *worker)
 struct frame_part worker_prefix(const struct worker *worker)
 {
     return (struct frame_part){worker->options->prefix, strlen(worker->options->prefix)};
+}
+
+struct tls_context *worker_tls(struct worker *worker)
+{
+    return worker->tls;
 }
 
 struct fanout *worker_fanout(struct worker *worker)

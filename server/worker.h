@@ -17,10 +17,10 @@
 
 struct worker;
 
-/* `options`, `channel` and `done`, which is sent when the thread has ended, are borrowed until
- * worker_free. Returns 0 or a negative UV_E* code. */
+/* `options`, `channel`, `tls` (NULL: ws://) and `done`, which is sent when the thread has ended, are
+ * borrowed until worker_free. Returns 0 or a negative UV_E* code. */
 int worker_new(struct worker **worker, const struct server_options *options,
-               struct channel *channel, uv_async_t *done);
+               struct channel *channel, struct tls_context *tls, uv_async_t *done);
 
 /* Before worker_start: serves a bound socket, which it takes. Returns 0 or a negative UV_E* code. */
 int worker_listen(struct worker *worker, int fd);
@@ -43,6 +43,7 @@ void worker_peer_left(struct worker *worker);
 const struct handshake_policy *worker_policy(const struct worker *worker);
 const struct channel_publisher *worker_publisher(const struct worker *worker);
 struct frame_part worker_prefix(const struct worker *worker);
+struct tls_context *worker_tls(struct worker *worker); /* NULL: ws:// */
 struct fanout *worker_fanout(struct worker *worker);
 
 #endif
