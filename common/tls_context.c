@@ -32,7 +32,8 @@ static const char *reason_of(unsigned long code)
 
     if (ERR_SYSTEM_ERROR(code))
         return strerror(ERR_GET_REASON(code));
-    if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE)
+    if ((ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE) ||
+        (ERR_GET_LIB(code) == ERR_LIB_OSSL_DECODER && ERR_GET_REASON(code) == ERR_R_UNSUPPORTED))
         return "there is none in it; it must be in PEM form (-----BEGIN ...)";
     if (ERR_GET_REASON(code) == PEM_R_BAD_PASSWORD_READ ||
         ERR_GET_REASON(code) == ERR_R_INTERRUPTED_OR_CANCELLED)

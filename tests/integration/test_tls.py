@@ -315,19 +315,18 @@ def test_garbage_after_the_handshake_is_dropped(server, bystanders) -> None:
     raw.sendall(b"\x17\x03\x03\x00\x20" + b"x" * 32)
     server.wait_stderr("TLS failed: .*mac")
     with pytest.raises((ssl.SSLError, ConnectionError)):
-        client.sock.recv(1)
+        for _ in rawws.turns():
+            client.recv_message()
     raw.close()
 
 
 def test_who_does_not_finish_the_handshake_is_dropped(server, bystanders) -> None:
     clients = [rawws.Client(server.port) for _ in range(20)]
-    descriptors = server.descriptors()
     for i, client in enumerate(clients):
         client.send(client_hello()[: i * 10])
     for client in clients:
         client.sock.settimeout(12)
         assert client.sock.recv(1) == b""
-    programs.wait_until("they are gone", lambda: server.descriptors() <= descriptors - 20 + 1)
     bystanders.wait_round()
 
 
