@@ -121,8 +121,12 @@ static void on_tick(uv_timer_t *timer)
     uint64_t now = uv_now(context->loop);
     struct transport *transport;
 
-    while ((transport = expired(deadline_expired(&context->_opening, now))) != NULL)
-        context->ops->on_opening_timeout(transport);
+    while ((transport = expired(deadline_expired(&context->_opening, now))) != NULL) {
+        if (stream_is_ready(&transport->stream))
+            context->ops->on_opening_timeout(transport);
+        else
+            transport_abort(transport, UV_ETIMEDOUT); /* no answer can be given before TLS stands */
+    }
     while ((transport = expired(deadline_expired(&context->_closing, now))) != NULL)
         transport_abort_for(transport, "close-timeout");
     while ((transport = expired(deadline_expired(&context->_message, now))) != NULL)

@@ -77,6 +77,8 @@ int peer_accept(struct transport_context *transports, uv_stream_t *listener, boo
     }
     worker_peer_arrived(worker_of(peer)); /* from here on it leaves through on_closed */
     status = stream_accept(&peer->transport.stream, listener);
+    if (status == 0 && worker_tls(worker_of(peer)) != NULL)
+        status = stream_start_tls(&peer->transport.stream, worker_tls(worker_of(peer)), NULL);
     if (status == 0)
         status = upgrade_new(&peer->_upgrade, worker_policy(worker_of(peer)), loopback);
     if (status == 0)
@@ -232,6 +234,13 @@ void peer_too_slow(struct peer *peer)
 
 /* ---- leaving ---- */
 
+static const char *why_lost(const struct transport *transport, int status)
+{
+    const char *tls = stream_error(&transport->stream);
+
+    return tls != NULL ? tls : uv_strerror(status);
+}
+
 static void log_end(const struct peer *peer, const struct transport_end *end)
 {
     char name[64], reason[256];
@@ -243,7 +252,7 @@ static void log_end(const struct peer *peer, const struct transport_end *end)
     else if (end->fate == TRANSPORT_PEER_FAULT)
         log_debug("%s: broke the protocol, closed with %u: %s", name, end->code, reason);
     else
-        log_debug("%s: lost: %s", name, uv_strerror(end->status));
+        log_debug("%s: lost: %s", name, why_lost(&peer->transport, end->status));
 }
 
 static void on_end(struct transport *transport, const struct transport_end *end)
