@@ -145,8 +145,9 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
         return;
     }
     peer->_last_message = (uint32_t) now;
-    if (channel_publish(peer->_fanout->channel, worker_publisher(worker_of(peer)), opcode,
-                        text ? parts : parts + 1, text ? 2 : 1) != 0)
+    /* It may have left: who cannot be written to any more can still be heard to its end. */
+    if (channel_publish(worker_fanout(worker_of(peer))->channel, worker_publisher(worker_of(peer)),
+                        opcode, text ? parts : parts + 1, text ? 2 : 1) != 0)
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
 }
 
