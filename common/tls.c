@@ -168,8 +168,8 @@ int tls_cut(struct tls *tls, int status)
     static const struct error truncated = {
         "the connection was cut off: it ended without TLS's close_notify"};
 
-    tls->failed = true;
     if (!tls->established) {
+        tls->failed = true;
         remember(tls, &in_handshake);
         return UV_EPROTO;
     }

@@ -230,6 +230,23 @@ def test_close_notify_is_sent(server) -> None:
     refused.recv_eof()
 
 
+def test_half_closed_clients_are_answered(server) -> None:
+    """They have said all they had to say, and still listen: no matter how they put it."""
+    client = server.connect()
+    client.send(client.request("/elsewhere", Connection="close"))
+    with socket.socket(fileno=socket.dup(client.sock.fileno())) as raw:
+        raw.shutdown(socket.SHUT_WR)  # FIN without close_notify
+    assert client.recv_response().status == 404
+    client.recv_eof()
+    client = server.client()
+    client.send_text("bye")
+    client.send_close(1000)
+    with socket.socket(fileno=socket.dup(client.sock.fileno())) as raw:
+        raw.shutdown(socket.SHUT_WR)
+    assert client.recv_message() == "Message: bye"
+    assert client.recv_close()[0] == 1000
+
+
 def test_compression_over_tls(wsrecv, server, authority) -> None:
     listener = wsrecv("-r", "-n", "2", "--cacert", authority.ca, server.url)
     listener.wait_stderr("Connected")
