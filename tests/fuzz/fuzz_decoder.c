@@ -87,8 +87,24 @@ static void decode(const struct setup *setup, struct fuzz_input input, struct fu
     decoder_pool_free(pool);
 }
 
+/* zlib notices a reference further back than the window only when that lies in the output of an
+ * earlier call: then one way of feeding ends with a fault where the other goes on. */
+static bool stopped_by_zlib(const struct setup *setup, const struct heard *one,
+                            const struct heard *other)
+{
+    unsigned bits = setup->role == DECODER_SERVER ? setup->deflate.client_max_window_bits
+                                                  : setup->deflate.server_max_window_bits;
+
+    return setup->deflate.agreed && bits < 15 && one->last == DECODER_FAULT &&
+           one->code == CLOSE_INVALID_DATA && one->events.len <= other->events.len &&
+           (one->events.len == 0 ||
+            memcmp(one->events.data, other->events.data, one->events.len) == 0);
+}
+
 static void compare(const struct setup *setup, const struct heard *whole, const struct heard *cut)
 {
+    if (stopped_by_zlib(setup, whole, cut) || stopped_by_zlib(setup, cut, whole))
+        return;
     fuzz_check(whole->last == cut->last, "ends with %d whole, %d in pieces", whole->last,
                cut->last);
     fuzz_check(whole->events.len == cut->events.len &&

@@ -41,8 +41,12 @@ static void check_same(struct fuzz_input input, unsigned bits, size_t max, uint8
         statuses[i] =
             inflate_pieces(inflaters[i], input, fuzz_pieces(i == 0 ? 0 : 1U + seed), &outs[i], max);
     }
-    fuzz_check(statuses[0] == statuses[1], "%d whole, %d in pieces", statuses[0], statuses[1]);
-    if (statuses[0] == 0) {
+    /* zlib notices a reference further back than the window only when that lies in the output of an
+     * earlier call. */
+    fuzz_check(statuses[0] == statuses[1] ||
+                   (bits < 15 && (statuses[0] == UV_EILSEQ || statuses[1] == UV_EILSEQ)),
+               "%d whole, %d in pieces", statuses[0], statuses[1]);
+    if (statuses[0] == 0 && statuses[1] == 0) {
         fuzz_check(outs[0].len == outs[1].len, "%zu whole, %zu in pieces", outs[0].len,
                    outs[1].len);
         fuzz_check(outs[0].len == 0 || memcmp(outs[0].data, outs[1].data, outs[0].len) == 0,
