@@ -45,6 +45,8 @@ static const char *judge(struct url *url, const UriUriA *uri)
     url->port = url->secure ? 443 : 80;
     if (range_len(&uri->hostText) == 0)
         return "it has no host";
+    if (uri->hostData.ipFuture.first != NULL)
+        return "its host is an address of an unknown kind";
     if (memchr(uri->hostText.first, '%', range_len(&uri->hostText)) != NULL)
         return "its host has percent-escapes";
     if (uri->userInfo.first != NULL)

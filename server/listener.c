@@ -81,6 +81,20 @@ const char *listener_name(int fd, char *out, size_t size)
     return address_name((const struct sockaddr *) &address, out, size);
 }
 
+static bool is_loopback(int fd)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof address;
+
+    (void) getsockname(fd, (struct sockaddr *) &address, &len);
+    if (address.ss_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(
+            &((const struct sockaddr_in6 *) (const void *) &address)->sin6_addr);
+    return address.ss_family == AF_INET &&
+           ntohl(((const struct sockaddr_in *) (const void *) &address)->sin_addr.s_addr) >> 24 ==
+               IN_LOOPBACKNET;
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     free(container_of(handle, struct listener, _tcp));
@@ -129,6 +143,7 @@ int listener_open(struct listener **listener, uv_loop_t *loop, int fd,
         return UV_ENOMEM;
     }
     list_init(&fresh->node);
+    fresh->loopback = is_loopback(fd);
     fresh->_on_connection = callback;
     status = uv_tcp_init(loop, &fresh->_tcp);
     if (status != 0) {

@@ -39,7 +39,8 @@ static void without_arguments_the_defaults_hold(void **state)
     assert_int_equal(options.message_count, 0);
     assert_int_equal(options.count, 0);
     assert_int_equal(options.timeout, 0);
-    assert_false(options.raw || options.send || options.quiet || options.help || options.version);
+    assert_false(options.raw || options.send || options.echo || options.no_compression ||
+                 options.quiet || options.help || options.version);
     client_options_deinit(&options);
 }
 
