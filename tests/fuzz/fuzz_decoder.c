@@ -60,6 +60,8 @@ static void decode(const struct setup *setup, struct fuzz_input input, struct fu
     struct decoder decoder = {0};
 
     fuzz_check(decoder_pool_new(&pool, setup->role, setup->max_message) == 0, "out of memory");
+    decoder_pool_limit_fragments(pool, setup->max_message == 1000 ? 5 : 0,
+                                 setup->max_message == 1000 ? 2 : 0);
     if (setup->deflate.agreed)
         fuzz_check(decoder_allow_deflate(&decoder, &setup->deflate) == 0, "out of memory");
     *heard = (struct heard){.last = DECODER_MORE};

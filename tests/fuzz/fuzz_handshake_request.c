@@ -1,10 +1,12 @@
 /* The server's side of the opening handshake: what is let in is what RFC 6455, 4.2.1 lets in, and
  * what we answer is what our own client takes.
- * Last byte: bit 0: compression is off; bits 1 and 2: how a refusal is written. */
+ * Last byte: bit 0: compression is off; bits 1 and 2: how a refusal is written;
+ * bit 3: one origin is listed; bit 4: only this machine reaches the listener. */
 #include "common/handshake.h"
 
 #include <openssl/evp.h>
 #include <openssl/sha.h>
+#include <strings.h>
 #include <uv.h>
 
 #include "tests/fuzz/heads.h"
@@ -99,13 +101,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct fuzz_input input = {data, size};
     uint8_t choice = fuzz_last(&input);
-    struct handshake_policy policy = {.path = "/ws", .compression = (choice & 1) == 0};
+    static const char *const origins[] = {"https://example.org"};
+    struct handshake_policy policy = {
+        .path = "/ws",
+        .compression = (choice & 1) == 0,
+        .origins = {origins, (choice & 8) != 0 ? 1 : 0},
+    };
     struct handshake_verdict verdict;
     struct http_head request;
 
     if (!heads_parse(&request, HTTP_HEAD_REQUEST, input.data, input.len))
         return 0;
-    handshake_judge_request(&request, &policy, &verdict);
+    handshake_judge_request(&request, &policy, (choice & 16) != 0, &verdict);
+    fuzz_check(verdict.status != 101 || http_head_count(&request, "origin") <= 1, "two Origins");
+    fuzz_check(verdict.status != 101 || (choice & 8) == 0 ||
+                   http_head_get(&request, "origin") == NULL ||
+                   strcasecmp(http_head_get(&request, "origin"), origins[0]) == 0,
+               "an origin that is not listed");
     if (verdict.status == 101)
         check_accepted(&request, &verdict, policy.compression);
     else

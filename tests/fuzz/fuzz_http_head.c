@@ -76,6 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (result != HTTP_HEAD_MORE)
         fuzz_check(whole.status == cut.status, "status %d whole, %d in pieces", whole.status,
                    cut.status);
+    fuzz_check((whole.limit == NULL) == (cut.limit == NULL), "for a limit or not");
     if (result == HTTP_HEAD_BAD)
         fuzz_check(whole.why != NULL && whole.status >= 400, "a refusal without a reason");
     if (result == HTTP_HEAD_DONE) {

@@ -3,6 +3,8 @@
  *
  *     first bytes: bit 0: no compression, bit 1: compress everything, bit 2: a prefix, bit 3: nobody
  *                  watches, bits 4 and 5: how long a message may be, bits 6 and 7: who is too slow
+ *     second byte: which limits are tight, from bit 0: pings, control frames, fragments, messages a
+ *                  second, connections, idle time, the rate of reading, the size of heads
  *     then steps:  bits 0 to 4 say what happens, bits 5 and 6 to whom; operands follow
  *
  * A turn of the loop ends where the play says so. Behind the play the server is stopped; then:
@@ -112,7 +114,7 @@ static void connect_client(struct play *play, size_t client, int accept_status)
     listener.stream.loop = &play->worker->loop;
     listener.waiting = end;
     listener.status = accept_status;
-    (void) on_connection(NULL, &listener.stream);
+    (void) on_connection(&(struct listener){.loopback = true}, &listener.stream);
     play->clients[client] = end;
 }
 
@@ -496,27 +498,44 @@ static void judge(struct play *play)
 
 /* ---- a play ---- */
 
-static struct server_options options_of(uint8_t choice)
+/* The defaults, but for what the first two bytes choose. */
+static struct server_options options_of(uint8_t choice, uint8_t tight)
 {
     static const uint64_t limits[] = {1 << 20, 0, 100, 2000};
+    static char name[] = "fuzz", *arguments[] = {name, NULL};
+    struct server_options options;
+    struct error error;
 
-    return (struct server_options){
-        .path = "/ws",
-        .prefix = (choice & 4) != 0 ? "Message: " : "",
-        .max_message = limits[(choice >> 4) & 3],
-        .no_compression = (choice & 1) != 0,
-        .compression_level = 1,
-        .compression_min = (choice & 2) != 0 ? 0 : 64,
-        .log_level = LOG_ERROR,
-    };
+    fuzz_check(server_options_parse(&options, 1, arguments, &error) == 0, "%s", error.text);
+    options.prefix = (choice & 4) != 0 ? "Message: " : "";
+    options.max_message = limits[(choice >> 4) & 3];
+    options.no_compression = (choice & 1) != 0;
+    options.compression_level = 1;
+    options.compression_min = (choice & 2) != 0 ? 0 : 64;
+    if ((tight & 1) != 0)
+        options.ping_interval = options.ping_timeout = 1000;
+    if ((tight & 2) != 0)
+        options.max_control_per_second = 3;
+    if ((tight & 4) != 0)
+        options.max_fragments = options.max_empty_fragments = 2;
+    if ((tight & 8) != 0)
+        options.max_messages_per_second = options.max_bytes_per_second = 10;
+    if ((tight & 16) != 0)
+        options.max_connections = options.max_connections_per_address = 2;
+    if ((tight & 32) != 0)
+        options.idle_timeout = options.message_timeout = 1500;
+    if ((tight & 64) != 0)
+        options.min_read_rate = 100;
+    if ((tight & 128) != 0)
+        options.max_header_bytes = 300;
+    return options;
 }
 
-static void perform(struct play *play, uint8_t choice, struct server_options *options,
-                    uv_async_t *done)
+static void perform(struct play *play, uint8_t choice, const struct worker_shared *shared)
 {
     static const uint64_t lags[] = {0, 1000, 10000, 100};
 
-    fuzz_check(worker_new(&play->worker, options, play->channel, done) == 0, "worker_new");
+    fuzz_check(worker_new(&play->worker, shared) == 0, "worker_new");
     play->worker->fanout._max_lag = lags[choice >> 6];
     play->watches = (choice & 8) == 0;
     if (play->watches)
@@ -540,8 +559,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static bool ready;
     struct play play = {.input = {data, size}};
     uint8_t choice = fuzz_first(&play.input);
-    struct server_options options = options_of(choice);
+    struct server_options options = options_of(choice, fuzz_first(&play.input));
     struct channel channel;
+    struct limits limits;
 
     if (!ready) {
         log_init("fuzz", LOG_ERROR);
@@ -554,7 +574,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_check(channel_init(&channel) == 0, "channel_init");
     fuzz_check(deflater_new(&play.deflater, 6) == 0, "out of memory");
     play.channel = &channel;
-    perform(&play, choice, &options, &done);
+    fuzz_check(limits_init(&limits, &options) == 0, "limits_init");
+    perform(&play, choice, &(struct worker_shared){&options, &limits, &channel, &done});
+    fuzz_check(limits._connections == 0, "connections are still counted");
+    limits_deinit(&limits);
     judge(&play);
     time_stands = false;
     for (size_t i = 0; i < play.end_count; i++)

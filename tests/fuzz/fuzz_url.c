@@ -31,7 +31,7 @@ static void check_request(const struct url *url)
     fuzz_check(heads_parse_own(&head, HTTP_HEAD_REQUEST, &request) == request.len, "bytes");
     fuzz_check(strcmp(http_head_target(&head), url->target) == 0, "target");
     fuzz_check(strcmp(http_head_get(&head, "Host"), url->authority) == 0, "Host");
-    handshake_judge_request(&head, &policy, &verdict);
+    handshake_judge_request(&head, &policy, true, &verdict);
     fuzz_check(verdict.status == 101, "our server refuses '%s' at '%s': %d %s", url->target,
                url->authority, verdict.status, verdict.why);
     fuzz_check(strcmp(verdict.accept, client.accept) == 0, "accept");

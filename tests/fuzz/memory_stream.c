@@ -237,6 +237,18 @@ int stream_write(struct stream *stream, uv_write_t *request, const uv_buf_t *buf
     return 0;
 }
 
+size_t stream_waiting(const struct stream *stream)
+{
+    const struct memory_end *end = end_of(stream);
+    size_t waiting = 0;
+
+    for (struct memory_write *write = end->_writes; write != NULL; write = write->next) {
+        for (unsigned i = 0; i < write->count; i++)
+            waiting += write->bufs[i].len;
+    }
+    return waiting;
+}
+
 int stream_finish(struct stream *stream)
 {
     struct memory_end *end = end_of(stream);
@@ -273,6 +285,13 @@ void stream_close(struct stream *stream, bool reset, uv_close_cb on_closed)
     end->_on_read = NULL;
     end->_on_closed = on_closed;
     uv_close(handle_of(stream), on_handle_closed);
+}
+
+void stream_peer_address(const struct stream *stream, struct sockaddr_storage *address)
+{
+    *address = (struct sockaddr_storage){.ss_family = AF_UNSPEC};
+    if (end_of(stream) != NULL)
+        (void) uv_ip4_addr("192.0.2.1", 1, (struct sockaddr_in *) (void *) address);
 }
 
 const char *stream_peer_name(const struct stream *stream, char *out, size_t size)

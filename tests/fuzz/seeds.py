@@ -81,6 +81,11 @@ REQUESTS = {
     "empty_name": "GET / HTTP/1.1\nHost: a\n: x",
     "control_bytes": "GET / HTTP/1.1\nHost: a\x01\x7f\nX: \x00",
     "obs_text": "GET /\xe4 HTTP/1.1\nHost: \xe4",
+    "origin": REQUEST + "Origin: http://localhost:1",
+    "origin_elsewhere": REQUEST + "Origin: https://evil.example",
+    "origin_null": REQUEST + "Origin: null",
+    "two_origins": REQUEST + "Origin: http://localhost\nOrigin: http://localhost",
+    "not_http": "GET /ws ICE/1.1\nHost: a",
     "many_fields": "GET / HTTP/1.1\n" + "".join(f"a{i}: {i}\n" for i in range(201)),
     "long_target": "GET /" + "x" * 8200 + " HTTP/1.1",
     "long_head": "GET / HTTP/1.1\nHost: a\n" + ("X: " + "y" * 500 + "\n") * 34,
@@ -343,8 +348,8 @@ def step(kind, *operands, who=0):
     return out
 
 
-def play(name, *steps, choice=0):
-    seed("server", name, bytes([choice]) + b"".join(steps))
+def play(name, *steps, choice=0, tight=0):
+    seed("server", name, bytes([choice, tight]) + b"".join(steps))
 
 
 def plays():
@@ -419,6 +424,20 @@ def plays():
     play("stop_and_they_answer", *up[:2], turn, say(b"x"), step(STOP), turn,
          step(FRAME, CLOSE, b"\x03\xe9"), step(FRAME, CLOSE, b"\x03\xe9", who=1), turn, step(EOF))
     play("accept_fails", step(REFUSED), turn, *up, turn)
+    play("pings_and_no_pong", *up, turn, *[step(TIME, 10) + step(FRAME, PONG, who=1)] * 12, turn,
+         tight=1)
+    play("too_many_pings", up[0], turn, step(FRAME, PING, b"x") * 5, turn, tight=2)
+    play("too_many_fragments", up[0], turn, step(FRAME, 1, b"x") + step(FRAME, 0, b"y") * 3, turn,
+         tight=4)
+    play("too_many_messages", *up[:2], turn, say(b"x") * 12, turn, say(b"more"), turn, tight=8)
+    play("too_many_connections", *up, turn, say(b"x"), turn, step(EOF), turn, step(AGAIN, who=2),
+         up[2], turn, tight=16)
+    play("idle", *up[:2], turn, step(TIME, 25), say(b"x"), step(TIME, 25), turn, tight=32)
+    play("message_left_open", *up[:2], turn, step(FRAME, 1, b"x"), turn, step(TIME, 40), turn,
+         step(TIME, 40), turn, tight=32)
+    play("reads_too_slowly", *up[:2], turn, step(ROOM, 9, who=1), step(LONG, TEXT, 200, 65), turn,
+         *[step(ROOM, 9, who=1) + step(TIME, 22)] * 4, turn, tight=64)
+    play("long_head", raw(text_bytes(REQUEST) * 2), turn, tight=128)
     play("paused", up[0], turn, step(PAUSE, 1), say(b"later"), turn, step(PAUSE, 0), turn)
     play("paused_behind_eof", up[0], turn, step(EOF), step(PAUSE, 1), turn, step(PAUSE, 0), turn)
 
