@@ -6,7 +6,7 @@
 
 #include "tests/fuzz/fuzz.h"
 
-static const size_t caps[] = {1 << 20, 0, 1, 100, 4096, 5000, 65536, 1 << 18};
+static const size_t caps[] = {1 << 17, 0, 1, 100, 4096, 5000, 65536, 32768};
 
 static int inflate_pieces(struct inflater *inflater, struct fuzz_input input,
                           struct fuzz_pieces pieces, struct buffer *out, uint64_t max)
