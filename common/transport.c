@@ -564,7 +564,7 @@ static void stay_quiet(struct transport *transport)
 {
     transport->_heard = false;
     transport->_asked = false;
-    if (!transport->_in_message)
+    if (!transport->_in_message && transport_is_open(transport))
         start_deadline(transport, &transport->context->_quiet);
 }
 
@@ -605,7 +605,7 @@ static void watch_message(struct transport *transport)
 {
     bool busy = decoder_is_busy(&transport->_decoder);
 
-    if (busy == transport->_in_message || transport->_stage != STAGE_OPEN)
+    if (busy == transport->_in_message || !transport_is_open(transport))
         return;
     if (busy && transport->context->_message._timeout == 0)
         return;

@@ -61,6 +61,8 @@ static const char *judge(struct url *url, const UriUriA *uri)
         return "it has no host";
     if (uri->hostData.ipFuture.first != NULL)
         return "its host is an address of an unknown kind";
+    if (memchr(uri->hostText.first, '%', range_len(&uri->hostText)) != NULL)
+        return "its host has percent-escapes";
     if (!is_name_or_address(&uri->hostText))
         return "its host is neither a name nor an address";
     if (uri->userInfo.first != NULL)
