@@ -176,7 +176,7 @@ class Server(Program):
         listen = () if "-l" in options or "--listen" in options else ("-l", "127.0.0.1:0")
         super().__init__([WSBROADCASTD, *listen, *options])
         try:
-            ready = self.wait_stderr(r"listening on (ws://\S+:(\d+)/\S*)", listeners)
+            ready = self.wait_stderr(r"listening on (wss?://\S+:(\d+)/\S*)", listeners)
         except BaseException:
             self.process.kill()
             raise
