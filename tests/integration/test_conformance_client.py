@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import collections
+import functools
 import os
 import socket
 import time
@@ -412,3 +413,56 @@ def test_a_server_that_reads_nothing_does_not_swell_wsrecv(answer):
     peer.sock.settimeout(rawws.TIMEOUT)
     for _ in range(sent // len(wire)):
         expect(peer, BINARY, data)
+
+
+@pytest.mark.parametrize("rsv", [0, 4], ids=["plain", "compressed"])
+def test_a_declared_length_alone_takes_no_memory(answer, rsv):
+    peer = answer(Sec_WebSocket_Extensions=PMD)
+    conformance.still_there(peer)
+    before = peer.program.reset_peak()
+    peer.send_frame(BINARY, b"\x02\x00", declared=16 << 20, rsv=rsv)
+    peer.sock.shutdown(socket.SHUT_WR)
+    if not programs.SANITIZED:
+        assert peer.program.peak_rss() - before < 1 << 20
+    conformance.recv_end_of_tcp(peer)
+
+
+def test_ten_thousand_pings_of_a_server_that_does_not_read_are_no_burden(answer):
+    """The newest is answered, whatever became of the others (RFC 6455, 5.5.3)."""
+    peer = answer()
+    conformance.still_there(peer)
+    before = peer.program.reset_peak()
+    for _ in range(10):
+        peer.send(peer.encode(PING, b"x" * 125) * 1000)
+    peer.send_frame(PING, b"the newest")
+    for _ in rawws.turns():
+        got = peer.recv_frame()
+        assert got.opcode == PONG
+        if got.payload == b"the newest":
+            break
+    if not programs.SANITIZED:
+        assert peer.program.peak_rss() - before < 4 << 20
+    close(peer)
+
+
+@functools.cache
+def bomb() -> bytes:
+    """What would inflate to 100 MiB."""
+    return Deflater(level=9).deflate(bytes(100 << 20))
+
+
+@pytest.mark.parametrize("pieces", [1, 100])
+def test_a_bomb_costs_wsrecv_no_more_than_its_limit(compressing, pieces):
+    peer = compressing()
+    conformance.still_there(peer)
+    wire = bomb()
+    before = peer.program.reset_peak()
+    size = -(-len(wire) // pieces)
+    parts = [wire[i : i + size] for i in range(0, len(wire), size)]
+    peer.send(b"".join(conformance.fragments(peer, BINARY, parts, rsv=4)))
+    conformance.recv_close_frame(peer, 1009)
+    peak = peer.program.peak_rss()  # it is still there: it waits for us to end TCP
+    peer.exit_status = 7
+    conformance.recv_end_of_tcp(peer)
+    if not programs.SANITIZED:
+        assert peak - before < 2 * (16 << 20) + (4 << 20)

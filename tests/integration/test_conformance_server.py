@@ -439,3 +439,53 @@ def test_a_stop_closes_with_1001_and_compressing_clients_hear_all_before_it(wsbr
             client.send_close(1001)
             conformance.recv_end_of_tcp(client)
     server.wait(0)
+
+
+def test_a_client_that_never_ends_tcp_is_dropped_all_the_same(fleet):
+    """The server ends TCP at once after both Closes, and lets go of the socket in 2 s or so."""
+    server = fleet.get()
+    with server.client() as client:
+        client.send_close(1000)
+        is_closed(client, 1000)
+        programs.wait_until(
+            "the server lets go", lambda: server.descriptors() == server.idle_descriptors, 5
+        )
+
+
+# Memory that a connection holds
+
+
+@pytest.mark.parametrize("rsv", [0, 4], ids=["plain", "compressed"])
+def test_a_declared_length_alone_takes_no_memory(wsbroadcastd, rsv):
+    """200 clients announce a message of 1 MiB each, and send a byte of it."""
+    server = wsbroadcastd("--prefix", "")
+    clients = [Client(server.port).upgrade(**COMPRESSED) for _ in range(200)]
+    before = server.reset_peak()
+    for client in clients:
+        client.send(frame(BINARY, b"\x02", declared=1 << 20, rsv=rsv))
+        client.send_byte_by_byte(b"\x00\x00")
+    with server.client() as witness:
+        conformance.still_there(witness)
+        if not programs.SANITIZED:
+            assert server.peak_rss() - before < 200 * 64 * 1024
+    for client in clients:
+        client.disconnect()
+
+
+def test_inflating_holds_no_memory_between_messages_without_takeover(wsbroadcastd):
+    """RFC 7692, 7.1.1.2 is for that: state and window of 100 clients would be 4 MiB."""
+    server = wsbroadcastd("--prefix", "")
+    offer = f"{PMD}; {CLIENT_NO}"
+    clients = [Client(server.port).upgrade(Sec_WebSocket_Extensions=offer) for _ in range(120)]
+    wire = frame(BINARY, Deflater().deflate(payload_of(40_000)), rsv=4)
+    before = 0
+    for i, publisher in enumerate(clients):
+        publisher.send(wire)
+        for client in clients:
+            client.recv_frame()
+        if i == 19:  # what all share has grown by now
+            before = server.rss_anon()
+    if not programs.SANITIZED:
+        assert server.rss_anon() - before < 100 * 8 * 1024
+    for client in clients:
+        client.disconnect()
