@@ -13,12 +13,17 @@ struct client_options {
     const char *url;
     const char **messages; /* sent, in order, after connecting */
     size_t message_count;
-    uint64_t count;   /* messages to receive before closing; 0: no end */
-    uint64_t timeout; /* milliseconds for everything; 0: none */
+    uint64_t count;       /* messages to receive before closing; 0: no end */
+    uint64_t max_message; /* bytes; 0: no limit */
+    uint64_t timeout;     /* milliseconds for everything; 0: none */
     bool raw;
     bool send;
     bool echo;
     bool no_compression;
+    const char *cacert; /* names of PEM files, or NULL */
+    const char *cert;
+    const char *key;
+    bool insecure;
     bool quiet;
     bool help;
     bool version;
