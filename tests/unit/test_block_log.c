@@ -323,7 +323,7 @@ static void without_a_reader_the_log_holds_one_block(void **state)
     free_log(log);
 }
 
-/* `blocks` more blocks than before take `got` bytes, if one takes `unit`; malloc rounds a little. */
+/* `blocks` more blocks than before take `got` bytes, if one takes `unit`; malloc rounds a bit. */
 static void check_blocks(size_t got, size_t blocks, size_t unit)
 {
     assert_in_range(got + unit / 8, blocks * unit, blocks * unit + unit / 4);
