@@ -340,7 +340,7 @@ def fragments(peer: Peer, opcode: int, pieces: Iterable[bytes], rsv: int = 0) ->
         pytest.param([b"", b"middle", b""], id="empty ends"),
         pytest.param([b"start", b"", b"end"], id="empty middle"),
         pytest.param([b"x"] * 1000, id="1000 of 1"),
-        pytest.param([b""] * 5000 + [b"x"], id="5000 empty"),
+        pytest.param([b""] * 100 + [b"x"], id="100 empty"),
         pytest.param([b"x" * 65536] * 16, id="16 of 64 KiB"),
         pytest.param([b"x" * size for size in SIZES[:-1]], id="every length form"),
     ],

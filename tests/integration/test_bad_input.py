@@ -25,6 +25,12 @@ HEAD_LIMIT = 16 * 1024
 
 
 @pytest.fixture
+def server(wsbroadcastd, request) -> programs.Server:
+    """A server with default options, or those that the test says."""
+    return wsbroadcastd(*getattr(request, "param", ()))
+
+
+@pytest.fixture
 def stranger(server, bystanders) -> Iterator[Client]:
     """A connection over which nothing has been said yet."""
     with Client(server.port) as client:
@@ -762,19 +768,26 @@ class Attack(NamedTuple):
     wire: Callable[[], bytes]
     code: int | None  # of the Close that it earns; None: it may go on
     compressed: bool = False
+    flood: bool = False  # it earns that only by the limits on floods
 
 
 ATTACKS = {
-    "10,000 pings": Attack(lambda: frame(PING, b"x" * 125) * 10_000, None),
-    "10,000 empty pings": Attack(lambda: frame(PING) * 10_000, None),
+    "10,000 pings": Attack(lambda: frame(PING, b"x" * 125) * 10_000, POLICY, flood=True),
+    "10,000 empty pings": Attack(lambda: frame(PING) * 10_000, POLICY, flood=True),
+    "10,000 unsolicited pongs": Attack(lambda: frame(PONG, b"x") * 10_000, POLICY, flood=True),
     "10,000 empty fragments": Attack(
-        lambda: frame(TEXT, fin=False) + frame(CONTINUATION, fin=False) * 10_000, None
+        lambda: frame(TEXT, fin=False) + frame(CONTINUATION, fin=False) * 10_000,
+        POLICY,
+        flood=True,
     ),
     "10,000 empty fragments of a compressed message": Attack(
-        lambda: frame(TEXT, fin=False, rsv=4) + frame(CONTINUATION, fin=False) * 10_000, None, True
+        lambda: frame(TEXT, fin=False, rsv=4) + frame(CONTINUATION, fin=False) * 10_000,
+        POLICY,
+        compressed=True,
+        flood=True,
     ),
     "10,000 pings within a message": Attack(
-        lambda: frame(TEXT, fin=False) + frame(PING, b"x" * 125) * 10_000, None
+        lambda: frame(TEXT, fin=False) + frame(PING, b"x" * 125) * 10_000, POLICY, flood=True
     ),
     "10,000 compressed empty messages": Attack(
         lambda: frame(BINARY, b"\x00", rsv=4) * 10_000, None, True
@@ -817,17 +830,24 @@ def close_code(offender: Client) -> int | None:
     return next(got.close_code for got in frames(offender) if got.opcode == CLOSE)
 
 
+FLOODS_ALLOWED = ("--max-control-per-second", "0", "--max-empty-fragments", "0")
+
+
+@pytest.mark.parametrize(
+    "server", [(), FLOODS_ALLOWED], indirect=True, ids=["", "floods allowed"]
+)
 @pytest.mark.parametrize("name", ATTACKS)
-def test_an_attack_on_memory_costs_next_to_none(server, bystanders, name):
+def test_an_attack_on_memory_costs_next_to_none(server, bystanders, request, name):
     """The offender does not read until it has said it all. The bystanders notice nothing."""
     attack = ATTACKS[name]
+    allowed = "floods allowed" in request.node.name
     wire = attack.wire()
     offer = {"Sec_WebSocket_Extensions": "permessage-deflate"} if attack.compressed else {}
     before = server.reset_peak()
     with Client(server.port, receive_buffer=4096) as offender:
         offender.upgrade(**offer)
         offender.send(wire)
-        if attack.code is None:
+        if attack.code is None or (attack.flood and allowed):
             bystanders.wait_round()
             wait_until_heard(offender)
         else:
