@@ -28,6 +28,10 @@ static const struct option_spec specs[] = {
      OPTION_AT(FLAG, struct client_options, raw)},
     {"count", 'n', "N", "close and exit 0 after N messages",
      OPTION_AT(COUNT, struct client_options, count), .min = 1, .max = UINT64_MAX},
+    {"max-message", 0, "SIZE",
+     "longest message to accept, with a suffix K, M or G; 0 for no limit; a longer one ends it all "
+     "with status 7 (default: 16M)",
+     OPTION_AT(SIZE, struct client_options, max_message), .max = (uint64_t) 1 << 30},
     {.help = "Sending:"},
     {"message", 'm', "TEXT", "send TEXT after connecting; may be given several times",
      OPTION_BY(store_message)},
@@ -94,6 +98,7 @@ int client_options_init(struct client_options *options, int argc, char **argv, s
 
     *options = (struct client_options){
         .url = "ws://localhost:8000/ws",
+        .max_message = 16 * 1024 * 1024,
     };
     status = options_parse(&client_options_table, argc, argv, options, &operands, error);
     if (status == 0 && argc - operands > 1)

@@ -13,8 +13,9 @@ struct client_options {
     const char *url;
     const char **messages; /* sent, in order, after connecting */
     size_t message_count;
-    uint64_t count;   /* messages to receive before closing; 0: no end */
-    uint64_t timeout; /* milliseconds for everything; 0: none */
+    uint64_t count;       /* messages to receive before closing; 0: no end */
+    uint64_t max_message; /* bytes; 0: no limit */
+    uint64_t timeout;     /* milliseconds for everything; 0: none */
     bool raw;
     bool send;
     bool echo;

@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 #include <unistd.h>
 
+#include "common/escape.h"
 #include "common/list.h"
 
 static void on_poll(uv_poll_t *poll, int status, int events);
@@ -21,6 +22,7 @@ int printer_init(struct printer *printer, uv_loop_t *loop, bool raw,
     int status;
 
     *printer = (struct printer){._raw = raw, ._on_drained = on_drained, ._on_broken = on_broken};
+    printer->_escaped = isatty(STDOUT_FILENO) == 1;
     descriptor_open(&printer->_out, STDOUT_FILENO, true);
     if (!descriptor_is_pollable(&printer->_out))
         return 0;
@@ -80,6 +82,16 @@ static int append_base64(struct buffer *lines, const uint8_t *data, size_t len)
     return status;
 }
 
+static int append_payload(struct printer *printer, enum frame_opcode opcode, const uint8_t *data,
+                          size_t len)
+{
+    if (opcode != FRAME_TEXT)
+        return append_base64(&printer->_lines, data, len);
+    if (printer->_escaped)
+        return escape_append(&printer->_lines, data, len);
+    return buffer_append(&printer->_lines, data, len);
+}
+
 int printer_print(struct printer *printer, enum frame_opcode opcode, const uint8_t *data,
                   size_t len)
 {
@@ -90,8 +102,7 @@ int printer_print(struct printer *printer, enum frame_opcode opcode, const uint8
     if (!printer->_raw)
         status = buffer_append(lines, mark, sizeof mark - 1);
     if (status == 0)
-        status = opcode == FRAME_TEXT ? buffer_append(lines, data, len)
-                                      : append_base64(lines, data, len);
+        status = append_payload(printer, opcode, data, len);
     if (status == 0)
         status = buffer_append(lines, "\n", 1);
     return status;

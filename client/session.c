@@ -496,9 +496,9 @@ static void init_handles(struct session *session)
 /* Everything that needs the loop. On failure what was made is left to the end of the process. */
 static int start(struct session *session)
 {
-    static const struct transport_config config = {
+    const struct transport_config config = {
         .server = false,
-        .max_message = 16 * 1024 * 1024,
+        .max_message = session->options->max_message,
         .compression_level = COMPRESSION_LEVEL,
         .closing_timeout = CLOSING_TIMEOUT,
     };

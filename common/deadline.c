@@ -49,3 +49,8 @@ struct deadline *deadline_any(struct deadline_list *deadlines)
         deadline_stop(oldest);
     return oldest;
 }
+
+bool deadline_list_is_empty(const struct deadline_list *deadlines)
+{
+    return list_empty(&deadlines->_members);
+}

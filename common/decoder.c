@@ -39,7 +39,9 @@ struct decoder_message {
     enum frame_opcode opcode;
     struct utf8 utf8;
     bool compressed;
-    bool delivered;        /* its bytes are lent to the owner until the next call */
+    bool delivered; /* its bytes are lent to the owner until the next call */
+    uint64_t frames;
+    uint64_t empty_frames;
     uint64_t wire;         /* payload bytes as they came: compressed, if it is */
     struct buffer payload; /* as the sender meant it */
 };
@@ -55,6 +57,8 @@ struct decoder_deflate {
 struct decoder_pool {
     enum decoder_role role;
     uint64_t max_message;
+    uint64_t max_frames; /* of a message */
+    uint64_t max_empty;
     struct decoder_lease *spare;
     size_t spares;
     size_t lent;
@@ -130,8 +134,15 @@ int decoder_pool_new(struct decoder_pool **pool, enum decoder_role role, uint64_
         return UV_ENOMEM;
     fresh->role = role;
     fresh->max_message = max_message > 0 ? max_message : UINT64_MAX;
+    decoder_pool_limit_fragments(fresh, 0, 0);
     *pool = fresh;
     return 0;
+}
+
+void decoder_pool_limit_fragments(struct decoder_pool *pool, uint64_t frames, uint64_t empty)
+{
+    pool->max_frames = frames > 0 ? frames : UINT64_MAX;
+    pool->max_empty = empty > 0 ? empty : UINT64_MAX;
 }
 
 void decoder_pool_free(struct decoder_pool *pool)
@@ -216,6 +227,13 @@ static void fault(struct decoder_event *event, enum frame_close_code code, const
     *event = (struct decoder_event){.type = DECODER_FAULT, .code = (uint16_t) code, .why = why};
 }
 
+static void fault_for(struct decoder_event *event, const char *limit, enum frame_close_code code,
+                      const char *why)
+{
+    fault(event, code, why);
+    event->limit = limit;
+}
+
 static bool is_control(unsigned opcode)
 {
     return (opcode & 0x8U) != 0;
@@ -270,7 +288,24 @@ static bool judge_length(const struct decoder *decoder, unsigned opcode, bool co
         room -= decoder->_message->wire;
     if (payload <= room)
         return true;
-    fault(event, CLOSE_TOO_BIG, "message too big");
+    fault_for(event, "max-message", CLOSE_TOO_BIG, "message too big");
+    return false;
+}
+
+/* A message of ever more frames, or of empty ones, is work for us and none for its sender. */
+static bool count_frame(struct decoder *decoder, bool empty, struct decoder_event *event)
+{
+    const struct decoder_pool *pool = decoder->_lease->pool;
+    struct decoder_message *message = decoder->_message;
+
+    message->frames++;
+    message->empty_frames += empty ? 1 : 0;
+    if (message->frames > pool->max_frames)
+        fault_for(event, "max-fragments", CLOSE_POLICY, "too many fragments");
+    else if (message->empty_frames > pool->max_empty)
+        fault_for(event, "max-empty-fragments", CLOSE_POLICY, "too many empty fragments");
+    else
+        return true;
     return false;
 }
 
@@ -403,7 +438,7 @@ static bool append_piece(struct decoder *decoder, const struct wslay_frame_iocb 
         status = inflater_inflate(decoder->_deflate->inflater, piece->data, piece->data_length,
                                   complete, &message->payload, decoder->_lease->pool->max_message);
     if (status == UV_E2BIG)
-        fault(event, CLOSE_TOO_BIG, "message too big");
+        fault_for(event, "max-message", CLOSE_TOO_BIG, "message too big");
     else if (status == UV_EILSEQ)
         fault(event, CLOSE_INVALID_DATA, "compressed message is broken");
     else if (status != 0)
@@ -439,6 +474,8 @@ static bool take_data(struct decoder *decoder, const struct wslay_frame_iocb *pi
         message->opcode = (enum frame_opcode) piece->opcode;
         message->compressed = piece->rsv != 0;
     }
+    if (last && !count_frame(decoder, piece->payload_length == 0, event))
+        return true;
     if (!append_piece(decoder, piece, complete, event))
         return true;
     if (!complete)
@@ -524,6 +561,11 @@ void decoder_next(struct decoder *decoder, struct decoder_event *event)
         keep_partial_header(lease, lease->input);
         (void) judge_partial_header(decoder, event);
     }
+}
+
+bool decoder_is_busy(const struct decoder *decoder)
+{
+    return decoder->_lease != NULL || in_message(decoder);
 }
 
 void decoder_deinit(struct decoder *decoder)

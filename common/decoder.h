@@ -32,6 +32,10 @@ struct decoder_pool;
 /* `max_message` bounds the payload of a message in bytes; 0 does not. Returns 0 or UV_ENOMEM. */
 int decoder_pool_new(struct decoder_pool **pool, enum decoder_role role, uint64_t max_message);
 
+/* How many frames a message may have, and how many of them may be empty; 0 for no limit. More is a
+ * fault with code 1008. */
+void decoder_pool_limit_fragments(struct decoder_pool *pool, uint64_t frames, uint64_t empty);
+
 /* Every decoder of the pool must have been deinitialized. */
 void decoder_pool_free(struct decoder_pool *pool);
 
@@ -53,7 +57,8 @@ struct decoder_event {
     const uint8_t *data;      /* borrowed until the next decoder_next or decoder_deinit */
     size_t len;
     uint16_t code;
-    const char *why; /* static; also fit for the reason of a Close frame */
+    const char *why;   /* static; also fit for the reason of a Close frame */
+    const char *limit; /* of a fault that is a limit: the option that sets it, static; else NULL */
 };
 
 /* Embedded in a connection; {0} is the initial state. */
@@ -81,6 +86,9 @@ void decoder_next(struct decoder *decoder, struct decoder_event *event);
 
 /* Gives back whatever the decoder holds; it may be called twice. */
 void decoder_deinit(struct decoder *decoder);
+
+/* True while a message has begun and is not complete. */
+bool decoder_is_busy(const struct decoder *decoder);
 
 /* True when `code` may stand in a Close frame that is received (RFC 6455, 7.4; and the codes 1012
  * to 1014 that are registered since). */

@@ -25,10 +25,7 @@ static size_t escape_one(const uint8_t *text, size_t len, uint8_t unit[MAX_UNIT]
     size_t used = valid > 0 ? (size_t) valid : 1;
 
     *written = 0;
-    if (*text == '\\') {
-        memcpy(unit, "\\\\", 2);
-        *written = 2;
-    } else if (valid > 0 && !acts(character)) {
+    if (valid > 0 && !acts(character)) {
         memcpy(unit, text, used);
         *written = used;
     } else {

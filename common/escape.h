@@ -10,8 +10,7 @@
 
 /* Appends `len` bytes of text to `out`. Left as they are: the printable characters of valid UTF-8.
  * Written as \xNN, byte by byte: C0 and C1 controls, DEL, line and paragraph separators,
- * bidirectional controls, and whatever is not UTF-8. A backslash is doubled. Returns 0 or
- * UV_ENOMEM. */
+ * bidirectional controls, and whatever is not UTF-8. Returns 0 or UV_ENOMEM. */
 int escape_append(struct buffer *out, const uint8_t *text, size_t len);
 
 /* The same into `out` (`size` bytes, at least 8), NUL-terminated; what does not fit is cut and ends

@@ -3,6 +3,7 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <uv.h>
@@ -111,8 +112,27 @@ static void judge_upgrade(const struct http_head *request, bool compression,
         verdict->deflate.agreed = false;
 }
 
+/* RFC 6455, 10.2. The answer names the option that would let the caller in. */
+static void judge_origin(const struct http_head *request, const struct origin_policy *policy,
+                         bool loopback, struct handshake_verdict *verdict)
+{
+    const char *origin = http_head_get(request, "Origin");
+    char shown[128];
+
+    if (origin_is_allowed(policy, request, loopback))
+        return;
+    if (http_head_count(request, "Origin") > 1) {
+        refuse(verdict, 403, "two Origin fields are one too many");
+        return;
+    }
+    (void) snprintf(verdict->text, sizeof verdict->text,
+                    "this origin is not allowed; start the server with --origin '%s' to allow it",
+                    escape_text(shown, sizeof shown, origin, strlen(origin)));
+    refuse(verdict, 403, verdict->text);
+}
+
 void handshake_judge_request(const struct http_head *request, const struct handshake_policy *policy,
-                             struct handshake_verdict *verdict)
+                             bool loopback, struct handshake_verdict *verdict)
 {
     const char *target = http_head_target(request);
     const char *requested;
@@ -131,6 +151,8 @@ void handshake_judge_request(const struct http_head *request, const struct hands
         refuse(verdict, 405, "only GET is allowed here");
     else
         judge_upgrade(request, policy->compression, verdict);
+    if (verdict->status == 101)
+        judge_origin(request, &policy->origins, loopback, verdict);
 }
 
 int handshake_write_response(struct buffer *out, const struct handshake_verdict *verdict)

@@ -10,6 +10,7 @@
 #include "common/error.h"
 #include "common/extension.h"
 #include "common/http_head.h"
+#include "common/origin.h"
 
 enum {
     HANDSHAKE_KEY_LEN = 24,    /* 16 bytes in base64 */
@@ -21,7 +22,8 @@ enum {
 /* What a request may become. */
 struct handshake_verdict {
     int status;      /* 101: it becomes a WebSocket; else the HTTP status of the refusal */
-    const char *why; /* of a refusal: one line that says what to do; static */
+    const char *why; /* of a refusal: one line that says what to do; static, or `text` */
+    char text[256];
     /* When status is 101: */
     char accept[HANDSHAKE_ACCEPT_LEN + 1]; /* Sec-WebSocket-Accept */
     struct extension_deflate deflate;      /* permessage-deflate, if it was offered */
@@ -31,12 +33,14 @@ struct handshake_verdict {
 struct handshake_policy {
     const char *path; /* the one path that may be upgraded */
     bool compression; /* offers of permessage-deflate are taken */
+    struct origin_policy origins;
 };
 
 /* Judges a complete request head: the first thing that is wrong decides, in the order request
- * line, header fields, target, method, upgrade. */
+ * line, header fields, target, method, upgrade, origin. `loopback`: it came through a listener that
+ * only this machine reaches. */
 void handshake_judge_request(const struct http_head *request, const struct handshake_policy *policy,
-                             struct handshake_verdict *verdict);
+                             bool loopback, struct handshake_verdict *verdict);
 
 /* Appends the response to a verdict of 101. Returns 0 or UV_ENOMEM. */
 int handshake_write_response(struct buffer *out, const struct handshake_verdict *verdict);

@@ -20,6 +20,17 @@ static int reject(struct http_head *head, int status, const char *why)
     return STOP;
 }
 
+static int reject_for(struct http_head *head, const char *limit, int status, const char *why)
+{
+    head->limit = limit;
+    return reject(head, status, why);
+}
+
+static struct http_field *field_at(const struct http_head *head, size_t i)
+{
+    return (struct http_field *) (void *) head->_fields.data + i;
+}
+
 static int append(struct http_head *head, const char *text, size_t len)
 {
     if (buffer_append(&head->_text, text, len) != 0)
@@ -58,8 +69,8 @@ static int on_url(llhttp_t *parser, const char *at, size_t len)
 
     if (head->_target == 0)
         head->_target = text_end(head);
-    if (head->_text.len - head->_target + len > HTTP_HEAD_MAX_TARGET)
-        return reject(head, 414, "the request target is too long");
+    if (head->_text.len - head->_target + len > head->_max_bytes / 2)
+        return reject_for(head, "max-header-bytes", 414, "the request target is too long");
     return append(head, at, len);
 }
 
@@ -72,17 +83,52 @@ static int on_status(llhttp_t *parser, const char *at, size_t len)
     return append(head, at, len);
 }
 
+/* llhttp takes other protocols for HTTP when the methods fit. `at` is behind their names. */
+static int on_version(llhttp_t *parser, const char *at, size_t len)
+{
+    static const char name[5] = {'H', 'T', 'T', 'P', '/'};
+    struct http_head *head = head_of(parser);
+    size_t here = (size_t) (at - head->_input);
+    char before[sizeof name];
+
+    (void) len;
+    if (head->_version_seen)
+        return 0;
+    head->_version_seen = true;
+    if (here > sizeof name)
+        here = sizeof name;
+    memcpy(before, head->_before + here, sizeof name - here);
+    memcpy(before + sizeof name - here, at - here, here);
+    if (memcmp(before, name, sizeof name) != 0)
+        return reject(head, 400, "this is not HTTP");
+    return 0;
+}
+
 static int on_header_field(llhttp_t *parser, const char *at, size_t len)
 {
     struct http_head *head = head_of(parser);
 
     if (head->_in_value || head->_count == 0) {
-        if (head->_count == HTTP_HEAD_MAX_FIELDS)
-            return reject(head, 431, "too many header fields");
+        struct http_field field = {._name = text_end(head)};
+
+        if (head->_count == head->_max_fields)
+            return reject_for(head, "max-header-count", 431, "too many header fields");
+        if (buffer_append(&head->_fields, &field, sizeof field) != 0)
+            return reject(head, 503, "out of memory");
         head->_in_value = false;
-        head->_fields[head->_count++] = (struct http_field){._name = text_end(head)};
+        head->_count++;
     }
     return append(head, at, len);
+}
+
+static int on_header_field_complete(llhttp_t *parser)
+{
+    struct http_head *head = head_of(parser);
+
+    if (head->_count == 0 || head->_in_value ||
+        head->_text.len == field_at(head, head->_count - 1)->_name)
+        return reject(head, 400, "a header field has no name");
+    return end_string(parser);
 }
 
 static int on_header_value(llhttp_t *parser, const char *at, size_t len)
@@ -91,8 +137,8 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t len)
 
     if (!head->_in_value) {
         head->_in_value = true;
-        head->_fields[head->_count - 1]._value = text_end(head);
-    } else if (at != head->_input) {
+        field_at(head, head->_count - 1)->_value = text_end(head);
+    } else if (at != head->_input || head->_before[sizeof head->_before - 1] == '\n') {
         /* A value goes on where it was cut, at the front of the input; or on a new line. */
         return reject(head, 400, "a header field is folded onto a second line");
     }
@@ -106,9 +152,9 @@ static int on_header_value_complete(llhttp_t *parser)
 
     if (!head->_in_value) { /* an empty value may come without a span */
         head->_in_value = true;
-        head->_fields[head->_count - 1]._value = text_end(head);
+        field_at(head, head->_count - 1)->_value = text_end(head);
     }
-    while (head->_text.len > head->_fields[head->_count - 1]._value &&
+    while (head->_text.len > field_at(head, head->_count - 1)->_value &&
            (text[head->_text.len - 1] == ' ' || text[head->_text.len - 1] == '\t'))
         head->_text.len--; /* the value ends before its trailing white space */
     return end_string(parser);
@@ -122,6 +168,8 @@ static int on_headers_complete(llhttp_t *parser)
     head->minor = parser->http_minor;
     head->has_body = (parser->flags & F_CHUNKED) != 0 || parser->content_length > 0;
     head->keep_alive = llhttp_should_keep_alive(parser) != 0;
+    if ((parser->flags & F_TRANSFER_ENCODING) != 0 && (parser->flags & F_CHUNKED) == 0)
+        return reject(head, 400, "the length of the body cannot be known"); /* RFC 9112, 6.3 */
     return HPE_PAUSED; /* here the head ends, whatever follows */
 }
 
@@ -129,10 +177,11 @@ static const llhttp_settings_t http_head_settings = {
     .on_method_complete = on_method_complete,
     .on_url = on_url,
     .on_url_complete = end_string,
+    .on_version = on_version,
     .on_status = on_status,
     .on_status_complete = end_string,
     .on_header_field = on_header_field,
-    .on_header_field_complete = end_string,
+    .on_header_field_complete = on_header_field_complete,
     .on_header_value = on_header_value,
     .on_header_value_complete = on_header_value_complete,
     .on_headers_complete = on_headers_complete,
@@ -140,7 +189,10 @@ static const llhttp_settings_t http_head_settings = {
 
 void http_head_init(struct http_head *head, enum http_head_kind kind)
 {
-    *head = (struct http_head){0};
+    *head = (struct http_head){
+        ._max_bytes = HTTP_HEAD_MAX_BYTES,
+        ._max_fields = HTTP_HEAD_MAX_FIELDS,
+    };
     llhttp_init(&head->_parser, kind == HTTP_HEAD_REQUEST ? HTTP_REQUEST : HTTP_RESPONSE,
                 &http_head_settings);
 }
@@ -148,6 +200,13 @@ void http_head_init(struct http_head *head, enum http_head_kind kind)
 void http_head_deinit(struct http_head *head)
 {
     buffer_deinit(&head->_text);
+    buffer_deinit(&head->_fields);
+}
+
+void http_head_limit(struct http_head *head, uint64_t bytes, uint64_t fields)
+{
+    head->_max_bytes = bytes > 0 && bytes < UINT32_MAX ? (size_t) bytes : UINT32_MAX;
+    head->_max_fields = fields > 0 && fields < UINT32_MAX ? (size_t) fields : UINT32_MAX;
 }
 
 /* What llhttp's own verdict means for the one who sent the head. */
@@ -172,10 +231,23 @@ static enum http_head_result finish(struct http_head *head)
     return HTTP_HEAD_DONE;
 }
 
+/* Keeps the last bytes of the input for those who look back from the next. */
+static void remember(struct http_head *head, const uint8_t *data, size_t len)
+{
+    size_t size = sizeof head->_before;
+
+    if (len > size) {
+        data += len - size;
+        len = size;
+    }
+    memmove(head->_before, head->_before + len, size - len);
+    memcpy(head->_before + size - len, data, len);
+}
+
 enum http_head_result http_head_feed(struct http_head *head, const uint8_t *data, size_t len,
                                      size_t *used)
 {
-    size_t room = HTTP_HEAD_MAX_BYTES - head->_seen;
+    size_t room = head->_max_bytes - head->_seen;
     size_t taken = len < room ? len : room;
     llhttp_errno_t error;
 
@@ -193,12 +265,13 @@ enum http_head_result http_head_feed(struct http_head *head, const uint8_t *data
     }
     *used = taken;
     head->_seen += taken;
+    remember(head, data, taken);
     if (error != HPE_OK) {
         explain(head, error);
         return HTTP_HEAD_BAD;
     }
     if (taken < len) {
-        (void) reject(head, 431, "the head is too large");
+        (void) reject_for(head, "max-header-bytes", 431, "the head is too large");
         return HTTP_HEAD_BAD;
     }
     return HTTP_HEAD_MORE;
@@ -227,7 +300,8 @@ const char *http_head_reason(const struct http_head *head)
 /* The index of the next field of this name, `from` on; the number of fields when there is none. */
 static size_t next_field(const struct http_head *head, const char *name, size_t from)
 {
-    while (from < head->_count && strcasecmp(string_at(head, head->_fields[from]._name), name) != 0)
+    while (from < head->_count &&
+           strcasecmp(string_at(head, field_at(head, from)->_name), name) != 0)
         from++;
     return from;
 }
@@ -247,7 +321,7 @@ const char *http_head_nth(const struct http_head *head, const char *name, size_t
 
     while (nth-- > 0 && i < head->_count)
         i = next_field(head, name, i + 1);
-    return i < head->_count ? string_at(head, head->_fields[i]._value) : NULL;
+    return i < head->_count ? string_at(head, field_at(head, i)->_value) : NULL;
 }
 
 const char *http_head_get(const struct http_head *head, const char *name)

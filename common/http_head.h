@@ -23,10 +23,12 @@ enum http_head_result {
     HTTP_HEAD_BAD,  /* it can become nothing good: `status` and `why` say what to answer */
 };
 
+/* The limits of a head, unless http_head_limit sets others: more is 431, a target that takes more
+ * than half of the bytes 414. */
 enum {
-    HTTP_HEAD_MAX_BYTES = 16 * 1024, /* of a whole head: more is 431 */
-    HTTP_HEAD_MAX_TARGET = 8 * 1024, /* of a request target: more is 414 */
-    HTTP_HEAD_MAX_FIELDS = 200,      /* header fields: more is 431 */
+    HTTP_HEAD_MAX_BYTES = 16 * 1024,
+    HTTP_HEAD_MAX_FIELDS = 200,
+    HTTP_HEAD_MAX_TARGET = HTTP_HEAD_MAX_BYTES / 2,
 };
 
 /* Offsets into the text: the text moves while it grows. */
@@ -36,9 +38,10 @@ struct http_field {
 };
 
 struct http_head {
-    int status;      /* of a response; or, after HTTP_HEAD_BAD, of the answer a request earns */
-    const char *why; /* after HTTP_HEAD_BAD: a phrase for people, static */
-    uint8_t major;   /* HTTP version */
+    int status;        /* of a response; or, after HTTP_HEAD_BAD, of the answer a request earns */
+    const char *why;   /* after HTTP_HEAD_BAD: a phrase for people, static */
+    const char *limit; /* if that was for a limit: the option that sets it, static; else NULL */
+    uint8_t major;     /* HTTP version */
     uint8_t minor;
     bool has_body;   /* a body follows the head */
     bool keep_alive; /* the sender is ready to go on with the connection (RFC 9112, 9.3) */
@@ -51,13 +54,20 @@ struct http_head {
     size_t _complete;   /* bytes of the text that are whole strings */
     size_t _seen;       /* bytes of the head so far */
     const char *_input; /* what is being fed */
+    char _before[5];    /* the last bytes that were fed before it */
+    bool _version_seen;
     bool _in_value;
+    size_t _max_bytes;
+    size_t _max_fields;
     size_t _count;
-    struct http_field _fields[HTTP_HEAD_MAX_FIELDS];
+    struct buffer _fields; /* of struct http_field */
 };
 
 void http_head_init(struct http_head *head, enum http_head_kind kind);
 void http_head_deinit(struct http_head *head);
+
+/* Before the first feed: allows this many bytes and header fields; 0 for no limit. */
+void http_head_limit(struct http_head *head, uint64_t bytes, uint64_t fields);
 
 /* Feeds `len` bytes; `*used` says how many of them belong to the head (all, unless it is done).
  * Running out of memory is HTTP_HEAD_BAD with status 503. */

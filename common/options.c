@@ -24,13 +24,12 @@ static int complain(struct error *error, const char *name, const char *what)
 static int complain_of(int found, char **argv, struct error *error)
 {
     char letter[3] = {'-', (char) optopt, '\0'};
-    const char *word = argv[optind - 1];
+    bool is_short = optopt > 0 && optopt < 256; /* long options have higher numbers, or 0 */
+    const char *word = is_short ? letter : argv[optind - 1];
 
-    if (strncmp(word, "--", 2) != 0)
-        word = letter;
     if (found == ':')
         return complain(error, word, "needs an argument");
-    if (word != letter && optopt != 0)
+    if (optopt >= 256)
         return complain(error, word, "takes no argument");
     return complain(error, word, "is unknown or ambiguous");
 }
@@ -246,6 +245,8 @@ int options_parse_seconds(const char *text, bool or_zero, uint64_t *milliseconds
                           struct error *error)
 {
     const double most = INT32_MAX / 1000.0;
+    const double rounding =
+        1e-6; /* 2.007 has no exact form, and is 2007 milliseconds all the same */
     double seconds;
     char *end;
 
@@ -255,6 +256,6 @@ int options_parse_seconds(const char *text, bool or_zero, uint64_t *milliseconds
         !(seconds > 0 || (or_zero && seconds >= 0)) || seconds > most)
         return error_set(error, UV_EINVAL, "'%s' is not a number of seconds %s 0 (at most %.0f)",
                          text, or_zero ? "from" : "greater than", most);
-    *milliseconds = (uint64_t) ceil(seconds * 1000);
+    *milliseconds = (uint64_t) ceil(seconds * 1000 - rounding);
     return 0;
 }

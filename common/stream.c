@@ -106,6 +106,11 @@ int stream_write(struct stream *stream, uv_write_t *request, const uv_buf_t *buf
     return uv_write(request, uv_of(stream), bufs, count, on_written);
 }
 
+size_t stream_waiting(const struct stream *stream)
+{
+    return uv_stream_get_write_queue_size((const uv_stream_t *) &stream->tcp);
+}
+
 int stream_shut(struct stream *stream)
 {
     return shutdown(descriptor(stream), SHUT_WR) == 0 ? 0 : uv_translate_sys_error(errno);
@@ -129,15 +134,22 @@ void stream_close(struct stream *stream, bool reset, uv_close_cb on_closed)
     uv_close((uv_handle_t *) &stream->tcp, on_closed);
 }
 
+void stream_peer_address(const struct stream *stream, struct sockaddr_storage *address)
+{
+    int len = (int) sizeof *address;
+
+    if (uv_tcp_getpeername(&stream->tcp, (struct sockaddr *) address, &len) != 0)
+        *address = (struct sockaddr_storage){.ss_family = AF_UNSPEC};
+}
+
 const char *stream_peer_name(const struct stream *stream, char *out, size_t size)
 {
     struct sockaddr_storage address;
-    int len = (int) sizeof address;
     char text[INET6_ADDRSTRLEN];
     int port = 0;
 
-    if (uv_tcp_getpeername(&stream->tcp, (struct sockaddr *) &address, &len) != 0 ||
-        uv_ip_name((const struct sockaddr *) &address, text, sizeof text) != 0) {
+    stream_peer_address(stream, &address);
+    if (uv_ip_name((const struct sockaddr *) &address, text, sizeof text) != 0) {
         (void) snprintf(out, size, "unknown");
         return out;
     }

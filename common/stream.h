@@ -57,13 +57,20 @@ ssize_t stream_try_write(struct stream *stream, const uv_buf_t *bufs, unsigned c
 int stream_write(struct stream *stream, uv_write_t *request, const uv_buf_t *bufs, unsigned count,
                  uv_write_cb on_written);
 
-/* Tells the peer that no more will come (TLS's close_notify, and the FIN of TCP). Nothing may be queued. Returns 0 or a
+/* Bytes queued with stream_write that the socket has not taken. */
+size_t stream_waiting(const struct stream *stream);
+
+/* Tells the peer that no more will come (TLS's close_notify, and the FIN of TCP). Nothing may be
+ * queued. Returns 0 or a
  * negative UV_E* code. */
 int stream_finish(struct stream *stream);
 
 /* Closes; pending callbacks run before `on_closed`, which may free the stream's memory. With
  * `reset`, what the peer has not taken is dropped and the peer hears of it (RST). */
 void stream_close(struct stream *stream, bool reset, uv_close_cb on_closed);
+
+/* Copies the peer's address; of family AF_UNSPEC when it is not known. */
+void stream_peer_address(const struct stream *stream, struct sockaddr_storage *address);
 
 /* Writes the peer's address, as "ADDRESS port PORT", or "unknown". Returns `out`. */
 const char *stream_peer_name(const struct stream *stream, char *out, size_t size);

@@ -42,11 +42,17 @@ int transport_context_init(struct transport_context *context, uv_loop_t *loop,
     list_init(&context->_dirty);
     deadline_list_init(&context->_opening, config->opening_timeout);
     deadline_list_init(&context->_closing, config->closing_timeout);
+    deadline_list_init(&context->_quiet, config->ping_interval);
+    deadline_list_init(&context->_asked, config->ping_timeout);
+    deadline_list_init(&context->_message, config->message_timeout);
     status = frame_encoder_new(&context->encoder, !config->server);
     if (status != 0)
         return status;
     status = decoder_pool_new(&context->decoders, config->server ? DECODER_SERVER : DECODER_CLIENT,
                               config->max_message);
+    if (status == 0)
+        decoder_pool_limit_fragments(context->decoders, config->max_fragments,
+                                     config->max_empty_fragments);
     if (status == 0)
         status = deflater_new(&context->deflater, config->compression_level);
     if (status == 0)
@@ -97,6 +103,18 @@ void transport_context_abort_closing(struct transport_context *context)
         transport_abort(transport, UV_ECANCELED);
 }
 
+static void ask(struct transport *transport);
+static void stay_quiet(struct transport *transport);
+
+/* The time to answer a ping is over. Whoever has said anything else is there, too. */
+static void judge_asked(struct transport *transport)
+{
+    if (transport->_heard)
+        stay_quiet(transport);
+    else
+        transport_abort_for(transport, "ping-timeout");
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct transport_context *context = container_of(timer, struct transport_context, _tick);
@@ -110,8 +128,16 @@ static void on_tick(uv_timer_t *timer)
             transport_abort(transport, UV_ETIMEDOUT); /* no answer can be given before TLS stands */
     }
     while ((transport = expired(deadline_expired(&context->_closing, now))) != NULL)
-        transport_abort(transport, UV_ETIMEDOUT);
-    if (list_empty(&context->_opening._members) && list_empty(&context->_closing._members))
+        transport_abort_for(transport, "close-timeout");
+    while ((transport = expired(deadline_expired(&context->_message, now))) != NULL)
+        transport_reject(transport, CLOSE_POLICY, "message took too long", "message-timeout");
+    while ((transport = expired(deadline_expired(&context->_asked, now))) != NULL)
+        judge_asked(transport);
+    while ((transport = expired(deadline_expired(&context->_quiet, now))) != NULL)
+        ask(transport);
+    if (deadline_list_is_empty(&context->_opening) && deadline_list_is_empty(&context->_closing) &&
+        deadline_list_is_empty(&context->_message) && deadline_list_is_empty(&context->_asked) &&
+        deadline_list_is_empty(&context->_quiet))
         (void) uv_timer_stop(timer);
 }
 
@@ -160,15 +186,26 @@ static void close_stream(struct transport *transport, bool reset)
     stream_close(&transport->stream, reset, on_stream_closed);
 }
 
-void transport_abort(struct transport *transport, int status)
+static void abort_with(struct transport *transport, const struct transport_end *end)
 {
     bool reset = transport->_connected && transport->_write != NULL;
 
     if (transport->_stage == STAGE_CLOSED)
         return;
     transport->_stage = STAGE_CLOSED; /* nothing that on_end does can bring it back */
-    tell_end(transport, &(struct transport_end){.fate = TRANSPORT_LOST, .status = status});
+    tell_end(transport, end);
     close_stream(transport, reset);
+}
+
+void transport_abort(struct transport *transport, int status)
+{
+    abort_with(transport, &(struct transport_end){.fate = TRANSPORT_LOST, .status = status});
+}
+
+void transport_abort_for(struct transport *transport, const char *limit)
+{
+    abort_with(transport, &(struct transport_end){
+                              .fate = TRANSPORT_LOST, .status = UV_ETIMEDOUT, .limit = limit});
 }
 
 /* All that was owed is written. The server says so with a FIN and waits for the client's; the
@@ -454,6 +491,11 @@ void transport_close(struct transport *transport, enum frame_close_code code, co
         queue_close(transport, (uint16_t) code, reason);
 }
 
+void transport_restart_opening(struct transport *transport)
+{
+    start_deadline(transport, &transport->context->_opening);
+}
+
 void transport_finish(struct transport *transport)
 {
     transport->_finishing = true;
@@ -491,20 +533,87 @@ static void on_close_frame(struct transport *transport, const struct decoder_eve
 }
 
 /* RFC 6455, 7.1.7 */
-static void on_fault(struct transport *transport, const struct decoder_event *event)
+static void fail(struct transport *transport, uint16_t code, const char *why, const char *limit)
 {
     struct transport_end end = {
         .fate = TRANSPORT_PEER_FAULT,
-        .code = event->code,
-        .reason = (const uint8_t *) event->why,
-        .reason_len = strlen(event->why),
+        .code = code,
+        .reason = (const uint8_t *) why,
+        .reason_len = strlen(why),
+        .limit = limit,
     };
 
     transport->_finishing = true;
     if (transport->_stage == STAGE_OPEN)
-        queue_close(transport, event->code, event->why);
+        queue_close(transport, code, why);
     if (transport->_stage != STAGE_CLOSED)
         hear_no_more(transport, &end);
+}
+
+void transport_reject(struct transport *transport, enum frame_close_code code, const char *reason,
+                      const char *limit)
+{
+    if (transport->_stage == STAGE_OPEN)
+        fail(transport, (uint16_t) code, reason, limit);
+}
+
+/* ---- keep-alive ---- */
+
+/* The connection has shown that it lives: it is left alone for another interval. */
+static void stay_quiet(struct transport *transport)
+{
+    transport->_heard = false;
+    transport->_asked = false;
+    if (!transport->_in_message && transport_is_open(transport))
+        start_deadline(transport, &transport->context->_quiet);
+}
+
+/* RFC 6455, 5.5.2: is there anybody? */
+static void ask(struct transport *transport)
+{
+    int status = transport_send(transport, FRAME_PING, NULL, 0);
+
+    transport->_heard = false;
+    transport->_asked = true;
+    if (status == 0)
+        start_deadline(transport, &transport->context->_asked);
+    else
+        transport_abort(transport, status);
+}
+
+static void on_pong(struct transport *transport)
+{
+    const struct transport_ops *ops = transport->context->ops;
+
+    if (transport->_asked)
+        stay_quiet(transport);
+    else if (ops->on_control != NULL)
+        ops->on_control(transport);
+}
+
+static void on_ping(struct transport *transport, const struct decoder_event *event)
+{
+    const struct transport_ops *ops = transport->context->ops;
+
+    send_pong(transport, event->data, event->len);
+    if (ops->on_control != NULL && transport->_stage == STAGE_OPEN)
+        ops->on_control(transport);
+}
+
+/* All that came is read. Within a message, the clock runs. */
+static void watch_message(struct transport *transport)
+{
+    bool busy = decoder_is_busy(&transport->_decoder);
+
+    if (busy == transport->_in_message || !transport_is_open(transport))
+        return;
+    if (busy && transport->context->_message._timeout == 0)
+        return;
+    transport->_in_message = busy;
+    if (busy)
+        start_deadline(transport, &transport->context->_message);
+    else
+        stay_quiet(transport);
 }
 
 /* ---- reading ---- */
@@ -518,15 +627,18 @@ static void handle(struct transport *transport, const struct decoder_event *even
         break;
     case DECODER_PING:
         if (transport->_stage == STAGE_OPEN)
-            send_pong(transport, event->data, event->len);
+            on_ping(transport, event);
         break;
     case DECODER_CLOSE:
         on_close_frame(transport, event);
         break;
     case DECODER_FAULT:
-        on_fault(transport, event);
+        fail(transport, event->code, event->why, event->limit);
         break;
     case DECODER_PONG:
+        if (transport->_stage == STAGE_OPEN)
+            on_pong(transport);
+        break;
     case DECODER_MORE:
         break;
     }
@@ -544,6 +656,8 @@ static void decode(struct transport *transport, const uint8_t *data, size_t len)
         decoder_next(&transport->_decoder, &event);
         handle(transport, &event);
     } while (event.type != DECODER_MORE && !transport->_deaf);
+    transport->_heard = true;
+    watch_message(transport);
 }
 
 void transport_input(struct transport *transport, const uint8_t *data, size_t len)
@@ -614,7 +728,7 @@ int transport_start(struct transport *transport)
 int transport_open(struct transport *transport, const struct extension_deflate *deflate)
 {
     transport->_stage = STAGE_OPEN;
-    deadline_stop(&transport->_deadline);
+    stay_quiet(transport);
     return deflate->agreed ? decoder_allow_deflate(&transport->_decoder, deflate) : 0;
 }
 
@@ -626,6 +740,11 @@ bool transport_is_open(const struct transport *transport)
 bool transport_is_writable(const struct transport *transport)
 {
     return transport->_stage < STAGE_DRAINING && !transport->_mute;
+}
+
+size_t transport_waiting(const struct transport *transport)
+{
+    return transport->_write != NULL ? stream_waiting(&transport->stream) : 0;
 }
 
 bool transport_is_stalled(const struct transport *transport)

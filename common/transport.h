@@ -41,8 +41,8 @@ enum {
 
 enum transport_fate {
     TRANSPORT_PEER_CLOSED, /* the peer's Close came: code and reason are its own */
-    TRANSPORT_PEER_FAULT,  /* the peer broke the protocol: code is what we close with, reason why */
-    TRANSPORT_LOST,        /* no Close came: status is UV_EOF, UV_ECONNRESET, UV_ETIMEDOUT … */
+    TRANSPORT_PEER_FAULT, /* the peer broke the protocol or a limit: we close with code and reason */
+    TRANSPORT_LOST,       /* no Close came: status is UV_EOF, UV_ECONNRESET, UV_ETIMEDOUT … */
 };
 
 struct transport_end {
@@ -51,6 +51,7 @@ struct transport_end {
     uint16_t code;
     const uint8_t *reason; /* borrowed for the call; sent by the peer when it closed */
     size_t reason_len;
+    const char *limit; /* of a limit that was hit: the option that sets it, static; else NULL */
 };
 
 /* What a transport asks of its owner. Within any of these the owner may close or abort. */
@@ -63,6 +64,8 @@ struct transport_ops {
     /* A whole message, borrowed for the call. */
     void (*on_message)(struct transport *transport, enum frame_opcode opcode, const uint8_t *data,
                        size_t len);
+    /* A ping, or a pong that answers none of ours, came. May be NULL. */
+    void (*on_control)(struct transport *transport);
     /* End of the turn, and there is something to write: call transport_flush. */
     void (*flush)(struct transport *transport);
     /* A stalled write is over; `passed` bytes of it were the owner's (all of that call). */
@@ -74,11 +77,17 @@ struct transport_ops {
 };
 
 struct transport_config {
-    bool server;              /* which side of RFC 6455 this is */
-    uint64_t max_message;     /* bytes of a received message; 0: no limit */
-    int compression_level;    /* zlib's, of own messages and of those the owner broadcasts */
-    uint32_t opening_timeout; /* milliseconds for the opening handshake; 0: none */
-    uint32_t closing_timeout; /* milliseconds for each step of the closing handshake */
+    bool server;            /* which side of RFC 6455 this is */
+    uint64_t max_message;   /* bytes of a received message; 0: no limit */
+    int compression_level;  /* zlib's, of own messages and of those the owner broadcasts */
+    uint64_t max_fragments; /* frames of a message; 0: no limit */
+    uint64_t max_empty_fragments;
+    /* Milliseconds; 0 turns each of them off. */
+    uint32_t opening_timeout; /* for the opening handshake */
+    uint32_t closing_timeout; /* for each step of the closing handshake */
+    uint32_t message_timeout; /* from the first byte of a message to its last */
+    uint32_t ping_interval;   /* of silence, before the peer is asked whether it is there */
+    uint32_t ping_timeout;    /* for the answer, or for anything else from the peer */
 };
 
 /* What the transports of one loop share. */
@@ -92,7 +101,10 @@ struct transport_context {
     struct list _dirty;
     struct deadline_list _opening;
     struct deadline_list _closing;
-    uv_timer_t _tick; /* runs only while something has a deadline */
+    struct deadline_list _quiet;   /* open connections, until it is time to ask */
+    struct deadline_list _asked;   /* those that have a ping to answer */
+    struct deadline_list _message; /* those that are within a message */
+    uv_timer_t _tick;              /* runs only while something has a deadline */
     char _input[64 * 1024];
 };
 
@@ -105,12 +117,15 @@ struct transport {
     struct list _dirty;
     struct deadline _deadline;
     uint8_t _stage;
-    bool _finishing : 1; /* when all is written: FIN */
-    bool _mute : 1;      /* our Close is out, or writing has failed: nothing more is written */
-    bool _deaf : 1;      /* input means nothing any more */
-    bool _eof : 1;       /* the peer's FIN came */
-    bool _told : 1;      /* on_end has run */
-    bool _connected : 1; /* there is a socket to read from */
+    bool _finishing : 1;  /* when all is written: FIN */
+    bool _mute : 1;       /* our Close is out, or writing has failed: nothing more is written */
+    bool _deaf : 1;       /* input means nothing any more */
+    bool _eof : 1;        /* the peer's FIN came */
+    bool _told : 1;       /* on_end has run */
+    bool _connected : 1;  /* there is a socket to read from */
+    bool _heard : 1;      /* something came since the last ping */
+    bool _asked : 1;      /* a ping of ours is not answered */
+    bool _in_message : 1; /* its deadline is the message's */
 };
 
 /* Returns 0 or a negative UV_E* code. `ops` is borrowed for the life of the context. */
@@ -155,6 +170,9 @@ bool transport_is_writable(const struct transport *transport);
 /* True while the rest of a short write waits. */
 bool transport_is_stalled(const struct transport *transport);
 
+/* Bytes of a stalled write that the socket has not taken; 0 when none is stalled. */
+size_t transport_waiting(const struct transport *transport);
+
 /* Queues one frame of our own; a message is compressed where that was agreed on and is worth it.
  * Returns 0, UV_EPIPE when the transport is not open, UV_ENOMEM, or
  * UV_EIO when the CSPRNG fails. */
@@ -175,11 +193,22 @@ int transport_flush(struct transport *transport, const uv_buf_t *bufs, unsigned 
  * 123 bytes). Harmless when it has started already. In stage OPENING, aborts. */
 void transport_close(struct transport *transport, enum frame_close_code code, const char *reason);
 
+/* The peer has hit a limit: closes with a code and a reason, both static, as for a fault. `limit` is
+ * the option that sets it. */
+void transport_reject(struct transport *transport, enum frame_close_code code, const char *reason,
+                      const char *limit);
+
+/* In stage OPENING: a request is answered; the time for the next one starts. */
+void transport_restart_opening(struct transport *transport);
+
 /* In stage OPENING: when what waits is written, ends the connection. */
 void transport_finish(struct transport *transport);
 
 /* Drops the connection at once. on_end (unless told already) runs within, on_closed later. */
 void transport_abort(struct transport *transport, int status);
+
+/* The same for one that has hit a limit, which is the option that sets it. */
+void transport_abort_for(struct transport *transport, const char *limit);
 
 /* Stops and resumes reading from the socket: back-pressure towards the peer. */
 void transport_pause(struct transport *transport);

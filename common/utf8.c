@@ -21,6 +21,15 @@ static size_t ascii_prefix(const uint8_t *data, size_t len)
     return n;
 }
 
+/* As u8_mbtoucr, which waits for more of a sequence that no more bytes can save: the first byte of
+ * one is never above 0xf4. */
+static int first_character(const uint8_t *data, size_t len)
+{
+    ucs4_t character;
+
+    return data[0] > 0xf4 ? -1 : u8_mbtoucr(&character, data, len);
+}
+
 /* Completes the carried sequence with bytes from the front of `data`. Returns how many it took,
  * or -1 when the sequence is invalid. */
 static int finish_carried(struct utf8 *utf8, const uint8_t *data, size_t len)
@@ -28,12 +37,11 @@ static int finish_carried(struct utf8 *utf8, const uint8_t *data, size_t len)
     uint8_t sequence[4];
     size_t have = utf8->_carried;
     size_t more = len < sizeof sequence - have ? len : sizeof sequence - have;
-    ucs4_t character;
     int n;
 
     memcpy(sequence, utf8->_carry, have);
     memcpy(sequence + have, data, more);
-    n = u8_mbtoucr(&character, sequence, have + more);
+    n = first_character(sequence, have + more);
     if (n == -1)
         return -1;
     if (n == -2) { /* still incomplete: then it is three bytes at most, and all of data is in it */
@@ -48,7 +56,6 @@ static int finish_carried(struct utf8 *utf8, const uint8_t *data, size_t len)
 bool utf8_feed(struct utf8 *utf8, const uint8_t *data, size_t len)
 {
     const uint8_t *bad;
-    ucs4_t character;
     size_t skip;
 
     if (len == 0)
@@ -70,7 +77,7 @@ bool utf8_feed(struct utf8 *utf8, const uint8_t *data, size_t len)
     if (bad == NULL)
         return true;
     len -= (size_t) (bad - data);
-    if (u8_mbtoucr(&character, bad, len) != -2)
+    if (first_character(bad, len) != -2)
         return false;
     memcpy(utf8->_carry, bad, len);
     utf8->_carried = (uint8_t) len;

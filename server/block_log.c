@@ -125,19 +125,20 @@ unsigned block_log_read(const struct block_cursor *cursor, uv_buf_t *bufs, unsig
     unsigned count = 0;
 
     *len = 0;
-    while (block != NULL && count < max) {
+    *more = false;
+    while (block != NULL && !*more) {
         /* The link first: once there is one, the length that is read after it is final. */
         struct block *next = block_next(block);
         uint32_t end = block_len(block);
 
-        if (offset < end) {
+        *more = offset < end && count == max;
+        if (offset < end && !*more) {
             bufs[count++] = uv_buf_init((char *) block->data + offset, end - offset);
             *len += end - offset;
         }
         block = next;
         offset = 0;
     }
-    *more = block != NULL;
     return count;
 }
 

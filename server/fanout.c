@@ -109,7 +109,9 @@ void fanout_flush(struct fanout *fanout)
     }
 }
 
-void fanout_close(struct fanout *fanout, enum frame_close_code code, const char *reason)
+/* Calls `visit` for every peer; it may make the peer leave. */
+static void for_each(struct fanout *fanout, void (*visit)(struct peer *peer, const void *argument),
+                     const void *argument)
 {
     struct list *const lists[] = {&fanout->_ready, &fanout->_stalled};
     struct list *node, *next;
@@ -117,7 +119,45 @@ void fanout_close(struct fanout *fanout, enum frame_close_code code, const char 
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         for (node = lists[i]->next; node != lists[i]; node = next) {
             next = node->next;
-            transport_close(&peer_at(node)->transport, code, reason);
+            visit(peer_at(node), argument);
         }
     }
+}
+
+struct sweep {
+    uint64_t now;
+    uint64_t idle_timeout;
+    uint64_t min_read;
+};
+
+static void sweep_peer(struct peer *peer, const void *argument)
+{
+    const struct sweep *sweep = argument;
+
+    if (sweep->idle_timeout > 0)
+        peer_judge_idle(peer, sweep->now, sweep->idle_timeout);
+    if (sweep->min_read > 0)
+        peer_judge_reading(peer, sweep->min_read);
+}
+
+void fanout_sweep(struct fanout *fanout, uint64_t now, uint64_t idle_timeout, uint64_t min_read)
+{
+    for_each(fanout, sweep_peer, &(struct sweep){now, idle_timeout, min_read});
+}
+
+struct farewell {
+    enum frame_close_code code;
+    const char *reason;
+};
+
+static void close_peer(struct peer *peer, const void *argument)
+{
+    const struct farewell *farewell = argument;
+
+    transport_close(&peer->transport, farewell->code, farewell->reason);
+}
+
+void fanout_close(struct fanout *fanout, enum frame_close_code code, const char *reason)
+{
+    for_each(fanout, close_peer, &(struct farewell){code, reason});
 }

@@ -53,6 +53,10 @@ void fanout_resume(struct fanout *fanout, struct peer *peer);
 /* Flushes every ready peer, and judges the lag of the stalled ones. */
 void fanout_flush(struct fanout *fanout);
 
+/* Judges who has been idle for `idle_timeout` milliseconds, and which stalled peers have read fewer
+ * than `min_read` bytes since the last sweep; 0 for not at all. */
+void fanout_sweep(struct fanout *fanout, uint64_t now, uint64_t idle_timeout, uint64_t min_read);
+
 /* Starts the closing handshake with every peer. */
 void fanout_close(struct fanout *fanout, enum frame_close_code code, const char *reason);
 

@@ -12,15 +12,16 @@ enum { BACKLOG = 4096 }; /* connections that may wait for accept; the kernel cap
 
 static const char *address_name(const struct sockaddr *address, char *out, size_t size)
 {
+    bool v6 = address->sa_family == AF_INET6;
     char text[INET6_ADDRSTRLEN] = "?";
+    in_port_t port;
 
     (void) uv_ip_name(address, text, sizeof text);
-    if (address->sa_family == AF_INET6)
-        (void) snprintf(out, size, "[%s]:%u", text,
-                        ntohs(((const struct sockaddr_in6 *) (const void *) address)->sin6_port));
+    if (v6)
+        port = ((const struct sockaddr_in6 *) (const void *) address)->sin6_port;
     else
-        (void) snprintf(out, size, "%s:%u", text,
-                        ntohs(((const struct sockaddr_in *) (const void *) address)->sin_port));
+        port = ((const struct sockaddr_in *) (const void *) address)->sin_port;
+    (void) snprintf(out, size, v6 ? "[%s]:%u" : "%s:%u", text, ntohs(port));
     return out;
 }
 
@@ -81,6 +82,20 @@ const char *listener_name(int fd, char *out, size_t size)
     return address_name((const struct sockaddr *) &address, out, size);
 }
 
+static bool is_loopback(int fd)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof address;
+
+    (void) getsockname(fd, (struct sockaddr *) &address, &len);
+    if (address.ss_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(
+            &((const struct sockaddr_in6 *) (const void *) &address)->sin6_addr);
+    return address.ss_family == AF_INET &&
+           ntohl(((const struct sockaddr_in *) (const void *) &address)->sin_addr.s_addr) >> 24 ==
+               IN_LOOPBACKNET;
+}
+
 static void on_closed(uv_handle_t *handle)
 {
     free(container_of(handle, struct listener, _tcp));
@@ -105,7 +120,7 @@ static void refuse(struct listener *listener)
     uv_close((uv_handle_t *) &listener->_refused, on_refused);
 }
 
-static void on_connection(uv_stream_t *stream, int status)
+static void on_incoming(uv_stream_t *stream, int status)
 {
     struct listener *listener = container_of(stream, struct listener, _tcp);
 
@@ -119,7 +134,7 @@ static void on_connection(uv_stream_t *stream, int status)
 }
 
 int listener_open(struct listener **listener, uv_loop_t *loop, int fd,
-                  int (*callback)(struct listener *listener, uv_stream_t *stream))
+                  int (*on_connection)(struct listener *listener, uv_stream_t *stream))
 {
     struct listener *fresh = calloc(1, sizeof *fresh);
     int status;
@@ -129,7 +144,8 @@ int listener_open(struct listener **listener, uv_loop_t *loop, int fd,
         return UV_ENOMEM;
     }
     list_init(&fresh->node);
-    fresh->_on_connection = callback;
+    fresh->loopback = is_loopback(fd);
+    fresh->_on_connection = on_connection;
     status = uv_tcp_init(loop, &fresh->_tcp);
     if (status != 0) {
         (void) close(fd);
@@ -140,7 +156,7 @@ int listener_open(struct listener **listener, uv_loop_t *loop, int fd,
     if (status != 0)
         (void) close(fd);
     else
-        status = uv_listen((uv_stream_t *) &fresh->_tcp, BACKLOG, on_connection);
+        status = uv_listen((uv_stream_t *) &fresh->_tcp, BACKLOG, on_incoming);
     if (status != 0)
         listener_close(fresh);
     else

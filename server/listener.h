@@ -23,6 +23,7 @@ struct listener {
     uv_tcp_t _refused; /* takes a connection that nobody has memory for */
     bool _refusing;    /* `_refused` is closing */
     bool _closing;
+    bool loopback;    /* only this machine reaches it */
     struct list node; /* for the owner's list */
     int (*_on_connection)(struct listener *listener, uv_stream_t *stream);
 };

@@ -1,10 +1,12 @@
 #include "server/peer.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/escape.h"
 #include "common/log.h"
 #include "server/fanout.h"
+#include "server/limits.h"
 #include "server/upgrade.h"
 #include "server/worker.h"
 
@@ -34,7 +36,33 @@ static void end_upgrade(struct peer *peer)
 
 /* ---- arriving ---- */
 
-int peer_accept(struct transport_context *transports, uv_stream_t *listener)
+/* Tells the log and the counts that this peer has hit a limit. */
+static void hit(const struct peer *peer, const char *limit, const char *done)
+{
+    char name[64];
+
+    limits_hit(worker_limits(worker_of(peer)), limit,
+               stream_peer_name(&peer->transport.stream, name, sizeof name), done);
+}
+
+/* Counts the connection in, or refuses it. */
+static void count_in(struct peer *peer)
+{
+    struct sockaddr_storage address = {0};
+    const char *limit;
+
+    stream_peer_address(&peer->transport.stream, &address);
+    limit = limits_arrive(worker_limits(worker_of(peer)), (const struct sockaddr *) &address,
+                          &peer->_address);
+    peer->_counted = limit == NULL;
+    if (limit == NULL)
+        return;
+    hit(peer, limit, "refused with 503");
+    upgrade_refuse(peer->_upgrade, &peer->transport, 503,
+                   "there are too many connections: try again later");
+}
+
+int peer_accept(struct transport_context *transports, uv_stream_t *listener, bool loopback)
 {
     struct peer *peer = calloc(1, sizeof *peer);
     int status;
@@ -52,12 +80,14 @@ int peer_accept(struct transport_context *transports, uv_stream_t *listener)
     if (status == 0 && worker_tls(worker_of(peer)) != NULL)
         status = stream_start_tls(&peer->transport.stream, worker_tls(worker_of(peer)), NULL);
     if (status == 0)
-        status = upgrade_new(&peer->_upgrade, worker_policy(worker_of(peer)));
+        status = upgrade_new(&peer->_upgrade, worker_policy(worker_of(peer)), loopback);
     if (status == 0)
         status = transport_start(&peer->transport);
-    if (status != 0)
+    if (status == 0)
+        count_in(peer);
+    else
         transport_abort(&peer->transport, status);
-    return 0; /* it has been accepted, whatever became of it */
+    return 0; /* it has been taken, whatever became of it */
 }
 
 static void on_opening(struct transport *transport, const uint8_t *data, size_t len)
@@ -66,13 +96,19 @@ static void on_opening(struct transport *transport, const uint8_t *data, size_t 
     struct extension_deflate deflate;
     size_t used;
 
-    if (upgrade_input(peer->_upgrade, transport, data, len, &used, &deflate) != UPGRADE_DONE)
+    enum upgrade_result result =
+        upgrade_input(peer->_upgrade, transport, data, len, &used, &deflate);
+
+    if (result == UPGRADE_REFUSED && upgrade_limit(peer->_upgrade) != NULL)
+        hit(peer, upgrade_limit(peer->_upgrade), "refused");
+    if (result != UPGRADE_DONE)
         return;
     end_upgrade(peer);
     if (transport_open(transport, &deflate) != 0) {
         transport_abort(transport, UV_ENOMEM);
         return;
     }
+    peer->_last_message = (uint32_t) uv_now(transport->context->loop);
     peer->window_bits = deflate.agreed ? deflate.server_max_window_bits : CHANNEL_PLAIN;
     peer->_fanout = worker_fanout(worker_of(peer));
     fanout_join(peer->_fanout, peer);
@@ -86,7 +122,10 @@ static void on_opening(struct transport *transport, const uint8_t *data, size_t 
 
 static void on_opening_timeout(struct transport *transport)
 {
-    upgrade_timeout(peer_of(transport)->_upgrade, transport);
+    struct peer *peer = peer_of(transport);
+
+    hit(peer, "handshake-timeout", "refused with 408");
+    upgrade_refuse(peer->_upgrade, transport, 408, "the request did not come in time");
 }
 
 /* ---- saying and hearing ---- */
@@ -97,10 +136,48 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     struct peer *peer = peer_of(transport);
     struct frame_part parts[] = {worker_prefix(worker_of(peer)), {data, len}};
     bool text = opcode == FRAME_TEXT;
+    uint64_t now = uv_now(transport->context->loop);
+    const char *limit =
+        limits_judge_message(worker_limits(worker_of(peer)), &peer->_rate, now, len);
 
-    if (channel_publish(peer->_fanout->channel, worker_publisher(worker_of(peer)), opcode,
-                        text ? parts : parts + 1, text ? 2 : 1) != 0)
+    if (limit != NULL) {
+        transport_reject(transport, CLOSE_POLICY, "too fast", limit);
+        return;
+    }
+    peer->_last_message = (uint32_t) now;
+    /* It may have left: who cannot be written to any more can still be heard to its end. */
+    if (channel_publish(worker_fanout(worker_of(peer))->channel, worker_publisher(worker_of(peer)),
+                        opcode, text ? parts : parts + 1, text ? 2 : 1) != 0)
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
+}
+
+static void on_control(struct transport *transport)
+{
+    struct peer *peer = peer_of(transport);
+    const char *limit = limits_judge_control(worker_limits(worker_of(peer)), &peer->_rate,
+                                             uv_now(transport->context->loop));
+
+    if (limit != NULL)
+        transport_reject(transport, CLOSE_POLICY, "too many control frames", limit);
+}
+
+void peer_judge_idle(struct peer *peer, uint64_t now, uint64_t timeout)
+{
+    if ((uint32_t) now - peer->_last_message < timeout || !transport_is_open(&peer->transport))
+        return;
+    hit(peer, "idle-timeout", "closed with 1000");
+    transport_close(&peer->transport, CLOSE_NORMAL, "idle");
+}
+
+void peer_judge_reading(struct peer *peer, uint64_t least)
+{
+    size_t waiting = transport_waiting(&peer->transport);
+    uint32_t before = peer->_unread;
+
+    peer->_unread = (uint32_t) (waiting < UINT32_MAX ? waiting : UINT32_MAX);
+    if (before == 0 || waiting == 0 || before - peer->_unread >= least)
+        return;
+    transport_abort_for(&peer->transport, "min-read-rate");
 }
 
 void peer_flush(struct peer *peer)
@@ -136,6 +213,7 @@ static void on_drained(struct transport *transport, size_t passed)
 {
     struct peer *peer = peer_of(transport);
 
+    peer->_unread = 0;
     if (peer->_fanout == NULL)
         return;
     block_log_advance(&peer->cursor, passed);
@@ -149,12 +227,7 @@ void peer_too_slow(struct peer *peer)
 {
     if (!transport_is_open(&peer->transport))
         return;
-    if (log_enabled(LOG_INFO)) {
-        char name[64];
-
-        log_info("%s: closed: too slow",
-                 stream_peer_name(&peer->transport.stream, name, sizeof name));
-    }
+    hit(peer, "max-lag", "closed with 1008");
     /* The Close comes next behind the stalled write, which still reads from the log. */
     peer->_too_slow = true;
     transport_close(&peer->transport, CLOSE_POLICY, "too slow");
@@ -169,20 +242,32 @@ static const char *why_lost(const struct transport *transport, int status)
     return tls != NULL ? tls : uv_strerror(status);
 }
 
+static void log_end(const struct peer *peer, const struct transport_end *end)
+{
+    char name[64], reason[256];
+
+    stream_peer_name(&peer->transport.stream, name, sizeof name);
+    escape_text(reason, sizeof reason, end->reason, end->reason_len);
+    if (end->fate == TRANSPORT_PEER_CLOSED)
+        log_debug("%s: closed with %u '%s'", name, end->code, reason);
+    else if (end->fate == TRANSPORT_PEER_FAULT)
+        log_debug("%s: broke the protocol, closed with %u: %s", name, end->code, reason);
+    else
+        log_debug("%s: lost: %s", name, why_lost(&peer->transport, end->status));
+}
+
 static void on_end(struct transport *transport, const struct transport_end *end)
 {
     struct peer *peer = peer_of(transport);
-    char name[64], reason[256];
 
-    if (log_enabled(LOG_DEBUG)) {
-        stream_peer_name(&transport->stream, name, sizeof name);
-        escape_text(reason, sizeof reason, end->reason, end->reason_len);
-        if (end->fate == TRANSPORT_PEER_CLOSED)
-            log_debug("%s: closed with %u '%s'", name, end->code, reason);
-        else if (end->fate == TRANSPORT_PEER_FAULT)
-            log_debug("%s: broke the protocol, closed with %u: %s", name, end->code, reason);
-        else
-            log_debug("%s: lost: %s", name, why_lost(transport, end->status));
+    if (end->limit != NULL) {
+        char done[32] = "dropped";
+
+        if (end->fate == TRANSPORT_PEER_FAULT)
+            (void) snprintf(done, sizeof done, "closed with %u", end->code);
+        hit(peer, end->limit, done);
+    } else if (log_enabled(LOG_DEBUG)) {
+        log_end(peer, end);
     }
     if (end->fate == TRANSPORT_LOST)
         leave(peer);
@@ -195,6 +280,9 @@ static void on_closed(struct transport *transport)
 
     leave(peer);
     end_upgrade(peer);
+    if (peer->_counted)
+        limits_depart(worker_limits(worker), peer->_address);
+    free(peer->_rate);
     free(peer);
     worker_peer_left(worker);
 }
@@ -203,6 +291,7 @@ const struct transport_ops peer_transport_ops = {
     .on_opening = on_opening,
     .on_opening_timeout = on_opening_timeout,
     .on_message = on_message,
+    .on_control = on_control,
     .flush = flush,
     .on_drained = on_drained,
     .on_end = on_end,

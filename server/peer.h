@@ -8,27 +8,41 @@
 #include "server/channel.h"
 
 struct fanout;
+struct limits_address;
+struct limits_rate;
 struct upgrade;
 
 struct peer {
     struct transport transport;
-    struct list place;          /* in its fanout, ready or stalled */
-    struct block_cursor cursor; /* what it has read of the channel's log */
-    struct fanout *_fanout;     /* NULL before it joins and after it has left */
-    struct upgrade *_upgrade;   /* NULL once upgraded */
-    uint8_t window_bits;        /* what it can inflate; CHANNEL_PLAIN: nothing */
-    bool _too_slow;             /* gets no more of the log */
+    struct list place;               /* in its fanout, ready or stalled */
+    struct block_cursor cursor;      /* what it has read of the channel's log */
+    struct fanout *_fanout;          /* NULL before it joins and after it has left */
+    struct upgrade *_upgrade;        /* NULL once upgraded */
+    struct limits_rate *_rate;       /* once it has said something */
+    struct limits_address *_address; /* where it counts, if addresses are counted */
+    uint32_t _last_message;          /* when it last said something: milliseconds, modulo 2^32 */
+    uint32_t _unread;                /* bytes that waited when its reading was last judged */
+    uint8_t window_bits;             /* what it can inflate; CHANNEL_PLAIN: nothing */
+    bool _counted;                   /* among the server's connections */
+    bool _too_slow;                  /* gets no more of the log */
 };
 
 /* What the transports of a worker ask of their peers. */
 extern const struct transport_ops peer_transport_ops;
 
-/* Takes the connection that waits on `listener`; the peer owns itself from then on and tells its
- * worker when it is gone. Returns 0 or a negative UV_E* code. */
-int peer_accept(struct transport_context *transports, uv_stream_t *listener);
+/* Takes the connection that waits on `listener`, which only this machine reaches if `loopback`; the
+ * peer owns itself from then on and tells its worker when it is gone. Returns 0, or a negative UV_E*
+ * code if the connection has not been taken. */
+int peer_accept(struct transport_context *transports, uv_stream_t *listener, bool loopback);
 
 /* Writes what is owed: own frames and whatever the log has for it, with one system call as a rule. */
 void peer_flush(struct peer *peer);
+
+/* Closes the peer (1000) if its last message is `timeout` milliseconds old. */
+void peer_judge_idle(struct peer *peer, uint64_t now, uint64_t timeout);
+
+/* Drops the peer if it is stalled and has read fewer than `least` bytes since the last call. */
+void peer_judge_reading(struct peer *peer, uint64_t least);
 
 /* The peer lags too far behind: it is told so and closed (1008). */
 void peer_too_slow(struct peer *peer);

@@ -9,6 +9,7 @@
 #include "common/list.h"
 #include "common/log.h"
 #include "server/channel.h"
+#include "server/limits.h"
 #include "server/listener.h"
 #include "server/worker.h"
 
@@ -23,6 +24,8 @@ struct server {
     uv_signal_t sighup;      /* started only with TLS */
     struct tls_context *tls; /* NULL: ws:// */
     struct channel channel;
+    struct limits limits;
+    struct worker_shared shared;
     struct worker *worker;
     int sockets[MAX_SOCKETS]; /* bound, not yet given to the worker: else -1 */
     size_t socket_count;
@@ -163,8 +166,14 @@ static int start(struct server *server, struct error *error)
     int status = init_handles(server);
 
     if (status == 0) {
-        status = worker_new(&server->worker, server->options, &server->channel, server->tls,
-                            &server->worker_done);
+        server->shared = (struct worker_shared){
+            .options = server->options,
+            .limits = &server->limits,
+            .channel = &server->channel,
+            .tls = server->tls,
+            .done = &server->worker_done,
+        };
+        status = worker_new(&server->worker, &server->shared);
         if (status == 0)
             status = serve(server, error);
         else
@@ -173,6 +182,7 @@ static int start(struct server *server, struct error *error)
             close_handles(server);
         (void) uv_run(&server->loop, UV_RUN_DEFAULT); /* until on_worker_done, or just to close */
         worker_free(server->worker);
+        limits_report(&server->limits);
     } else {
         (void) error_set(error, status, "cannot handle signals: %s", uv_strerror(status));
     }
@@ -199,6 +209,9 @@ int server_run(const struct server_options *options)
     status = uv_loop_init(&server.loop);
     if (status != 0)
         goto fail_loop;
+    status = limits_init(&server.limits, options);
+    if (status != 0)
+        goto fail_limits;
     status = channel_init(&server.channel);
     if (status != 0)
         goto fail_channel;
@@ -214,6 +227,8 @@ int server_run(const struct server_options *options)
     tls_context_free(server.tls);
     channel_deinit(&server.channel);
 fail_channel:
+    limits_deinit(&server.limits);
+fail_limits:
     (void) uv_loop_close(&server.loop);
 fail_loop:
     if (status != 0)

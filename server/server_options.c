@@ -3,9 +3,13 @@
 #include <string.h>
 #include <uv.h>
 
+#include "common/http_head.h"
 #include "common/utf8.h"
 
-#define MAX_MESSAGE_LIMIT ((uint64_t) 1 << 30) /* what --max-message can be set to */
+/* What options can be set to, at the most. */
+#define MAX_MESSAGE_LIMIT ((uint64_t) 1 << 30)
+#define MAX_LAG_LIMIT ((uint64_t) 1 << 40)
+#define MAX_HEADER_LIMIT ((uint64_t) 1 << 20)
 
 static int store_listen(void *target, const char *argument, struct error *error)
 {
@@ -44,6 +48,24 @@ static int store_prefix(void *target, const char *argument, struct error *error)
     return 0;
 }
 
+static int store_origin(void *target, const char *argument, struct error *error)
+{
+    struct server_options *options = target;
+
+    if (options->origin_count == SERVER_OPTIONS_MAX_ORIGINS)
+        return error_set(error, UV_EINVAL, "at most %d origins can be listed",
+                         SERVER_OPTIONS_MAX_ORIGINS);
+    if (strcmp(argument, "*") != 0 && strcmp(argument, "null") != 0 &&
+        (strstr(argument, "://") == NULL || argument[strlen(argument) - 1] == '/'))
+        return error_set(
+            error, UV_EINVAL,
+            "'%s' is not an origin: write SCHEME://HOST or SCHEME://HOST:PORT, without "
+            "a path, or '*' for all",
+            argument);
+    options->origins[options->origin_count++] = argument;
+    return 0;
+}
+
 static int store_log_level(void *target, const char *argument, struct error *error)
 {
     if (log_parse_level(argument, &((struct server_options *) target)->log_level) != 0)
@@ -75,11 +97,53 @@ static const struct option_spec specs[] = {
      OPTION_AT(COUNT, struct server_options, compression_level), .min = 1, .max = 9},
     {"compression-min-size", 0, "SIZE", "shorter messages go out as they are (default: 128)",
      OPTION_AT(SIZE, struct server_options, compression_min), .max = MAX_MESSAGE_LIMIT},
-    {.help = "Limits:"},
+    {.help = "Who may come in:"},
+    {"origin", 0, "ORIGIN",
+     "admit pages of this origin, as in https://example.org; may be given several times; '*' for "
+     "all (default: pages of the host that is asked for; requests without Origin always come in)",
+     OPTION_BY(store_origin)},
+    {"max-connections", 0, "N", "in all; further ones are answered with 503 (default: 0)",
+     OPTION_AT(COUNT, struct server_options, max_connections), .max = UINT32_MAX},
+    {"max-connections-per-address", 0, "N",
+     "from one IPv4 address or IPv6 /64 network (default: 0)",
+     OPTION_AT(COUNT, struct server_options, max_connections_per_address), .max = UINT32_MAX},
+    {.help = "Limits (0 turns each of them off):"},
+    {"handshake-timeout", 0, "SECONDS", "for a whole request head (default: 10)",
+     OPTION_AT(SECONDS, struct server_options, handshake_timeout)},
+    {"max-header-bytes", 0, "SIZE", "of a request head; more is 431 (default: 16K)",
+     OPTION_AT(SIZE, struct server_options, max_header_bytes), .max = MAX_HEADER_LIMIT},
+    {"max-header-count", 0, "N", "fields of a request head; more is 431 (default: 200)",
+     OPTION_AT(COUNT, struct server_options, max_header_count), .max = MAX_HEADER_LIMIT},
     {"max-message", 0, "SIZE",
-     "longest message a client may send, in bytes; suffixes K, M, G; 0 for no limit; longer ones "
-     "are closed with 1009 (default: 1M)",
+     "longest message a client may send; longer ones are closed with 1009 (default: 1M)",
      OPTION_AT(SIZE, struct server_options, max_message), .max = MAX_MESSAGE_LIMIT},
+    {"message-timeout", 0, "SECONDS", "from a message's first byte to its last (default: 30)",
+     OPTION_AT(SECONDS, struct server_options, message_timeout)},
+    {"max-fragments", 0, "N", "of one message (default: 131072)",
+     OPTION_AT(COUNT, struct server_options, max_fragments), .max = UINT32_MAX},
+    {"max-empty-fragments", 0, "N", "of one message (default: 100)",
+     OPTION_AT(COUNT, struct server_options, max_empty_fragments), .max = UINT32_MAX},
+    {"max-messages-per-second", 0, "N", "from one client (default: 0)",
+     OPTION_AT(COUNT, struct server_options, max_messages_per_second), .max = UINT32_MAX},
+    {"max-bytes-per-second", 0, "SIZE", "of messages from one client (default: 0)",
+     OPTION_AT(SIZE, struct server_options, max_bytes_per_second), .max = UINT32_MAX},
+    {"max-control-per-second", 0, "N", "pings and unasked pongs from one client (default: 1000)",
+     OPTION_AT(COUNT, struct server_options, max_control_per_second), .max = UINT32_MAX},
+    {"max-lag", 0, "SIZE",
+     "how far a client may fall behind in reading, but always two messages (default: 16M)",
+     OPTION_AT(SIZE, struct server_options, max_lag), .max = MAX_LAG_LIMIT},
+    {"min-read-rate", 0, "SIZE", "bytes a second that a client which is behind reads (default: 0)",
+     OPTION_AT(SIZE, struct server_options, min_read_rate), .max = UINT32_MAX},
+    {"ping-interval", 0, "SECONDS",
+     "of silence, after which a client is asked whether it is there (default: 20)",
+     OPTION_AT(SECONDS, struct server_options, ping_interval)},
+    {"ping-timeout", 0, "SECONDS", "for any sign of life after that (default: 20)",
+     OPTION_AT(SECONDS, struct server_options, ping_timeout)},
+    {"idle-timeout", 0, "SECONDS",
+     "without a message from the client, after which it is closed with 1000 (default: 0)",
+     OPTION_AT(SECONDS, struct server_options, idle_timeout)},
+    {"close-timeout", 0, "SECONDS", "for each step of a closing handshake (default: 2)",
+     OPTION_AT(SECONDS, struct server_options, close_timeout)},
     {.help = "Telling:"},
     {"log-level", 0, "LEVEL", "error, warn, info or debug (default: info)",
      OPTION_BY(store_log_level)},
@@ -114,6 +178,17 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
         .path = "/ws",
         .prefix = "Message: ",
         .max_message = 1024 * 1024,
+        .max_lag = 16 * 1024 * 1024,
+        .max_fragments = 128 * 1024,
+        .max_empty_fragments = 100,
+        .max_header_bytes = HTTP_HEAD_MAX_BYTES,
+        .max_header_count = HTTP_HEAD_MAX_FIELDS,
+        .max_control_per_second = 1000,
+        .handshake_timeout = 10 * 1000,
+        .close_timeout = 2 * 1000,
+        .message_timeout = 30 * 1000,
+        .ping_interval = 20 * 1000,
+        .ping_timeout = 20 * 1000,
         .compression_level = 6,
         .compression_min = 128,
         .log_level = LOG_INFO,

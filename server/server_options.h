@@ -10,14 +10,34 @@
 #include "common/log.h"
 #include "common/options.h"
 
-enum { SERVER_OPTIONS_MAX_LISTENS = 16 };
+enum { SERVER_OPTIONS_MAX_LISTENS = 16, SERVER_OPTIONS_MAX_ORIGINS = 64 };
 
 struct server_options {
     const char *listens[SERVER_OPTIONS_MAX_LISTENS]; /* HOST:PORT, as given */
     size_t listen_count;
     const char *path;
     const char *prefix;
-    uint64_t max_message; /* bytes; 0: no limit */
+    const char *origins[SERVER_OPTIONS_MAX_ORIGINS];
+    size_t origin_count;
+    /* Limits: 0 turns each of them off. Times are in milliseconds. */
+    uint64_t max_message; /* bytes */
+    uint64_t max_lag;     /* bytes */
+    uint64_t max_fragments;
+    uint64_t max_empty_fragments;
+    uint64_t max_header_bytes;
+    uint64_t max_header_count;
+    uint64_t max_connections;
+    uint64_t max_connections_per_address;
+    uint64_t max_messages_per_second;
+    uint64_t max_bytes_per_second;
+    uint64_t max_control_per_second;
+    uint64_t min_read_rate; /* bytes a second */
+    uint64_t handshake_timeout;
+    uint64_t close_timeout;
+    uint64_t message_timeout;
+    uint64_t idle_timeout;
+    uint64_t ping_interval;
+    uint64_t ping_timeout;
     bool no_compression;
     uint64_t compression_level; /* 1 to 9 */
     uint64_t compression_min;   /* bytes of payload */

@@ -11,19 +11,29 @@ enum { MAX_REQUESTS = 100 }; /* answered on one connection before it is asked to
 
 struct upgrade {
     struct http_head head;
-    const struct handshake_policy *policy;
+    const struct upgrade_policy *policy;
+    bool loopback;
     unsigned requests;
 };
 
-int upgrade_new(struct upgrade **upgrade, const struct handshake_policy *policy)
+/* Ready for the next request. */
+static void begin_head(struct upgrade *upgrade)
+{
+    http_head_init(&upgrade->head, HTTP_HEAD_REQUEST);
+    http_head_limit(&upgrade->head, upgrade->policy->max_header_bytes,
+                    upgrade->policy->max_header_count);
+}
+
+int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, bool loopback)
 {
     struct upgrade *fresh = malloc(sizeof *fresh);
 
     if (fresh == NULL)
         return UV_ENOMEM;
-    http_head_init(&fresh->head, HTTP_HEAD_REQUEST);
     fresh->policy = policy;
+    fresh->loopback = loopback;
     fresh->requests = 0;
+    begin_head(fresh);
     *upgrade = fresh;
     return 0;
 }
@@ -75,7 +85,7 @@ static enum upgrade_result answer(struct upgrade *upgrade, struct transport *tra
     struct handshake_verdict verdict;
     bool keep_alive;
 
-    handshake_judge_request(head, upgrade->policy, &verdict);
+    handshake_judge_request(head, &upgrade->policy->handshake, upgrade->loopback, &verdict);
     *deflate = verdict.deflate;
     if (verdict.status == 101)
         return accept_upgrade(transport, &verdict) ? UPGRADE_DONE : UPGRADE_REFUSED;
@@ -85,7 +95,8 @@ static enum upgrade_result answer(struct upgrade *upgrade, struct transport *tra
     if (!refuse(upgrade, transport, verdict.status, verdict.why, keep_alive) || !keep_alive)
         return UPGRADE_REFUSED;
     http_head_deinit(head);
-    http_head_init(head, HTTP_HEAD_REQUEST);
+    begin_head(upgrade);
+    transport_restart_opening(transport);
     return UPGRADE_MORE;
 }
 
@@ -115,7 +126,13 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
     return result;
 }
 
-void upgrade_timeout(struct upgrade *upgrade, struct transport *transport)
+void upgrade_refuse(struct upgrade *upgrade, struct transport *transport, int status,
+                    const char *why)
 {
-    (void) refuse(upgrade, transport, 408, "the request did not come in time", false);
+    (void) refuse(upgrade, transport, status, why, false);
+}
+
+const char *upgrade_limit(const struct upgrade *upgrade)
+{
+    return upgrade->head.limit;
 }

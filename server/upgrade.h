@@ -4,6 +4,7 @@
 #ifndef WS_UPGRADE_H
 #define WS_UPGRADE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,8 +19,16 @@ enum upgrade_result {
     UPGRADE_REFUSED, /* the last answer is written; the transport finishes or is aborted */
 };
 
-/* `policy` is borrowed. Returns 0 or UV_ENOMEM. */
-int upgrade_new(struct upgrade **upgrade, const struct handshake_policy *policy);
+/* What requests are judged by. */
+struct upgrade_policy {
+    struct handshake_policy handshake;
+    uint64_t max_header_bytes; /* 0: no limit */
+    uint64_t max_header_count;
+};
+
+/* `policy` is borrowed; `loopback` says that the connection came through a listener that only this
+ * machine reaches. Returns 0 or UV_ENOMEM. */
+int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, bool loopback);
 void upgrade_free(struct upgrade *upgrade);
 
 /* Reads requests from `len` bytes and writes the answers to the transport. `*used` says how many
@@ -29,7 +38,11 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
                                   const uint8_t *data, size_t len, size_t *used,
                                   struct extension_deflate *deflate);
 
-/* The request did not come in time: 408, and the end. */
-void upgrade_timeout(struct upgrade *upgrade, struct transport *transport);
+/* Refuses whatever the request may turn out to be, and ends the connection. */
+void upgrade_refuse(struct upgrade *upgrade, struct transport *transport, int status,
+                    const char *why);
+
+/* The limit that the last refusal was for: the option that sets it; NULL if it was for none. */
+const char *upgrade_limit(const struct upgrade *upgrade);
 
 #endif

@@ -7,27 +7,24 @@
 #include "server/peer.h"
 
 enum {
-    OPENING_TIMEOUT = 10 * 1000, /* milliseconds for a whole request head */
-    CLOSING_TIMEOUT = 2 * 1000,  /* milliseconds for each step of a closing handshake */
+    MAX_LAG_MESSAGES = 2,  /* of the longest messages are never too much to lag behind */
+    SWEEP_INTERVAL = 1000, /* milliseconds between two looks at who is idle or reads too slowly */
 };
-#define MAX_LAG ((uint64_t) 16 * 1024 * 1024) /* bytes a slow peer may be behind; but always: */
-enum { MAX_LAG_MESSAGES = 2 };                /* this many of the longest messages */
 
 struct worker {
     uv_loop_t loop;
     uv_thread_t thread;
     bool started;
     bool stopping;
-    const struct server_options *options;
-    struct handshake_policy policy;
+    const struct worker_shared *shared;
+    struct upgrade_policy policy;
     struct channel_publisher publisher;
-    struct tls_context *tls;
-    uv_async_t *done;
     struct list listeners;
     struct inbox inbox;
     struct inbox_item stop_item;
     uv_prepare_t turn_end;
-    struct list due; /* fanouts to be flushed at the end of this turn */
+    uv_timer_t sweep; /* runs only if one of its limits is set */
+    struct list due;  /* fanouts to be flushed at the end of this turn */
     struct fanout fanout;
     size_t peers;
     struct transport_context transports;
@@ -50,8 +47,16 @@ static int on_connection(struct listener *listener, uv_stream_t *stream)
 {
     struct worker *worker = container_of(stream->loop, struct worker, loop);
 
-    (void) listener;
-    return peer_accept(&worker->transports, stream);
+    return peer_accept(&worker->transports, stream, listener->loopback);
+}
+
+static void on_sweep(uv_timer_t *timer)
+{
+    struct worker *worker = container_of(timer, struct worker, sweep);
+    const struct server_options *options = worker->shared->options;
+
+    fanout_sweep(&worker->fanout, uv_now(&worker->loop), options->idle_timeout,
+                 options->min_read_rate * SWEEP_INTERVAL / 1000);
 }
 
 /* ---- the end ---- */
@@ -62,6 +67,7 @@ static void end_loop(struct worker *worker)
     fanout_stop(&worker->fanout);
     inbox_close(&worker->inbox);
     uv_close((uv_handle_t *) &worker->turn_end, NULL);
+    uv_close((uv_handle_t *) &worker->sweep, NULL);
     transport_context_close(&worker->transports);
 }
 
@@ -95,34 +101,74 @@ static void run(void *argument)
 
     fanout_start(&worker->fanout);
     (void) uv_run(&worker->loop, UV_RUN_DEFAULT);
-    (void) uv_async_send(worker->done);
+    (void) uv_async_send(worker->shared->done);
 }
 
 /* ---- life ---- */
 
-int worker_new(struct worker **worker, const struct server_options *options,
-               struct channel *channel, struct tls_context *tls, uv_async_t *done)
+static struct transport_config transport_config_of(const struct server_options *options)
 {
-    struct transport_config config = {
+    return (struct transport_config){
         .server = true,
         .max_message = options->max_message,
+        .max_fragments = options->max_fragments,
+        .max_empty_fragments = options->max_empty_fragments,
         .compression_level = (int) options->compression_level,
-        .opening_timeout = OPENING_TIMEOUT,
-        .closing_timeout = CLOSING_TIMEOUT,
+        .opening_timeout = (uint32_t) options->handshake_timeout,
+        .closing_timeout = (uint32_t) options->close_timeout,
+        .message_timeout = (uint32_t) options->message_timeout,
+        .ping_interval = (uint32_t) options->ping_interval,
+        .ping_timeout = (uint32_t) options->ping_timeout,
     };
+}
+
+static struct upgrade_policy upgrade_policy_of(const struct server_options *options)
+{
+    return (struct upgrade_policy){
+        .handshake =
+            {
+                .path = options->path,
+                .compression = !options->no_compression,
+                .origins = {options->origins, options->origin_count},
+            },
+        .max_header_bytes = options->max_header_bytes,
+        .max_header_count = options->max_header_count,
+    };
+}
+
+static uint64_t max_lag_of(const struct server_options *options)
+{
+    uint64_t messages = MAX_LAG_MESSAGES * options->max_message;
+
+    if (options->max_lag == 0 || options->max_lag > messages)
+        return options->max_lag;
+    return messages;
+}
+
+/* What the loop runs by itself: none of it can fail. */
+static void init_handles(struct worker *worker)
+{
+    const struct server_options *options = worker->shared->options;
+
+    (void) uv_prepare_init(&worker->loop, &worker->turn_end);
+    (void) uv_prepare_start(&worker->turn_end, on_turn_end);
+    (void) uv_timer_init(&worker->loop, &worker->sweep);
+    if (options->idle_timeout > 0 || options->min_read_rate > 0)
+        (void) uv_timer_start(&worker->sweep, on_sweep, SWEEP_INTERVAL, SWEEP_INTERVAL);
+    inbox_item_init(&worker->stop_item, on_stop);
+}
+
+int worker_new(struct worker **worker, const struct worker_shared *shared)
+{
+    const struct server_options *options = shared->options;
+    struct transport_config config = transport_config_of(options);
     struct worker *fresh = calloc(1, sizeof *fresh);
-    uint64_t max_lag;
     int status;
 
     if (fresh == NULL)
         return UV_ENOMEM;
-    fresh->options = options;
-    fresh->policy = (struct handshake_policy){
-        .path = options->path,
-        .compression = !options->no_compression,
-    };
-    fresh->tls = tls;
-    fresh->done = done;
+    fresh->shared = shared;
+    fresh->policy = upgrade_policy_of(options);
     list_init(&fresh->listeners);
     list_init(&fresh->due);
     status = uv_loop_init(&fresh->loop);
@@ -134,17 +180,13 @@ int worker_new(struct worker **worker, const struct server_options *options,
     status = transport_context_init(&fresh->transports, &fresh->loop, &peer_transport_ops, &config);
     if (status != 0)
         goto fail_transports;
-    (void) uv_prepare_init(&fresh->loop, &fresh->turn_end); /* neither can fail */
-    (void) uv_prepare_start(&fresh->turn_end, on_turn_end);
+    init_handles(fresh);
     fresh->publisher = (struct channel_publisher){
         .encoder = fresh->transports.encoder,
         .deflater = fresh->transports.deflater,
         .compression_min = (size_t) options->compression_min,
     };
-    inbox_item_init(&fresh->stop_item, on_stop);
-    max_lag = MAX_LAG_MESSAGES * options->max_message;
-    fanout_init(&fresh->fanout, channel, &fresh->inbox, &fresh->due,
-                max_lag > MAX_LAG ? max_lag : MAX_LAG);
+    fanout_init(&fresh->fanout, shared->channel, &fresh->inbox, &fresh->due, max_lag_of(options));
     *worker = fresh;
     return 0;
 
@@ -219,7 +261,7 @@ void worker_peer_left(struct worker *worker)
         end_loop(worker);
 }
 
-const struct handshake_policy *worker_policy(const struct worker *worker)
+const struct upgrade_policy *worker_policy(const struct worker *worker)
 {
     return &worker->policy;
 }
@@ -229,14 +271,20 @@ const struct channel_publisher *worker_publisher(const struct worker *worker)
     return &worker->publisher;
 }
 
+struct limits *worker_limits(const struct worker *worker)
+{
+    return worker->shared->limits;
+}
+
 struct frame_part worker_prefix(const struct worker *worker)
 {
-    return (struct frame_part){worker->options->prefix, strlen(worker->options->prefix)};
+    return (struct frame_part){worker->shared->options->prefix,
+                               strlen(worker->shared->options->prefix)};
 }
 
 struct tls_context *worker_tls(struct worker *worker)
 {
-    return worker->tls;
+    return worker->shared->tls;
 }
 
 struct fanout *worker_fanout(struct worker *worker)

@@ -7,20 +7,29 @@
 #include <stddef.h>
 #include <uv.h>
 
-#include "common/handshake.h"
 #include "common/list.h"
+#include "common/tls_context.h"
 #include "common/transport.h"
 #include "server/channel.h"
 #include "server/fanout.h"
 #include "server/inbox.h"
+#include "server/limits.h"
 #include "server/server_options.h"
+#include "server/upgrade.h"
 
 struct worker;
 
-/* `options`, `channel`, `tls` (NULL: ws://) and `done`, which is sent when the thread has ended, are
- * borrowed until worker_free. Returns 0 or a negative UV_E* code. */
-int worker_new(struct worker **worker, const struct server_options *options,
-               struct channel *channel, struct tls_context *tls, uv_async_t *done);
+/* What a worker shares with the others; borrowed until worker_free. */
+struct worker_shared {
+    const struct server_options *options;
+    struct limits *limits;
+    struct channel *channel;
+    struct tls_context *tls; /* NULL: ws:// */
+    uv_async_t *done;        /* sent when the worker's thread has ended */
+};
+
+/* Returns 0 or a negative UV_E* code. */
+int worker_new(struct worker **worker, const struct worker_shared *shared);
 
 /* Before worker_start: serves a bound socket, which it takes. Returns 0 or a negative UV_E* code. */
 int worker_listen(struct worker *worker, int fd);
@@ -40,8 +49,9 @@ void worker_free(struct worker *worker);
 struct worker *worker_of_transports(struct transport_context *transports);
 void worker_peer_arrived(struct worker *worker);
 void worker_peer_left(struct worker *worker);
-const struct handshake_policy *worker_policy(const struct worker *worker);
+const struct upgrade_policy *worker_policy(const struct worker *worker);
 const struct channel_publisher *worker_publisher(const struct worker *worker);
+struct limits *worker_limits(const struct worker *worker);
 struct frame_part worker_prefix(const struct worker *worker);
 struct tls_context *worker_tls(struct worker *worker); /* NULL: ws:// */
 struct fanout *worker_fanout(struct worker *worker);

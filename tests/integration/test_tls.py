@@ -305,7 +305,7 @@ def test_too_slow_a_reader_is_closed(server, bystanders) -> None:
         publisher.send_binary(data)
         while publisher.recv_message() != data:
             pass
-    server.wait_stderr("closed: too slow")
+    server.wait_stderr("limit max-lag: closed with 1008")
     got = []
     with pytest.raises((rawws.Closed, rawws.ConnectionLost, ssl.SSLError)):
         for _ in rawws.turns():

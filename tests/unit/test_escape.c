@@ -15,18 +15,14 @@ static const struct sample {
 } samples[] = {
     {"", ""},
     {"plain text, ~ and all", "plain text, ~ and all"},
-    {"a\\b", "a\\\\b"},
+    {"a\\b", "a\\b"},
     {"a\nb\r\t", "a\\x0ab\\x0d\\x09"},
     {"\x1b[2J", "\\x1b[2J"},
     {"\x7f", "\\x7f"},
-    {"\xc2\x9b"
-     "2J",
-     "\\xc2\\x9b2J"}, /* the C1 form of ESC [ */
+    {"\xc2\x9b[J", "\\xc2\\x9b[J"}, /* the C1 form of ESC [ */
     {"\xc2\xa0\xc3\xa9", "\xc2\xa0\xc3\xa9"},
     {"\xe2\x82\xac \xe4\xb8\xad \xf0\x9f\x98\x80", "\xe2\x82\xac \xe4\xb8\xad \xf0\x9f\x98\x80"},
-    {"\xe2\x80\xae"
-     "abc",
-     "\\xe2\\x80\\xaeabc"},                                /* right-to-left override */
+    {"\xe2\x80\xaexyz", "\\xe2\\x80\\xaexyz"},             /* right-to-left override */
     {"\xe2\x81\xa6", "\\xe2\\x81\\xa6"},                   /* left-to-right isolate */
     {"\xd8\x9c\xe2\x80\x8e", "\\xd8\\x9c\\xe2\\x80\\x8e"}, /* marks */
     {"\xe2\x80\xa8", "\\xe2\\x80\\xa8"},                   /* line separator */
@@ -34,9 +30,7 @@ static const struct sample {
     {"\xe2\x82", "\\xe2\\x82"},
     {"\xc0\xaf", "\\xc0\\xaf"},
     {"\xf5", "\\xf5"},
-    {"\xed\xa0\x80"
-     "a",
-     "\\xed\\xa0\\x80a"},
+    {"\xed\xa0\x80x", "\\xed\\xa0\\x80x"},
 };
 
 static void what_acts_on_a_terminal_is_shown_and_the_rest_is_left_alone(void **state)
@@ -102,7 +96,7 @@ static void a_cut_never_splits_an_escape(void **state)
     assert_string_equal(escape_text(out, sizeof out, "123\n", 4), "123\\x0a");
     assert_string_equal(escape_text(out, sizeof out, "1234\n", 5), "1234...");
     assert_string_equal(escape_text(out, sizeof out, "1\n234", 5), "1...");
-    assert_string_equal(escape_text(out, sizeof out, "123\\4", 5), "123...");
+    assert_string_equal(escape_text(out, sizeof out, "123\n4", 5), "123...");
 }
 
 int main(void)

@@ -76,6 +76,10 @@ static void check_request(const struct http_head *head)
     assert_int_equal(http_head_count(head, "Hos"), 0);
     assert_int_equal(http_head_count(head, "Hosts"), 0);
     assert_null(http_head_get(head, "X-None"));
+    assert_string_equal(http_head_nth(head, "Connection", 0), "keep-alive");
+    assert_string_equal(http_head_nth(head, "connection", 1), "Upgrade");
+    assert_null(http_head_nth(head, "Connection", 2));
+    assert_null(http_head_nth(head, "X-None", 0));
     assert_true(http_head_has_token(head, "connection", "upgrade"));
 }
 
@@ -106,9 +110,7 @@ static void check_in_pieces(enum http_head_kind kind, const char *text, size_t l
         size_t used;
 
         http_head_init(&head, kind);
-        assert_false(http_head_begun(&head));
         assert_int_equal(feed(&head, input, len + 5, step, &used), HTTP_HEAD_DONE);
-        assert_true(http_head_begun(&head));
         assert_int_equal(used, len);
         check(&head);
         http_head_deinit(&head);
@@ -138,12 +140,31 @@ static void a_request_may_be_cut_anywhere_in_two(void **state)
 
         http_head_init(&head, HTTP_HEAD_REQUEST);
         assert_int_equal(feed(&head, request, cut, cut, &used), HTTP_HEAD_MORE);
-        assert_true(http_head_begun(&head));
         assert_int_equal(feed(&head, request + cut, len - cut, len, &used), HTTP_HEAD_DONE);
         assert_int_equal(used, len - cut);
         check_request(&head);
         http_head_deinit(&head);
     }
+}
+
+/* What is asked for in an answer to a bad request must not be the half of something. */
+static void method_and_target_are_empty_until_they_are_complete(void **state)
+{
+    struct http_head head;
+
+    (void) state;
+    http_head_init(&head, HTTP_HEAD_REQUEST);
+    for (size_t i = 0; i < sizeof request - 1; i++) {
+        size_t used;
+
+        assert_int_equal(http_head_feed(&head, (const uint8_t *) request + i, 1, &used),
+                         i < sizeof request - 2 ? HTTP_HEAD_MORE : HTTP_HEAD_DONE);
+        if (strcmp(http_head_method(&head), "GET") != 0)
+            assert_true(i < 4 && *http_head_method(&head) == '\0');
+        if (strcmp(http_head_target(&head), "/ws?x=1") != 0)
+            assert_true(i < 12 && *http_head_target(&head) == '\0');
+    }
+    http_head_deinit(&head);
 }
 
 static void a_response_needs_no_reason_phrase(void **state)
@@ -351,9 +372,38 @@ static void a_nul_is_400_wherever_it_stands(void **state)
 
         memcpy(text, head, sizeof head);
         text[at] = '\0';
-        /* In the version it may as well be taken for another version. */
-        if (at < 8 || at > 15)
+        /* In or behind the version it may be taken for another version. */
+        if (at < 8 || at > 17)
             check_bad(HTTP_HEAD_REQUEST, text, sizeof head - 1, 400);
+    }
+}
+
+/* RFC 9112, 5.2. Once joined, "web" and "socket" would be a word that nobody sent. */
+static void a_field_folded_onto_a_second_line_is_400_wherever_it_is_cut(void **state)
+{
+    static const char *const heads[] = {
+        "GET / HTTP/1.1\r\nUpgrade: web\r\n socket\r\n\r\n",
+        "GET / HTTP/1.1\r\nUpgrade: web\r\n\tsocket\r\nHost: h\r\n\r\n",
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+        size_t len = strlen(heads[i]);
+
+        for (size_t cut = 1; cut < len; cut++) {
+            struct http_head head;
+            enum http_head_result result;
+            size_t used;
+
+            http_head_init(&head, HTTP_HEAD_REQUEST);
+            result = feed(&head, heads[i], cut, len, &used);
+            if (result == HTTP_HEAD_MORE)
+                result = feed(&head, heads[i] + cut, len - cut, len, &used);
+            if (result != HTTP_HEAD_BAD)
+                fail_msg("cut at %zu, it is '%s'", cut, http_head_get(&head, "Upgrade"));
+            assert_int_equal(head.status, 400);
+            http_head_deinit(&head);
+        }
     }
 }
 
@@ -535,12 +585,61 @@ static void there_may_be_so_many_fields_and_one_more_is_431(void **state)
     buffer_deinit(&more);
 }
 
+/* Feeds a request under limits of its own. Returns the status that it earns, 0 if it is good; and
+ * the limit that it breaks. */
+static int feed_limited(const char *text, size_t len, uint64_t bytes, uint64_t fields,
+                        const char **limit)
+{
+    enum http_head_result result;
+    struct http_head head;
+    size_t used;
+    int status;
+
+    http_head_init(&head, HTTP_HEAD_REQUEST);
+    http_head_limit(&head, bytes, fields);
+    result = feed(&head, text, len, 1000, &used);
+    assert_int_not_equal(result, HTTP_HEAD_MORE);
+    status = result == HTTP_HEAD_DONE ? 0 : head.status;
+    *limit = head.limit;
+    http_head_deinit(&head);
+    return status;
+}
+
+static void the_limits_can_be_set_or_lifted_and_their_breach_names_the_option(void **state)
+{
+    struct buffer fields = request_with_fields(1000);
+    char *target = request_with_target(60000);
+    char *big = request_of(100000);
+    const char *limit;
+
+    (void) state;
+    assert_int_equal(feed_limited((char *) fields.data, fields.len, 0, 1000, &limit), 0);
+    assert_null(limit);
+    assert_int_equal(feed_limited((char *) fields.data, fields.len, 0, 999, &limit), 431);
+    assert_string_equal(limit, "max-header-count");
+    assert_int_equal(feed_limited((char *) fields.data, fields.len, 0, 0, &limit), 0);
+    assert_int_equal(feed_limited(big, 100000, 100000, 1, &limit), 0);
+    assert_int_equal(feed_limited(big, 100000, 0, 1, &limit), 0);
+    assert_int_equal(feed_limited(big, 100000, 99999, 1, &limit), 431);
+    assert_string_equal(limit, "max-header-bytes");
+    assert_int_equal(feed_limited(target, strlen(target), 120000, 1, &limit), 0);
+    assert_int_equal(feed_limited(target, strlen(target), 0, 1, &limit), 0);
+    assert_int_equal(feed_limited(target, strlen(target), 119998, 1, &limit), 414);
+    assert_string_equal(limit, "max-header-bytes");
+    assert_int_equal(feed_limited("GET x\r\n", 7, 100, 1, &limit), 400);
+    assert_null(limit);
+    buffer_deinit(&fields);
+    free(target);
+    free(big);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_of_any_pieces_says_the_same_and_ends_where_it_ends),
         cmocka_unit_test(a_response_of_any_pieces_says_the_same_and_ends_where_it_ends),
         cmocka_unit_test(a_request_may_be_cut_anywhere_in_two),
+        cmocka_unit_test(method_and_target_are_empty_until_they_are_complete),
         cmocka_unit_test(a_response_needs_no_reason_phrase),
         cmocka_unit_test(a_head_that_has_said_nothing_yet_can_be_asked),
         cmocka_unit_test(a_token_is_found_in_any_member_of_any_field_and_only_whole),
@@ -548,6 +647,7 @@ int main(void)
         cmocka_unit_test(a_transfer_coding_other_than_chunked_is_bad),
         cmocka_unit_test(what_is_malformed_is_400),
         cmocka_unit_test(a_nul_is_400_wherever_it_stands),
+        cmocka_unit_test(a_field_folded_onto_a_second_line_is_400_wherever_it_is_cut),
         cmocka_unit_test(a_field_without_a_name_is_400),
         cmocka_unit_test(another_version_than_1_is_505),
         cmocka_unit_test(another_protocol_is_no_http),
@@ -556,6 +656,7 @@ int main(void)
         cmocka_unit_test(a_head_may_be_so_long_and_one_byte_more_is_431),
         cmocka_unit_test(the_limit_is_the_heads_and_not_of_what_follows),
         cmocka_unit_test(there_may_be_so_many_fields_and_one_more_is_431),
+        cmocka_unit_test(the_limits_can_be_set_or_lifted_and_their_breach_names_the_option),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

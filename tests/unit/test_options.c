@@ -20,51 +20,39 @@ struct target {
     bool quiet;
     const char *names[4];
     size_t name_count;
+    const char *word;
     uint64_t count;
+    uint64_t size;
+    uint64_t time;
 };
-
-static int store_raw(void *target, const char *argument, struct error *error)
-{
-    (void) error;
-    assert_null(argument);
-    ((struct target *) target)->raw = true;
-    return 0;
-}
-
-static int store_quiet(void *target, const char *argument, struct error *error)
-{
-    (void) error;
-    assert_null(argument);
-    ((struct target *) target)->quiet = true;
-    return 0;
-}
 
 static int store_name(void *target, const char *argument, struct error *error)
 {
     struct target *t = target;
 
-    (void) error;
+    if (*argument == '!')
+        return error_set(error, UV_EINVAL, "'%s' is no name", argument);
     t->names[t->name_count++] = argument;
     return 0;
 }
 
-static int store_count(void *target, const char *argument, struct error *error)
-{
-    return options_parse_count(argument, 1, 10, &((struct target *) target)->count, error);
-}
-
 static const struct option_spec specs[] = {
     {.help = "A group:"},
-    {"raw", 'r', NULL, "just a flag", store_raw},
-    {"name", 'n', "NAME", "takes an argument", store_name},
+    {"raw", 'r', NULL, "just a flag", OPTION_AT(FLAG, struct target, raw)},
+    {"name", 'n', "NAME", "takes an argument", OPTION_BY(store_name)},
     {.help = "Another group:"},
-    {"quiet", 'q', NULL, "another flag", store_quiet},
+    {"quiet", 'q', NULL, "another flag", OPTION_AT(FLAG, struct target, quiet)},
     {"count", 0, "N",
      "has no short name, and an explanation that is longer than what is left of a line of eighty "
      "columns; in fact it is so long that it takes three lines to tell, more or less, as it goes "
      "on",
-     store_count},
-    {"an-option-with-a-very-long-name", 'a', "ARGUMENT", "stands on a line of its own", store_name},
+     OPTION_AT(COUNT, struct target, count), .min = 1, .max = 10},
+    {"an-option-with-a-very-long-name", 'a', "ARGUMENT", "stands on a line of its own",
+     OPTION_BY(store_name)},
+    {"word", 'w', "WORD", "borrowed", OPTION_AT(STRING, struct target, word)},
+    {"size", 0, "SIZE", "bytes", OPTION_AT(SIZE, struct target, size), .min = 16, .max = 4096},
+    {"time", 't', "SECONDS", "a time", OPTION_AT(SECONDS, struct target, time), .min = 1},
+    {"time-or-none", 0, "SECONDS", "a time, or 0", OPTION_AT(SECONDS, struct target, time)},
 };
 
 static const struct option_table table = {
@@ -157,6 +145,47 @@ static void an_argument_may_look_like_anything(void **state)
         assert_string_equal(target.names[i], expected[i]);
 }
 
+static void each_kind_of_option_is_stored_where_it_belongs(void **state)
+{
+    static const char *const words[] = {"--count", "10", "--size=4K", "-t", "1.5", "-w", "", NULL};
+    static const char *const zero[] = {"--time-or-none", "0", NULL};
+    struct target target;
+    struct error error;
+    int operands;
+
+    (void) state;
+    assert_int_equal(parse(words, &target, &operands, &error), 0);
+    assert_int_equal(target.count, 10);
+    assert_int_equal(target.size, 4096);
+    assert_int_equal(target.time, 1500);
+    assert_ptr_equal(target.word, words[6]);
+    assert_false(target.raw || target.quiet);
+    assert_int_equal(parse(zero, &target, &operands, &error), 0);
+    assert_int_equal(target.time, 0);
+}
+
+static void each_kind_of_option_keeps_its_bounds(void **state)
+{
+    static const char *const cases[][3] = {
+        {"--count", "0"},   {"--count", "11"},        {"--count", "1K"},       {"--size", "15"},
+        {"--size", "4097"}, {"--size", "5K"},         {"--size", "x"},         {"--time", "0"},
+        {"--time", "x"},    {"--time-or-none", "-0"}, {"--time-or-none", "x"},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct target target;
+        struct error error;
+        char quoted[64];
+        int operands;
+
+        if (parse(cases[i], &target, &operands, &error) != UV_EINVAL)
+            fail_msg("%s %s is accepted", cases[i][0], cases[i][1]);
+        (void) snprintf(quoted, sizeof quoted, "option '%s': '%s' ", cases[i][0], cases[i][1]);
+        assert_memory_equal(error.text, quoted, strlen(quoted));
+    }
+}
+
 static void an_error_names_the_option(void **state)
 {
     static const struct {
@@ -178,6 +207,7 @@ static void an_error_names_the_option(void **state)
         {{"--raw=x"}, "option '--raw=x' takes no argument"},
         {{"--count=11"}, "option '--count': '11' is not a whole number from 1 to 10"},
         {{"--co", "x"}, "option '--count': 'x' is not a whole number from 1 to 10"},
+        {{"-n", "!"}, "option '--name': '!' is no name"},
     };
 
     (void) state;
@@ -241,6 +271,11 @@ static void help_is_made_from_the_table(void **state)
               "                          more or less, as it goes on\n"
               "  -a, --an-option-with-a-very-long-name ARGUMENT\n"
               "                          stands on a line of its own\n"
+              "  -w, --word WORD         borrowed\n"
+              "      --size SIZE         bytes\n"
+              "  -t, --time SECONDS      a time\n"
+              "      --time-or-none SECONDS\n"
+              "                          a time, or 0\n"
               "\n"
               "The end.\n");
     free(text);
@@ -272,7 +307,7 @@ static void sizes_are_bytes_or_powers_of_1024(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint64_t size = 12345;
 
-        if (options_parse_size(cases[i].text, UINT64_MAX, &size, &error) != 0)
+        if (options_parse_size(cases[i].text, 0, UINT64_MAX, &size, &error) != 0)
             fail_msg("'%s': %s", cases[i].text, error.text);
         if (size != cases[i].size)
             fail_msg("'%s' is %llu", cases[i].text, (unsigned long long) size);
@@ -314,28 +349,36 @@ static void what_is_no_size_is_refused(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint64_t size = 12345;
 
-        if (options_parse_size(cases[i], UINT64_MAX, &size, &error) != UV_EINVAL)
+        if (options_parse_size(cases[i], 0, UINT64_MAX, &size, &error) != UV_EINVAL)
             fail_msg("'%s' is taken for %llu", cases[i], (unsigned long long) size);
         assert_int_equal(size, 12345);
         assert_non_null(strstr(error.text, cases[i]));
     }
 }
 
-static void a_size_may_reach_its_maximum_and_not_pass_it(void **state)
+static void a_size_keeps_its_bounds(void **state)
 {
-    struct error error;
-    uint64_t size;
+    static const struct {
+        const char *text;
+        uint64_t min, max;
+        const char *bound; /* that it breaks; NULL: none */
+    } cases[] = {
+        {"4096", 0, 4096, NULL},   {"4K", 0, 4096, NULL},        {"0G", 0, 4096, NULL},
+        {"4097", 0, 4096, "4096"}, {"5K", 0, 4096, "4096"},      {"1G", 0, 4096, "4096"},
+        {"4K", 4096, 8192, NULL},  {"4095", 4096, 8192, "4096"}, {"3K", 4096, 8192, "4096"},
+        {"0", 1, UINT64_MAX, "1"},
+    };
 
     (void) state;
-    assert_int_equal(options_parse_size("4096", 4096, &size, &error), 0);
-    assert_int_equal(options_parse_size("4K", 4096, &size, &error), 0);
-    assert_int_equal(size, 4096);
-    assert_int_equal(options_parse_size("4097", 4096, &size, &error), UV_EINVAL);
-    assert_non_null(strstr(error.text, "4096"));
-    assert_int_equal(options_parse_size("5K", 4096, &size, &error), UV_EINVAL);
-    assert_int_equal(options_parse_size("1G", 4096, &size, &error), UV_EINVAL);
-    assert_int_equal(options_parse_size("0G", 4096, &size, &error), 0);
-    assert_int_equal(size, 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error error = {""};
+        uint64_t size = 0;
+        int status = options_parse_size(cases[i].text, cases[i].min, cases[i].max, &size, &error);
+
+        assert_int_equal(status, cases[i].bound == NULL ? 0 : UV_EINVAL);
+        if (cases[i].bound != NULL)
+            assert_non_null(strstr(error.text, cases[i].bound));
+    }
 }
 
 static void counts_are_whole_numbers_within_their_bounds(void **state)
@@ -367,9 +410,9 @@ static void seconds_become_milliseconds(void **state)
         const char *text;
         uint64_t milliseconds;
     } cases[] = {
-        {"1", 1000},   {"0.5", 500},     {".25", 250},        {"3.", 3000},
-        {"0.001", 1},  {"10.75", 10750}, {"86400", 86400000}, {"315576000", 315576000000},
-        {"0.0001", 1},
+        {"1", 1000},      {"0.5", 500},        {".25", 250},
+        {"3.", 3000},     {"0.001", 1},        {"0.0001", 1},
+        {"10.75", 10750}, {"86400", 86400000}, {"2147483", 2147483000},
     };
     struct error error;
 
@@ -377,11 +420,26 @@ static void seconds_become_milliseconds(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint64_t milliseconds = 0;
 
-        if (options_parse_seconds(cases[i].text, &milliseconds, &error) != 0)
+        if (options_parse_seconds(cases[i].text, false, &milliseconds, &error) != 0)
             fail_msg("'%s': %s", cases[i].text, error.text);
         if (milliseconds != cases[i].milliseconds)
             fail_msg("'%s' is %llu", cases[i].text, (unsigned long long) milliseconds);
     }
+}
+
+static void no_time_at_all_is_a_time_only_where_that_is_allowed(void **state)
+{
+    struct error error;
+    uint64_t milliseconds = 12345;
+
+    (void) state;
+    assert_int_equal(options_parse_seconds("0", false, &milliseconds, &error), UV_EINVAL);
+    assert_int_equal(options_parse_seconds("0", true, &milliseconds, &error), 0);
+    assert_int_equal(milliseconds, 0);
+    assert_int_equal(options_parse_seconds("0.5", true, &milliseconds, &error), 0);
+    assert_int_equal(milliseconds, 500);
+    assert_int_equal(options_parse_seconds("-1", true, &milliseconds, &error), UV_EINVAL);
+    assert_int_equal(options_parse_seconds("", true, &milliseconds, &error), UV_EINVAL);
 }
 
 static void whole_milliseconds_are_exact(void **state)
@@ -394,7 +452,7 @@ static void whole_milliseconds_are_exact(void **state)
         char text[32];
 
         (void) snprintf(text, sizeof text, "%u.%03u", n / 1000, n % 1000);
-        assert_int_equal(options_parse_seconds(text, &milliseconds, &error), 0);
+        assert_int_equal(options_parse_seconds(text, false, &milliseconds, &error), 0);
         if (milliseconds != n)
             fail_msg("'%s' is %llu", text, (unsigned long long) milliseconds);
     }
@@ -403,8 +461,25 @@ static void whole_milliseconds_are_exact(void **state)
 static void what_is_no_time_is_refused(void **state)
 {
     static const char *const cases[] = {
-        "",    "0",   "0.0", ".",   "-1",  "+1",    " 1",        "1 ",    "1s",
-        "1e3", "0x1", "inf", "nan", "1,5", "1.2.3", "315576001", "1e999", "99999999999999999999",
+        "",
+        "0",
+        "0.0",
+        ".",
+        "-1",
+        "+1",
+        " 1",
+        "1 ",
+        "1s",
+        "1e3",
+        "0x1",
+        "inf",
+        "nan",
+        "1,5",
+        "1.2.3",
+        "2147484",
+        "315576001",
+        "1e999",
+        "99999999999999999999",
     };
     struct error error;
 
@@ -412,7 +487,7 @@ static void what_is_no_time_is_refused(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         uint64_t milliseconds = 12345;
 
-        if (options_parse_seconds(cases[i], &milliseconds, &error) != UV_EINVAL)
+        if (options_parse_seconds(cases[i], false, &milliseconds, &error) != UV_EINVAL)
             fail_msg("'%s' is taken for %llu", cases[i], (unsigned long long) milliseconds);
         assert_int_equal(milliseconds, 12345);
         assert_non_null(strstr(error.text, cases[i]));
@@ -425,14 +500,17 @@ int main(void)
         cmocka_unit_test(long_and_short_names_are_the_same_option),
         cmocka_unit_test(operands_are_moved_to_the_end_in_order),
         cmocka_unit_test(an_argument_may_look_like_anything),
+        cmocka_unit_test(each_kind_of_option_is_stored_where_it_belongs),
+        cmocka_unit_test(each_kind_of_option_keeps_its_bounds),
         cmocka_unit_test(an_error_names_the_option),
         cmocka_unit_test(an_error_within_a_cluster_does_not_name_the_option_before),
         cmocka_unit_test(help_is_made_from_the_table),
         cmocka_unit_test(sizes_are_bytes_or_powers_of_1024),
         cmocka_unit_test(what_is_no_size_is_refused),
-        cmocka_unit_test(a_size_may_reach_its_maximum_and_not_pass_it),
+        cmocka_unit_test(a_size_keeps_its_bounds),
         cmocka_unit_test(counts_are_whole_numbers_within_their_bounds),
         cmocka_unit_test(seconds_become_milliseconds),
+        cmocka_unit_test(no_time_at_all_is_a_time_only_where_that_is_allowed),
         cmocka_unit_test(whole_milliseconds_are_exact),
         cmocka_unit_test(what_is_no_time_is_refused),
     };

@@ -39,7 +39,14 @@ static void without_arguments_the_defaults_hold(void **state)
     assert_string_equal(options.listens[0], "127.0.0.1:8000");
     assert_string_equal(options.path, "/ws");
     assert_string_equal(options.prefix, "Message: ");
+    assert_int_equal(options.origin_count, 0);
     assert_int_equal(options.max_message, 1024 * 1024);
+    assert_int_equal(options.max_lag, 16 * 1024 * 1024);
+    assert_int_equal(options.handshake_timeout, 10000);
+    assert_int_equal(options.ping_interval, 20000);
+    assert_int_equal(options.max_connections, 0);
+    assert_false(options.no_compression);
+    assert_int_equal(options.compression_level, 6);
     assert_int_equal(options.log_level, LOG_INFO);
     assert_false(options.help);
     assert_false(options.version);
@@ -84,6 +91,81 @@ static void limits_can_be_met_or_lifted_and_the_prefix_may_be_empty(void **state
     assert_int_equal(options.max_message, 1 << 30);
 }
 
+/* Every limit has an option of its name, takes 0 for none, and is stored in its member. */
+static void each_limit_is_stored_in_its_own_place(void **state)
+{
+#define LIMIT(name, member) \
+    { \
+        "--" name, offsetof(struct server_options, member) \
+    }
+    static const struct {
+        const char *option;
+        size_t at;
+    } limits[] = {
+        LIMIT("max-message", max_message),
+        LIMIT("max-lag", max_lag),
+        LIMIT("max-fragments", max_fragments),
+        LIMIT("max-empty-fragments", max_empty_fragments),
+        LIMIT("max-header-bytes", max_header_bytes),
+        LIMIT("max-header-count", max_header_count),
+        LIMIT("max-connections", max_connections),
+        LIMIT("max-connections-per-address", max_connections_per_address),
+        LIMIT("max-messages-per-second", max_messages_per_second),
+        LIMIT("max-bytes-per-second", max_bytes_per_second),
+        LIMIT("max-control-per-second", max_control_per_second),
+        LIMIT("min-read-rate", min_read_rate),
+        LIMIT("handshake-timeout", handshake_timeout),
+        LIMIT("close-timeout", close_timeout),
+        LIMIT("message-timeout", message_timeout),
+        LIMIT("idle-timeout", idle_timeout),
+        LIMIT("ping-interval", ping_interval),
+        LIMIT("ping-timeout", ping_timeout),
+    };
+#undef LIMIT
+
+    (void) state;
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        bool time = strstr(limits[i].option, "timeout") != NULL ||
+                    strstr(limits[i].option, "interval") != NULL;
+        const char *const three[] = {limits[i].option, "3", NULL};
+        const char *const zero[] = {limits[i].option, "0", NULL};
+        struct server_options options;
+        struct error error;
+        uint64_t stored;
+
+        if (parse(three, &options, &error) != 0)
+            fail_msg("%s", error.text);
+        memcpy(&stored, (char *) &options + limits[i].at, sizeof stored);
+        if (stored != (time ? 3000 : 3))
+            fail_msg("%s is stored elsewhere", limits[i].option);
+        assert_int_equal(parse(zero, &options, &error), 0);
+        memcpy(&stored, (char *) &options + limits[i].at, sizeof stored);
+        assert_int_equal(stored, 0);
+    }
+}
+
+static void origins_are_listed_as_given(void **state)
+{
+    static const char *const words[] = {"--origin",
+                                        "https://a.example",
+                                        "--origin=http://b:81",
+                                        "--origin",
+                                        "null",
+                                        "--origin",
+                                        "*",
+                                        NULL};
+    struct server_options options;
+    struct error error;
+
+    (void) state;
+    assert_int_equal(parse(words, &options, &error), 0);
+    assert_int_equal(options.origin_count, 4);
+    assert_string_equal(options.origins[0], "https://a.example");
+    assert_string_equal(options.origins[1], "http://b:81");
+    assert_string_equal(options.origins[2], "null");
+    assert_string_equal(options.origins[3], "*");
+}
+
 static void an_error_names_the_option_and_what_was_given(void **state)
 {
     static const struct {
@@ -106,6 +188,13 @@ static void an_error_names_the_option_and_what_was_given(void **state)
         {{"--max-message", "1073741825"}, "--max-message", "1073741825"},
         {{"--max-message", "-1"}, "--max-message", "-1"},
         {{"--log-level", "loud"}, "--log-level", "loud"},
+        {{"--origin", "example.org"}, "--origin", "example.org"},
+        {{"--origin", "https://example.org/"}, "--origin", "https://example.org/"},
+        {{"--origin", ""}, "--origin", "''"},
+        {{"--compression-level", "0"}, "--compression-level", "1 to 9"},
+        {{"--compression-level", "10"}, "--compression-level", "1 to 9"},
+        {{"--ping-interval", "-1"}, "--ping-interval", "-1"},
+        {{"--max-connections", "many"}, "--max-connections", "many"},
         {{"--no-such"}, "--no-such", ""},
         {{"operand"}, "operand", ""},
         {{"--", "-V"}, "-V", ""},
@@ -233,6 +322,8 @@ int main(void)
         cmocka_unit_test(without_arguments_the_defaults_hold),
         cmocka_unit_test(every_option_is_stored),
         cmocka_unit_test(limits_can_be_met_or_lifted_and_the_prefix_may_be_empty),
+        cmocka_unit_test(each_limit_is_stored_in_its_own_place),
+        cmocka_unit_test(origins_are_listed_as_given),
         cmocka_unit_test(an_error_names_the_option_and_what_was_given),
         cmocka_unit_test(there_is_room_for_so_many_addresses_and_not_one_more),
         cmocka_unit_test(an_address_is_cut_into_host_and_port),

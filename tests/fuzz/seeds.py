@@ -1,0 +1,452 @@
+#!/usr/bin/python3
+"""Writes the seed corpus, corpus/HARNESS/NAME: run it after adding a seed here, and commit both.
+
+A seed is what stands on the wire, and then the choices of its harness, which are told at the top of
+each fuzz_HARNESS.c.
+"""
+
+import pathlib
+import struct
+import zlib
+
+CORPUS = pathlib.Path(__file__).parent / "corpus"
+KEY = bytes.fromhex("37fa213d")
+PIECES = 0x4A  # the choice of a harness that has no other: cut here and there
+
+
+def seed(harness, name, data):
+    path = CORPUS / harness / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+
+
+def crlf(text):
+    return text.strip().replace("\n", "\r\n").encode() + b"\r\n\r\n"
+
+
+# ---- heads ----
+
+REQUEST = """
+GET /ws HTTP/1.1
+Host: localhost:8000
+Upgrade: websocket
+Connection: keep-alive, Upgrade
+Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==
+Sec-WebSocket-Version: 13
+"""
+RESPONSE = """
+HTTP/1.1 101 Switching Protocols
+Upgrade: websocket
+Connection: Upgrade
+Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=
+"""
+OFFER = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\n"
+ANSWER = "Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\n"
+
+REQUESTS = {
+    "right": REQUEST,
+    "offers_compression": REQUEST + OFFER,
+    "offers_twice": REQUEST + OFFER + OFFER,
+    "offers_nonsense": REQUEST + "Sec-WebSocket-Extensions: ;;=\n",
+    "absolute_form": REQUEST.replace("/ws", "ws://localhost/ws?x=1"),
+    "asterisk_form": REQUEST.replace("GET /ws", "OPTIONS *"),
+    "fragment": REQUEST.replace("/ws", "/ws#x"),
+    "http_1_0": REQUEST.replace("HTTP/1.1", "HTTP/1.0"),
+    "http_2_0": REQUEST.replace("HTTP/1.1", "HTTP/2.0"),
+    "http_2_preface": "PRI * HTTP/2.0\n\nSM",
+    "http_0_9": "GET /ws",
+    "head": "HEAD /ws HTTP/1.1\nHost: a",
+    "post_with_body": "POST /ws HTTP/1.1\nHost: a\nContent-Length: 3\n\nabc",
+    "chunked": "POST /ws HTTP/1.1\nHost: a\nTransfer-Encoding: chunked\n\n0\n",
+    "two_lengths": "GET /ws HTTP/1.1\nHost: a\nContent-Length: 3\nContent-Length: 4",
+    "length_and_chunked": "GET / HTTP/1.1\nHost: a\nContent-Length: 3\nTransfer-Encoding: chunked",
+    "length_of_2_64": "GET / HTTP/1.1\nHost: a\nContent-Length: 18446744073709551616",
+    "elsewhere": REQUEST.replace("/ws", "/elsewhere"),
+    "not_an_upgrade": "GET /ws HTTP/1.1\nHost: a\nConnection: close",
+    "no_host": REQUEST.replace("Host", "Hose"),
+    "empty_host": REQUEST.replace("localhost:8000", ""),
+    "two_hosts": REQUEST + "Host: b\n",
+    "version_8": REQUEST.replace("Version: 13", "Version: 8"),
+    "two_versions": REQUEST + "Sec-WebSocket-Version: 13\n",
+    "no_version": REQUEST.replace("Sec-WebSocket-Version", "X"),
+    "no_key": REQUEST.replace("Sec-WebSocket-Key", "X"),
+    "two_keys": REQUEST + "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\n",
+    "short_key": REQUEST.replace("dGhl", ""),
+    "stray_bits_in_key": REQUEST.replace("ZQ==", "ZZ=="),
+    "no_connection": REQUEST.replace("Connection", "X"),
+    "lists_over_fields": REQUEST + "Connection: , ,x\nUpgrade: h2c,\twebsocket\n",
+    "empty_values": "GET / HTTP/1.1\nHost:\nA: \nB:\t \nC:x ",
+    "folded": "GET / HTTP/1.1\nHost: a\nX: one\n two\n\tthree",
+    "space_before_colon": "GET / HTTP/1.1\nHost : a",
+    "empty_name": "GET / HTTP/1.1\nHost: a\n: x",
+    "control_bytes": "GET / HTTP/1.1\nHost: a\x01\x7f\nX: \x00",
+    "obs_text": "GET /\xe4 HTTP/1.1\nHost: \xe4",
+    "origin": REQUEST + "Origin: http://localhost:1",
+    "origin_elsewhere": REQUEST + "Origin: https://evil.example",
+    "origin_null": REQUEST + "Origin: null",
+    "two_origins": REQUEST + "Origin: http://localhost\nOrigin: http://localhost",
+    "not_http": "GET /ws ICE/1.1\nHost: a",
+    "many_fields": "GET / HTTP/1.1\n" + "".join(f"a{i}: {i}\n" for i in range(201)),
+    "long_target": "GET /" + "x" * 8200 + " HTTP/1.1",
+    "long_head": "GET / HTTP/1.1\nHost: a\n" + ("X: " + "y" * 500 + "\n") * 34,
+}
+RESPONSES = {
+    "right": RESPONSE,
+    "compression": RESPONSE + ANSWER,
+    "all_parameters": RESPONSE + ANSWER.rstrip() + "; client_no_context_takeover; "
+    "server_max_window_bits=8; client_max_window_bits=15\n",
+    "client_bits_without_value": RESPONSE + ANSWER.rstrip() + "; client_max_window_bits\n",
+    "two_answers": RESPONSE + ANSWER + ANSWER,
+    "unknown_extension": RESPONSE + "Sec-WebSocket-Extensions: x-webkit-deflate-frame\n",
+    "wrong_accept": RESPONSE.replace("s3p", "S3P"),
+    "two_accepts": RESPONSE + "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\n",
+    "no_upgrade": RESPONSE.replace("Upgrade: websocket", "X: y"),
+    "two_upgrades": RESPONSE + "Upgrade: websocket\n",
+    "no_connection": RESPONSE.replace("Connection", "X"),
+    "subprotocol": RESPONSE + "Sec-WebSocket-Protocol: chat\n",
+    "forbidden": "HTTP/1.1 403 Forbidden\nContent-Length: 2\n\nno",
+    "no_reason": "HTTP/1.1 404",
+    "reason_with_escapes": "HTTP/1.1 500 \x1b[31m\xc2\x9b\xe2\x80\xae\xff",
+    "redirect": "HTTP/1.1 302 Found\nLocation: /",
+    "http_1_0": "HTTP/1.0 200 OK",
+    "http_2_0": "HTTP/2.0 200 OK",
+    "not_http": "SSH-2.0-OpenSSH_9.2",
+    "status_of_four_digits": "HTTP/1.1 1010 OK",
+    "continue_first": "HTTP/1.1 100 Continue",
+}
+
+
+def text_bytes(text):
+    head = text.strip("\n").replace("\n", "\r\n").encode("latin-1")
+    return head + (b"" if b"\r\n\r\n" in head else b"\r\n\r\n")
+
+
+def heads():
+    for name, text in REQUESTS.items():
+        seed("http_head", "request_" + name, text_bytes(text) + bytes([PIECES & ~1]))
+        seed("handshake_request", name, text_bytes(text) + bytes([0x06]))
+    for name, text in RESPONSES.items():
+        seed("http_head", "response_" + name, text_bytes(text) + bytes([PIECES | 1]))
+        seed("handshake_response", name, text_bytes(text) + b"\x00")
+    seed("handshake_request", "compression_is_off", text_bytes(REQUEST + OFFER) + b"\x01")
+    seed("handshake_response", "compression_not_offered", text_bytes(RESPONSE + ANSWER) + b"\x01")
+    seed("http_head", "request_bare_newlines", REQUEST.encode() + b"\n\x4a")
+    seed("http_head", "request_byte_by_byte", text_bytes(REQUEST) + b"\x00")
+    seed("http_head", "request_cut_short", text_bytes(REQUEST)[:-2] + b"\x4a")
+    seed("http_head", "request_with_frames_behind", text_bytes(REQUEST) + b"\x81\x80\0\0\0\0\x4a")
+    seed("http_head", "request_empty_lines_before", b"\r\n\r\n" + text_bytes(REQUEST) + b"\x4a")
+
+
+# ---- permessage-deflate ----
+
+EXTENSIONS = {
+    "plain": "permessage-deflate",
+    "all": "permessage-deflate; server_no_context_takeover; client_no_context_takeover; "
+    "server_max_window_bits=8; client_max_window_bits=9",
+    "bits_without_value": "permessage-deflate; client_max_window_bits",
+    "quoted": 'permessage-deflate; server_max_window_bits="10"',
+    "quoted_pair": 'permessage-deflate; server_max_window_bits="1\\0"',
+    "quote_left_open": 'permessage-deflate; server_max_window_bits="10',
+    "several": "foo, permessage-deflate; server_max_window_bits=16, permessage-deflate",
+    "several_fields": "foo; a=b\npermessage-deflate;client_max_window_bits=12\nbar",
+    "case": "PerMessage-Deflate; SERVER_MAX_WINDOW_BITS=12",
+    "twice": "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
+    "flag_with_value": "permessage-deflate; client_no_context_takeover=1",
+    "zero_first": "permessage-deflate; server_max_window_bits=08",
+    "too_few": "permessage-deflate; server_max_window_bits=7",
+    "too_long": "permessage-deflate; server_max_window_bits=" + "1" * 100,
+    "unknown_parameter": "permessage-deflate; level=9",
+    "empty_members": " ,, permessage-deflate ,\t,",
+    "empty": "",
+    "only_commas": ",,,",
+    "no_name": "; a=b",
+    "no_value": "a; b=",
+}
+
+
+def extensions():
+    for name, text in EXTENSIONS.items():
+        seed("extension", name, text.encode())
+
+
+def deflate(data, bits=15, level=6, flush=zlib.Z_SYNC_FLUSH):
+    machine = zlib.compressobj(level, zlib.DEFLATED, -max(bits, 9))
+    out = machine.compress(data) + machine.flush(flush)
+    return out[:-4] if flush == zlib.Z_SYNC_FLUSH else out
+
+
+def inflations():
+    def choices(bits=15, cap=0, cut=PIECES):
+        return bytes([bits - 8, cap, cut])
+
+    hello = b"Hello Hello Hello "
+    stored = b"\x00\x05\x00\xfa\xffHello\x00"
+    for name, data, more in [
+        ("rfc7692_hello", bytes.fromhex("f248cdc9c90700"), choices()),
+        ("rfc7692_stored", stored, choices()),
+        ("rfc7692_final_block", bytes.fromhex("f348cdc9c9070000"), choices()),
+        ("rfc7692_two_blocks", bytes.fromhex("f24805000000ffffcac9c90700"), choices()),
+        ("empty", b"", choices()),
+        ("empty_message", b"\x00", choices()),
+        ("text", deflate(hello * 9), choices()),
+        ("window_8", deflate(hello * 40, 8), choices(8)),
+        ("window_9_far_back", deflate(bytes(range(256)) * 4, 9), choices(8)),
+        ("window_15_far_back", deflate(bytes(range(256)) + bytes(30000) + bytes(range(256))),
+         choices(9)),
+        ("bomb", deflate(bytes(1 << 20)), choices(cap=4)),
+        ("bomb_that_fits", deflate(bytes(1 << 17)), choices()),
+        ("one_byte_too_many", deflate(bytes(101)), choices(cap=3)),
+        ("just_fits", deflate(bytes(100)), choices(cap=3)),
+        ("nothing_fits", deflate(b"x"), choices(cap=1)),
+        ("all_finals", deflate(b"x", flush=zlib.Z_FINISH) * 40, choices()),
+        ("too_many_finals", deflate(b"x", flush=zlib.Z_FINISH) * 300, choices()),
+        ("final_then_garbage", deflate(b"x", flush=zlib.Z_FINISH) + b"\xff" * 9, choices()),
+        ("bad_block_type", b"\x07\x00", choices()),
+        ("bad_stored_length", b"\x00\x05\x00\x00\x00", choices()),
+        ("distance_too_far", b"\x4b\x04\x82\xff\x00", choices(8)),
+        ("cut_short", deflate(hello * 9)[:-6], choices()),
+        ("incompressible", bytes(i * 197 % 251 ^ i >> 3 for i in range(700)), choices()),
+    ]:
+        seed("inflate", name, data + more)
+
+
+# ---- frames ----
+
+
+def frame(first, payload=b"", mask=KEY, length=None, form=None):
+    """A frame; `length` is what it declares, `form` the length's form, if not the right ones."""
+    length = len(payload) if length is None else length
+    form = form or (7 if length < 126 else 16 if length < 65536 else 64)
+    bit = 0x80 if mask else 0
+    head = {7: lambda: bytes([first, bit | length]),
+            16: lambda: struct.pack(">BBH", first, bit | 126, length),
+            64: lambda: struct.pack(">BBQ", first, bit | 127, length)}[form]()
+    if not mask:
+        return head + payload
+    return head + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
+
+
+TEXT, BINARY, CLOSE, PING, PONG = 0x81, 0x82, 0x88, 0x89, 0x8A
+FRAMES = {
+    "text": lambda f: f(TEXT, b"Hello"),
+    "several": lambda f: f(TEXT, b"one") + f(BINARY, b"\x00\xff") + f(TEXT, "ö€😀".encode()),
+    "empty": lambda f: f(TEXT) + f(BINARY) + f(PING) + f(PONG),
+    "fragments": lambda f: f(1, b"Hel") + f(0, b"lo ") + f(0) + f(0x80, b"you"),
+    "ping_between": lambda f: f(1, b"Hel") + f(PING, b"?") + f(0x80, b"lo") + f(PONG, b"!"),
+    "utf8_cut_by_fragments": lambda f: f(1, b"\xf0\x9f") + f(0, b"\x98") + f(0x80, b"\x80"),
+    "bad_utf8": lambda f: f(TEXT, b"ok \xc0\xaf no"),
+    "surrogate": lambda f: f(TEXT, b"\xed\xa0\x80"),
+    "bad_utf8_in_second_fragment": lambda f: f(1, b"\xe2\x82") + f(0x80, b"\x28"),
+    "utf8_left_open": lambda f: f(TEXT, b"\xe2\x82"),
+    "length_125": lambda f: f(BINARY, bytes(125)),
+    "length_126": lambda f: f(BINARY, bytes(126)),
+    "length_65535": lambda f: f(BINARY, b"x" * 65535),
+    "length_65536": lambda f: f(BINARY, b"x" * 65536),
+    "length_not_minimal_16": lambda f: f(BINARY, bytes(5), form=16),
+    "length_not_minimal_64": lambda f: f(BINARY, bytes(500), form=64),
+    "length_2_63_less_1": lambda f: f(BINARY, b"x", length=2**63 - 1),
+    "length_2_63": lambda f: f(BINARY, b"x", length=2**63),
+    "reserved_bit": lambda f: f(0xA1, b"x"),
+    "reserved_opcode": lambda f: f(0x83, b"x"),
+    "reserved_control": lambda f: f(0x8B, b"x"),
+    "continuation_of_nothing": lambda f: f(0x80, b"x"),
+    "message_within_message": lambda f: f(1, b"x") + f(TEXT, b"y"),
+    "ping_of_125": lambda f: f(PING, b"x" * 125),
+    "ping_of_126": lambda f: f(PING, b"x" * 126),
+    "ping_fragment": lambda f: f(9, b"x"),
+    "close": lambda f: f(CLOSE, b"\x03\xe8bye"),
+    "close_empty": lambda f: f(CLOSE),
+    "close_half_a_code": lambda f: f(CLOSE, b"\x03"),
+    "close_bad_code": lambda f: f(CLOSE, b"\x03\xee"),
+    "close_bad_reason": lambda f: f(CLOSE, b"\x03\xe8\xff"),
+    "frames_behind_close": lambda f: f(CLOSE, b"\x0f\xa0") + f(TEXT, b"x"),
+    "cut_in_header": lambda f: f(TEXT, b"Hello") + f(BINARY, bytes(300))[:3],
+    "cut_in_payload": lambda f: f(TEXT, b"Hello")[:-2],
+}
+DEFLATED = {
+    "text": lambda f: f(0xC1, deflate(b"Hello")),
+    "twice_the_same": lambda f: f(0xC1, deflate(b"Hello Hello")) * 2,
+    "context": lambda f: f(0xC1, bytes.fromhex("f248cdc9c90700")) + f(0xC1, b"\xf2\x00\x11\x00\x00"),
+    "fragments": lambda f: f(0x41, deflate(b"Hello")[:3]) + f(0x80, deflate(b"Hello")[3:]),
+    "ping_between": lambda f: f(0x41, deflate(b"Hi")[:1]) + f(PING) + f(0x80, deflate(b"Hi")[1:]),
+    "beside_plain": lambda f: f(TEXT, b"a") + f(0xC1, deflate(b"b")) + f(TEXT, b"c"),
+    "reserved_bit_on_continuation": lambda f: f(0x41, deflate(b"Hi")) + f(0xC0, b"x"),
+    "reserved_bit_on_ping": lambda f: f(0xC9, b"x"),
+    "bomb": lambda f: f(0xC2, deflate(bytes(1 << 20))),
+    "empty": lambda f: f(0xC1, b"\x00") + f(0xC1),
+    "bad_utf8": lambda f: f(0xC1, deflate(b"ok \xff no")),
+    "broken": lambda f: f(0xC2, b"\x07\xff"),
+    "final": lambda f: f(0xC1, deflate(b"Hi", flush=zlib.Z_FINISH)) + f(0xC1, deflate(b"Hi")),
+}
+
+
+def frames():
+    def unmasked(first, payload=b"", **more):
+        return frame(first, payload, mask=None, **more)
+
+    for name, build in FRAMES.items():
+        small = 0b1010 if "length" in name else 0  # of at most 1000 bytes
+        seed("decoder", "server_" + name, build(frame) + bytes([0, 0, PIECES]))
+        seed("decoder", "client_" + name, build(unmasked) + bytes([0, small | 1, PIECES]))
+    for name, build in DEFLATED.items():
+        seed("decoder", "server_deflated_" + name, build(frame) + bytes([0, 0x10, PIECES]))
+        seed("decoder", "client_deflated_" + name, build(unmasked) + bytes([0, 0x71, PIECES]))
+        seed("decoder", "server_deflated_small_" + name, build(frame) + bytes([0x3F, 0x1A, PIECES]))
+    seed("decoder", "server_unmasked", unmasked(TEXT, b"x") + bytes([0, 0, PIECES]))
+    seed("decoder", "client_masked", frame(TEXT, b"x") + bytes([0, 1, PIECES]))
+
+
+# ---- URLs ----
+
+URLS = {
+    "plain": "ws://localhost/ws",
+    "port": "ws://example.org:8000/ws?a=b&c",
+    "secure": "wss://example.org",
+    "default_port": "wss://example.org:443/",
+    "v6": "ws://[2001:db8::1]:8000/",
+    "v6_zone": "ws://[fe80::1%25eth0]/",
+    "v_future": "ws://[v1.x]/",
+    "v4": "ws://127.0.0.1/",
+    "escapes": "ws://a/%20%C3%A4?%23",
+    "escape_in_host": "ws://a%20b/",
+    "case": "WS://LOCALHOST/WS",
+    "user": "ws://me:secret@a/",
+    "fragment": "ws://a/#b",
+    "http": "http://a/",
+    "port_0": "ws://a:0/",
+    "port_65536": "ws://a:65536/",
+    "empty_port": "ws://a:/",
+    "no_host": "ws:///x",
+    "no_slashes": "ws:a",
+    "query_only": "ws://a?b",
+    "dots": "ws://a/../b/./c//",
+    "space": "ws://a/b c",
+    "line_break": "ws://a/\r\nX: y",
+    "sub_delims": "ws://a!$&'()*+;=/b!$&'()*+,;=:@",
+    "not_ascii": "ws://ä/ö",
+    "empty": "",
+}
+
+
+def urls():
+    for name, text in URLS.items():
+        seed("url", name, text.encode())
+
+
+# ---- plays for the server ----
+
+(BYTES, UPGRADE, FRAME, LONG, DEFLATE, TURN, TIME, ROOM, FLOOD, EOF, RESET, BREAK, PIECE, WAKE,
+ AGAIN, PAUSE, STOP, REFUSED) = range(18)
+
+
+def step(kind, *operands, who=0):
+    out = bytes([kind | who << 5])
+    for operand in operands:
+        if isinstance(operand, bytes):
+            out += bytes([len(operand)]) + operand
+        else:
+            out += bytes([operand])
+    return out
+
+
+def play(name, *steps, choice=0, tight=0):
+    seed("server", name, bytes([choice, tight]) + b"".join(steps))
+
+
+def plays():
+    turn = step(TURN)
+    up = [step(UPGRADE, 0, who=who) for who in range(3)]
+    deflating = [step(UPGRADE, which, who=who) for who, which in enumerate((1, 4, 0))]
+
+    def say(text, who=0):
+        return step(FRAME, TEXT, text, who=who)
+
+    def raw(data, who=0):
+        return b"".join(step(BYTES, data[at:at + 255], who=who) for at in range(0, len(data), 255))
+
+    play("broadcast", *up, turn, say(b"Hello"), say(b"there", 1), turn, say(b"!", 2), turn)
+    play("broadcast_prefix", *up, turn, say(b"Hello"), turn, choice=4)
+    play("broadcast_deflated", *deflating, turn, step(DEFLATE, 1, b"Hello " * 30), turn,
+         say(b"x" * 100, 2), turn, choice=2)
+    play("compression_off", *deflating, turn, step(LONG, TEXT, 20, 65), turn, choice=1)
+    play("nobody_watches", *deflating[:2], turn, step(LONG, TEXT, 20, 65), turn, choice=8)
+    play("binary", *up, turn, step(FRAME, BINARY, b"\x00\xff"), turn)
+    play("fragments", *up, step(FRAME, 1, b"Hel"), step(FRAME, PING, b"?"), turn,
+         step(FRAME, 0x80, b"lo"), turn)
+    play("with_the_handshake", up[0] + say(b"at once") + step(FRAME, CLOSE, b"\x03\xe8"), turn)
+    play("byte_by_byte", step(PIECE, 1), up[0], say(b"slowly"), turn)
+    play("pings", up[0], *[step(FRAME, PING, bytes([i]) * 125) for i in range(20)], turn)
+    play("pings_unread", up[0], turn, step(ROOM, 3), *[step(FRAME, PING, b"x" * 100)] * 30, turn,
+         turn, step(FLOOD), turn)
+    play("close", up[0], turn, step(FRAME, CLOSE, b"\x03\xe8bye"), turn, step(EOF), turn)
+    play("close_not_followed_by_eof", up[0], turn, step(FRAME, CLOSE), turn, step(TIME, 50), turn)
+    play("close_behind_messages", *up[:2], turn, say(b"one"), say(b"two"),
+         step(FRAME, CLOSE, b"\x0f\xa0"), say(b"three"), turn, turn)
+    play("fault", *up[:2], turn, say(b"good"), step(FRAME, 0xB1, b"bad"), turn, step(TIME, 50))
+    play("bad_utf8", up[0], step(FRAME, TEXT, b"\xff"), turn)
+    play("too_big", up[0], step(LONG, BINARY, 10, 1), turn, choice=0x20)
+    play("inflates_too_big", *deflating[:1], step(DEFLATE, 2, bytes(200)), turn, choice=0x20)
+    play("stall_and_go_on", *up, turn, step(ROOM, 10, who=1), step(LONG, TEXT, 200, 65), turn,
+         say(b"more"), turn, step(ROOM, 255, who=1), turn, say(b"yet more"), step(FLOOD, who=1),
+         turn, turn)
+    play("stall_within_a_frame_then_close", *up[:2], turn, step(ROOM, 1, who=1), say(b"Hello"),
+         turn, step(FRAME, CLOSE, b"\x03\xe8", who=1), turn, step(FLOOD, who=1), turn)
+    play("stall_then_fault", *up[:2], turn, step(ROOM, 1, who=1), say(b"Hello"), turn,
+         step(FRAME, 0xF1, b"", who=1), turn, step(TIME, 100), turn)
+    play("stall_forever", *up[:2], turn, step(ROOM, 1, who=1), say(b"Hello"), turn, step(STOP),
+         step(TIME, 100), turn)
+    play("too_slow", *up[:2], turn, step(ROOM, 1, who=1), *[step(LONG, TEXT, 9, 66) + turn] * 20,
+         step(FLOOD, who=1), turn, choice=0x40)
+    play("too_slow_deflated", *deflating, turn, step(ROOM, 1, who=1),
+         *[step(LONG, TEXT, 200, 66) + turn] * 20, step(FLOOD, who=1), turn, choice=0xC2)
+    play("leaves_while_stalled", *up[:2], turn, step(ROOM, 1, who=1), say(b"Hello"), turn,
+         step(EOF, who=1), turn, say(b"still here"), turn)
+    play("reset", *up[:2], say(b"x"), step(RESET), turn, say(b"y", 1), turn)
+    play("reset_while_stalled", *up[:2], turn, step(ROOM, 1, who=1), say(b"Hello"), turn,
+         step(RESET, who=1), turn)
+    play("eof_behind_message", *up[:2], turn, say(b"bye") + step(EOF), turn)
+    play("half_close_of_http", raw(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), step(EOF), turn)
+    play("pipelined_http", raw(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 3), up[0], say(b"x"), turn)
+    play("head_and_get", raw(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\nGET /ws HTTP/1.1\r\nHost: a\r\n"
+                             b"Connection: close\r\n\r\n"), turn)
+    play("too_many_requests", *[raw(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 9)] * 12, turn)
+    play("unread_http", step(ROOM, 5), raw(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 3), turn,
+         raw(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), turn, step(TIME, 220), turn, step(FLOOD), turn)
+    play("bad_http", raw(b"\x16\x03\x01\x02\x00\x01"), turn)
+    play("says_nothing", step(WAKE), step(TIME, 220), turn, step(TIME, 50), turn)
+    play("slow_head", raw(b"GET /ws HTTP/1.1\r\n"), turn, step(TIME, 220), turn, step(TIME, 50))
+    play("says_nothing_and_takes_nothing", step(ROOM, 0), step(WAKE), step(TIME, 220), turn,
+         step(TIME, 50), turn)
+    play("come_and_go", up[0], turn, step(EOF), step(AGAIN), up[0], turn, say(b"x"), turn,
+         step(RESET), step(AGAIN), turn, step(AGAIN), up[0], turn)
+    play("stop_at_once", *up, step(STOP), turn)
+    play("stop_while_opening", raw(b"GET /ws"), turn, step(STOP), turn)
+    play("stop_twice", *up, turn, step(STOP), step(TIME, 1), step(STOP), turn)
+    play("stop_and_they_answer", *up[:2], turn, say(b"x"), step(STOP), turn,
+         step(FRAME, CLOSE, b"\x03\xe9"), step(FRAME, CLOSE, b"\x03\xe9", who=1), turn, step(EOF))
+    play("accept_fails", step(REFUSED), turn, *up, turn)
+    play("pings_and_no_pong", *up, turn, *[step(TIME, 10) + step(FRAME, PONG, who=1)] * 12, turn,
+         tight=1)
+    play("too_many_pings", up[0], turn, step(FRAME, PING, b"x") * 5, turn, tight=2)
+    play("too_many_fragments", up[0], turn, step(FRAME, 1, b"x") + step(FRAME, 0, b"y") * 3, turn,
+         tight=4)
+    play("too_many_messages", *up[:2], turn, say(b"x") * 12, turn, say(b"more"), turn, tight=8)
+    play("too_many_connections", *up, turn, say(b"x"), turn, step(EOF), turn, step(AGAIN, who=2),
+         up[2], turn, tight=16)
+    play("idle", *up[:2], turn, step(TIME, 25), say(b"x"), step(TIME, 25), turn, tight=32)
+    play("message_left_open", *up[:2], turn, step(FRAME, 1, b"x"), turn, step(TIME, 40), turn,
+         step(TIME, 40), turn, tight=32)
+    play("reads_too_slowly", *up[:2], turn, step(ROOM, 9, who=1), step(LONG, TEXT, 200, 65), turn,
+         *[step(ROOM, 9, who=1) + step(TIME, 22)] * 4, turn, tight=64)
+    play("long_head", raw(text_bytes(REQUEST) * 2), turn, tight=128)
+    play("paused", up[0], turn, step(PAUSE, 1), say(b"later"), turn, step(PAUSE, 0), turn)
+    play("paused_behind_eof", up[0], turn, step(EOF), step(PAUSE, 1), turn, step(PAUSE, 0), turn)
+
+
+if __name__ == "__main__":
+    heads()
+    extensions()
+    inflations()
+    frames()
+    urls()
+    plays()

@@ -1,0 +1,194 @@
+"""Every limit has a name, is counted and logged when it is hit, and spares everybody else."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+import rawws
+from rawws import BINARY, CONTINUATION, PING, PONG, TEXT, Client, frame
+
+
+def log_names(server, limit: str, done: str) -> None:
+    server.wait_stderr(rf"127\.0\.0\.1 port \d+: limit {limit}: {done}")
+
+
+def connect(server) -> Client:
+    """Connected, and not a word said."""
+    return Client(server.port)
+
+
+def test_who_never_says_a_word_is_answered_with_408(wsbroadcastd):
+    server = wsbroadcastd("--handshake-timeout", "0.3")
+    silent = connect(server)
+    response = silent.recv_response()
+    assert response.status == 408 and response.headers["connection"] == "close"
+    silent.recv_eof()
+    log_names(server, "handshake-timeout", "refused with 408")
+
+
+def test_a_head_that_comes_too_slowly_is_answered_with_408(wsbroadcastd):
+    server = wsbroadcastd("--handshake-timeout", "0.3")
+    slow = connect(server)
+    slow.send(b"GET /ws HTT")
+    assert slow.recv_response().status == 408
+
+
+def test_answered_requests_start_the_time_anew(wsbroadcastd):
+    server = wsbroadcastd("--handshake-timeout", "1")
+    client = connect(server)
+    for _ in range(3):
+        client.send(b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv_response().status == 404
+    assert client.recv_response().status == 408
+
+
+@pytest.mark.parametrize(
+    ("option", "extra", "status"),
+    [
+        (("--max-header-bytes", "1K"), {"X_Much": "x" * 1024}, 431),
+        (("--max-header-count", "8"), {f"X_{i}": "x" for i in range(8)}, 431),
+    ],
+    ids=["bytes", "count"],
+)
+def test_a_head_over_the_limit_is_431(wsbroadcastd, option, extra, status):
+    server = wsbroadcastd(*option)
+    client = connect(server)
+    client.send(client.request(**extra))
+    assert client.recv_response().status == status
+    log_names(server, option[0][2:], "refused")
+    server.client().close()
+
+
+def test_a_silent_peer_is_asked_and_dropped_when_it_does_not_answer(wsbroadcastd):
+    server = wsbroadcastd("--ping-interval", "0.3", "--ping-timeout", "0.3")
+    client = server.client()
+    assert client.recv_frame().opcode == PING
+    with pytest.raises(rawws.ConnectionLost):
+        client.recv_frame()
+    log_names(server, "ping-timeout", "dropped")
+
+
+def test_a_peer_that_answers_its_pings_stays(wsbroadcastd):
+    server = wsbroadcastd("--ping-interval", "0.3", "--ping-timeout", "0.3")
+    client = server.client()
+    for _ in range(3):
+        ping = client.recv_frame()
+        assert ping.opcode == PING
+        client.send_frame(PONG, ping.payload)
+    client.send_text("still here")
+    assert client.recv_message() == "Message: still here"
+
+
+def test_a_message_that_is_never_finished_is_closed(wsbroadcastd):
+    server = wsbroadcastd("--message-timeout", "0.3", "--prefix", "")
+    whole = server.client()
+    for wire in (frame(TEXT, b"half", declared=100), frame(TEXT, b"half", fin=False)):
+        client = server.client()
+        client.send(wire)
+        assert client.recv_close()[0] == 1008
+    log_names(server, "message-timeout", "closed with 1008")
+    whole.send_text("untouched")
+    assert whole.recv_message() == "untouched"
+
+
+def test_too_many_fragments_are_closed(wsbroadcastd):
+    client = wsbroadcastd("--max-fragments", "10").client()
+    client.send(frame(BINARY, b"x", fin=False) + frame(CONTINUATION, b"x", fin=False) * 10)
+    assert client.recv_close() == (1008, "too many fragments")
+
+
+def test_as_many_fragments_as_are_allowed_are_a_message(wsbroadcastd):
+    client = wsbroadcastd("--max-fragments", "10").client()
+    client.send(frame(BINARY, b"x", fin=False) + frame(CONTINUATION, b"x", fin=False) * 8)
+    client.send(frame(CONTINUATION, b"x"))
+    assert client.recv_message() == b"x" * 10
+
+
+@pytest.mark.parametrize(
+    "option", [("--max-messages-per-second", "20"), ("--max-bytes-per-second", "1K")], ids=str
+)
+def test_a_client_that_talks_too_fast_is_closed(wsbroadcastd, option):
+    server = wsbroadcastd(*option)
+    quiet, fast = server.client(), server.client()
+    fast.send(frame(TEXT, b"x" * 100) * 100)
+    assert fast.recv_close() == (1008, "too fast")
+    log_names(server, option[0][2:], "closed with 1008")
+    quiet.send_text("slowly")
+    for _ in rawws.turns():
+        if quiet.recv_message() == "Message: slowly":
+            break
+
+
+def test_a_flood_of_control_frames_is_closed(server):
+    client = server.client()
+    client.send(frame(PING, b"x" * 100) * 5000)
+    assert client.recv_close() == (1008, "too many control frames")
+    log_names(server, "max-control-per-second", "closed with 1008")
+
+
+def test_an_idle_client_is_closed_with_1000(wsbroadcastd):
+    server = wsbroadcastd("--idle-timeout", "0.5")
+    assert server.client().recv_close() == (1000, "idle")
+    log_names(server, "idle-timeout", "closed with 1000")
+
+
+def test_one_connection_too_many_is_503_and_room_is_made_again(wsbroadcastd):
+    server = wsbroadcastd("--max-connections", "2")
+    first, second = server.client(), server.client()
+    assert connect(server).recv_response().status == 503
+    log_names(server, "max-connections", "refused with 503")
+    first.close()
+    for _ in rawws.turns():  # the server hears of the end when it does
+        third = connect(server)
+        third.send(third.request())
+        if third.recv_head().start.startswith("HTTP/1.1 101"):
+            break
+    second.close()
+
+
+def test_connections_are_counted_by_address(wsbroadcastd):
+    server = wsbroadcastd("--max-connections-per-address", "1", "-l", "127.0.0.1:0")
+    here = server.client()
+    assert connect(server).recv_response().status == 503
+    with socket.create_connection(("127.0.0.1", server.port), source_address=("127.0.0.2", 0)) as s:
+        other = Client.__new__(Client)
+        rawws.Peer.__init__(other, s, masked=True)
+        s.sendall(
+            b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        assert other.recv_head().start.startswith("HTTP/1.1 101")
+    here.close()
+    log_names(server, "max-connections-per-address", "refused with 503")
+
+
+def test_a_reader_below_the_least_rate_is_dropped(wsbroadcastd):
+    server = wsbroadcastd("--min-read-rate", "1M", "--max-lag", "0", "--prefix", "")
+    stuck = server.client(receive_buffer=4096)
+    talker = server.client()
+    for _ in range(12):
+        talker.send_binary(os.urandom(1 << 20))
+        assert len(talker.recv_message()) == 1 << 20
+    log_names(server, "min-read-rate", "dropped")
+    stuck.disconnect()
+
+
+def test_a_close_that_is_not_answered_ends_in_time(wsbroadcastd):
+    server = wsbroadcastd("--close-timeout", "0.3", "--idle-timeout", "0.3")
+    client = server.client()
+    assert client.recv_close() == (1000, "idle")
+    with pytest.raises(rawws.ConnectionLost):
+        client.recv_frame()
+    log_names(server, "close-timeout", "dropped")
+
+
+def test_the_counts_are_reported_at_the_end(wsbroadcastd):
+    server = wsbroadcastd("--max-message", "10")
+    for _ in range(3):
+        client = server.client()
+        client.send_text("more than ten bytes")
+        assert client.recv_close()[0] == 1009
+    server.stop()
+    server.wait_stderr("limit max-message was hit 3 times")

@@ -1,0 +1,499 @@
+#include "server/block_log.h"
+
+#include <malloc.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
+
+/* Bytes on the heap, by the sanitizer's word or by malloc's own. */
+static size_t allocated(void)
+{
+    struct mallinfo2 info;
+
+    if (__sanitizer_get_current_allocated_bytes != NULL)
+        return __sanitizer_get_current_allocated_bytes();
+    info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+static struct block_log *new_log(void)
+{
+    struct block_log *log = malloc(sizeof *log);
+
+    assert_non_null(log);
+    assert_int_equal(block_log_init(log), 0);
+    return log;
+}
+
+static void free_log(struct block_log *log)
+{
+    block_log_deinit(log);
+    free(log);
+}
+
+/* The byte at this place of every test's log. */
+static uint8_t byte_at(uint64_t place)
+{
+    return (uint8_t) (place * 131 + place / 251);
+}
+
+static void append(struct block_log *log, size_t size)
+{
+    uint64_t end = block_log_end(log);
+    uint8_t *room = block_log_reserve(log, size);
+
+    assert_non_null(room);
+    for (size_t i = 0; i < size; i++)
+        room[i] = byte_at(end + i);
+    block_log_commit(log, size);
+    assert_true(block_log_end(log) == end + size);
+}
+
+/* Checks that the buffers hold the log's bytes from `place` on. Returns how many. */
+static size_t check_bytes(const uv_buf_t *bufs, unsigned count, uint64_t place)
+{
+    size_t len = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        assert_int_not_equal(bufs[i].len, 0);
+        for (size_t j = 0; j < bufs[i].len; j++) {
+            if ((uint8_t) bufs[i].base[j] != byte_at(place + len + j))
+                fail_msg("another byte at %llu", (unsigned long long) (place + len + j));
+        }
+        len += bufs[i].len;
+    }
+    return len;
+}
+
+/* Reads what there is, `max` buffers at a time, and checks it. Returns the number of bytes. */
+static size_t read_all(const struct block_log *log, struct block_cursor *cursor, unsigned max)
+{
+    uint64_t begin = block_log_end(log) - block_log_lag(log, cursor);
+    uint64_t place = begin;
+    uv_buf_t bufs[16];
+    bool more = true;
+
+    while (more) {
+        size_t len = SIZE_MAX;
+        unsigned count = block_log_read(cursor, bufs, max, &len, &more);
+
+        assert_in_range(count, 0, max);
+        assert_int_equal(check_bytes(bufs, count, place), len);
+        block_log_advance(cursor, len);
+        place += len;
+        assert_true(block_log_lag(log, cursor) == block_log_end(log) - place);
+        assert_int_equal(more, block_log_lag(log, cursor) > 0);
+    }
+    return (size_t) (place - begin);
+}
+
+static void a_cursor_sees_what_is_committed_after_it_joined(void **state)
+{
+    struct block_log *log = new_log();
+    struct block_cursor early = {0}, late = {0};
+
+    (void) state;
+    block_log_join(log, &early);
+    assert_int_equal(read_all(log, &early, 4), 0);
+    append(log, 10);
+    append(log, 20);
+    block_log_join(log, &late);
+    assert_int_equal(block_log_lag(log, &early), 30);
+    assert_int_equal(block_log_lag(log, &late), 0);
+    append(log, 5);
+    assert_int_equal(read_all(log, &early, 4), 35);
+    assert_int_equal(read_all(log, &late, 4), 5);
+    assert_int_equal(read_all(log, &late, 4), 0);
+    block_log_leave(&early);
+    block_log_leave(&late);
+    free_log(log);
+}
+
+static void nobody_sees_what_is_only_reserved(void **state)
+{
+    struct block_log *log = new_log();
+    struct block_cursor cursor = {0};
+    uint8_t *room;
+
+    (void) state;
+    block_log_join(log, &cursor);
+    append(log, 10);
+    room = block_log_reserve(log, 100);
+    assert_non_null(room);
+    memset(room, 0xff, 100);
+    assert_int_equal(block_log_lag(log, &cursor), 10);
+    assert_int_equal(read_all(log, &cursor, 4), 10);
+    append(log, 7); /* a reservation that is not committed is as if it had never been */
+    assert_int_equal(read_all(log, &cursor, 4), 7);
+    block_log_leave(&cursor);
+    free_log(log);
+}
+
+/* A reservation may have linked a fresh block that has nothing in it yet. */
+static void an_empty_block_is_not_more_to_read(void **state)
+{
+    struct block_log *log = new_log();
+    struct block_cursor cursor = {0};
+    uv_buf_t bufs[2];
+    size_t len;
+    bool more;
+
+    (void) state;
+    block_log_join(log, &cursor);
+    append(log, BLOCK_LOG_MIN_SIZE);
+    assert_non_null(block_log_reserve(log, 1));
+    for (unsigned max = 1; max <= 2; max++) {
+        assert_int_equal(block_log_read(&cursor, bufs, max, &len, &more), 1);
+        assert_int_equal(len, BLOCK_LOG_MIN_SIZE);
+        assert_false(more);
+    }
+    block_log_leave(&cursor);
+    free_log(log);
+}
+
+static void frames_of_one_turn_are_one_buffer(void **state)
+{
+    struct block_log *log = new_log();
+    struct block_cursor cursor = {0};
+    uv_buf_t bufs[4];
+    size_t len;
+    bool more;
+
+    (void) state;
+    block_log_join(log, &cursor);
+    for (unsigned i = 0; i < BLOCK_LOG_MIN_SIZE / 16; i++)
+        append(log, 16);
+    assert_int_equal(block_log_read(&cursor, bufs, 4, &len, &more), 1);
+    assert_int_equal(len, BLOCK_LOG_MIN_SIZE);
+    assert_false(more);
+    block_log_leave(&cursor);
+    free_log(log);
+}
+
+static void a_frame_lies_in_one_block_and_every_buffer_ends_with_a_frame(void **state)
+{
+    static const size_t sizes[] = {100, 1000, 3000, 70000, 10, 200000, 1, 65536, 65537, 500};
+    struct block_log *log = new_log();
+    struct block_cursor cursor = {0};
+    uv_buf_t bufs[16];
+    size_t len, total = 0, frame = 0, in_buffer = 0;
+    unsigned count, buffer = 0;
+    bool more;
+
+    (void) state;
+    block_log_join(log, &cursor);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        append(log, sizes[i]);
+        total += sizes[i];
+    }
+    count = block_log_read(&cursor, bufs, 16, &len, &more);
+    assert_int_equal(len, total);
+    assert_false(more);
+    while (buffer < count && frame < sizeof sizes / sizeof *sizes) {
+        in_buffer += sizes[frame++];
+        assert_in_range(in_buffer, 1, bufs[buffer].len);
+        if (in_buffer == bufs[buffer].len) {
+            buffer++;
+            in_buffer = 0;
+        }
+    }
+    assert_int_equal(buffer, count);
+    assert_int_equal(read_all(log, &cursor, 3), total);
+    block_log_leave(&cursor);
+    free_log(log);
+}
+
+static void blocks_double_up_to_the_largest(void **state)
+{
+    struct block_log *log = new_log();
+    struct block_cursor cursor = {0};
+    uv_buf_t bufs[16];
+    size_t len, size = BLOCK_LOG_MIN_SIZE;
+    unsigned count;
+    bool more;
+
+    (void) state;
+    block_log_join(log, &cursor);
+    for (unsigned i = 0; i < 4 * BLOCK_LOG_MAX_SIZE / 64; i++)
+        append(log, 64);
+    count = block_log_read(&cursor, bufs, 16, &len, &more);
+    for (unsigned i = 0; i + 1 < count; i++) {
+        assert_int_equal(bufs[i].len, size);
+        size = 2 * size < BLOCK_LOG_MAX_SIZE ? 2 * size : BLOCK_LOG_MAX_SIZE;
+    }
+    assert_int_equal(size, BLOCK_LOG_MAX_SIZE);
+    block_log_leave(&cursor);
+    free_log(log);
+}
+
+static void reading_in_few_buffers_at_a_time_says_that_there_is_more(void **state)
+{
+    struct block_log *log = new_log();
+    struct block_cursor cursor = {0};
+    size_t total = 0;
+
+    (void) state;
+    for (unsigned max = 1; max <= 5; max++) {
+        total = 0;
+        block_log_join(log, &cursor);
+        for (unsigned i = 0; i < 100; i++) {
+            append(log, 3001);
+            total += 3001;
+        }
+        assert_int_equal(read_all(log, &cursor, max), total);
+        block_log_leave(&cursor);
+    }
+    free_log(log);
+}
+
+/* A short write: the cursor goes on by less than it was shown, to the last byte of a block, and
+ * over several of them. */
+static void a_cursor_may_advance_by_any_part_of_what_it_has_read(void **state)
+{
+    struct block_log *log = new_log();
+    struct block_cursor cursor = {0};
+    uint64_t place = 0;
+
+    (void) state;
+    block_log_join(log, &cursor);
+    for (unsigned i = 0; i < 60; i++)
+        append(log, 500);
+    for (size_t step = 1; place < block_log_end(log); step = step * 3 / 2 + 1) {
+        uv_buf_t bufs[16];
+        size_t len;
+        bool more;
+        unsigned count = block_log_read(&cursor, bufs, 16, &len, &more);
+
+        assert_int_equal(check_bytes(bufs, count, place), len);
+        if (step > len)
+            step = len;
+        block_log_advance(&cursor, step);
+        place += step;
+        assert_true(block_log_lag(log, &cursor) == block_log_end(log) - place);
+    }
+    block_log_leave(&cursor);
+    free_log(log);
+}
+
+static void what_is_shown_stays_in_place_while_the_log_grows(void **state)
+{
+    struct block_log *log = new_log();
+    struct block_cursor cursor = {0};
+    uv_buf_t bufs[1];
+    size_t len;
+    bool more;
+
+    (void) state;
+    block_log_join(log, &cursor);
+    append(log, 100);
+    assert_int_equal(block_log_read(&cursor, bufs, 1, &len, &more), 1);
+    for (unsigned i = 0; i < 1000; i++)
+        append(log, 500);
+    free_log(log); /* even then */
+    assert_int_equal(check_bytes(bufs, 1, 0), 100);
+    block_log_leave(&cursor);
+}
+
+/* ---- memory ---- */
+
+static void without_a_reader_the_log_holds_one_block(void **state)
+{
+    struct block_log *log = new_log();
+
+    (void) state;
+    for (unsigned i = 0; i < 100; i++)
+        append(log, 5000);
+    {
+        size_t before = allocated();
+
+        for (unsigned i = 0; i < 1000; i++) {
+            append(log, 5000);
+            assert_in_range(allocated(), before, before + 1024);
+        }
+    }
+    free_log(log);
+}
+
+/* `blocks` more blocks than before take `got` bytes, if one takes `unit`; malloc rounds a little. */
+static void check_blocks(size_t got, size_t blocks, size_t unit)
+{
+    assert_in_range(got + unit / 8, blocks * unit, blocks * unit + unit / 4);
+}
+
+static void a_block_is_freed_when_the_last_who_needs_it_moves_on(void **state)
+{
+    enum { BLOCK = BLOCK_LOG_MAX_SIZE, BLOCKS = 20 };
+    struct block_log *log = new_log();
+    struct block_cursor fast = {0}, slow = {0};
+    size_t before, unit;
+
+    (void) state;
+    for (unsigned i = 0; i < 12; i++)
+        append(log, BLOCK);
+    block_log_join(log, &fast);
+    block_log_join(log, &slow);
+    before = allocated();
+    append(log, BLOCK);
+    unit = allocated() - before;
+    assert_in_range(unit, BLOCK, 2 * BLOCK);
+    for (unsigned i = 1; i < BLOCKS; i++)
+        append(log, BLOCK);
+    check_blocks(allocated() - before, BLOCKS, unit);
+    assert_int_equal(read_all(log, &fast, 4), BLOCKS * BLOCK);
+    check_blocks(allocated() - before, BLOCKS, unit);
+    /* Block by block they go, as the slow one reads; the one it joined on, full as it was, with the
+     * first of them. */
+    for (size_t left = BLOCKS; left-- > 1;) {
+        block_log_advance(&slow, BLOCK);
+        check_blocks(allocated() - before, left - 1, unit);
+    }
+    block_log_advance(&slow, BLOCK);
+    check_blocks(allocated() - before, 0, unit); /* all that is left is the tail */
+    block_log_leave(&fast);
+    block_log_leave(&slow);
+    check_blocks(allocated() - before, 0, unit);
+    free_log(log);
+}
+
+static void who_leaves_lets_go_of_all_that_only_it_needed(void **state)
+{
+    struct block_log *log = new_log();
+    struct block_cursor cursor = {0};
+    size_t before;
+
+    (void) state;
+    for (unsigned i = 0; i < 100; i++)
+        append(log, 5000);
+    before = allocated();
+    block_log_join(log, &cursor);
+    for (unsigned i = 0; i < 1000; i++)
+        append(log, 5000);
+    assert_in_range(allocated() - before, 1000 * 5000, 2000 * 5000);
+    block_log_leave(&cursor);
+    assert_in_range(allocated(), before, before + 1024);
+    assert_null(cursor._block);
+    block_log_leave(&cursor); /* harmless */
+    free_log(log);
+}
+
+static void a_frame_that_no_block_can_hold_is_refused(void **state)
+{
+    struct block_log *log = new_log();
+    struct block_cursor cursor = {0};
+
+    (void) state;
+    block_log_join(log, &cursor);
+    assert_null(block_log_reserve(log, BLOCK_LOG_MAX_FRAME + 1));
+    assert_null(block_log_reserve(log, ((size_t) 1 << 32) + 1));
+    assert_null(block_log_reserve(log, SIZE_MAX));
+    append(log, 10);
+    assert_int_equal(read_all(log, &cursor, 4), 10);
+    block_log_leave(&cursor);
+    free_log(log);
+}
+
+/* ---- threads ---- */
+
+enum { READERS = 3, STREAM = 4 * 1024 * 1024 };
+
+struct reader {
+    pthread_t thread;
+    struct block_log *log;
+    struct block_cursor cursor;
+    unsigned max;
+    bool right;
+};
+
+/* Reads the stream to its end; asserts belong to the main thread. */
+static void *run_reader(void *argument)
+{
+    struct reader *reader = argument;
+    uint64_t place = 0;
+
+    reader->right = true;
+    while (place < STREAM) {
+        uv_buf_t bufs[16];
+        size_t len, sum = 0;
+        bool more;
+        unsigned count = block_log_read(&reader->cursor, bufs, reader->max, &len, &more);
+
+        for (unsigned i = 0; i < count; i++) {
+            for (size_t j = 0; j < bufs[i].len; j++)
+                reader->right &= (uint8_t) bufs[i].base[j] == byte_at(place + sum + j);
+            sum += bufs[i].len;
+        }
+        reader->right &= sum == len;
+        /* Whoever sees bytes finds the log to be as long, and so its lag to be none or more. */
+        reader->right &= block_log_end(reader->log) >= place + len;
+        reader->right &= block_log_lag(reader->log, &reader->cursor) <= STREAM;
+        block_log_advance(&reader->cursor, len);
+        place += len;
+        if (len == 0)
+            sched_yield();
+    }
+    block_log_leave(&reader->cursor);
+    return NULL;
+}
+
+static void readers_on_other_threads_each_see_every_byte_in_order(void **state)
+{
+    struct block_log *log = new_log();
+    struct reader readers[READERS] = {{0}};
+    uint64_t end = 0;
+
+    (void) state;
+    for (unsigned i = 0; i < READERS; i++) {
+        readers[i].log = log;
+        readers[i].max = 1 + 3 * i;
+        block_log_join(log, &readers[i].cursor);
+        assert_int_equal(pthread_create(&readers[i].thread, NULL, run_reader, &readers[i]), 0);
+    }
+    for (size_t size = 1; end < STREAM; size = size * 5 % 4099 + 1) {
+        uint8_t *room;
+
+        if (size > STREAM - end)
+            size = (size_t) (STREAM - end);
+        room = block_log_reserve(log, size);
+        assert_non_null(room);
+        for (size_t i = 0; i < size; i++)
+            room[i] = byte_at(end + i);
+        block_log_commit(log, size);
+        end += size;
+    }
+    for (unsigned i = 0; i < READERS; i++) {
+        assert_int_equal(pthread_join(readers[i].thread, NULL), 0);
+        assert_true(readers[i].right);
+    }
+    free_log(log);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_cursor_sees_what_is_committed_after_it_joined),
+        cmocka_unit_test(nobody_sees_what_is_only_reserved),
+        cmocka_unit_test(an_empty_block_is_not_more_to_read),
+        cmocka_unit_test(frames_of_one_turn_are_one_buffer),
+        cmocka_unit_test(a_frame_lies_in_one_block_and_every_buffer_ends_with_a_frame),
+        cmocka_unit_test(blocks_double_up_to_the_largest),
+        cmocka_unit_test(reading_in_few_buffers_at_a_time_says_that_there_is_more),
+        cmocka_unit_test(a_cursor_may_advance_by_any_part_of_what_it_has_read),
+        cmocka_unit_test(what_is_shown_stays_in_place_while_the_log_grows),
+        cmocka_unit_test(without_a_reader_the_log_holds_one_block),
+        cmocka_unit_test(a_block_is_freed_when_the_last_who_needs_it_moves_on),
+        cmocka_unit_test(who_leaves_lets_go_of_all_that_only_it_needed),
+        cmocka_unit_test(a_frame_that_no_block_can_hold_is_refused),
+        cmocka_unit_test(readers_on_other_threads_each_see_every_byte_in_order),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
