@@ -93,6 +93,7 @@ def stranger(tmp_path_factory) -> Authority:
 
 def wrap(peer: rawws.Peer, context: ssl.SSLContext, **how: object) -> rawws.Peer:
     """From here on the peer speaks TLS. An end without close_notify is an error for it."""
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # which Python sets
     peer.sock = context.wrap_socket(peer.sock, suppress_ragged_eofs=False, **how)
     return peer
 
@@ -245,6 +246,20 @@ def test_half_closed_clients_are_answered(server) -> None:
         raw.shutdown(socket.SHUT_WR)
     assert client.recv_message() == "Message: bye"
     assert client.recv_close()[0] == 1000
+
+
+def test_what_is_owed_is_delivered_before_the_end(server) -> None:
+    """Its Close and its FIN are there before it has read what it is owed: all of it comes."""
+    client = server.client(receive_buffer=16384)
+    sent = [bytes([n]) + payload(1 << 19)[: 1 << 19] for n in range(12)]
+    for data in sent:
+        client.send_binary(data)
+    client.send_close(1000)
+    with socket.socket(fileno=socket.dup(client.sock.fileno())) as raw:
+        raw.shutdown(socket.SHUT_WR)
+    assert [client.recv_message() for _ in sent] == sent
+    assert client.recv_close()[0] == 1000
+    client.recv_eof()
 
 
 def test_compression_over_tls(wsrecv, server, authority) -> None:
@@ -603,7 +618,9 @@ def test_wsrecv_sends_close_notify(wsrecv, authority) -> None:
     def script(peer: rawws.Peer) -> None:
         peer.accept()
         peer.close()
-        peer.sock.unwrap()  # ours; and theirs must come
+        with socket.socket(fileno=socket.dup(peer.sock.fileno())) as raw:
+            raw.shutdown(socket.SHUT_WR)
+        peer.recv_eof()
 
     with scripted(authority.server_context(), script) as server:
         wsrecv("--cacert", authority.ca, server.url).wait(0)
