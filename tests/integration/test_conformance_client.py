@@ -52,7 +52,9 @@ def answer(wsrecv) -> Iterator[Callable[..., ServerPeer]]:
     for peer in peers:
         peer.disconnect()
     for peer in peers:
-        assert peer.program.wait(peer.exit_status).read_rest() == ""
+        said = peer.program.read_rest()  # to its end, as Popen.wait sleeps longer than need be
+        peer.program.wait(peer.exit_status)
+        assert said == ""
 
 
 @pytest.fixture
