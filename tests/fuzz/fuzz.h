@@ -1,6 +1,6 @@
 /* What the harnesses share. Each is one function of libFuzzer's, LLVMFuzzerTestOneInput, built
- * twice: with libFuzzer, which explores (scripts/fuzz), and with replay.c, which runs over the files
- * of the corpus and of what was ever found (CTest).
+ * twice: with libFuzzer, which explores (scripts/fuzz), and with replay.c, which runs over the
+ * files of the corpus and of what was ever found (CTest).
  *
  * An input is what the world sends, as it would stand on the wire; the choices that a harness makes
  * besides (which side, which pieces) are its last bytes, so that a seed stays readable. */
