@@ -2,7 +2,8 @@
  * fanout, behind streams of memory. The input is a play for up to three clients at a time:
  *
  *     first bytes: bit 0: no compression, bit 1: compress everything, bit 2: a prefix,
- *                  bit 3: nobody watches, bits 4 and 5: how long a message may be, bits 6 and 7: who is too slow
+ *                  bit 3: nobody watches, bits 4 and 5: how long a message may be,
+ *                  bits 6 and 7: who is too slow
  *     second byte: which limits are tight, from bit 0: pings, control frames, fragments, messages a
  *                  second, connections, idle time, the rate of reading, the size of heads
  *     then steps:  bits 0 to 4 say what happens, bits 5 and 6 to whom; operands follow
