@@ -1,12 +1,13 @@
 /* What the harnesses share. Each is one function of libFuzzer's, LLVMFuzzerTestOneInput, built
- * twice: with libFuzzer, which explores (scripts/fuzz), and with replay.c, which runs over the files
- * of the corpus and of what was ever found (CTest).
+ * twice: with libFuzzer, which explores (scripts/fuzz), and with replay.c, which runs over the
+ * files of the corpus and of what was ever found (CTest).
  *
  * An input is what the world sends, as it would stand on the wire; the choices that a harness makes
  * besides (which side, which pieces) are its last bytes, so that a seed stays readable. */
 #ifndef WS_FUZZ_H
 #define WS_FUZZ_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,16 +17,26 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* A promise that every input has to keep. */
+/* A promise that every input has to keep; the text says more when it is broken. */
 #define fuzz_check(condition, ...) \
-    do { \
-        if (!(condition)) { \
-            (void) fprintf(stderr, "%s:%d: broken promise: ", __FILE__, __LINE__); \
-            (void) fprintf(stderr, __VA_ARGS__); \
-            (void) fprintf(stderr, " (%s)\n", #condition); \
-            abort(); \
-        } \
-    } while (0)
+    fuzz_check_at(condition, #condition, __FILE__, __LINE__, __VA_ARGS__)
+
+__attribute__((format(printf, 5, 6))) static inline void fuzz_check_at(bool kept,
+                                                                       const char *promise,
+                                                                       const char *file, int line,
+                                                                       const char *format, ...)
+{
+    va_list arguments;
+
+    if (kept)
+        return;
+    va_start(arguments, format);
+    (void) fprintf(stderr, "%s:%d: broken promise: %s: ", file, line, promise);
+    (void) vfprintf(stderr, format, arguments);
+    (void) fputc('\n', stderr);
+    va_end(arguments);
+    abort();
+}
 
 struct fuzz_input {
     const uint8_t *data;

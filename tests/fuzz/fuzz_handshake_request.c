@@ -51,7 +51,7 @@ static void check_accepted(const struct http_head *request, const struct handsha
     fuzz_check(http_head_has_token(request, "connection", "UPGRADE"), "Connection");
     fuzz_check(key != NULL && strlen(key) == HANDSHAKE_KEY_LEN, "key");
     fuzz_check(EVP_DecodeBlock(nonce, (const unsigned char *) key, HANDSHAKE_KEY_LEN) == 18,
-               "key '%s'", key); /* 16 bytes, and the two of its padding */
+               "key"); /* 16 bytes, and the two of its padding */
     memcpy(client.key, key, HANDSHAKE_KEY_LEN);
     expected_accept(key, client.accept);
     check_deflate(&verdict->deflate);

@@ -1,10 +1,10 @@
 /* The far end of a connection that is only memory. memory_stream.c implements common/stream.h on
- * it, so that the real server runs with no socket beneath: what it reads is put here, what it writes
- * ends up here, and how much the "socket" takes is said here.
+ * it, so that the real server runs with no socket beneath: what it reads is put here, what it
+ * writes ends up here, and how much the "socket" takes is said here.
  *
- * Callbacks keep libuv's promises: reads come only while reading is started, a write's callback runs
- * in a later turn, those of pending writes run before the close callback, and that one is called by
- * the loop. Breaking the promises of stream.h in turn (writing while something is queued, or after
+ * Callbacks keep libuv's promises: reads come only while reading is started, a write's callback
+ * runs in a later turn, those of pending writes run before the close callback, and the loop calls
+ * that one. Breaking the promises of stream.h in turn (writing while something is queued, or after
  * stream_finish) aborts. */
 #ifndef WS_MEMORY_STREAM_H
 #define WS_MEMORY_STREAM_H

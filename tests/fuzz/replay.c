@@ -1,6 +1,6 @@
-/* Runs a harness over files, and over the files of directories: what libFuzzer does when it is given
- * files, but with any compiler. Names each input first, so that the last one named is the one that
- * crashed. */
+/* Runs a harness over files, and over the files of directories: what libFuzzer does when it is
+ * given files, but with any compiler. Names each input first, so that the last one named is
+ * the one that crashed. */
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
