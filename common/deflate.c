@@ -28,7 +28,7 @@ int deflater_new(struct deflater **deflater, int level)
 {
     struct deflater *fresh = calloc(1, sizeof *fresh);
 
-    if (fresh == NULL)
+    if (fresh == NULL) /* out of memory */
         return UV_ENOMEM;
     fresh->level = level;
     *deflater = fresh;
@@ -83,12 +83,12 @@ bool deflater_deflate(struct deflater *deflater, unsigned bits, const struct fra
     for (size_t i = 0; i < count; i++) {
         zlib->next_in = (Bytef *) (uintptr_t) parts[i].data; /* zlib does not write there */
         zlib->avail_in = (uInt) parts[i].len;
-        if (parts[i].len > 0 && deflate(zlib, Z_NO_FLUSH) != Z_OK)
-            return false;
+        if (parts[i].len > 0)
+            (void) deflate(zlib, Z_NO_FLUSH);
     }
     (void) deflate(zlib, Z_SYNC_FLUSH);
     if (zlib->avail_out == 0)
-        return false; /* there may be more to come, or not: it is too long either way */
+        return false; /* all the room is taken: it is too long, whether or not there is more */
     out->data = deflater->out.data;
     out->len = (size_t) (zlib->next_out - deflater->out.data) - sizeof tail;
     return true;
@@ -105,7 +105,7 @@ int inflater_new(struct inflater **inflater, unsigned bits)
 {
     struct inflater *fresh = calloc(1, sizeof *fresh);
 
-    if (fresh == NULL)
+    if (fresh == NULL) /* out of memory */
         return UV_ENOMEM;
     if (inflateInit2(&fresh->zlib, -(int) bits) != Z_OK) {
         free(fresh);
@@ -138,11 +138,10 @@ static int go_on_after_final(struct inflater *inflater)
 
     if (++inflater->finals > MAX_FINALS)
         return UV_EILSEQ;
-    if (inflateGetDictionary(zlib, window, &len) != Z_OK || inflateReset(zlib) != Z_OK)
-        return UV_ENOMEM;
-    if (len > 0 && inflateSetDictionary(zlib, window, len) != Z_OK)
-        return UV_ENOMEM;
-    return 0;
+    /* These fail only for a stream that is none. */
+    (void) inflateGetDictionary(zlib, window, &len);
+    (void) inflateReset(zlib);
+    return inflateSetDictionary(zlib, window, len) == Z_OK ? 0 : UV_ENOMEM; /* out of memory */
 }
 
 /* Makes room in `out`: some more, but for one byte beyond `max` at the most, by which it shows that
@@ -155,9 +154,11 @@ static int make_room(z_stream *zlib, struct buffer *out, uint64_t max)
     if (max - out->len < step)
         step = (size_t) (max - out->len) + 1;
     status = buffer_reserve(out, step);
-    zlib->next_out = status == 0 ? out->data + out->len : NULL;
+    if (status != 0) /* out of memory */
+        return status;
+    zlib->next_out = out->data + out->len;
     zlib->avail_out = (uInt) step;
-    return status;
+    return 0;
 }
 
 /* Runs all of `len` bytes through zlib; `flush` is Z_SYNC_FLUSH, or Z_BLOCK to learn from
@@ -174,7 +175,7 @@ static int run(struct inflater *inflater, const uint8_t *data, size_t len, int f
         int result;
 
         status = make_room(zlib, out, max);
-        if (status != 0)
+        if (status != 0) /* out of memory */
             return status;
         result = inflate(zlib, flush);
         out->len = (size_t) (zlib->next_out - out->data);
@@ -182,7 +183,7 @@ static int run(struct inflater *inflater, const uint8_t *data, size_t len, int f
             return UV_E2BIG;
         if (result == Z_STREAM_END)
             status = go_on_after_final(inflater);
-        else if (result == Z_MEM_ERROR)
+        else if (result == Z_MEM_ERROR) /* out of memory */
             status = UV_ENOMEM;
         else if (result != Z_OK && result != Z_BUF_ERROR)
             status = UV_EILSEQ;
