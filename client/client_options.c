@@ -41,6 +41,17 @@ static const struct option_spec specs[] = {
      OPTION_AT(FLAG, struct client_options, send)},
     {"echo", 0, NULL, "send every message back, as it came, and print nothing",
      OPTION_AT(FLAG, struct client_options, echo)},
+    {.help = "TLS (wss://):"},
+    {"cacert", 0, "FILE",
+     "believe servers whose certificate is signed by, or is, one in FILE (PEM) (default: those that "
+     "the system trusts)",
+     OPTION_AT(STRING, struct client_options, cacert)},
+    {"cert", 0, "FILE", "show the server this certificate (PEM, its chain behind it)",
+     OPTION_AT(STRING, struct client_options, cert)},
+    {"key", 0, "FILE", "the key of --cert, if it is not in the same file",
+     OPTION_AT(STRING, struct client_options, key)},
+    {"insecure", 'k', NULL, "believe whoever answers: no check of the server's certificate",
+     OPTION_AT(FLAG, struct client_options, insecure)},
     {.help = "Running:"},
     {"no-compression", 0, NULL, "do not offer permessage-deflate",
      OPTION_AT(FLAG, struct client_options, no_compression)},
@@ -63,6 +74,7 @@ const struct option_table client_options_table = {
     .count = sizeof specs / sizeof *specs,
     .epilogue = "Examples:\n"
                 "  wsrecv ws://127.0.0.1:8000/ws\n"
+                "  wsrecv --cacert ours.pem wss://server.example/ws\n"
                 "  wsrecv -r -n 10 | sort\n"
                 "  wsrecv -r | while read -r line; do echo \"got $line\"; done\n"
                 "\n"
@@ -91,6 +103,8 @@ int client_options_init(struct client_options *options, int argc, char **argv, s
     status = options_parse(&client_options_table, argc, argv, options, &operands, error);
     if (status == 0 && argc - operands > 1)
         status = error_set(error, UV_EINVAL, "'%s' is one URL too many", argv[operands + 1]);
+    if (status == 0 && options->key != NULL && options->cert == NULL)
+        status = error_set(error, UV_EINVAL, "option '--key' is for a certificate: --cert FILE");
     if (status != 0) {
         client_options_deinit(options);
         return status;

@@ -20,6 +20,10 @@ struct client_options {
     bool send;
     bool echo;
     bool no_compression;
+    const char *cacert; /* names of PEM files, or NULL */
+    const char *cert;
+    const char *key;
+    bool insecure;
     bool quiet;
     bool help;
     bool version;

@@ -36,8 +36,8 @@ int printer_init(struct printer *printer, uv_loop_t *loop, bool raw,
 /* Stops; what waits is dropped. Run the loop once more before the printer's memory goes. */
 void printer_close(struct printer *printer);
 
-/* Adds the line for one message, for a terminal without what would act on it; a binary one as "base64:" and its bytes in base64. Returns 0 or
- * UV_ENOMEM. */
+/* Adds the line for one message; for a terminal, without what would act on it. A binary message
+ * becomes "base64:" and its bytes in base64. Returns 0 or UV_ENOMEM. */
 int printer_print(struct printer *printer, enum frame_opcode opcode, const uint8_t *data,
                   size_t len);
 

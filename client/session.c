@@ -30,6 +30,7 @@ struct session {
     struct url url;
     uv_loop_t loop;
     struct transport_context transports;
+    struct tls_context *tls; /* NULL: ws:// */
     uv_prepare_t turn_end;
     uv_timer_t timeout;
     uv_signal_t sigint;
@@ -317,6 +318,19 @@ static void on_opening_timeout(struct transport *transport)
     transport_abort(transport, UV_ETIMEDOUT);
 }
 
+/* No Close came: who is to blame, and what to do. */
+static void tell_lost(struct session *session, int status)
+{
+    const char *why = stream_error(&session->transport.stream);
+    bool tls = why != NULL && status == UV_EPROTO;
+
+    if (!decide(session, tls ? CLIENT_TLS : CLIENT_LOST))
+        return;
+    if (why == NULL)
+        why = status == UV_EOF ? "the server ended it without a Close" : uv_strerror(status);
+    log_error("%s: %s%s", session->options->url, tls ? "" : "connection lost: ", why);
+}
+
 static void on_end(struct transport *transport, const struct transport_end *end)
 {
     struct session *session = container_of(transport, struct session, transport);
@@ -335,10 +349,8 @@ static void on_end(struct transport *transport, const struct transport_end *end)
         if (decide(session, CLIENT_PROTOCOL))
             log_error("%s: the server broke the protocol: %s (closed with %u)", url, reason,
                       end->code);
-    } else if (session->address == NULL && decide(session, CLIENT_LOST)) {
-        log_error("%s: connection lost: %s", url,
-                  end->status == UV_EOF ? "the server ended it without a Close"
-                                        : uv_strerror(end->status));
+    } else if (session->address == NULL) {
+        tell_lost(session, end->status);
     }
 }
 
@@ -371,11 +383,13 @@ static const struct transport_ops session_transport_ops = {
 static int begin_handshake(struct session *session)
 {
     struct buffer *out = transport_opening_output(&session->transport);
-    int status = UV_ENOMEM;
+    int status = 0;
 
     session->address = NULL; /* no other is tried from here on */
-    if (out != NULL)
-        status = handshake_client_init(&session->handshake);
+    if (session->tls != NULL)
+        status = stream_start_tls(&session->transport.stream, session->tls, session->url.host);
+    if (status == 0)
+        status = out != NULL ? handshake_client_init(&session->handshake) : UV_ENOMEM;
     if (status == 0)
         status = handshake_write_request(&session->handshake, out, session->url.authority,
                                          session->url.target, !session->options->no_compression);
@@ -519,7 +533,27 @@ static void run(struct session *session)
     http_head_deinit(&session->head);
     uv_freeaddrinfo(session->addresses);
     transport_context_deinit(&session->transports);
+    tls_context_free(session->tls);
     (void) uv_loop_close(&session->loop);
+}
+
+/* For wss:// the files of the options are read. Returns 0, or has said what is wrong with them. */
+static int prepare_tls(struct session *session)
+{
+    struct tls_files files = {
+        .cert = session->options->cert,
+        .key = session->options->key,
+        .ca = session->options->cacert,
+        .insecure = session->options->insecure,
+    };
+    struct error error;
+    int status = 0;
+
+    if (session->url.secure)
+        status = tls_context_new_client(&session->tls, &files, &error);
+    if (status != 0)
+        log_error("%s", error.text);
+    return status;
 }
 
 enum client_exit session_run(const struct client_options *options)
@@ -536,8 +570,7 @@ enum client_exit session_run(const struct client_options *options)
     if (url_init(&session->url, options->url, &error) != 0) {
         log_error("%s", error.text);
         session->exit = CLIENT_USAGE;
-    } else if (session->url.secure) {
-        log_error("%s: TLS is not built in yet: use ws://", options->url);
+    } else if (prepare_tls(session) != 0) {
         session->exit = CLIENT_TLS;
     } else {
         run(session);

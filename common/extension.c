@@ -63,8 +63,10 @@ static bool read_value(const char **at, char value[MAX_VALUE + 1])
         (*at)++;
     }
     value[len < MAX_VALUE ? len : MAX_VALUE] = '\0';
-    if (quoted && *(*at)++ != '"')
+    if (quoted && **at != '"')
         return false;
+    if (quoted)
+        (*at)++;
     return len > 0;
 }
 

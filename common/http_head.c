@@ -226,8 +226,13 @@ static enum http_head_result finish(struct http_head *head)
         (void) reject(head, 505, "only HTTP/1.1 is spoken here");
         return HTTP_HEAD_BAD;
     }
-    if (head->_parser.type == HTTP_RESPONSE)
-        head->status = head->_parser.status_code;
+    if (head->_parser.type != HTTP_RESPONSE)
+        return HTTP_HEAD_DONE;
+    head->status = head->_parser.status_code;
+    if (head->status < 100) { /* a status code has three digits: RFC 9112, 4 */
+        (void) reject(head, 400, "its status is none");
+        return HTTP_HEAD_BAD;
+    }
     return HTTP_HEAD_DONE;
 }
 

@@ -27,6 +27,8 @@ static int complain_of(int found, char **argv, struct error *error)
     bool is_short = optopt > 0 && optopt < 256; /* long options have higher numbers, or 0 */
     const char *word = is_short ? letter : argv[optind - 1];
 
+    if (optopt < 0) /* a char beyond ASCII, whose other bytes are elsewhere */
+        return error_set(error, UV_EINVAL, "a letter that is not ASCII is unknown as an option");
     if (found == ':')
         return complain(error, word, "needs an argument");
     if (optopt >= 256)

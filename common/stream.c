@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "common/stream_tls.h"
+
 static uv_stream_t *uv_of(struct stream *stream)
 {
     return (uv_stream_t *) &stream->tcp;
@@ -20,6 +22,7 @@ static int descriptor(const struct stream *stream)
 
 int stream_init(struct stream *stream, uv_loop_t *loop)
 {
+    stream->_tls = NULL;
     return uv_tcp_init(loop, &stream->tcp);
 }
 
@@ -34,17 +37,37 @@ void stream_configure(struct stream *stream)
     (void) uv_tcp_nodelay(&stream->tcp, 1);
 }
 
+int stream_start_tls(struct stream *stream, struct tls_context *context, const char *host)
+{
+    return stream_tls_new(&stream->_tls, stream, context, host);
+}
+
+bool stream_is_ready(const struct stream *stream)
+{
+    return stream->_tls == NULL || stream_tls_is_ready(stream->_tls);
+}
+
+const char *stream_error(const struct stream *stream)
+{
+    return stream->_tls != NULL ? stream_tls_error(stream->_tls) : NULL;
+}
+
 int stream_read_start(struct stream *stream, uv_alloc_cb on_alloc, uv_read_cb on_read)
 {
+    if (stream->_tls != NULL)
+        return stream_tls_read_start(stream->_tls, on_alloc, on_read);
     return uv_read_start(uv_of(stream), on_alloc, on_read);
 }
 
 void stream_read_stop(struct stream *stream)
 {
-    (void) uv_read_stop(uv_of(stream));
+    if (stream->_tls != NULL)
+        stream_tls_read_stop(stream->_tls);
+    else
+        (void) uv_read_stop(uv_of(stream));
 }
 
-ssize_t stream_try_write(struct stream *stream, const uv_buf_t *bufs, unsigned count)
+ssize_t stream_send(struct stream *stream, const uv_buf_t *bufs, unsigned count)
 {
     int fd = descriptor(stream);
     ssize_t n;
@@ -68,9 +91,18 @@ ssize_t stream_try_write(struct stream *stream, const uv_buf_t *bufs, unsigned c
     return uv_translate_sys_error(errno);
 }
 
+ssize_t stream_try_write(struct stream *stream, const uv_buf_t *bufs, unsigned count)
+{
+    if (stream->_tls != NULL)
+        return stream_tls_try_write(stream->_tls, bufs, count);
+    return stream_send(stream, bufs, count);
+}
+
 int stream_write(struct stream *stream, uv_write_t *request, const uv_buf_t *bufs, unsigned count,
                  uv_write_cb on_written)
 {
+    if (stream->_tls != NULL)
+        return stream_tls_write(stream->_tls, request, bufs, count, on_written);
     return uv_write(request, uv_of(stream), bufs, count, on_written);
 }
 
@@ -79,15 +111,24 @@ size_t stream_waiting(const struct stream *stream)
     return uv_stream_get_write_queue_size((const uv_stream_t *) &stream->tcp);
 }
 
-int stream_finish(struct stream *stream)
+int stream_shut(struct stream *stream)
 {
     return shutdown(descriptor(stream), SHUT_WR) == 0 ? 0 : uv_translate_sys_error(errno);
+}
+
+int stream_finish(struct stream *stream)
+{
+    return stream->_tls != NULL ? stream_tls_finish(stream->_tls) : stream_shut(stream);
 }
 
 void stream_close(struct stream *stream, bool reset, uv_close_cb on_closed)
 {
     if (uv_is_closing((uv_handle_t *) &stream->tcp))
         return;
+    if (stream->_tls != NULL) {
+        stream_tls_close(stream->_tls, reset, on_closed);
+        return;
+    }
     if (reset && uv_tcp_close_reset(&stream->tcp, on_closed) == 0)
         return;
     uv_close((uv_handle_t *) &stream->tcp, on_closed);

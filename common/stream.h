@@ -1,5 +1,5 @@
-/* A connected byte stream on a libuv loop: the one place that knows what is beneath (TCP now; TLS
- * and Unix sockets are to come). What is written goes to the socket at once, with one system call
+/* A connected byte stream on a libuv loop: the one place that knows what is beneath (TCP, with or
+ * without TLS; Unix sockets are to come). What is written goes to the socket at once, with one system call
  * and no queue; only the rest of a short write is left with libuv. */
 #ifndef WS_STREAM_H
 #define WS_STREAM_H
@@ -8,9 +8,14 @@
 #include <stddef.h>
 #include <uv.h>
 
+#include "common/tls_context.h"
+
+struct stream_tls;
+
 /* Embedded in a connection; it must stay in place until the callback of stream_close. */
 struct stream {
     uv_tcp_t tcp;
+    struct stream_tls *_tls; /* or NULL: plain */
 };
 
 int stream_init(struct stream *stream, uv_loop_t *loop);
@@ -22,13 +27,29 @@ int stream_accept(struct stream *stream, uv_stream_t *listener);
 /* Sets what every connection of ours wants: small writes leave at once (TCP_NODELAY). */
 void stream_configure(struct stream *stream);
 
-/* Starts reading: `on_alloc` and `on_read` as in libuv. */
+/* Connected, and before anything is read or written: from here on TLS is spoken, in the role of the
+ * context, which must outlive the stream. `host` is for a client: what the server's certificate must
+ * be for. What is written waits for the handshake. Returns 0, UV_ENOMEM,
+ * or UV_EPROTO when OpenSSL's own configuration allows no handshake. */
+int stream_start_tls(struct stream *stream, struct tls_context *context, const char *host);
+
+/* False while a TLS handshake is not done: nothing that is written gets out yet. */
+bool stream_is_ready(const struct stream *stream);
+
+/* What went wrong with TLS, in words, or NULL when nothing did; borrowed until the stream closes.
+ * With UV_EPROTO from reading it is the reason; with UV_EOF, that the end was not announced
+ * (close_notify is missing): bytes may have been cut off. */
+const char *stream_error(const struct stream *stream);
+
+/* Starts reading: `on_alloc` and `on_read` as in libuv. With TLS, `on_read` is given plaintext in a
+ * buffer that is not `on_alloc`'s. */
 int stream_read_start(struct stream *stream, uv_alloc_cb on_alloc, uv_read_cb on_read);
 void stream_read_stop(struct stream *stream);
 
-/* Writes what the socket takes at once, in one system call. Nothing may be queued with
- * stream_write at the time. Returns the number of bytes written, 0 when the socket is full, or a
- * negative UV_E* code. */
+/* Writes what the socket takes at once, in one system call (with TLS, one for each 32 KiB). Nothing
+ * may be queued with stream_write at the time, and when not all is written, stream_write must follow
+ * with the rest. Returns the number of bytes written, 0 when the socket is full, or a negative UV_E*
+ * code. */
 ssize_t stream_try_write(struct stream *stream, const uv_buf_t *bufs, unsigned count);
 
 /* Queues all the buffers; their bytes must stay in place until `on_written` has run. Returns 0 or
@@ -39,7 +60,8 @@ int stream_write(struct stream *stream, uv_write_t *request, const uv_buf_t *buf
 /* Bytes queued with stream_write that the socket has not taken. */
 size_t stream_waiting(const struct stream *stream);
 
-/* Tells the peer that no more will come (the FIN of TCP). Nothing may be queued. Returns 0 or a
+/* Tells the peer that no more will come (TLS's close_notify, and the FIN of TCP). Nothing may be
+ * queued. Returns 0 or a
  * negative UV_E* code. */
 int stream_finish(struct stream *stream);
 
@@ -52,5 +74,11 @@ void stream_peer_address(const struct stream *stream, struct sockaddr_storage *a
 
 /* Writes the peer's address, as "ADDRESS port PORT", or "unknown". Returns `out`. */
 const char *stream_peer_name(const struct stream *stream, char *out, size_t size);
+
+/* ---- the socket itself, for stream_tls ---- */
+
+/* As stream_try_write and stream_finish, beneath TLS. */
+ssize_t stream_send(struct stream *stream, const uv_buf_t *bufs, unsigned count);
+int stream_shut(struct stream *stream);
 
 #endif

@@ -121,8 +121,12 @@ static void on_tick(uv_timer_t *timer)
     uint64_t now = uv_now(context->loop);
     struct transport *transport;
 
-    while ((transport = expired(deadline_expired(&context->_opening, now))) != NULL)
-        context->ops->on_opening_timeout(transport);
+    while ((transport = expired(deadline_expired(&context->_opening, now))) != NULL) {
+        if (stream_is_ready(&transport->stream))
+            context->ops->on_opening_timeout(transport);
+        else
+            transport_abort(transport, UV_ETIMEDOUT); /* no answer can be given before TLS stands */
+    }
     while ((transport = expired(deadline_expired(&context->_closing, now))) != NULL)
         transport_abort_for(transport, "close-timeout");
     while ((transport = expired(deadline_expired(&context->_message, now))) != NULL)
@@ -560,7 +564,7 @@ static void stay_quiet(struct transport *transport)
 {
     transport->_heard = false;
     transport->_asked = false;
-    if (!transport->_in_message)
+    if (!transport->_in_message && transport_is_open(transport))
         start_deadline(transport, &transport->context->_quiet);
 }
 
@@ -601,7 +605,7 @@ static void watch_message(struct transport *transport)
 {
     bool busy = decoder_is_busy(&transport->_decoder);
 
-    if (busy == transport->_in_message || transport->_stage != STAGE_OPEN)
+    if (busy == transport->_in_message || !transport_is_open(transport))
         return;
     if (busy && transport->context->_message._timeout == 0)
         return;

@@ -35,6 +35,20 @@ static bool parse_port(struct url *url, const UriUriA *uri)
     return port >= 1 && port <= UINT16_MAX;
 }
 
+/* RFC 3986 lets a host have far more characters than any name or address has. */
+static bool is_name_or_address(const UriTextRangeA *host)
+{
+    static const char characters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+        "-._~:";
+
+    for (const char *c = host->first; c != host->afterLast; c++) {
+        if (memchr(characters, *c, sizeof characters - 1) == NULL)
+            return false;
+    }
+    return true;
+}
+
 /* What is wrong with a URL that is one; NULL when nothing is. */
 static const char *judge(struct url *url, const UriUriA *uri)
 {
@@ -49,6 +63,8 @@ static const char *judge(struct url *url, const UriUriA *uri)
         return "its host is an address of an unknown kind";
     if (memchr(uri->hostText.first, '%', range_len(&uri->hostText)) != NULL)
         return "its host has percent-escapes";
+    if (!is_name_or_address(&uri->hostText))
+        return "its host is neither a name nor an address";
     if (uri->userInfo.first != NULL)
         return "it has a user name, which everybody could read in the list of processes";
     if (uri->fragment.first != NULL)

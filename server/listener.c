@@ -12,15 +12,16 @@ enum { BACKLOG = 4096 }; /* connections that may wait for accept; the kernel cap
 
 static const char *address_name(const struct sockaddr *address, char *out, size_t size)
 {
+    bool v6 = address->sa_family == AF_INET6;
     char text[INET6_ADDRSTRLEN] = "?";
+    in_port_t port;
 
     (void) uv_ip_name(address, text, sizeof text);
-    if (address->sa_family == AF_INET6)
-        (void) snprintf(out, size, "[%s]:%u", text,
-                        ntohs(((const struct sockaddr_in6 *) (const void *) address)->sin6_port));
+    if (v6)
+        port = ((const struct sockaddr_in6 *) (const void *) address)->sin6_port;
     else
-        (void) snprintf(out, size, "%s:%u", text,
-                        ntohs(((const struct sockaddr_in *) (const void *) address)->sin_port));
+        port = ((const struct sockaddr_in *) (const void *) address)->sin_port;
+    (void) snprintf(out, size, v6 ? "[%s]:%u" : "%s:%u", text, ntohs(port));
     return out;
 }
 
@@ -119,7 +120,7 @@ static void refuse(struct listener *listener)
     uv_close((uv_handle_t *) &listener->_refused, on_refused);
 }
 
-static void on_connection(uv_stream_t *stream, int status)
+static void on_incoming(uv_stream_t *stream, int status)
 {
     struct listener *listener = container_of(stream, struct listener, _tcp);
 
@@ -133,7 +134,7 @@ static void on_connection(uv_stream_t *stream, int status)
 }
 
 int listener_open(struct listener **listener, uv_loop_t *loop, int fd,
-                  int (*callback)(struct listener *listener, uv_stream_t *stream))
+                  int (*on_connection)(struct listener *listener, uv_stream_t *stream))
 {
     struct listener *fresh = calloc(1, sizeof *fresh);
     int status;
@@ -144,7 +145,7 @@ int listener_open(struct listener **listener, uv_loop_t *loop, int fd,
     }
     list_init(&fresh->node);
     fresh->loopback = is_loopback(fd);
-    fresh->_on_connection = callback;
+    fresh->_on_connection = on_connection;
     status = uv_tcp_init(loop, &fresh->_tcp);
     if (status != 0) {
         (void) close(fd);
@@ -155,7 +156,7 @@ int listener_open(struct listener **listener, uv_loop_t *loop, int fd,
     if (status != 0)
         (void) close(fd);
     else
-        status = uv_listen((uv_stream_t *) &fresh->_tcp, BACKLOG, on_connection);
+        status = uv_listen((uv_stream_t *) &fresh->_tcp, BACKLOG, on_incoming);
     if (status != 0)
         listener_close(fresh);
     else

@@ -77,6 +77,8 @@ int peer_accept(struct transport_context *transports, uv_stream_t *listener, boo
     }
     worker_peer_arrived(worker_of(peer)); /* from here on it leaves through on_closed */
     status = stream_accept(&peer->transport.stream, listener);
+    if (status == 0 && worker_tls(worker_of(peer)) != NULL)
+        status = stream_start_tls(&peer->transport.stream, worker_tls(worker_of(peer)), NULL);
     if (status == 0)
         status = upgrade_new(&peer->_upgrade, worker_policy(worker_of(peer)), loopback);
     if (status == 0)
@@ -143,8 +145,9 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
         return;
     }
     peer->_last_message = (uint32_t) now;
-    if (channel_publish(peer->_fanout->channel, worker_publisher(worker_of(peer)), opcode,
-                        text ? parts : parts + 1, text ? 2 : 1) != 0)
+    /* It may have left: who cannot be written to any more can still be heard to its end. */
+    if (channel_publish(worker_fanout(worker_of(peer))->channel, worker_publisher(worker_of(peer)),
+                        opcode, text ? parts : parts + 1, text ? 2 : 1) != 0)
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
 }
 
@@ -232,6 +235,13 @@ void peer_too_slow(struct peer *peer)
 
 /* ---- leaving ---- */
 
+static const char *why_lost(const struct transport *transport, int status)
+{
+    const char *tls = stream_error(&transport->stream);
+
+    return tls != NULL ? tls : uv_strerror(status);
+}
+
 static void log_end(const struct peer *peer, const struct transport_end *end)
 {
     char name[64], reason[256];
@@ -243,7 +253,7 @@ static void log_end(const struct peer *peer, const struct transport_end *end)
     else if (end->fate == TRANSPORT_PEER_FAULT)
         log_debug("%s: broke the protocol, closed with %u: %s", name, end->code, reason);
     else
-        log_debug("%s: lost: %s", name, uv_strerror(end->status));
+        log_debug("%s: lost: %s", name, why_lost(&peer->transport, end->status));
 }
 
 static void on_end(struct transport *transport, const struct transport_end *end)

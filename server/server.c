@@ -21,6 +21,8 @@ struct server {
     uv_async_t worker_done;
     uv_signal_t sigint;
     uv_signal_t sigterm;
+    uv_signal_t sighup;      /* started only with TLS */
+    struct tls_context *tls; /* NULL: ws:// */
     struct channel channel;
     struct limits limits;
     struct worker_shared shared;
@@ -91,7 +93,8 @@ static int serve(struct server *server, struct error *error)
     if (status != 0)
         return error_set(error, status, "cannot start a worker: %s", uv_strerror(status));
     for (size_t i = 0; i < server->socket_count; i++)
-        log_info("listening on ws://%s%s", names[i], server->options->path);
+        log_info("listening on %s://%s%s", server->tls != NULL ? "wss" : "ws", names[i],
+                 server->options->path);
     return 0;
 }
 
@@ -105,11 +108,25 @@ static void on_signal(uv_signal_t *handle, int number)
     worker_stop(server->worker);
 }
 
+/* Renewed certificates are taken over without a pause; what cannot be used changes nothing. */
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    struct server *server = handle->data;
+    struct error error;
+
+    (void) number;
+    if (tls_context_reload(server->tls, &error) == 0)
+        log_info("reloaded the TLS certificate in %s", server->options->tls_cert);
+    else
+        log_error("the TLS certificate stays as it was: %s", error.text);
+}
+
 static void close_handles(struct server *server)
 {
     uv_close((uv_handle_t *) &server->worker_done, NULL);
     uv_close((uv_handle_t *) &server->sigint, NULL);
     uv_close((uv_handle_t *) &server->sigterm, NULL);
+    uv_close((uv_handle_t *) &server->sighup, NULL);
 }
 
 static void on_worker_done(uv_async_t *async)
@@ -128,11 +145,15 @@ static int init_handles(struct server *server)
         return status;
     (void) uv_signal_init(&server->loop, &server->sigint);  /* neither can fail: the loop has its */
     (void) uv_signal_init(&server->loop, &server->sigterm); /* signal pipe already */
+    (void) uv_signal_init(&server->loop, &server->sighup);
     server->sigint.data = server;
     server->sigterm.data = server;
+    server->sighup.data = server;
     status = uv_signal_start(&server->sigint, on_signal, SIGINT);
     if (status == 0)
         status = uv_signal_start(&server->sigterm, on_signal, SIGTERM);
+    if (status == 0 && server->tls != NULL)
+        status = uv_signal_start(&server->sighup, on_hangup, SIGHUP);
     if (status != 0) {
         close_handles(server);
         (void) uv_run(&server->loop, UV_RUN_DEFAULT);
@@ -149,6 +170,7 @@ static int start(struct server *server, struct error *error)
             .options = server->options,
             .limits = &server->limits,
             .channel = &server->channel,
+            .tls = server->tls,
             .done = &server->worker_done,
         };
         status = worker_new(&server->worker, &server->shared);
@@ -167,6 +189,17 @@ static int start(struct server *server, struct error *error)
     return status;
 }
 
+static int prepare_tls(struct server *server, struct error *error)
+{
+    struct tls_files files = {
+        .cert = server->options->tls_cert,
+        .key = server->options->tls_key,
+        .ca = server->options->tls_client_ca,
+    };
+
+    return files.cert != NULL ? tls_context_new_server(&server->tls, &files, error) : 0;
+}
+
 int server_run(const struct server_options *options)
 {
     struct server server = {.options = options};
@@ -182,13 +215,16 @@ int server_run(const struct server_options *options)
     status = channel_init(&server.channel);
     if (status != 0)
         goto fail_channel;
-    status = bind_all(&server, &error);
+    status = prepare_tls(&server, &error);
+    if (status == 0)
+        status = bind_all(&server, &error);
     if (status == 0)
         status = start(&server, &error);
     for (size_t i = 0; i < server.socket_count; i++) {
         if (server.sockets[i] >= 0)
             (void) close(server.sockets[i]);
     }
+    tls_context_free(server.tls);
     channel_deinit(&server.channel);
 fail_channel:
     limits_deinit(&server.limits);

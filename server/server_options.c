@@ -83,6 +83,13 @@ static const struct option_spec specs[] = {
     {"prefix", 0, "TEXT",
      "put before each text that is broadcast; may be empty (default: 'Message: ')",
      OPTION_BY(store_prefix)},
+    {.help = "TLS (wss://), on every address; SIGHUP reads the files again:"},
+    {"tls-cert", 0, "FILE", "the server's certificate (PEM), and its chain behind it",
+     OPTION_AT(STRING, struct server_options, tls_cert)},
+    {"tls-key", 0, "FILE", "its key (PEM, without a passphrase)",
+     OPTION_AT(STRING, struct server_options, tls_key)},
+    {"tls-client-ca", 0, "FILE", "let in only clients with a certificate signed by one in FILE",
+     OPTION_AT(STRING, struct server_options, tls_client_ca)},
     {.help = "Compression (permessage-deflate):"},
     {"no-compression", 0, NULL, "do not agree to it",
      OPTION_AT(FLAG, struct server_options, no_compression)},
@@ -156,6 +163,7 @@ const struct option_table server_options_table = {
                 "  wsbroadcastd                          serve ws://127.0.0.1:8000/ws\n"
                 "  wsbroadcastd -l 0.0.0.0:80 -l [::]:80 serve everybody\n"
                 "  wsbroadcastd --prefix '' --path /     pass texts on as they come\n"
+                "  wsbroadcastd --tls-cert cert.pem --tls-key key.pem   serve wss://\n"
                 "\n"
                 "SIGTERM and SIGINT close every connection (1001) and end the server; a second\n"
                 "one ends it at once. Exit status: 0 stopped by a signal, 1 cannot serve (for\n"
@@ -191,6 +199,9 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
     if (operands < argc)
         return error_set(error, UV_EINVAL, "'%s' is not an option, and nothing else is expected",
                          argv[operands]);
+    if ((options->tls_cert == NULL) != (options->tls_key == NULL) ||
+        (options->tls_client_ca != NULL && options->tls_cert == NULL))
+        return error_set(error, UV_EINVAL, "TLS needs both '--tls-cert FILE' and '--tls-key FILE'");
     if (options->listen_count == 0)
         options->listens[options->listen_count++] = "127.0.0.1:8000";
     return 0;

@@ -41,6 +41,9 @@ struct server_options {
     bool no_compression;
     uint64_t compression_level; /* 1 to 9 */
     uint64_t compression_min;   /* bytes of payload */
+    const char *tls_cert;       /* names of PEM files; NULL: ws:// */
+    const char *tls_key;
+    const char *tls_client_ca; /* NULL: clients need no certificate */
     enum log_level log_level;
     bool help;
     bool version;

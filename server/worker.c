@@ -282,6 +282,11 @@ struct frame_part worker_prefix(const struct worker *worker)
                                strlen(worker->shared->options->prefix)};
 }
 
+struct tls_context *worker_tls(struct worker *worker)
+{
+    return worker->shared->tls;
+}
+
 struct fanout *worker_fanout(struct worker *worker)
 {
     return &worker->fanout;

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "common/list.h"
+#include "common/tls_context.h"
 #include "common/transport.h"
 #include "server/channel.h"
 #include "server/fanout.h"
@@ -23,7 +24,8 @@ struct worker_shared {
     const struct server_options *options;
     struct limits *limits;
     struct channel *channel;
-    uv_async_t *done; /* sent when the worker's thread has ended */
+    struct tls_context *tls; /* NULL: ws:// */
+    uv_async_t *done;        /* sent when the worker's thread has ended */
 };
 
 /* Returns 0 or a negative UV_E* code. */
@@ -51,6 +53,7 @@ const struct upgrade_policy *worker_policy(const struct worker *worker);
 const struct channel_publisher *worker_publisher(const struct worker *worker);
 struct limits *worker_limits(const struct worker *worker);
 struct frame_part worker_prefix(const struct worker *worker);
+struct tls_context *worker_tls(struct worker *worker); /* NULL: ws:// */
 struct fanout *worker_fanout(struct worker *worker);
 
 #endif

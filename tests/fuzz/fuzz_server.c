@@ -581,7 +581,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_check(deflater_new(&play.deflater, 6) == 0, "out of memory");
     play.channel = &channel;
     fuzz_check(limits_init(&limits, &options) == 0, "limits_init");
-    perform(&play, choice, &(struct worker_shared){&options, &limits, &channel, &done});
+    perform(&play, choice,
+            &(struct worker_shared){
+                .options = &options, .limits = &limits, .channel = &channel, .done = &done});
     fuzz_check(limits._connections == 0, "connections are still counted");
     limits_deinit(&limits);
     judge(&play);

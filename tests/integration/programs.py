@@ -164,6 +164,17 @@ class Program:
         assert found
         return int(found[1]) * 1024
 
+    def reset_peak(self) -> int:
+        """From here on peak_rss is measured anew; answers what is resident now."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+        return self.peak_rss()
+
+    def peak_rss(self) -> int:
+        """The most bytes that have been resident at any time since reset_peak."""
+        found = re.search(r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{self.pid}/status").read_text(), re.M)
+        assert found
+        return int(found[1]) * 1024
+
     def descriptors(self) -> int:
         """How many file descriptors are open."""
         return len(os.listdir(f"/proc/{self.pid}/fd"))
@@ -176,7 +187,7 @@ class Server(Program):
         listen = () if "-l" in options or "--listen" in options else ("-l", "127.0.0.1:0")
         super().__init__([WSBROADCASTD, *listen, *options])
         try:
-            ready = self.wait_stderr(r"listening on (ws://\S+:(\d+)/\S*)", listeners)
+            ready = self.wait_stderr(r"listening on (wss?://\S+:(\d+)/\S*)", listeners)
         except BaseException:
             self.process.kill()
             raise

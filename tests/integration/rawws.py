@@ -13,6 +13,7 @@ import socket
 import struct
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -129,8 +130,69 @@ def accept_of(key: str) -> str:
     return base64.b64encode(hashlib.sha1(key.encode() + GUID).digest()).decode()
 
 
+def parse_extensions(value: str) -> list[tuple[str, dict[str, str | None]]]:
+    """The elements of a Sec-WebSocket-Extensions field (RFC 6455, 9.1), none of them quoted."""
+    parsed = []
+    for element in value.split(","):
+        name, *parameters = (part.strip() for part in element.split(";"))
+        pairs = [parameter.partition("=") for parameter in parameters]
+        assert len({pair[0] for pair in pairs}) == len(pairs), f"a parameter twice: {value}"
+        parsed.append((name, {key: text if equals else None for key, equals, text in pairs}))
+    return parsed
+
+
+DEFLATE_TAIL = b"\x00\x00\xff\xff"
+
+
+class Deflater:
+    """Compresses messages (RFC 7692, 7.2.1) for a receiver whose window has 2^bits bytes."""
+
+    def __init__(self, bits: int = 15, *, takeover: bool = True, level: int = 6) -> None:
+        self._bits = max(bits, 9)  # zlib has no less; with 9 it refers back 250 bytes at the most
+        self._level = level
+        self._takeover = takeover
+        self._zlib: object = None
+
+    def deflate(self, data: bytes) -> bytes:
+        if self._zlib is None or not self._takeover:
+            self._zlib = zlib.compressobj(self._level, zlib.DEFLATED, -self._bits)
+        wire = self._zlib.compress(data) + self._zlib.flush(zlib.Z_SYNC_FLUSH)
+        assert wire.endswith(DEFLATE_TAIL)
+        return wire[: -len(DEFLATE_TAIL)]
+
+
+class Inflater:
+    """Inflates messages (RFC 7692, 7.2.2), with a window of no more than was agreed on."""
+
+    def __init__(self, bits: int = 15, *, takeover: bool = True) -> None:
+        self._bits = bits
+        self._takeover = takeover
+        self._zlib: object = None
+
+    def inflate(self, wire: bytes, *, strictly: bool = False) -> bytes:
+        """strictly: a byte at a time, so that zlib remembers no more than its window holds."""
+        if self._zlib is None or not self._takeover:
+            self._zlib = zlib.decompressobj(-self._bits)
+        wire += DEFLATE_TAIL
+        if not strictly:
+            return self._zlib.decompress(wire)
+        data = bytearray()
+        for at in range(0, len(wire), 64):
+            rest = wire[at : at + 64]
+            while byte := self._zlib.decompress(rest, 1):
+                data += byte
+                rest = self._zlib.unconsumed_tail
+        return bytes(data)
+
+
 class Peer:
-    """One end of a connection. `masked` tells whether what it sends is masked: a client's is."""
+    """One end of a connection. `masked` tells whether what it sends is masked: a client's is.
+
+    Where permessage-deflate was agreed on, `deflater` and `inflater` belong to it.
+    """
+
+    deflater: Deflater | None = None
+    inflater: Inflater | None = None
 
     def __init__(self, sock: socket.socket, *, masked: bool) -> None:
         self.sock = sock
@@ -154,8 +216,16 @@ class Peer:
         for i in range(len(data)):
             self.sock.sendall(data[i : i + 1])
 
+    def send_chopped(self, data: bytes, size: int) -> None:
+        for i in range(0, len(data), size):
+            self.sock.sendall(data[i : i + size])
+
+    def encode(self, opcode: int, payload: bytes = b"", **how: object) -> bytes:
+        """A frame, masked as it must be from this end unless `how` says otherwise."""
+        return frame(opcode, payload, **{"masked": self.masked, **how})
+
     def send_frame(self, opcode: int, payload: bytes = b"", **how: object) -> None:
-        self.send(frame(opcode, payload, **{"masked": self.masked, **how}))
+        self.send(self.encode(opcode, payload, **how))
 
     def send_text(self, text: str) -> None:
         self.send_frame(TEXT, text.encode())
@@ -312,7 +382,7 @@ class Client(Peer):
     def upgrade(self, target: str = "/ws", **changes: str | None) -> Client:
         """The whole opening handshake."""
         self.send(self.request(target, **changes))
-        self.recv_accept()
+        self.accepted = self.recv_accept()
         return self
 
     def close(self, code: int = 1000) -> None:

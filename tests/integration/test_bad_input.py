@@ -5,11 +5,13 @@ In every test a pair of well-behaved clients, the bystanders, talk all the time 
 
 from __future__ import annotations
 
+import functools
 import os
 import select
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import programs
 import pytest
@@ -20,6 +22,12 @@ pytestmark = pytest.mark.usefixtures("bystanders")
 
 PROTOCOL_ERROR, INVALID_DATA, POLICY, TOO_BIG = 1002, 1007, 1008, 1009
 HEAD_LIMIT = 16 * 1024
+
+
+@pytest.fixture
+def server(wsbroadcastd, request) -> programs.Server:
+    """A server with default options, or those that the test says."""
+    return wsbroadcastd(*getattr(request, "param", ()))
 
 
 @pytest.fixture
@@ -726,3 +734,147 @@ def send_until_stuck(client: Client, wire: bytes, limit: int) -> None:
             sent += client.sock.send(wire[start:], socket.MSG_DONTWAIT)
     except ConnectionError:
         pass
+
+
+# Attacks on memory: however much an offender declares, compresses or repeats
+
+GROWTH = 16 << 20  # bytes that the server may grow by, at its peak
+BOMB = 100 << 20  # bytes, of which some 100 KiB are sent
+
+
+@functools.cache
+def bomb() -> bytes:
+    """A compressed message of 100 KiB that inflates to 100 MiB."""
+    wire = rawws.Deflater(level=9).deflate(bytes(BOMB))
+    assert len(wire) < 120 << 10
+    return wire
+
+
+def in_fragments(wire: bytes, size: int, *, fin: bool = True) -> bytes:
+    """A compressed message in fragments of that many bytes; without `fin` it never ends."""
+    places = range(0, len(wire), size)
+    return b"".join(
+        frame(
+            CONTINUATION if i else BINARY,
+            wire[i : i + size],
+            rsv=0 if i else 4,
+            fin=fin and i == places[-1],
+        )
+        for i in places
+    )
+
+
+class Attack(NamedTuple):
+    wire: Callable[[], bytes]
+    code: int | None  # of the Close that it earns; None: it may go on
+    compressed: bool = False
+    flood: bool = False  # it earns that only by the limits on floods
+
+
+ATTACKS = {
+    "10,000 pings": Attack(lambda: frame(PING, b"x" * 125) * 10_000, POLICY, flood=True),
+    "10,000 empty pings": Attack(lambda: frame(PING) * 10_000, POLICY, flood=True),
+    "10,000 unsolicited pongs": Attack(lambda: frame(PONG, b"x") * 10_000, POLICY, flood=True),
+    "10,000 empty fragments": Attack(
+        lambda: frame(TEXT, fin=False) + frame(CONTINUATION, fin=False) * 10_000,
+        POLICY,
+        flood=True,
+    ),
+    "10,000 empty fragments of a compressed message": Attack(
+        lambda: frame(TEXT, fin=False, rsv=4) + frame(CONTINUATION, fin=False) * 10_000,
+        POLICY,
+        compressed=True,
+        flood=True,
+    ),
+    "10,000 pings within a message": Attack(
+        lambda: frame(TEXT, fin=False) + frame(PING, b"x" * 125) * 10_000, POLICY, flood=True
+    ),
+    "10,000 compressed empty messages": Attack(
+        lambda: frame(BINARY, b"\x00", rsv=4) * 10_000, None, True
+    ),
+    "a bomb": Attack(lambda: frame(BINARY, bomb(), rsv=4), TOO_BIG, True),
+    "a bomb of text": Attack(lambda: frame(TEXT, bomb(), rsv=4), TOO_BIG, True),
+    "a bomb in 10 fragments": Attack(lambda: in_fragments(bomb(), 10_240), TOO_BIG, True),
+    "a bomb in 100,000 fragments": Attack(lambda: in_fragments(bomb(), 1), TOO_BIG, True),
+    "a bomb without end": Attack(lambda: in_fragments(bomb(), 1000, fin=False), TOO_BIG, True),
+    "a bomb after 10,000 messages": Attack(
+        lambda: frame(BINARY, b"\x00", rsv=4) * 10_000 + frame(BINARY, bomb(), rsv=4), TOO_BIG, True
+    ),
+    "2^63-1 bytes declared": Attack(lambda: frame(TEXT, b"x", declared=(1 << 63) - 1), TOO_BIG),
+    "2^63-1 bytes declared, compressed": Attack(
+        lambda: frame(BINARY, bomb()[:100], declared=(1 << 63) - 1, rsv=4), TOO_BIG, True
+    ),
+    "2^63-1 bytes declared by a fragment": Attack(
+        lambda: frame(TEXT, b"x", fin=False) + frame(CONTINUATION, declared=(1 << 63) - 1), TOO_BIG
+    ),
+}
+
+
+def frames(client: Client) -> Iterator[rawws.Frame]:
+    """What comes, frame by frame, compressed or not."""
+    for _ in rawws.turns():
+        yield client.recv_frame()
+
+
+def wait_until_heard(offender: Client) -> None:
+    """The server has read everything: it answers the very last ping."""
+    offender.send_frame(PING, b"the very last")
+    for got in frames(offender):
+        assert got.opcode != CLOSE, got
+        if got.opcode == PONG and got.payload == b"the very last":
+            return
+
+
+def close_code(offender: Client) -> int | None:
+    """The code of the Close that comes after whatever comes before it."""
+    return next(got.close_code for got in frames(offender) if got.opcode == CLOSE)
+
+
+FLOODS_ALLOWED = ("--max-control-per-second", "0", "--max-empty-fragments", "0")
+
+
+@pytest.mark.parametrize(
+    "server", [(), FLOODS_ALLOWED], indirect=True, ids=["", "floods allowed"]
+)
+@pytest.mark.parametrize("name", ATTACKS)
+def test_an_attack_on_memory_costs_next_to_none(server, bystanders, request, name):
+    """The offender does not read until it has said it all. The bystanders notice nothing."""
+    attack = ATTACKS[name]
+    allowed = "floods allowed" in request.node.name
+    wire = attack.wire()
+    offer = {"Sec_WebSocket_Extensions": "permessage-deflate"} if attack.compressed else {}
+    before = server.reset_peak()
+    with Client(server.port, receive_buffer=4096) as offender:
+        offender.upgrade(**offer)
+        offender.send(wire)
+        if attack.code is None or (attack.flood and allowed):
+            bystanders.wait_round()
+            wait_until_heard(offender)
+        else:
+            assert close_code(offender) == attack.code
+            offender.recv_eof()
+        bystanders.wait_round()
+    if not programs.SANITIZED:
+        assert server.peak_rss() - before < GROWTH
+
+
+def test_twenty_bombs_at_once_cost_no_more_than_their_limits(server, bystanders):
+    """Each may hold a message of 1 MiB at the most while it is inflated."""
+    before = server.reset_peak()
+    offenders = [
+        Client(server.port).upgrade(Sec_WebSocket_Extensions="permessage-deflate")
+        for _ in range(20)
+    ]
+    wire = in_fragments(bomb(), 100)  # each of some 100 KiB when it is inflated
+    for start in range(0, 1600, 107):  # one of each in turn: all of them grow together
+        for offender in offenders:
+            offender.send(wire[start : start + 107])
+    for offender in offenders:
+        offender.send(wire[1605:])
+    for offender in offenders:
+        assert close_code(offender) == TOO_BIG
+        offender.recv_eof()
+        offender.disconnect()
+    bystanders.wait_round()
+    if not programs.SANITIZED:
+        assert server.peak_rss() - before < 20 * (2 << 20) + GROWTH

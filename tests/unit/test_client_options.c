@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-enum { MAX_ARGS = 16 };
+enum { MAX_ARGS = 24 };
 
 static int parse(const char *const words[], struct client_options *options, struct error *error)
 {
@@ -38,6 +38,7 @@ static void without_arguments_the_defaults_hold(void **state)
     assert_string_equal(options.url, "ws://localhost:8000/ws");
     assert_int_equal(options.message_count, 0);
     assert_int_equal(options.count, 0);
+    assert_int_equal(options.max_message, 16 * 1024 * 1024);
     assert_int_equal(options.timeout, 0);
     assert_false(options.raw || options.send || options.echo || options.no_compression ||
                  options.quiet || options.help || options.version);
@@ -46,9 +47,26 @@ static void without_arguments_the_defaults_hold(void **state)
 
 static void every_option_is_stored(void **state)
 {
-    static const char *const words[] = {
-        "-r",        "--count=3",    "-m", "one", "ws://h/", "-s", "--timeout", "1.5",
-        "--message", "two \xc3\xa9", "-q", "-h",  "-V",      "-m", "",          NULL};
+    static const char *const words[] = {"-r",
+                                        "--count=3",
+                                        "-m",
+                                        "one",
+                                        "ws://h/",
+                                        "-s",
+                                        "--timeout",
+                                        "1.5",
+                                        "--message",
+                                        "two \xc3\xa9",
+                                        "-q",
+                                        "-h",
+                                        "-V",
+                                        "-m",
+                                        "",
+                                        "--echo",
+                                        "--no-compression",
+                                        "--max-message",
+                                        "2M",
+                                        NULL};
     struct client_options options;
     struct error error;
 
@@ -61,7 +79,9 @@ static void every_option_is_stored(void **state)
     assert_string_equal(options.messages[2], "");
     assert_int_equal(options.count, 3);
     assert_int_equal(options.timeout, 1500);
-    assert_true(options.raw && options.send && options.quiet && options.help && options.version);
+    assert_int_equal(options.max_message, 2 * 1024 * 1024);
+    assert_true(options.raw && options.send && options.echo && options.no_compression &&
+                options.quiet && options.help && options.version);
     client_options_deinit(&options);
     assert_int_equal(options.message_count, 0);
     client_options_deinit(&options); /* twice is harmless */
@@ -78,6 +98,7 @@ static void an_error_names_the_option_and_leaves_nothing_behind(void **state)
         {{"-m", "x", "-n", "-1"}, "--count"},
         {{"-m", "x", "-n", "1K"}, "--count"},
         {{"-m", "x", "--count=18446744073709551616"}, "--count"},
+        {{"-m", "x", "--max-message", "2G"}, "--max-message"},
         {{"-m", "x", "--timeout", "0"}, "--timeout"},
         {{"-m", "x", "--timeout", "soon"}, "--timeout"},
         {{"-m", "x", "-m", "\xff"}, "--message"},

@@ -505,7 +505,8 @@ static void memory_is_not_taken_on_the_word_of_a_header(void **state)
     buffer_deinit(&transcript);
 }
 
-/* What a message of so many fragments, the last few of them empty, earns from a pool with limits. */
+/* What a message of so many fragments, the last few of them empty, earns from a pool with limits:
+ * the one that it breaks, or none. */
 static void check_fragments(unsigned full, unsigned empty, uint64_t max_frames, uint64_t max_empty,
                             const char *limit)
 {

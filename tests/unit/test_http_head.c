@@ -585,8 +585,8 @@ static void there_may_be_so_many_fields_and_one_more_is_431(void **state)
     buffer_deinit(&more);
 }
 
-/* Feeds a request under limits of its own. Returns the status that it earns, 0 if it is good; and the
- * limit that it breaks. */
+/* Feeds a request under limits of its own. Returns the status that it earns, 0 if it is good; and
+ * the limit that it breaks. */
 static int feed_limited(const char *text, size_t len, uint64_t bytes, uint64_t fields,
                         const char **limit)
 {

@@ -234,6 +234,24 @@ static void an_error_within_a_cluster_does_not_name_the_option_before(void **sta
     assert_string_equal(error.text, "option '-z' is unknown or ambiguous");
 }
 
+/* Such a letter has several bytes; getopt takes the first, a negative char, for the letter. */
+static void an_error_about_a_letter_beyond_ascii_names_no_other_word(void **state)
+{
+    static const char *const cases[][3] = {{"-\xc3\xa9"}, {"--raw", "-\xc3\xa9"}, {"-r\xc3\xa9"}};
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct target target;
+        struct error error;
+        int operands;
+
+        assert_int_equal(parse(cases[i], &target, &operands, &error), UV_EINVAL);
+        assert_null(strstr(error.text, "'--raw'"));
+        assert_null(strstr(error.text, "'prog'"));
+        assert_non_null(strstr(error.text, "unknown"));
+    }
+}
+
 /* ---- help ---- */
 
 /* The help, in memory of its own. */
@@ -504,6 +522,7 @@ int main(void)
         cmocka_unit_test(each_kind_of_option_keeps_its_bounds),
         cmocka_unit_test(an_error_names_the_option),
         cmocka_unit_test(an_error_within_a_cluster_does_not_name_the_option_before),
+        cmocka_unit_test(an_error_about_a_letter_beyond_ascii_names_no_other_word),
         cmocka_unit_test(help_is_made_from_the_table),
         cmocka_unit_test(sizes_are_bytes_or_powers_of_1024),
         cmocka_unit_test(what_is_no_size_is_refused),

@@ -91,10 +91,13 @@ static void limits_can_be_met_or_lifted_and_the_prefix_may_be_empty(void **state
     assert_int_equal(options.max_message, 1 << 30);
 }
 
-/* Every limit is there under the name of its member, takes 0 for none, and goes where it belongs. */
+/* Every limit has an option of its name, takes 0 for none, and is stored in its member. */
 static void each_limit_is_stored_in_its_own_place(void **state)
 {
-#define LIMIT(name, member) {"--" name, offsetof(struct server_options, member)}
+#define LIMIT(name, member) \
+    { \
+        "--" name, offsetof(struct server_options, member) \
+    }
     static const struct {
         const char *option;
         size_t at;
@@ -143,8 +146,14 @@ static void each_limit_is_stored_in_its_own_place(void **state)
 
 static void origins_are_listed_as_given(void **state)
 {
-    static const char *const words[] = {"--origin", "https://a.example", "--origin=http://b:81",
-                                        "--origin", "null", "--origin", "*", NULL};
+    static const char *const words[] = {"--origin",
+                                        "https://a.example",
+                                        "--origin=http://b:81",
+                                        "--origin",
+                                        "null",
+                                        "--origin",
+                                        "*",
+                                        NULL};
     struct server_options options;
     struct error error;
 

@@ -1,0 +1,265 @@
+#include "common/tls_context.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+struct tls_context {
+    struct tls_files files;
+    bool server;
+    BIO_METHOD *bio_method;
+    uv_mutex_t lock; /* guards `current` */
+    SSL_CTX *current;
+};
+
+/* With TLS 1.2 only what TLS 1.3 would allow too: forward secrecy and authenticated encryption. */
+static const char server_ciphers[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
+
+/* What is spoken inside, as a protocol name of ALPN (RFC 7301). */
+static const unsigned char http_1_1[] = "\x08http/1.1";
+
+enum { HTTP_1_1_LEN = sizeof http_1_1 - 1 };
+
+/* ---- reading files ---- */
+
+/* Why OpenSSL could not use a file, in words. */
+static const char *reason_of(unsigned long code)
+{
+    const char *text;
+
+    if (ERR_SYSTEM_ERROR(code))
+        return strerror(ERR_GET_REASON(code));
+    if ((ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE) ||
+        (ERR_GET_LIB(code) == ERR_LIB_OSSL_DECODER && ERR_GET_REASON(code) == ERR_R_UNSUPPORTED))
+        return "there is none in it; it must be in PEM form (-----BEGIN ...)";
+    if (ERR_GET_REASON(code) == PEM_R_BAD_PASSWORD_READ ||
+        ERR_GET_REASON(code) == ERR_R_INTERRUPTED_OR_CANCELLED)
+        return "it is protected by a passphrase; remove that with 'openssl pkey'";
+    text = ERR_reason_error_string(code);
+    return text != NULL ? text : "it cannot be understood";
+}
+
+static int cannot_use(const char *what, const char *file, struct error *error)
+{
+    unsigned long code = ERR_peek_error();
+
+    error_set(error, UV_EINVAL, "cannot use the %s in %s: %s", what, file, reason_of(code));
+    ERR_clear_error();
+    return UV_EINVAL;
+}
+
+/* Nobody may be there to be asked for it: neither at a reload nor in a script. */
+static int no_passphrase(char *out, int size, int writing, void *data)
+{
+    (void) out;
+    (void) size;
+    (void) writing;
+    (void) data;
+    return -1;
+}
+
+/* The own certificate, its chain and its key. */
+static int load_identity(SSL_CTX *ssl, const struct tls_files *files, struct error *error)
+{
+    const char *key = files->key != NULL ? files->key : files->cert;
+
+    if (SSL_CTX_use_certificate_chain_file(ssl, files->cert) != 1)
+        return cannot_use("certificate", files->cert, error);
+    if (SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) == 1 &&
+        SSL_CTX_check_private_key(ssl) == 1)
+        return 0;
+    if (ERR_GET_REASON(ERR_peek_error()) == X509_R_KEY_VALUES_MISMATCH ||
+        ERR_GET_REASON(ERR_peek_error()) == X509_R_KEY_TYPE_MISMATCH) {
+        ERR_clear_error();
+        return error_set(error, UV_EINVAL, "the key in %s is not that of the certificate in %s",
+                         key, files->cert);
+    }
+    return cannot_use("key", key, error);
+}
+
+/* ---- the two sides ---- */
+
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                   const unsigned char *in, unsigned in_len, void *data)
+{
+    unsigned char *chosen;
+
+    (void) ssl;
+    (void) data;
+    if (SSL_select_next_proto(&chosen, out_len, http_1_1, HTTP_1_1_LEN, in, in_len) !=
+        OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static int set_up_server(SSL_CTX *ssl, const struct tls_files *files, struct error *error)
+{
+    static const unsigned char session_context[] = "wsbroadcastd";
+    STACK_OF(X509_NAME) * names;
+
+    (void) SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA);
+    (void) SSL_CTX_set_session_cache_mode(ssl,
+                                          SSL_SESS_CACHE_OFF); /* tickets hold no memory here */
+    SSL_CTX_set_alpn_select_cb(ssl, on_alpn, NULL);
+    if (SSL_CTX_set_cipher_list(ssl, server_ciphers) != 1 ||
+        SSL_CTX_set_session_id_context(ssl, session_context, sizeof session_context - 1) != 1)
+        return error_set(error, UV_ENOMEM, "cannot set up TLS: %s", reason_of(ERR_get_error()));
+    if (files->ca == NULL)
+        return 0;
+    names = SSL_load_client_CA_file(files->ca);
+    if (names == NULL || SSL_CTX_load_verify_file(ssl, files->ca) != 1) {
+        sk_X509_NAME_pop_free(names, X509_NAME_free);
+        return cannot_use("certificates", files->ca, error);
+    }
+    SSL_CTX_set_client_CA_list(ssl, names); /* takes them */
+    SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    return 0;
+}
+
+static int set_up_client(SSL_CTX *ssl, const struct tls_files *files, struct error *error)
+{
+    if (SSL_CTX_set_alpn_protos(ssl, http_1_1, HTTP_1_1_LEN) != 0) /* 0 is its success */
+        return error_set(error, UV_ENOMEM, "out of memory");
+    if (files->insecure)
+        return 0;
+    SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+    if (files->ca == NULL) {
+        if (SSL_CTX_set_default_verify_paths(ssl) == 1)
+            return 0;
+        return cannot_use("authorities", "the system's store", error);
+    }
+    if (SSL_CTX_load_verify_file(ssl, files->ca) != 1)
+        return cannot_use("certificates", files->ca, error);
+    /* Who names a certificate trusts it, even where it is the server's own and no authority's. */
+    (void) X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ssl), X509_V_FLAG_PARTIAL_CHAIN);
+    return 0;
+}
+
+/* Everything that the files say, made anew. */
+static int build(SSL_CTX **ssl, bool server, const struct tls_files *files, struct error *error)
+{
+    SSL_CTX *fresh;
+    int status = 0;
+
+    ERR_clear_error();
+    fresh = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+    if (fresh == NULL || SSL_CTX_set_min_proto_version(fresh, TLS1_2_VERSION) != 1) {
+        SSL_CTX_free(fresh);
+        return error_set(error, UV_ENOMEM, "cannot set up TLS: %s", reason_of(ERR_get_error()));
+    }
+    (void) SSL_CTX_set_options(fresh, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    (void) SSL_CTX_set_mode(fresh, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_default_passwd_cb(fresh, no_passphrase);
+    if (files->cert != NULL)
+        status = load_identity(fresh, files, error);
+    if (status == 0)
+        status = server ? set_up_server(fresh, files, error) : set_up_client(fresh, files, error);
+    ERR_clear_error();
+    if (status != 0)
+        SSL_CTX_free(fresh);
+    else
+        *ssl = fresh;
+    return status;
+}
+
+/* ---- life ---- */
+
+static int make(struct tls_context **context, bool server, const struct tls_files *files,
+                struct error *error)
+{
+    struct tls_context *fresh = calloc(1, sizeof *fresh);
+    int status = UV_ENOMEM;
+
+    if (fresh == NULL)
+        return error_set(error, status, "out of memory");
+    fresh->files = *files;
+    fresh->server = server;
+    fresh->bio_method = tls_bio_method_new();
+    if (fresh->bio_method == NULL || uv_mutex_init(&fresh->lock) != 0) {
+        error_set(error, status, "out of memory");
+        goto fail_lock;
+    }
+    status = build(&fresh->current, server, files, error);
+    if (status != 0)
+        goto fail_build;
+    *context = fresh;
+    return 0;
+
+fail_build:
+    uv_mutex_destroy(&fresh->lock);
+fail_lock:
+    tls_bio_method_free(fresh->bio_method);
+    free(fresh);
+    return status;
+}
+
+int tls_context_new_server(struct tls_context **context, const struct tls_files *files,
+                           struct error *error)
+{
+    return make(context, true, files, error);
+}
+
+int tls_context_new_client(struct tls_context **context, const struct tls_files *files,
+                           struct error *error)
+{
+    return make(context, false, files, error);
+}
+
+void tls_context_free(struct tls_context *context)
+{
+    if (context == NULL)
+        return;
+    SSL_CTX_free(context->current);
+    uv_mutex_destroy(&context->lock);
+    tls_bio_method_free(context->bio_method);
+    free(context);
+}
+
+int tls_context_reload(struct tls_context *context, struct error *error)
+{
+    SSL_CTX *fresh, *old;
+    int status = build(&fresh, context->server, &context->files, error);
+
+    if (status != 0)
+        return status;
+    uv_mutex_lock(&context->lock);
+    old = context->current;
+    context->current = fresh;
+    uv_mutex_unlock(&context->lock);
+    SSL_CTX_free(old); /* connections hold references of their own */
+    return 0;
+}
+
+/* ---- for tls ---- */
+
+SSL *tls_context_connection(struct tls_context *context, struct tls_bio *bio)
+{
+    BIO *handle = tls_bio_new(context->bio_method, bio);
+    SSL *ssl;
+
+    if (handle == NULL)
+        return NULL;
+    uv_mutex_lock(&context->lock);
+    ssl = SSL_new(context->current);
+    uv_mutex_unlock(&context->lock);
+    if (ssl == NULL) {
+        BIO_free(handle);
+        return NULL;
+    }
+    SSL_set_bio(ssl, handle, handle); /* takes it */
+    if (context->server)
+        SSL_set_accept_state(ssl);
+    else
+        SSL_set_connect_state(ssl);
+    return ssl;
+}
+
+bool tls_context_verifies(const struct tls_context *context)
+{
+    return !context->server && !context->files.insecure;
+}

@@ -1,0 +1,44 @@
+/* What the TLS connections of one side share: certificates, keys, and the rules of the house (TLS 1.2
+ * and later, forward secrecy, no renegotiation). Threads may share a context: what changes in it
+ * (by tls_context_reload) is behind a lock that is held for no I/O. */
+#ifndef WS_TLS_CONTEXT_H
+#define WS_TLS_CONTEXT_H
+
+#include <openssl/types.h>
+#include <stdbool.h>
+
+#include "common/error.h"
+#include "common/tls_bio.h"
+
+struct tls_context;
+
+/* Names of PEM files, borrowed for the life of the context. */
+struct tls_files {
+    const char *cert; /* the own certificate, and those between it and the root; or NULL */
+    const char *key;  /* its key; NULL: it is in `cert` too */
+    const char *ca;   /* who signs the peer's certificates; NULL: for a client the system's
+                         authorities, for a server: clients need no certificate */
+    bool insecure;    /* client: believe whoever answers */
+};
+
+/* Reads all the files. Returns 0, or a negative UV_E* code with a text that names the file. A
+ * server needs a certificate. */
+int tls_context_new_server(struct tls_context **context, const struct tls_files *files,
+                           struct error *error);
+int tls_context_new_client(struct tls_context **context, const struct tls_files *files,
+                           struct error *error);
+
+/* No connection of it may be left. */
+void tls_context_free(struct tls_context *context);
+
+/* Reads the same files again. New connections use what they say now; those that exist go on as
+ * they are, and sessions from before are not resumed. Errors as above, and then nothing changes. */
+int tls_context_reload(struct tls_context *context, struct error *error);
+
+/* ---- for tls ---- */
+
+/* A connection's state, in the context's role, over `bio`; NULL when out of memory. */
+SSL *tls_context_connection(struct tls_context *context, struct tls_bio *bio);
+bool tls_context_verifies(const struct tls_context *context); /* the server's name, for a client */
+
+#endif

@@ -1,0 +1,669 @@
+"""wss://, both programs: whom they believe, what they say when they do not, and that TLS changes
+nothing in what is delivered, to whom, and how slow peers are dealt with."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import programs
+import pytest
+import rawws
+import websockets
+from conftest import Bystanders
+
+CLIENT_TLS, CLIENT_LOST = 4, 6
+SIZES = [0, 1, 125, 126, 16383, 16384, 16385, 65535, 65536, 1 << 20]
+
+
+# ---- certificates ----
+
+
+class Authority:
+    """A certificate authority of our own, and what it has signed: NAME.pem and NAME.key."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self.directory = directory
+        self.name = name
+        self._openssl("req", "-x509", "-noenc", *self._key("ca"), "-subj", f"/CN={name}", "-days",
+                      "30", "-out", "ca.pem", "-addext", "basicConstraints=critical,CA:TRUE")
+        self.ca = str(directory / "ca.pem")
+        self.sign("good", "DNS:localhost,IP:127.0.0.1")
+
+    @staticmethod
+    def _key(name: str) -> list[str]:
+        return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-keyout", f"{name}.key"]
+
+    def _openssl(self, *args: str) -> None:
+        subprocess.run(["openssl", *args], cwd=self.directory, check=True, capture_output=True)
+
+    def sign(self, name: str, alt_names: str, *, days: int = 30) -> None:
+        self._openssl("req", "-noenc", *self._key(name), "-subj", f"/CN={name}", "-out", "request")
+        (self.directory / "extensions").write_text(f"subjectAltName={alt_names}\n")
+        self._openssl("x509", "-req", "-in", "request", "-out", f"{name}.pem", "-CA", "ca.pem",
+                      "-CAkey", "ca.key", "-CAcreateserial", "-days", str(days), "-extfile",
+                      "extensions")
+
+    def cert(self, name: str = "good") -> str:
+        return str(self.directory / f"{name}.pem")
+
+    def key(self, name: str = "good") -> str:
+        return str(self.directory / f"{name}.key")
+
+    def serve(self, name: str = "good") -> list[str]:
+        """The options of a server with that certificate."""
+        return ["--tls-cert", self.cert(name), "--tls-key", self.key(name)]
+
+    def client_context(self, cert: str | None = None) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=self.ca)
+        if cert:
+            context.load_cert_chain(self.cert(cert), self.key(cert))
+        return context
+
+    def server_context(self, name: str = "good") -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.cert(name), self.key(name))
+        return context
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory) -> Authority:
+    made = Authority(tmp_path_factory.mktemp("ours"), "Our CA")
+    made.sign("wrong", "DNS:other.example,DNS:*.other.example,IP:192.0.2.7")
+    made.sign("nameless", "email:nobody@example.org")
+    made.sign("expired", "DNS:localhost,IP:127.0.0.1", days=-1)
+    made.sign("client", "DNS:client")
+    return made
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("theirs"), "Their CA")
+
+
+# ---- peers ----
+
+
+def wrap(peer: rawws.Peer, context: ssl.SSLContext, **how: object) -> rawws.Peer:
+    """From here on the peer speaks TLS. An end without close_notify is an error for it."""
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF  # which Python sets
+    peer.sock = context.wrap_socket(peer.sock, suppress_ragged_eofs=False, **how)
+    return peer
+
+
+class TlsServer(programs.Server):
+    """wsbroadcastd with TLS; its clients check its certificate."""
+
+    def __init__(self, authority: Authority, *options: str, cert: str = "good") -> None:
+        super().__init__(*authority.serve(cert), *options)
+        self.context = authority.client_context()
+
+    def connect(self, context: ssl.SSLContext | None = None, *, receive_buffer: int = 0,
+                session: ssl.SSLSession | None = None) -> rawws.Client:
+        """A client with a finished TLS handshake, and nothing said yet."""
+        client = rawws.Client(self.port, receive_buffer=receive_buffer)
+        wrap(client, context or self.context, server_hostname="localhost", session=session)
+        return client
+
+    def client(self, target: str = "/ws", **how: int) -> rawws.Client:
+        return self.connect(**how).upgrade(target)
+
+
+@pytest.fixture
+def tls_server(start, authority) -> Callable[..., TlsServer]:
+    return lambda *options, **how: start(TlsServer, authority, *options, **how)
+
+
+@pytest.fixture
+def server(tls_server) -> TlsServer:
+    """Stands in for the plain server, also where conftest's fixtures ask for it."""
+    return tls_server("--log-level", "debug")
+
+
+@pytest.fixture
+def bystanders(server) -> Iterator[Bystanders]:
+    pair = Bystanders(server)
+    yield pair
+    pair.finish()
+
+
+def scripted(context: ssl.SSLContext, script: Callable[[rawws.Peer], object]) -> rawws.ScriptedServer:
+    """A TLS server that does what the script says."""
+
+    def over_tls(peer: rawws.Peer) -> None:
+        script(wrap(peer, context, server_side=True))
+
+    server = rawws.ScriptedServer(over_tls)
+    server.url = server.url.replace("ws://127.0.0.1", "wss://localhost")
+    return server
+
+
+def refused_handshake(context: ssl.SSLContext) -> rawws.ScriptedServer:
+    """A TLS server whose client will not like its certificate."""
+
+    def script(peer: rawws.Peer) -> None:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            wrap(peer, context, server_side=True).recv_head()
+
+    server = rawws.ScriptedServer(script)
+    server.url = server.url.replace("ws://127.0.0.1", "wss://localhost")
+    return server
+
+
+def payload(size: int) -> bytes:
+    return bytes(i * 7 % 251 for i in range(min(size, 9973))) * (size // 9973 + 1)
+
+
+# ---- wsbroadcastd ----
+
+
+def test_says_wss_and_broadcasts_every_size(server) -> None:
+    assert server.url.startswith("wss://")
+    one, other = server.client(), server.client()
+    for size in SIZES:
+        data = payload(size)[:size]
+        one.send_binary(data)
+        assert one.recv_message() == data
+        assert other.recv_message() == data
+    one.close()
+    other.close()
+
+
+def test_modern_versions_and_ciphers_only(server, authority) -> None:
+    assert server.connect().sock.version() == "TLSv1.3"
+    context = authority.client_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    client = server.connect(context).upgrade()
+    assert client.sock.version() == "TLSv1.2"
+    assert client.sock.cipher()[0].startswith("ECDHE-")
+    client.close()
+    context = authority.client_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1
+    context.maximum_version = ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.raises(ssl.SSLError):
+        server.connect(context)
+    context = authority.client_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("AES128-SHA:AES128-GCM-SHA256:ECDHE-ECDSA-AES128-SHA")
+    with pytest.raises(ssl.SSLError):
+        server.connect(context)
+
+
+def test_alpn_is_http_1_1(server, authority) -> None:
+    context = authority.client_context()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    assert server.connect(context).sock.selected_alpn_protocol() == "http/1.1"
+    context.set_alpn_protocols(["h2"])
+    with pytest.raises(ssl.SSLError):
+        server.connect(context)
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_sessions_are_resumed(server, authority, version) -> None:
+    context = authority.client_context()
+    context.minimum_version = context.maximum_version = version
+    first = server.connect(context).upgrade()
+    first.send_text("x")  # a ticket of TLS 1.3 comes with what is read
+    assert first.recv_message() == "Message: x"
+    assert not first.sock.session_reused
+    again = server.connect(context, session=first.sock.session).upgrade()
+    assert again.sock.session_reused
+    again.close()
+    first.close()
+
+
+def test_close_notify_is_sent(server) -> None:
+    client = server.client()
+    client.send_close(1000)
+    assert client.recv_close()[0] == 1000
+    client.recv_eof()  # raises SSLEOFError when close_notify is missing
+    refused = server.connect()
+    refused.send(refused.request(Connection="close", Upgrade=None))
+    assert refused.recv_response().status == 426
+    refused.recv_eof()
+
+
+def test_half_closed_clients_are_answered(server) -> None:
+    """They have said all they had to say, and still listen: no matter how they put it."""
+    client = server.connect()
+    client.send(client.request("/elsewhere", Connection="close"))
+    with socket.socket(fileno=socket.dup(client.sock.fileno())) as raw:
+        raw.shutdown(socket.SHUT_WR)  # FIN without close_notify
+    assert client.recv_response().status == 404
+    client.recv_eof()
+    client = server.client()
+    client.send_text("bye")
+    client.send_close(1000)
+    with socket.socket(fileno=socket.dup(client.sock.fileno())) as raw:
+        raw.shutdown(socket.SHUT_WR)
+    assert client.recv_message() == "Message: bye"
+    assert client.recv_close()[0] == 1000
+
+
+def test_what_is_owed_is_delivered_before_the_end(server) -> None:
+    """Its Close and its FIN are there before it has read what it is owed: all of it comes."""
+    client = server.client(receive_buffer=16384)
+    sent = [bytes([n]) + payload(1 << 19)[: 1 << 19] for n in range(12)]
+    for data in sent:
+        client.send_binary(data)
+    client.send_close(1000)
+    with socket.socket(fileno=socket.dup(client.sock.fileno())) as raw:
+        raw.shutdown(socket.SHUT_WR)
+    assert [client.recv_message() for _ in sent] == sent
+    assert client.recv_close()[0] == 1000
+    client.recv_eof()
+
+
+def test_compression_over_tls(wsrecv, server, authority) -> None:
+    listener = wsrecv("-r", "-n", "2", "--cacert", authority.ca, server.url)
+    listener.wait_stderr("Connected")
+
+    async def talk() -> None:
+        context = authority.client_context()
+        async with websockets.connect(server.url, ssl=context, max_size=None) as client:
+            assert client.extensions
+            for text in ("a" * 500_000, "b" * 70_000):
+                await client.send(text)
+                assert await client.recv() == f"Message: {text}"
+
+    asyncio.run(talk())
+    assert listener.read_rest() == f"Message: {'a' * 500_000}\nMessage: {'b' * 70_000}\n"
+    listener.wait(0)
+
+
+def test_slow_reader_gets_everything_and_delays_nobody(server, bystanders) -> None:
+    slow = server.client(receive_buffer=4096)
+    publisher = server.client()
+    sent = [bytes([n]) + payload(1 << 18) for n in range(40)]  # 10 MiB: less than may lag
+    for data in sent:
+        publisher.send_binary(data)
+        while publisher.recv_message() != data:
+            pass
+    bystanders.wait_round()
+    got = []
+    while len(got) < len(sent):
+        message = slow.recv_message()
+        if isinstance(message, bytes):
+            got.append(message)
+    assert got == sent
+    slow.disconnect()
+
+
+def test_too_slow_a_reader_is_closed(server, bystanders) -> None:
+    slow = server.client(receive_buffer=4096)
+    publisher = server.client()
+    sent = [bytes([n]) + payload(1 << 19) for n in range(60)]
+    for data in sent:
+        publisher.send_binary(data)
+        while publisher.recv_message() != data:
+            pass
+    server.wait_stderr("limit max-lag: closed with 1008")
+    got = []
+    with pytest.raises((rawws.Closed, rawws.ConnectionLost, ssl.SSLError)):
+        for _ in rawws.turns():
+            got.append(slow.recv_message())
+    got = [message for message in got if isinstance(message, bytes)]
+    assert got == sent[: len(got)]
+
+
+def client_hello() -> bytes:
+    out = ssl.MemoryBIO()
+    hello = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), out, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        hello.do_handshake()
+    return out.read()
+
+
+@pytest.mark.parametrize("attack", [
+    b"GET /ws HTTP/1.1\r\nHost: x\r\n\r\n",
+    b"\0" * 100,
+    b"\x16\x03\x01\xff\xff" + b"A" * 70000,
+    bytes(range(256)) * 300,
+    client_hello()[:5] + b"\x02" + client_hello()[6:],
+], ids=["http", "zeros", "huge-record", "garbage", "wrong-hello"])
+def test_what_is_not_tls_is_dropped_with_a_reason(server, bystanders, attack) -> None:
+    with rawws.Client(server.port) as client:
+        try:
+            client.send(attack)
+            while client.sock.recv(65536):
+                pass
+        except ConnectionError:
+            pass
+    server.wait_stderr("lost: TLS failed: ")
+    bystanders.wait_round()
+
+
+def test_garbage_after_the_handshake_is_dropped(server, bystanders) -> None:
+    client = server.client()
+    raw = socket.socket(fileno=socket.dup(client.sock.fileno()))
+    raw.sendall(b"\x17\x03\x03\x00\x20" + b"x" * 32)
+    server.wait_stderr("TLS failed: .*mac")
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        for _ in rawws.turns():
+            client.recv_message()
+    raw.close()
+
+
+def test_who_does_not_finish_the_handshake_is_dropped(server, bystanders) -> None:
+    clients = [rawws.Client(server.port) for _ in range(20)]
+    for i, client in enumerate(clients):
+        client.send(client_hello()[: i * 10])
+    for client in clients:
+        client.sock.settimeout(12)
+        assert client.sock.recv(1) == b""
+    bystanders.wait_round()
+
+
+def test_byte_by_byte(server, authority) -> None:
+    """The handshake and a message, in pieces of one byte."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = rawws.Client(server.port)
+    tls = authority.client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+
+    def step(do: Callable[[], object]) -> object:
+        while True:
+            try:
+                return do()
+            except ssl.SSLWantReadError:
+                client.send_byte_by_byte(outgoing.read())
+                incoming.write(client.sock.recv(100))
+
+    step(tls.do_handshake)
+    tls.write(client.request())
+    got = b""
+    while b"\r\n\r\n" not in got:
+        got += step(lambda: tls.read(1 << 16))
+    tls.write(rawws.frame(rawws.TEXT, b"hello"))
+    assert step(lambda: tls.read(1 << 16)) == rawws.frame(rawws.TEXT, b"Message: hello", masked=False)
+    client.disconnect()
+
+
+def test_bad_files_are_named_at_the_start(start, authority, tmp_path) -> None:
+    protected = tmp_path / "protected.key"
+    subprocess.run(["openssl", "pkey", "-in", authority.key(), "-aes128", "-passout", "pass:secret",
+                    "-out", protected], check=True, capture_output=True)
+    for cert, key, said in [
+        ("/nowhere.pem", authority.key(), "/nowhere.pem: No such file or directory"),
+        (authority.cert(), authority.cert(), "there is none in it"),
+        (authority.cert(), authority.key("client"), "is not that of the certificate in"),
+        (authority.cert(), str(protected), "protected by a passphrase"),
+    ]:
+        program = start(programs.Program, [programs.WSBROADCASTD, "-l", "127.0.0.1:0",
+                                           "--tls-cert", cert, "--tls-key", key])
+        program.wait(1)
+        assert said in program.stderr
+        assert program.stderr.count("\n") == 1
+    start(programs.Program, [programs.WSBROADCASTD, "--tls-cert", authority.cert()]).wait(2)
+
+
+# ---- reload ----
+
+
+def serial_of(server: TlsServer, ca: str) -> object:
+    client = server.connect(ssl.create_default_context(cafile=ca))
+    serial = client.sock.getpeercert()["serialNumber"]
+    client.disconnect()
+    return serial
+
+
+def test_sighup_reloads_the_certificate(start, authority, tmp_path) -> None:
+    def put(name: str) -> None:
+        for end, source in (("pem", authority.cert(name)), ("key", authority.key(name))):
+            (tmp_path / f"live.{end}").write_bytes(Path(source).read_bytes())
+
+    authority.sign("renewed", "DNS:localhost,IP:127.0.0.1")
+    put("good")
+    live = Authority.__new__(Authority)
+    live.directory, live.ca = tmp_path, authority.ca
+    server = start(TlsServer, live, cert="live")
+    before = serial_of(server, authority.ca)
+    old = server.client()
+    pair = Bystanders(server)
+
+    put("renewed")
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_stderr("reloaded the TLS certificate in ")
+    renewed = serial_of(server, authority.ca)
+    assert renewed != before
+
+    (tmp_path / "live.pem").write_text("not a certificate")
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_stderr("the TLS certificate stays as it was: cannot use the certificate in ")
+    assert serial_of(server, authority.ca) == renewed
+
+    old.send_text("still here")
+    while old.recv_message() != "Message: still here":
+        pass
+    old.disconnect()
+    pair.finish()
+
+
+def test_sighup_without_pause_under_load(server) -> None:
+    """Handshakes and reloads at the same time; nobody is turned away."""
+    stop = threading.Event()
+
+    def hang_up() -> None:
+        while not stop.wait(0.005):
+            server.process.send_signal(signal.SIGHUP)
+
+    thread = threading.Thread(target=hang_up)
+    thread.start()
+    try:
+        for _ in range(50):
+            server.client().close()
+    finally:
+        stop.set()
+        thread.join()
+
+
+# ---- mutual TLS ----
+
+
+def test_mutual_tls(tls_server, wsrecv, authority, stranger) -> None:
+    server = tls_server("--tls-client-ca", authority.ca, "--log-level", "debug")
+    for context in (authority.client_context(), authority.client_context()):
+        with pytest.raises((ssl.SSLError, ConnectionError)):  # TLS 1.3: told at the first read
+            server.connect(context).upgrade()
+    impostor = authority.client_context()
+    impostor.load_cert_chain(stranger.cert(), stranger.key())
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        server.connect(impostor).upgrade()
+    context = authority.client_context("client")
+    client = server.connect(context).upgrade()
+    client.send_text("in")
+    assert client.recv_message() == "Message: in"
+    again = server.connect(context, session=client.sock.session).upgrade()
+    assert again.sock.session_reused
+    again.close()
+    client.close()
+    base = ["--cacert", authority.ca, "-n", "1", "-m", "hi", server.url]
+    program = wsrecv("--cert", authority.cert("client"), "--key", authority.key("client"), *base)
+    assert program.read_rest() == "Received: Message: hi\n"
+    program.wait(0)
+    program = wsrecv(*base).wait(CLIENT_TLS)
+    assert "the server wants a certificate; name one with --cert FILE" in program.stderr
+    program = wsrecv("--cert", stranger.cert(), "--key", stranger.key(), *base).wait(CLIENT_TLS)
+    assert "does not accept the certificate of --cert" in program.stderr
+
+
+# ---- wsrecv ----
+
+
+def test_wsrecv_and_wsbroadcastd(server, wsrecv, authority) -> None:
+    listener = wsrecv("-r", "--cacert", authority.ca, server.url)
+    listener.wait_stderr("Connected to wss://")
+    speaker = server.client()
+    for size in SIZES:
+        speaker.send_text("é" * (size // 2))
+        assert listener.read_line() == "Message: " + "é" * (size // 2)
+        speaker.recv_message()
+    speaker.close()
+    listener.stop()
+    server.wait_stderr("closed with 1000")
+
+
+def test_wsrecv_knows_the_name(wsrecv, authority) -> None:
+    """The name is told (SNI), an address is not (RFC 6066, 3)."""
+    told = []
+    context = authority.server_context()
+    context.sni_callback = lambda _, name, __: told.append(name)
+
+    def script(peer: rawws.Peer) -> None:
+        peer.accept()
+        peer.close()
+
+    for host in ("localhost", "127.0.0.1"):
+        with scripted(context, script) as server:
+            url = server.url.replace("localhost", host)
+            wsrecv("--cacert", authority.ca, url).wait(0)
+    assert told == ["localhost", None]
+
+
+@pytest.mark.parametrize("cert, options, said", [
+    ("good", [], "signed by an authority that is not known here; name it with --cacert FILE"),
+    ("wrong", ["ca"], "is not for 'localhost' but for: other.example, *.other.example, 192.0.2.7;"),
+    ("nameless", ["ca"], "is not for 'localhost' but for: no name at all;"),
+    ("expired", ["ca"], "has expired (2"),
+])
+def test_wsrecv_does_not_believe(wsrecv, authority, cert, options, said) -> None:
+    arguments = ["--cacert", authority.ca] if options else []
+    with refused_handshake(authority.server_context(cert)) as server:
+        program = wsrecv(*arguments, server.url).wait(CLIENT_TLS)
+        assert said in program.stderr
+        assert program.stderr.count("\n") == 1
+        assert program.stderr.startswith(f"wsrecv: {server.url}: the server's certificate ")
+
+
+@pytest.mark.parametrize("cert", ["good", "wrong", "expired"])
+def test_insecure_believes_everybody(wsrecv, authority, cert) -> None:
+    def script(peer: rawws.Peer) -> None:
+        peer.accept()
+        peer.send_text("hello")
+        peer.close()
+
+    with scripted(authority.server_context(cert), script) as server:
+        program = wsrecv("-k", server.url)
+        assert program.read_rest() == "Received: hello\n"
+        program.wait(0)
+
+
+def test_cacert_may_be_the_certificate_itself(wsrecv, authority) -> None:
+    with scripted(authority.server_context(), lambda peer: (peer.accept(), peer.close())) as server:
+        wsrecv("--cacert", authority.cert(), server.url).wait(0)
+
+
+def test_wsrecv_names_bad_files(wsrecv, authority) -> None:
+    url = "wss://localhost:1/ws"
+    assert "/nowhere: No such file" in wsrecv("--cacert", "/nowhere", url).wait(CLIENT_TLS).stderr
+    said = wsrecv("--cacert", authority.key(), url).wait(CLIENT_TLS).stderr
+    assert "cannot use the certificates in" in said
+    assert said.count("\n") == 1
+    assert "/no.pem" in wsrecv("--cert", "/no.pem", "--key", "/no", url).wait(CLIENT_TLS).stderr
+    assert "--cert FILE" in wsrecv("--key", "/nowhere", url).wait(2).stderr
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"hello\r\n", b""],
+                         ids=["http", "text", "nothing"])
+def test_wsrecv_and_a_server_without_tls(wsrecv, answer) -> None:
+    def script(peer: rawws.Peer) -> None:
+        peer.sock.recv(4096)
+        peer.send(answer)
+
+    with rawws.ScriptedServer(script) as server:
+        program = wsrecv(server.url.replace("ws:", "wss:")).wait(CLIENT_TLS)
+        assert "TLS" in program.stderr and "on this port" in program.stderr
+        assert program.stderr.count("\n") == 1
+
+
+def test_wsrecv_and_a_plain_wsbroadcastd(wsbroadcastd, wsrecv) -> None:
+    plain = wsbroadcastd()
+    program = wsrecv(plain.url.replace("ws:", "wss:")).wait(CLIENT_TLS)
+    assert "the server does not speak TLS on this port; is it a ws:// URL?" in program.stderr
+
+
+def test_truncation_is_told(wsrecv, authority) -> None:
+    """TCP ends, and neither a Close nor close_notify came: somebody may have cut it off."""
+
+    def script(peer: rawws.Peer) -> None:
+        peer.accept()
+        peer.send_text("hello")
+
+    with scripted(authority.server_context(), script) as server:
+        program = wsrecv("--cacert", authority.ca, server.url)
+        assert program.read_rest() == "Received: hello\n"
+        program.wait(CLIENT_LOST)
+        assert "connection lost: the connection was cut off: it ended without TLS's close_notify" \
+            in program.stderr
+
+
+def test_close_notify_without_close_is_told_as_that(wsrecv, authority) -> None:
+    def script(peer: rawws.Peer) -> None:
+        peer.accept()
+        peer.sock.unwrap()
+
+    with scripted(authority.server_context(), script) as server:
+        program = wsrecv("--cacert", authority.ca, server.url).wait(CLIENT_LOST)
+        assert "connection lost: the server ended it without a Close" in program.stderr
+
+
+def test_wsrecv_sends_close_notify(wsrecv, authority) -> None:
+    def script(peer: rawws.Peer) -> None:
+        peer.accept()
+        peer.close()
+        with socket.socket(fileno=socket.dup(peer.sock.fileno())) as raw:
+            raw.shutdown(socket.SHUT_WR)
+        peer.recv_eof()
+
+    with scripted(authority.server_context(), script) as server:
+        wsrecv("--cacert", authority.ca, server.url).wait(0)
+
+
+def test_after_a_close_truncation_does_not_matter(wsrecv, authority) -> None:
+    with scripted(authority.server_context(), lambda peer: (peer.accept(), peer.close())) as server:
+        assert "close_notify" not in wsrecv("-k", server.url).wait(0).stderr
+
+
+def test_slow_output_holds_up_the_server(wsrecv, authority) -> None:
+    """Nobody reads wsrecv's output: it stops reading, memory is bounded, and nothing is lost."""
+    lines = [f"{n} " + "x" * 20_000 for n in range(1000)]
+    sent = threading.Event()
+
+    def script(peer: rawws.Peer) -> None:
+        peer.accept()
+        peer.sock.settimeout(3 * rawws.TIMEOUT)
+        for line in lines:
+            peer.send_text(line)
+        sent.set()
+        peer.close()
+
+    with scripted(authority.server_context(), script) as server:
+        program = wsrecv("-r", "--no-compression", "-k", server.url)
+        program.wait_stderr("Connected")
+        time.sleep(0.5)
+        assert not sent.is_set()
+        assert programs.SANITIZED or program.rss_anon() < 12 << 20
+        assert program.read_rest() == "\n".join(lines) + "\n"
+        program.wait(0)
+
+
+def test_echo_of_large_messages(wsrecv, authority) -> None:
+    """wsrecv writes as much as it reads: records both ways at once."""
+
+    def script(peer: rawws.Peer) -> None:
+        peer.accept()
+        for size in SIZES * 2:
+            data = payload(size)[:size]
+            peer.send_binary(data)
+            assert peer.recv_message() == data
+        peer.close()
+
+    with scripted(authority.server_context(), script) as server:
+        wsrecv("--echo", "-k", server.url).wait(0)
