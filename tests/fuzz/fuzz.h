@@ -19,17 +19,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* A promise that every input has to keep; the text says more when it is broken. */
 #define fuzz_check(condition, ...) \
-    fuzz_check_at(condition, #condition, __FILE__, __LINE__, __VA_ARGS__)
+    ((condition) ? (void) 0 : fuzz_broken(#condition, __FILE__, __LINE__, __VA_ARGS__))
 
-__attribute__((format(printf, 5, 6))) static inline void fuzz_check_at(bool kept,
-                                                                       const char *promise,
-                                                                       const char *file, int line,
-                                                                       const char *format, ...)
+__attribute__((format(printf, 4, 5), noreturn)) static inline void fuzz_broken(
+    const char *promise, const char *file, int line, const char *format, ...)
 {
     va_list arguments;
 
-    if (kept)
-        return;
     va_start(arguments, format);
     (void) fprintf(stderr, "%s:%d: broken promise: %s: ", file, line, promise);
     (void) vfprintf(stderr, format, arguments);

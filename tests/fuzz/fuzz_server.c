@@ -200,6 +200,7 @@ static struct transport *transport_of(const struct memory_end *end)
 }
 
 /* What one client does, or its network. True when the turn ends. */
+// NOLINTNEXTLINE(readability-function-size): one switch, a few lines for each step
 static bool client_step(struct play *play, struct memory_end *end, enum step step)
 {
     struct fuzz_input *input = &play->input;
