@@ -145,6 +145,8 @@ static void start_deadline(struct transport *transport, struct deadline_list *de
 {
     struct transport_context *context = transport->context;
 
+    /* The loop's own idea of now is as old as its turn, which may have been a long one. */
+    uv_update_time(context->loop);
     deadline_start(deadlines, &transport->_deadline, uv_now(context->loop));
     if (deadlines->_timeout > 0 && !uv_is_active((uv_handle_t *) &context->_tick))
         (void) uv_timer_start(&context->_tick, on_tick, TICK, TICK);
