@@ -6,6 +6,8 @@
 #include "common/escape.h"
 #include "common/list.h"
 
+enum { BASE64_STEP = 3 << 20 }; /* bytes encoded at a time: OpenSSL counts in int */
+
 static void on_poll(uv_poll_t *poll, int status, int events);
 
 /* Waits for the reader to go, and for `events`. */
@@ -77,8 +79,13 @@ static int append_base64(struct buffer *lines, const uint8_t *data, size_t len)
 
     if (status == 0)
         status = buffer_reserve(lines, (len + 2) / 3 * 4 + 1);
-    if (status == 0)
-        lines->len += (size_t) EVP_EncodeBlock(lines->data + lines->len, data, (int) len);
+    while (status == 0 && len > 0) {
+        size_t step = len < BASE64_STEP ? len : BASE64_STEP;
+
+        lines->len += (size_t) EVP_EncodeBlock(lines->data + lines->len, data, (int) step);
+        data += step;
+        len -= step;
+    }
     return status;
 }
 

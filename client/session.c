@@ -242,12 +242,12 @@ static void flush(struct transport *transport)
 {
     struct session *session = container_of(transport, struct session, transport);
 
-    if (transport_flush(transport, NULL, 0, false) != 0 || !transport_is_open(transport))
-        return;
-    if (session->options->send)
+    int status = transport_flush(transport, NULL, 0, false);
+
+    if (session->options->echo && status != UV_EAGAIN)
+        transport_resume(transport); /* also when writing is over: reading finds out how it ends */
+    if (status == 0 && session->options->send && transport_is_open(transport))
         input_resume(&session->input);
-    if (session->options->echo)
-        transport_resume(transport);
 }
 
 static void on_drained(struct transport *transport, size_t passed)

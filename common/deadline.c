@@ -50,7 +50,7 @@ struct deadline *deadline_any(struct deadline_list *deadlines)
     return oldest;
 }
 
-bool deadline_list_is_empty(const struct deadline_list *deadlines)
+bool deadline_list_is_idle(const struct deadline_list *deadlines)
 {
-    return list_empty(&deadlines->_members);
+    return deadlines->_timeout == 0 || list_empty(&deadlines->_members);
 }

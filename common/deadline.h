@@ -33,7 +33,8 @@ void deadline_stop(struct deadline *deadline);
 /* Takes out and returns the next member that has expired at `now`; NULL when there is none. */
 struct deadline *deadline_expired(struct deadline_list *deadlines, uint64_t now);
 
-bool deadline_list_is_empty(const struct deadline_list *deadlines);
+/* True while nothing in the list can ever expire: it is empty, or has no timeout. */
+bool deadline_list_is_idle(const struct deadline_list *deadlines);
 
 /* Any member, taken out, expired or not; NULL when there is none. */
 struct deadline *deadline_any(struct deadline_list *deadlines);

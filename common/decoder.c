@@ -13,6 +13,8 @@
 enum {
     POOL_SPARE = 16,          /* contexts kept for the next frames; more are freed when returned */
     POOL_SPARE_INFLATERS = 4, /* the same for compressed messages */
+    WIRE_FACTOR = 8,          /* a compressed message may be so many times longer on the wire, */
+    WIRE_SLACK = 64 * 1024,   /* and this much */
     WIDEST_WINDOW = 15,       /* what an inflater that is lent can follow: any sender */
 };
 
@@ -239,7 +241,7 @@ static bool is_control(unsigned opcode)
     return (opcode & 0x8U) != 0;
 }
 
-static bool in_message(const struct decoder *decoder)
+bool decoder_in_message(const struct decoder *decoder)
 {
     return decoder->_message != NULL && !decoder->_message->delivered;
 }
@@ -262,9 +264,9 @@ static bool judge_start(const struct decoder *decoder, unsigned opcode, unsigned
         fault(event, CLOSE_PROTOCOL_ERROR, "reserved opcode");
     else if (masked != want_mask)
         fault(event, CLOSE_PROTOCOL_ERROR, want_mask ? "unmasked frame" : "masked frame");
-    else if (opcode == FRAME_CONTINUATION && !in_message(decoder))
+    else if (opcode == FRAME_CONTINUATION && !decoder_in_message(decoder))
         fault(event, CLOSE_PROTOCOL_ERROR, "continuation of nothing");
-    else if (starts_message(opcode) && in_message(decoder))
+    else if (starts_message(opcode) && decoder_in_message(decoder))
         fault(event, CLOSE_PROTOCOL_ERROR, "new message within a fragmented one");
     else
         return true;
@@ -279,12 +281,12 @@ static bool judge_length(const struct decoder *decoder, unsigned opcode, bool co
 
     if (is_control(opcode))
         return true; /* wslay holds these to 125 bytes */
-    /* What counts is the size after inflating, but a message has no business being much longer
-     * before. */
-    if ((compressed || (in_message(decoder) && decoder->_message->compressed)) &&
-        room < UINT64_MAX / 2)
-        room += room / 8 + 1024;
-    if (in_message(decoder))
+    /* What counts is the size after inflating, but a message has no business being many times longer
+     * before, as empty blocks can make it. */
+    if ((compressed || (decoder_in_message(decoder) && decoder->_message->compressed)) &&
+        room < UINT64_MAX / WIRE_FACTOR - WIRE_SLACK)
+        room = room * WIRE_FACTOR + WIRE_SLACK;
+    if (decoder_in_message(decoder))
         room -= decoder->_message->wire;
     if (payload <= room)
         return true;
@@ -325,6 +327,10 @@ static bool judge_partial_header(const struct decoder *decoder, struct decoder_e
         return true;
     if (!judge_start(decoder, opcode, rsv, (header[1] & 0x80) != 0, event))
         return false;
+    if (is_control(opcode) && ((header[0] & 0x80) == 0 || (header[1] & 0x7f) > FRAME_MAX_CONTROL)) {
+        fault(event, CLOSE_PROTOCOL_ERROR, "malformed frame header"); /* RFC 6455, 5.5 */
+        return false;
+    }
     length_field = (header[1] & 0x7f) == 126 ? 2 : (header[1] & 0x7f) == 127 ? 8 : 0;
     if (length_field == 0)
         return judge_length(decoder, opcode, compressed, header[1] & 0x7fU, event);
@@ -565,7 +571,7 @@ void decoder_next(struct decoder *decoder, struct decoder_event *event)
 
 bool decoder_is_busy(const struct decoder *decoder)
 {
-    return decoder->_lease != NULL || in_message(decoder);
+    return decoder->_lease != NULL || decoder_in_message(decoder);
 }
 
 void decoder_deinit(struct decoder *decoder)

@@ -87,8 +87,11 @@ void decoder_next(struct decoder *decoder, struct decoder_event *event);
 /* Gives back whatever the decoder holds; it may be called twice. */
 void decoder_deinit(struct decoder *decoder);
 
-/* True while a message has begun and is not complete. */
+/* True within a frame or a fragmented message. */
 bool decoder_is_busy(const struct decoder *decoder);
+
+/* True within a message of which at least one piece has been taken, also between its frames. */
+bool decoder_in_message(const struct decoder *decoder);
 
 /* True when `code` may stand in a Close frame that is received (RFC 6455, 7.4; and the codes 1012
  * to 1014 that are registered since). */

@@ -193,9 +193,10 @@ static void accept_offer(const struct offer *offer, struct extension_deflate *de
 int extension_accept(const struct http_head *request, struct extension_deflate *deflate)
 {
     const char *at;
+    size_t cursor = 0;
 
     *deflate = (struct extension_deflate){0};
-    for (size_t i = 0; (at = http_head_nth(request, FIELD, i)) != NULL; i++) {
+    while ((at = http_head_next(request, FIELD, &cursor)) != NULL) {
         if (!next_element(&at))
             return UV_EPROTO;
         do {

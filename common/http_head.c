@@ -320,18 +320,19 @@ size_t http_head_count(const struct http_head *head, const char *name)
     return count;
 }
 
-const char *http_head_nth(const struct http_head *head, const char *name, size_t nth)
+const char *http_head_next(const struct http_head *head, const char *name, size_t *cursor)
 {
-    size_t i = next_field(head, name, 0);
+    size_t i = next_field(head, name, *cursor);
 
-    while (nth-- > 0 && i < head->_count)
-        i = next_field(head, name, i + 1);
+    *cursor = i + 1;
     return i < head->_count ? string_at(head, field_at(head, i)->_value) : NULL;
 }
 
 const char *http_head_get(const struct http_head *head, const char *name)
 {
-    return http_head_nth(head, name, 0);
+    size_t cursor = 0;
+
+    return http_head_next(head, name, &cursor);
 }
 
 static bool list_has_token(const char *list, const char *token)
@@ -356,9 +357,10 @@ static bool list_has_token(const char *list, const char *token)
 
 bool http_head_has_token(const struct http_head *head, const char *name, const char *token)
 {
+    size_t cursor = 0;
     const char *list;
 
-    for (size_t i = 0; (list = http_head_nth(head, name, i)) != NULL; i++) {
+    while ((list = http_head_next(head, name, &cursor)) != NULL) {
         if (list_has_token(list, token))
             return true;
     }

@@ -87,8 +87,9 @@ size_t http_head_count(const struct http_head *head, const char *name);
 /* The value of the first field of this name, without the white space around it; NULL if none. */
 const char *http_head_get(const struct http_head *head, const char *name);
 
-/* The value of the field of this name that has `nth` others of it before; NULL if there is none. */
-const char *http_head_nth(const struct http_head *head, const char *name, size_t nth);
+/* The value of the next field of this name, from `*cursor` on, which is 0 at first; NULL when there
+ * is none left. */
+const char *http_head_next(const struct http_head *head, const char *name, size_t *cursor);
 
 /* True when `token` is, in any case, a member of the comma-separated list that all fields of this
  * name make together (RFC 9110, 5.6.1). */

@@ -1,8 +1,10 @@
 #include "common/stream.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "common/stream_tls.h"
@@ -108,7 +110,14 @@ int stream_write(struct stream *stream, uv_write_t *request, const uv_buf_t *buf
 
 size_t stream_waiting(const struct stream *stream)
 {
-    return uv_stream_get_write_queue_size((const uv_stream_t *) &stream->tcp);
+    size_t waiting = uv_stream_get_write_queue_size((const uv_stream_t *) &stream->tcp);
+    int unacknowledged = 0;
+
+    if (ioctl(descriptor(stream), SIOCOUTQ, &unacknowledged) == 0)
+        waiting += (size_t) unacknowledged;
+    if (stream->_tls != NULL)
+        waiting += stream_tls_waiting(stream->_tls);
+    return waiting;
 }
 
 int stream_shut(struct stream *stream)

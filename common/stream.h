@@ -57,7 +57,7 @@ ssize_t stream_try_write(struct stream *stream, const uv_buf_t *bufs, unsigned c
 int stream_write(struct stream *stream, uv_write_t *request, const uv_buf_t *bufs, unsigned count,
                  uv_write_cb on_written);
 
-/* Bytes queued with stream_write that the socket has not taken. */
+/* Bytes written, or queued with stream_write, that the peer has not acknowledged. */
 size_t stream_waiting(const struct stream *stream);
 
 /* Tells the peer that no more will come (TLS's close_notify, and the FIN of TCP). Nothing may be

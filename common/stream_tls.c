@@ -375,6 +375,13 @@ void stream_tls_close(struct stream_tls *layer, bool reset, uv_close_cb on_close
         uv_close((uv_handle_t *) &layer->stream->tcp, on_tcp_closed);
 }
 
+size_t stream_tls_waiting(const struct stream_tls *layer)
+{
+    size_t waiting = tls_output(layer->tls)->len;
+
+    return layer->request != NULL ? waiting + tls_source_left(&layer->source) : waiting;
+}
+
 bool stream_tls_is_ready(const struct stream_tls *layer)
 {
     return tls_is_established(layer->tls);

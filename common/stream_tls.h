@@ -23,6 +23,9 @@ int stream_tls_write(struct stream_tls *layer, uv_write_t *request, const uv_buf
                      unsigned count, uv_write_cb on_written);
 int stream_tls_finish(struct stream_tls *layer);
 void stream_tls_close(struct stream_tls *layer, bool reset, uv_close_cb on_closed);
+/* Bytes of a stream_write that are not encrypted yet, and of ciphertext that is not sent. */
+size_t stream_tls_waiting(const struct stream_tls *layer);
+
 bool stream_tls_is_ready(const struct stream_tls *layer);
 const char *stream_tls_error(const struct stream_tls *layer);
 

@@ -23,7 +23,8 @@ struct transport_write {
     struct transport *transport;
     struct outbox *outbox;
     size_t passed;
-    bool last; /* the Close frame, or whatever else was to be the end, is in it */
+    size_t waiting_when_asked; /* of its bytes, when a ping was sent or judged last */
+    bool last;                 /* the Close frame, or whatever else was to be the end, is in it */
 };
 
 /* ---- context ---- */
@@ -106,13 +107,61 @@ void transport_context_abort_closing(struct transport_context *context)
 static void ask(struct transport *transport);
 static void stay_quiet(struct transport *transport);
 
-/* The time to answer a ping is over. Whoever has said anything else is there, too. */
+static void on_tick(uv_timer_t *timer);
+
+static void start_deadline(struct transport *transport, struct deadline_list *deadlines)
+{
+    struct transport_context *context = transport->context;
+
+    /* The loop's own idea of now is as old as its turn, which may have been a long one. */
+    uv_update_time(context->loop);
+    deadline_start(deadlines, &transport->_deadline, uv_now(context->loop));
+    if (deadlines->_timeout > 0 && !uv_is_active((uv_handle_t *) &context->_tick))
+        (void) uv_timer_start(&context->_tick, on_tick, TICK, TICK);
+}
+
+/* Tells the owner that the peer has hit a limit; `code` is what it is closed with, or 0. */
+static void tell_limit(struct transport *transport, const char *limit, uint16_t code)
+{
+    const struct transport_ops *ops = transport->context->ops;
+
+    if (limit != NULL && ops->on_limit != NULL)
+        ops->on_limit(transport, limit, code);
+}
+
+/* True when a stalled peer has taken something since it was asked: the ping waits behind that. */
+static bool reads_on(struct transport *transport)
+{
+    struct transport_write *write = transport->_write;
+    size_t before, waiting;
+
+    if (write == NULL)
+        return false;
+    before = write->waiting_when_asked;
+    waiting = transport_waiting(transport);
+    write->waiting_when_asked = waiting;
+    return before == 0 || waiting < before;
+}
+
+/* The time to answer a ping is over. Whoever has said anything else is there, too, and whoever still
+ * reads what comes before the ping. */
 static void judge_asked(struct transport *transport)
 {
     if (transport->_heard)
         stay_quiet(transport);
+    else if (reads_on(transport))
+        start_deadline(transport, &transport->context->_asked);
     else
         transport_abort_for(transport, "ping-timeout");
+}
+
+/* The closing handshake takes too long; or writing has failed, and reading found out no more. */
+static void judge_closing(struct transport *transport)
+{
+    if (transport->_broken)
+        transport_abort(transport, UV_ETIMEDOUT);
+    else
+        transport_abort_for(transport, "close-timeout");
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -125,31 +174,20 @@ static void on_tick(uv_timer_t *timer)
         if (stream_is_ready(&transport->stream))
             context->ops->on_opening_timeout(transport);
         else
-            transport_abort(transport, UV_ETIMEDOUT); /* no answer can be given before TLS stands */
+            transport_abort_for(transport, "handshake-timeout"); /* before TLS stands: no answer */
     }
     while ((transport = expired(deadline_expired(&context->_closing, now))) != NULL)
-        transport_abort_for(transport, "close-timeout");
+        judge_closing(transport);
     while ((transport = expired(deadline_expired(&context->_message, now))) != NULL)
         transport_reject(transport, CLOSE_POLICY, "message took too long", "message-timeout");
     while ((transport = expired(deadline_expired(&context->_asked, now))) != NULL)
         judge_asked(transport);
     while ((transport = expired(deadline_expired(&context->_quiet, now))) != NULL)
         ask(transport);
-    if (deadline_list_is_empty(&context->_opening) && deadline_list_is_empty(&context->_closing) &&
-        deadline_list_is_empty(&context->_message) && deadline_list_is_empty(&context->_asked) &&
-        deadline_list_is_empty(&context->_quiet))
+    if (deadline_list_is_idle(&context->_opening) && deadline_list_is_idle(&context->_closing) &&
+        deadline_list_is_idle(&context->_message) && deadline_list_is_idle(&context->_asked) &&
+        deadline_list_is_idle(&context->_quiet))
         (void) uv_timer_stop(timer);
-}
-
-static void start_deadline(struct transport *transport, struct deadline_list *deadlines)
-{
-    struct transport_context *context = transport->context;
-
-    /* The loop's own idea of now is as old as its turn, which may have been a long one. */
-    uv_update_time(context->loop);
-    deadline_start(deadlines, &transport->_deadline, uv_now(context->loop));
-    if (deadlines->_timeout > 0 && !uv_is_active((uv_handle_t *) &context->_tick))
-        (void) uv_timer_start(&context->_tick, on_tick, TICK, TICK);
 }
 
 /* ---- the end ---- */
@@ -188,26 +226,22 @@ static void close_stream(struct transport *transport, bool reset)
     stream_close(&transport->stream, reset, on_stream_closed);
 }
 
-static void abort_with(struct transport *transport, const struct transport_end *end)
+void transport_abort(struct transport *transport, int status)
 {
     bool reset = transport->_connected && transport->_write != NULL;
 
     if (transport->_stage == STAGE_CLOSED)
         return;
     transport->_stage = STAGE_CLOSED; /* nothing that on_end does can bring it back */
-    tell_end(transport, end);
+    tell_end(transport, &(struct transport_end){.fate = TRANSPORT_LOST, .status = status});
     close_stream(transport, reset);
-}
-
-void transport_abort(struct transport *transport, int status)
-{
-    abort_with(transport, &(struct transport_end){.fate = TRANSPORT_LOST, .status = status});
 }
 
 void transport_abort_for(struct transport *transport, const char *limit)
 {
-    abort_with(transport, &(struct transport_end){
-                              .fate = TRANSPORT_LOST, .status = UV_ETIMEDOUT, .limit = limit});
+    if (transport->_stage != STAGE_CLOSED)
+        tell_limit(transport, limit, 0);
+    transport_abort(transport, UV_ETIMEDOUT);
 }
 
 /* All that was owed is written. The server says so with a FIN and waits for the client's; the
@@ -247,6 +281,7 @@ static void fall_mute(struct transport *transport, int status)
         return;
     }
     transport->_mute = true;
+    transport->_broken = true;
     outbox_free(transport->_outbox);
     transport->_outbox = NULL;
     list_remove(&transport->_dirty);
@@ -362,6 +397,8 @@ static void on_written(uv_write_t *request, int status)
         last_written(transport);
     else if (transport->_outbox != NULL || transport->_finishing)
         touch(transport);
+    if (transport->_asked && !transport->_in_message && transport_is_open(transport))
+        start_deadline(transport, &transport->context->_asked); /* only now does the ping go out */
     if (transport->_stage != STAGE_CLOSED)
         transport->context->ops->on_drained(transport, passed);
 }
@@ -439,7 +476,9 @@ int transport_flush(struct transport *transport, const uv_buf_t *bufs, unsigned 
 
     if (!transport_is_writable(transport))
         return UV_EPIPE;
-    assert(transport->_write == NULL && count <= TRANSPORT_MAX_BUFS);
+    if (transport->_write != NULL)
+        return UV_EAGAIN; /* it waits for on_drained, as what is queued already does */
+    assert(count <= TRANSPORT_MAX_BUFS);
     if (outbox != NULL) {
         add_buf(all, &used, outbox->frames.data, outbox->frames.len, &total);
         add_buf(all, &used, outbox->pongs.data, outbox->pongs.len, &total);
@@ -542,9 +581,9 @@ static void fail(struct transport *transport, uint16_t code, const char *why, co
         .code = code,
         .reason = (const uint8_t *) why,
         .reason_len = strlen(why),
-        .limit = limit,
     };
 
+    tell_limit(transport, limit, code);
     transport->_finishing = true;
     if (transport->_stage == STAGE_OPEN)
         queue_close(transport, code, why);
@@ -576,11 +615,17 @@ static void ask(struct transport *transport)
     int status = transport_send(transport, FRAME_PING, NULL, 0);
 
     transport->_heard = false;
-    transport->_asked = true;
-    if (status == 0)
-        start_deadline(transport, &transport->context->_asked);
-    else
+    if (status != 0) {
         transport_abort(transport, status);
+        return;
+    }
+    if (transport->context->_asked._timeout == 0) { /* no answer is expected */
+        start_deadline(transport, &transport->context->_quiet);
+        return;
+    }
+    transport->_asked = true;
+    (void) reads_on(transport);
+    start_deadline(transport, &transport->context->_asked);
 }
 
 static void on_pong(struct transport *transport)
@@ -597,25 +642,35 @@ static void on_ping(struct transport *transport, const struct decoder_event *eve
 {
     const struct transport_ops *ops = transport->context->ops;
 
-    send_pong(transport, event->data, event->len);
+    if (transport_is_open(transport))
+        send_pong(transport, event->data, event->len);
     if (ops->on_control != NULL && transport->_stage == STAGE_OPEN)
         ops->on_control(transport);
 }
 
-/* All that came is read. Within a message, the clock runs. */
-static void watch_message(struct transport *transport)
+/* All that came is read. Within a message, the clock runs; it starts anew when one has been
+ * completed and the next has begun. */
+static void watch_message(struct transport *transport, bool completed)
 {
     bool busy = decoder_is_busy(&transport->_decoder);
 
-    if (busy == transport->_in_message || !transport_is_open(transport))
+    if (!transport_is_open(transport))
         return;
-    if (busy && transport->context->_message._timeout == 0)
-        return;
-    transport->_in_message = busy;
-    if (busy)
-        start_deadline(transport, &transport->context->_message);
-    else
+    if (!busy && transport->_in_message) {
+        transport->_in_message = false;
         stay_quiet(transport);
+    } else if (busy && (completed || !transport->_in_message) &&
+               transport->context->_message._timeout > 0) {
+        transport->_in_message = true;
+        start_deadline(transport, &transport->context->_message);
+    }
+}
+
+/* True for what ends with its last byte: a message, or a control frame between two messages. */
+static bool completes(const struct transport *transport, const struct decoder_event *event)
+{
+    return event->type == DECODER_MESSAGE ||
+           (event->type != DECODER_MORE && !decoder_in_message(&transport->_decoder));
 }
 
 /* ---- reading ---- */
@@ -649,6 +704,7 @@ static void handle(struct transport *transport, const struct decoder_event *even
 static void decode(struct transport *transport, const uint8_t *data, size_t len)
 {
     struct decoder_event event;
+    bool completed = false;
 
     if (decoder_feed(&transport->_decoder, transport->context->decoders, data, len) != 0) {
         transport_abort(transport, UV_ENOMEM);
@@ -656,10 +712,11 @@ static void decode(struct transport *transport, const uint8_t *data, size_t len)
     }
     do {
         decoder_next(&transport->_decoder, &event);
+        completed = completed || completes(transport, &event);
         handle(transport, &event);
     } while (event.type != DECODER_MORE && !transport->_deaf);
     transport->_heard = true;
-    watch_message(transport);
+    watch_message(transport, completed);
 }
 
 void transport_input(struct transport *transport, const uint8_t *data, size_t len)

@@ -51,7 +51,6 @@ struct transport_end {
     uint16_t code;
     const uint8_t *reason; /* borrowed for the call; sent by the peer when it closed */
     size_t reason_len;
-    const char *limit; /* of a limit that was hit: the option that sets it, static; else NULL */
 };
 
 /* What a transport asks of its owner. Within any of these the owner may close or abort. */
@@ -64,6 +63,9 @@ struct transport_ops {
     /* A whole message, borrowed for the call. */
     void (*on_message)(struct transport *transport, enum frame_opcode opcode, const uint8_t *data,
                        size_t len);
+    /* The peer has hit a limit: the option that sets it (static), and the code that it is closed with,
+     * or 0 when it is dropped. May be NULL. */
+    void (*on_limit)(struct transport *transport, const char *limit, uint16_t code);
     /* A ping, or a pong that answers none of ours, came. May be NULL. */
     void (*on_control)(struct transport *transport);
     /* End of the turn, and there is something to write: call transport_flush. */
@@ -119,6 +121,7 @@ struct transport {
     uint8_t _stage;
     bool _finishing : 1;  /* when all is written: FIN */
     bool _mute : 1;       /* our Close is out, or writing has failed: nothing more is written */
+    bool _broken : 1;     /* writing has failed */
     bool _deaf : 1;       /* input means nothing any more */
     bool _eof : 1;        /* the peer's FIN came */
     bool _told : 1;       /* on_end has run */
@@ -170,7 +173,7 @@ bool transport_is_writable(const struct transport *transport);
 /* True while the rest of a short write waits. */
 bool transport_is_stalled(const struct transport *transport);
 
-/* Bytes of a stalled write that the socket has not taken; 0 when none is stalled. */
+/* While a write is stalled, the bytes that the peer has not acknowledged; else 0. */
 size_t transport_waiting(const struct transport *transport);
 
 /* Queues one frame of our own; a message is compressed where that was agreed on and is worth it.

@@ -175,7 +175,7 @@ void peer_judge_reading(struct peer *peer, uint64_t least)
     uint32_t before = peer->_unread;
 
     peer->_unread = (uint32_t) (waiting < UINT32_MAX ? waiting : UINT32_MAX);
-    if (before == 0 || waiting == 0 || before - peer->_unread >= least)
+    if (before == 0 || waiting == 0 || (peer->_unread <= before && before - peer->_unread >= least))
         return;
     transport_abort_for(&peer->transport, "min-read-rate");
 }
@@ -260,17 +260,19 @@ static void on_end(struct transport *transport, const struct transport_end *end)
 {
     struct peer *peer = peer_of(transport);
 
-    if (end->limit != NULL) {
-        char done[32] = "dropped";
-
-        if (end->fate == TRANSPORT_PEER_FAULT)
-            (void) snprintf(done, sizeof done, "closed with %u", end->code);
-        hit(peer, end->limit, done);
-    } else if (log_enabled(LOG_DEBUG)) {
+    if (log_enabled(LOG_DEBUG))
         log_end(peer, end);
-    }
     if (end->fate == TRANSPORT_LOST)
         leave(peer);
+}
+
+static void on_limit(struct transport *transport, const char *limit, uint16_t code)
+{
+    char done[32] = "dropped";
+
+    if (code != 0)
+        (void) snprintf(done, sizeof done, "closed with %u", code);
+    hit(peer_of(transport), limit, done);
 }
 
 static void on_closed(struct transport *transport)
@@ -292,6 +294,7 @@ const struct transport_ops peer_transport_ops = {
     .on_opening_timeout = on_opening_timeout,
     .on_message = on_message,
     .on_control = on_control,
+    .on_limit = on_limit,
     .flush = flush,
     .on_drained = on_drained,
     .on_end = on_end,

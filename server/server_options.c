@@ -130,7 +130,8 @@ static const struct option_spec specs[] = {
     {"max-control-per-second", 0, "N", "pings and unasked pongs from one client (default: 1000)",
      OPTION_AT(COUNT, struct server_options, max_control_per_second), .max = UINT32_MAX},
     {"max-lag", 0, "SIZE",
-     "how far a client may fall behind in reading, but always two messages (default: 16M)",
+     "how far a client may fall behind in reading, but always two messages of --max-message "
+     "(default: 16M)",
      OPTION_AT(SIZE, struct server_options, max_lag), .max = MAX_LAG_LIMIT},
     {"min-read-rate", 0, "SIZE", "bytes a second that a client which is behind reads (default: 0)",
      OPTION_AT(SIZE, struct server_options, min_read_rate), .max = UINT32_MAX},

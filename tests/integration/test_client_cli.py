@@ -636,3 +636,36 @@ def test_124_does_not_come_when_all_is_done_in_time(wsrecv):
         began = time.monotonic()
         wsrecv("--timeout", "60", "-n", "1", server.url).wait(0)
         assert time.monotonic() - began < 30
+
+
+def flood_until_stalled(peer: ServerPeer) -> None:
+    """Says much and hears nothing, until wsrecv takes no more."""
+    peer.accept()
+    peer.sock.settimeout(0.5)
+    try:
+        for _ in rawws.turns():
+            peer.send(rawws.frame(rawws.BINARY, bytes(1 << 16), masked=False))
+    except TimeoutError:
+        pass
+    peer.sock.settimeout(rawws.TIMEOUT)
+
+
+def test_echo_ends_with_6_when_a_server_that_never_reads_is_gone(wsrecv):
+    def script(peer: ServerPeer) -> None:
+        flood_until_stalled(peer)
+        peer.reset()
+
+    with ScriptedServer(script) as server:
+        wsrecv("--echo", "-q", server.url).wait(6)
+
+
+def test_echo_ends_with_124_while_a_server_does_not_read(wsrecv):
+    gone = threading.Event()
+
+    def script(peer: ServerPeer) -> None:
+        flood_until_stalled(peer)
+        gone.wait(rawws.TIMEOUT)
+
+    with ScriptedServer(script) as server:
+        wsrecv("--echo", "-q", "--timeout", "2", server.url).wait(124)
+        gone.set()

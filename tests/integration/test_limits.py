@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
+import subprocess
+import time
 
 import pytest
 import rawws
@@ -192,3 +195,63 @@ def test_the_counts_are_reported_at_the_end(wsbroadcastd):
         assert client.recv_close()[0] == 1009
     server.stop()
     server.wait_stderr("limit max-message was hit 3 times")
+
+
+def test_messages_that_each_end_in_time_are_not_closed_though_they_never_pause(wsbroadcastd):
+    """Every read ends within a message: the clock is that message's, not the first one's."""
+    server = wsbroadcastd("--message-timeout", "0.5", "--prefix", "")
+    client = server.client()
+    message = frame(BINARY, bytes(1000))
+    client.send(message[:500])
+    deadline = time.monotonic() + 1.5
+    sent = 0
+    while time.monotonic() < deadline:
+        client.send(message[500:] + message[:500])
+        assert client.recv_message() == bytes(1000)
+        sent += 1
+    client.send(message[500:])
+    assert client.recv_message() == bytes(1000)
+    assert sent > 2
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [("--min-read-rate", "10K"), ("--ping-interval", "0.5", "--ping-timeout", "0.5")],
+    ids=["min-read-rate", "ping-timeout"],
+)
+def test_a_reader_that_is_behind_and_reads_on_is_not_dropped(wsbroadcastd, limits):
+    server = wsbroadcastd(*limits, "--max-lag", "0", "--prefix", "")
+    slow = server.client(receive_buffer=65536)
+    talker = server.client()
+    for _ in range(8):
+        talker.send_binary(bytes(1 << 20))
+        assert len(talker.recv_message()) == 1 << 20
+    talker.disconnect()
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline:  # some 2 MB a second
+        slow.recv_exactly(40_000)
+        time.sleep(0.02)
+    assert not re.search("limit (min-read-rate|ping-timeout)", server.stderr)
+
+
+def test_a_tls_handshake_that_takes_too_long_is_counted(wsbroadcastd, tmp_path):
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-subj", "/CN=localhost", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    server = wsbroadcastd(
+        "--handshake-timeout", "0.3", "--tls-cert", str(certificate), "--tls-key", str(key)
+    )
+    silent = connect(server)
+    log_names(server, "handshake-timeout", "dropped")
+    silent.disconnect()
+
+
+def test_a_close_that_a_fault_earned_and_nobody_takes_is_counted(wsbroadcastd):
+    server = wsbroadcastd("--close-timeout", "0.3")
+    client = server.client()
+    client.send(frame(3))
+    assert client.recv_close()[0] == 1002
+    log_names(server, "close-timeout", "dropped")

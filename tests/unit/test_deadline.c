@@ -104,9 +104,9 @@ static void any_takes_out_who_has_not_expired(void **state)
     start_three(&deadlines, 1000, 0);
     assert_ptr_equal(deadline_any(&deadlines), &first);
     assert_ptr_equal(deadline_any(&deadlines), &second);
-    assert_false(deadline_list_is_empty(&deadlines));
+    assert_false(deadline_list_is_idle(&deadlines));
     assert_ptr_equal(deadline_any(&deadlines), &third);
-    assert_true(deadline_list_is_empty(&deadlines));
+    assert_true(deadline_list_is_idle(&deadlines));
     assert_null(deadline_any(&deadlines));
 }
 

@@ -1044,8 +1044,8 @@ static void the_limit_is_on_what_comes_out(void **state)
     check_inflated(false, 5, BYTES("\xc1\x07" HELLO), "<message 1 0 5:Hello>");
     check_inflated(false, 4, BYTES("\xc1\x07" HELLO), "<fault 0 1009 0:>");
     check_inflated(false, 999, bomb, sizeof bomb - 1, "<fault 0 1009 0:>");
-    /* Longer than any compressed form of 5 bytes has reason to be: on the header alone. */
-    check_inflated(false, 5, BYTES("\xc1\x7e\x10\x00"), "<fault 0 1009 0:>");
+    /* Many times longer than any compressed form of 5 bytes: on the header alone. */
+    check_inflated(false, 5, BYTES("\xc1\x7f\0\0\0\0\0\2\0\0"), "<fault 0 1009 0:>");
     check_inflated(false, 5, BYTES("\x81\x06"), "<fault 0 1009 0:>");
 }
 
