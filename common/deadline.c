@@ -30,15 +30,34 @@ static struct deadline *first(struct deadline_list *deadlines)
     return container_of(deadlines->_members.next, struct deadline, _node);
 }
 
+/* Milliseconds since the deadline was started; negative if that was after `now`. */
+static int32_t age_of(const struct deadline *deadline, uint64_t now)
+{
+    return (int32_t) ((uint32_t) now - deadline->_since);
+}
+
 struct deadline *deadline_expired(struct deadline_list *deadlines, uint64_t now)
 {
     struct deadline *oldest = first(deadlines);
 
     if (oldest == NULL || deadlines->_timeout == 0 ||
-        (uint32_t) now - oldest->_since < deadlines->_timeout)
+        age_of(oldest, now) < (int32_t) deadlines->_timeout)
         return NULL;
     deadline_stop(oldest);
     return oldest;
+}
+
+uint32_t deadline_overdue(const struct deadline_list *deadlines, const struct deadline *deadline,
+                          uint64_t now)
+{
+    int32_t age = age_of(deadline, now);
+
+    return age > (int32_t) deadlines->_timeout ? (uint32_t) age - deadlines->_timeout : 0;
+}
+
+bool deadline_list_expires(const struct deadline_list *deadlines)
+{
+    return deadlines->_timeout > 0;
 }
 
 struct deadline *deadline_any(struct deadline_list *deadlines)

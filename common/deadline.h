@@ -19,7 +19,7 @@ struct deadline_list {
     uint32_t _timeout; /* milliseconds */
 };
 
-/* `timeout` in milliseconds, at most 2^31; 0 means that members never expire. */
+/* `timeout` in milliseconds, less than 2^31; 0 means that members never expire. */
 void deadline_list_init(struct deadline_list *deadlines, uint32_t timeout);
 
 void deadline_init(struct deadline *deadline);
@@ -32,6 +32,13 @@ void deadline_stop(struct deadline *deadline);
 
 /* Takes out and returns the next member that has expired at `now`; NULL when there is none. */
 struct deadline *deadline_expired(struct deadline_list *deadlines, uint64_t now);
+
+/* How many milliseconds ago a member of the list expired; 0 if it has not. */
+uint32_t deadline_overdue(const struct deadline_list *deadlines, const struct deadline *deadline,
+                          uint64_t now);
+
+/* True when members expire at all. */
+bool deadline_list_expires(const struct deadline_list *deadlines);
 
 /* True while nothing in the list can ever expire: it is empty, or has no timeout. */
 bool deadline_list_is_idle(const struct deadline_list *deadlines);

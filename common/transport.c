@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/transport_time.h"
+
 enum transport_stage {
     STAGE_OPENING,
     STAGE_OPEN,
@@ -13,7 +15,6 @@ enum transport_stage {
 };
 
 enum {
-    TICK = 250,                        /* milliseconds between two looks at the deadlines */
     MAX_BUFS = TRANSPORT_MAX_BUFS + 3, /* in one write: the owner's, frames, pongs, Close */
 };
 
@@ -23,102 +24,11 @@ struct transport_write {
     struct transport *transport;
     struct outbox *outbox;
     size_t passed;
-    size_t waiting_when_asked; /* of its bytes, when a ping was sent or judged last */
-    bool last;                 /* the Close frame, or whatever else was to be the end, is in it */
+    size_t waiting_before; /* what transport_reads_on found last; 0: never asked */
+    bool last;             /* the Close frame, or whatever else was to be the end, is in it */
 };
 
-/* ---- context ---- */
-
-int transport_context_init(struct transport_context *context, uv_loop_t *loop,
-                           const struct transport_ops *ops, const struct transport_config *config)
-{
-    int status;
-
-    context->loop = loop;
-    context->ops = ops;
-    context->encoder = NULL;
-    context->deflater = NULL;
-    context->decoders = NULL;
-    context->_server = config->server;
-    list_init(&context->_dirty);
-    deadline_list_init(&context->_opening, config->opening_timeout);
-    deadline_list_init(&context->_closing, config->closing_timeout);
-    deadline_list_init(&context->_quiet, config->ping_interval);
-    deadline_list_init(&context->_asked, config->ping_timeout);
-    deadline_list_init(&context->_message, config->message_timeout);
-    status = frame_encoder_new(&context->encoder, !config->server);
-    if (status != 0)
-        return status;
-    status = decoder_pool_new(&context->decoders, config->server ? DECODER_SERVER : DECODER_CLIENT,
-                              config->max_message);
-    if (status == 0)
-        decoder_pool_limit_fragments(context->decoders, config->max_fragments,
-                                     config->max_empty_fragments);
-    if (status == 0)
-        status = deflater_new(&context->deflater, config->compression_level);
-    if (status == 0)
-        status = uv_timer_init(loop, &context->_tick);
-    if (status != 0)
-        transport_context_deinit(context);
-    return status;
-}
-
-void transport_context_close(struct transport_context *context)
-{
-    uv_close((uv_handle_t *) &context->_tick, NULL);
-}
-
-void transport_context_deinit(struct transport_context *context)
-{
-    frame_encoder_free(context->encoder);
-    decoder_pool_free(context->decoders);
-    deflater_free(context->deflater);
-}
-
-void transport_context_flush(struct transport_context *context)
-{
-    struct list *node;
-
-    while ((node = list_take_first(&context->_dirty)) != NULL)
-        context->ops->flush(container_of(node, struct transport, _dirty));
-}
-
-static struct transport *expired(struct deadline *deadline)
-{
-    return deadline != NULL ? container_of(deadline, struct transport, _deadline) : NULL;
-}
-
-void transport_context_abort_opening(struct transport_context *context)
-{
-    struct transport *transport;
-
-    while ((transport = expired(deadline_any(&context->_opening))) != NULL)
-        transport_abort(transport, UV_ECANCELED);
-}
-
-void transport_context_abort_closing(struct transport_context *context)
-{
-    struct transport *transport;
-
-    while ((transport = expired(deadline_any(&context->_closing))) != NULL)
-        transport_abort(transport, UV_ECANCELED);
-}
-
-static void ask(struct transport *transport);
-static void stay_quiet(struct transport *transport);
-
-static void on_tick(uv_timer_t *timer);
-
-static void start_deadline(struct transport *transport, struct deadline_list *deadlines)
-{
-    struct transport_context *context = transport->context;
-
-    /* The loop's own idea of now is as old as its turn, which may have been a long one. */
-    uv_update_time(context->loop);
-    deadline_start(deadlines, &transport->_deadline, uv_now(context->loop));
-    if (deadlines->_timeout > 0 && !uv_is_active((uv_handle_t *) &context->_tick))
-        (void) uv_timer_start(&context->_tick, on_tick, TICK, TICK);
-}
+/* ---- the end ---- */
 
 /* Tells the owner that the peer has hit a limit; `code` is what it is closed with, or 0. */
 static void tell_limit(struct transport *transport, const char *limit, uint16_t code)
@@ -128,69 +38,6 @@ static void tell_limit(struct transport *transport, const char *limit, uint16_t 
     if (limit != NULL && ops->on_limit != NULL)
         ops->on_limit(transport, limit, code);
 }
-
-/* True when a stalled peer has taken something since it was asked: the ping waits behind that. */
-static bool reads_on(struct transport *transport)
-{
-    struct transport_write *write = transport->_write;
-    size_t before, waiting;
-
-    if (write == NULL)
-        return false;
-    before = write->waiting_when_asked;
-    waiting = transport_waiting(transport);
-    write->waiting_when_asked = waiting;
-    return before == 0 || waiting < before;
-}
-
-/* The time to answer a ping is over. Whoever has said anything else is there, too, and whoever still
- * reads what comes before the ping. */
-static void judge_asked(struct transport *transport)
-{
-    if (transport->_heard)
-        stay_quiet(transport);
-    else if (reads_on(transport))
-        start_deadline(transport, &transport->context->_asked);
-    else
-        transport_abort_for(transport, "ping-timeout");
-}
-
-/* The closing handshake takes too long; or writing has failed, and reading found out no more. */
-static void judge_closing(struct transport *transport)
-{
-    if (transport->_broken)
-        transport_abort(transport, UV_ETIMEDOUT);
-    else
-        transport_abort_for(transport, "close-timeout");
-}
-
-static void on_tick(uv_timer_t *timer)
-{
-    struct transport_context *context = container_of(timer, struct transport_context, _tick);
-    uint64_t now = uv_now(context->loop);
-    struct transport *transport;
-
-    while ((transport = expired(deadline_expired(&context->_opening, now))) != NULL) {
-        if (stream_is_ready(&transport->stream))
-            context->ops->on_opening_timeout(transport);
-        else
-            transport_abort_for(transport, "handshake-timeout"); /* before TLS stands: no answer */
-    }
-    while ((transport = expired(deadline_expired(&context->_closing, now))) != NULL)
-        judge_closing(transport);
-    while ((transport = expired(deadline_expired(&context->_message, now))) != NULL)
-        transport_reject(transport, CLOSE_POLICY, "message took too long", "message-timeout");
-    while ((transport = expired(deadline_expired(&context->_asked, now))) != NULL)
-        judge_asked(transport);
-    while ((transport = expired(deadline_expired(&context->_quiet, now))) != NULL)
-        ask(transport);
-    if (deadline_list_is_idle(&context->_opening) && deadline_list_is_idle(&context->_closing) &&
-        deadline_list_is_idle(&context->_message) && deadline_list_is_idle(&context->_asked) &&
-        deadline_list_is_idle(&context->_quiet))
-        (void) uv_timer_stop(timer);
-}
-
-/* ---- the end ---- */
 
 static void on_stream_closed(uv_handle_t *handle)
 {
@@ -258,7 +105,7 @@ static void drain(struct transport *transport)
         return;
     }
     go_deaf(transport);
-    start_deadline(transport, &transport->context->_closing);
+    transport_time_start(transport, &transport->context->_closing);
 }
 
 /* Everything queued before and with the end is written. If we began the closing handshake, the
@@ -286,7 +133,7 @@ static void fall_mute(struct transport *transport, int status)
     transport->_outbox = NULL;
     list_remove(&transport->_dirty);
     if (transport->context->_server) /* a client may be held up by the reader of its output */
-        start_deadline(transport, &transport->context->_closing);
+        transport_time_start(transport, &transport->context->_closing);
 }
 
 /* ---- writing ---- */
@@ -398,7 +245,8 @@ static void on_written(uv_write_t *request, int status)
     else if (transport->_outbox != NULL || transport->_finishing)
         touch(transport);
     if (transport->_asked && !transport->_in_message && transport_is_open(transport))
-        start_deadline(transport, &transport->context->_asked); /* only now does the ping go out */
+        transport_time_start(transport,
+                             &transport->context->_asked); /* only now does the ping go out */
     if (transport->_stage != STAGE_CLOSED)
         transport->context->ops->on_drained(transport, passed);
 }
@@ -515,7 +363,7 @@ static void queue_close(struct transport *transport, uint16_t code, const char *
     int status = UV_ENOMEM;
 
     transport->_stage = STAGE_CLOSING;
-    start_deadline(transport, &transport->context->_closing);
+    transport_time_start(transport, &transport->context->_closing);
     if (transport->_mute)
         return; /* it cannot be said; reading goes on until the end is known */
     if (outbox != NULL)
@@ -534,14 +382,14 @@ void transport_close(struct transport *transport, enum frame_close_code code, co
 
 void transport_restart_opening(struct transport *transport)
 {
-    start_deadline(transport, &transport->context->_opening);
+    transport_time_start(transport, &transport->context->_opening);
 }
 
 void transport_finish(struct transport *transport)
 {
     transport->_finishing = true;
     transport->_deaf = true;
-    start_deadline(transport, &transport->context->_closing);
+    transport_time_start(transport, &transport->context->_closing);
     touch(transport);
 }
 
@@ -598,42 +446,12 @@ void transport_reject(struct transport *transport, enum frame_close_code code, c
         fail(transport, (uint16_t) code, reason, limit);
 }
 
-/* ---- keep-alive ---- */
-
-/* The connection has shown that it lives: it is left alone for another interval. */
-static void stay_quiet(struct transport *transport)
-{
-    transport->_heard = false;
-    transport->_asked = false;
-    if (!transport->_in_message && transport_is_open(transport))
-        start_deadline(transport, &transport->context->_quiet);
-}
-
-/* RFC 6455, 5.5.2: is there anybody? */
-static void ask(struct transport *transport)
-{
-    int status = transport_send(transport, FRAME_PING, NULL, 0);
-
-    transport->_heard = false;
-    if (status != 0) {
-        transport_abort(transport, status);
-        return;
-    }
-    if (transport->context->_asked._timeout == 0) { /* no answer is expected */
-        start_deadline(transport, &transport->context->_quiet);
-        return;
-    }
-    transport->_asked = true;
-    (void) reads_on(transport);
-    start_deadline(transport, &transport->context->_asked);
-}
-
 static void on_pong(struct transport *transport)
 {
     const struct transport_ops *ops = transport->context->ops;
 
     if (transport->_asked)
-        stay_quiet(transport);
+        transport_time_quiet(transport);
     else if (ops->on_control != NULL)
         ops->on_control(transport);
 }
@@ -646,24 +464,6 @@ static void on_ping(struct transport *transport, const struct decoder_event *eve
         send_pong(transport, event->data, event->len);
     if (ops->on_control != NULL && transport->_stage == STAGE_OPEN)
         ops->on_control(transport);
-}
-
-/* All that came is read. Within a message, the clock runs; it starts anew when one has been
- * completed and the next has begun. */
-static void watch_message(struct transport *transport, bool completed)
-{
-    bool busy = decoder_is_busy(&transport->_decoder);
-
-    if (!transport_is_open(transport))
-        return;
-    if (!busy && transport->_in_message) {
-        transport->_in_message = false;
-        stay_quiet(transport);
-    } else if (busy && (completed || !transport->_in_message) &&
-               transport->context->_message._timeout > 0) {
-        transport->_in_message = true;
-        start_deadline(transport, &transport->context->_message);
-    }
 }
 
 /* True for what ends with its last byte: a message, or a control frame between two messages. */
@@ -716,7 +516,7 @@ static void decode(struct transport *transport, const uint8_t *data, size_t len)
         handle(transport, &event);
     } while (event.type != DECODER_MORE && !transport->_deaf);
     transport->_heard = true;
-    watch_message(transport, completed);
+    transport_time_message(transport, completed);
 }
 
 void transport_input(struct transport *transport, const uint8_t *data, size_t len)
@@ -780,14 +580,14 @@ int transport_start(struct transport *transport)
 {
     transport->_connected = true;
     stream_configure(&transport->stream);
-    start_deadline(transport, &transport->context->_opening);
+    transport_time_start(transport, &transport->context->_opening);
     return stream_read_start(&transport->stream, on_alloc, on_read);
 }
 
 int transport_open(struct transport *transport, const struct extension_deflate *deflate)
 {
     transport->_stage = STAGE_OPEN;
-    stay_quiet(transport);
+    transport_time_quiet(transport);
     return deflate->agreed ? decoder_allow_deflate(&transport->_decoder, deflate) : 0;
 }
 
@@ -804,6 +604,19 @@ bool transport_is_writable(const struct transport *transport)
 size_t transport_waiting(const struct transport *transport)
 {
     return transport->_write != NULL ? stream_waiting(&transport->stream) : 0;
+}
+
+bool transport_reads_on(struct transport *transport)
+{
+    struct transport_write *write = transport->_write;
+    size_t before, waiting;
+
+    if (write == NULL)
+        return false;
+    before = write->waiting_before;
+    waiting = transport_waiting(transport);
+    write->waiting_before = waiting;
+    return before == 0 || waiting < before;
 }
 
 bool transport_is_stalled(const struct transport *transport)

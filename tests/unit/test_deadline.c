@@ -110,6 +110,21 @@ static void any_takes_out_who_has_not_expired(void **state)
     assert_null(deadline_any(&deadlines));
 }
 
+static void a_start_later_than_the_look_is_not_an_age_ago(void **state)
+{
+    struct deadline_list deadlines;
+    struct deadline deadline;
+
+    (void) state;
+    deadline_list_init(&deadlines, 1000);
+    deadline_init(&deadline);
+    deadline_start(&deadlines, &deadline, 5001);
+    assert_null(deadline_expired(&deadlines, 5000));
+    assert_int_equal(deadline_overdue(&deadlines, &deadline, 5000), 0);
+    assert_int_equal(deadline_overdue(&deadlines, &deadline, 6101), 100);
+    assert_ptr_equal(deadline_expired(&deadlines, 6001), &deadline);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -120,6 +135,7 @@ int main(void)
         cmocka_unit_test(without_a_timeout_nobody_expires),
         cmocka_unit_test(the_clock_may_pass_32_bits),
         cmocka_unit_test(any_takes_out_who_has_not_expired),
+        cmocka_unit_test(a_start_later_than_the_look_is_not_an_age_ago),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

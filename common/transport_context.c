@@ -1,0 +1,73 @@
+#include "common/transport.h"
+
+int transport_context_init(struct transport_context *context, uv_loop_t *loop,
+                           const struct transport_ops *ops, const struct transport_config *config)
+{
+    int status;
+
+    context->loop = loop;
+    context->ops = ops;
+    context->encoder = NULL;
+    context->deflater = NULL;
+    context->decoders = NULL;
+    context->_server = config->server;
+    list_init(&context->_dirty);
+    deadline_list_init(&context->_opening, config->opening_timeout);
+    deadline_list_init(&context->_closing, config->closing_timeout);
+    deadline_list_init(&context->_quiet, config->ping_interval);
+    deadline_list_init(&context->_asked, config->ping_timeout);
+    deadline_list_init(&context->_message, config->message_timeout);
+    status = frame_encoder_new(&context->encoder, !config->server);
+    if (status != 0)
+        return status;
+    status = decoder_pool_new(&context->decoders, config->server ? DECODER_SERVER : DECODER_CLIENT,
+                              config->max_message);
+    if (status == 0)
+        decoder_pool_limit_fragments(context->decoders, config->max_fragments,
+                                     config->max_empty_fragments);
+    if (status == 0)
+        status = deflater_new(&context->deflater, config->compression_level);
+    if (status == 0)
+        status = uv_timer_init(loop, &context->_tick);
+    if (status != 0)
+        transport_context_deinit(context);
+    return status;
+}
+
+void transport_context_close(struct transport_context *context)
+{
+    uv_close((uv_handle_t *) &context->_tick, NULL);
+}
+
+void transport_context_deinit(struct transport_context *context)
+{
+    frame_encoder_free(context->encoder);
+    decoder_pool_free(context->decoders);
+    deflater_free(context->deflater);
+}
+
+void transport_context_flush(struct transport_context *context)
+{
+    struct list *node;
+
+    while ((node = list_take_first(&context->_dirty)) != NULL)
+        context->ops->flush(container_of(node, struct transport, _dirty));
+}
+
+static void abort_all(struct deadline_list *deadlines)
+{
+    struct deadline *deadline;
+
+    while ((deadline = deadline_any(deadlines)) != NULL)
+        transport_abort(container_of(deadline, struct transport, _deadline), UV_ECANCELED);
+}
+
+void transport_context_abort_opening(struct transport_context *context)
+{
+    abort_all(&context->_opening);
+}
+
+void transport_context_abort_closing(struct transport_context *context)
+{
+    abort_all(&context->_closing);
+}

@@ -1,0 +1,121 @@
+#include "common/transport_time.h"
+
+enum {
+    TICK = 250,  /* milliseconds between two looks at the deadlines */
+    LATE = 1000, /* milliseconds by which a tick is so late that it was we who slept */
+};
+
+static void on_tick(uv_timer_t *timer);
+
+void transport_time_start(struct transport *transport, struct deadline_list *deadlines)
+{
+    struct transport_context *context = transport->context;
+
+    /* The loop's own idea of now is as old as its turn, which may have been a long one. */
+    uv_update_time(context->loop);
+    deadline_start(deadlines, &transport->_deadline, uv_now(context->loop));
+    if (deadline_list_expires(deadlines) && !uv_is_active((uv_handle_t *) &context->_tick))
+        (void) uv_timer_start(&context->_tick, on_tick, TICK, TICK);
+}
+
+/* ---- keep-alive ---- */
+
+void transport_time_quiet(struct transport *transport)
+{
+    transport->_heard = false;
+    transport->_asked = false;
+    if (!transport->_in_message && transport_is_open(transport))
+        transport_time_start(transport, &transport->context->_quiet);
+}
+
+/* RFC 6455, 5.5.2: is there anybody? */
+static void ask(struct transport *transport)
+{
+    int status = transport_send(transport, FRAME_PING, NULL, 0);
+
+    transport->_heard = false;
+    if (status != 0) {
+        transport_abort(transport, status);
+        return;
+    }
+    if (!deadline_list_expires(&transport->context->_asked)) { /* no answer is expected */
+        transport_time_start(transport, &transport->context->_quiet);
+        return;
+    }
+    transport->_asked = true;
+    (void) transport_reads_on(transport);
+    transport_time_start(transport, &transport->context->_asked);
+}
+
+void transport_time_message(struct transport *transport, bool completed)
+{
+    bool busy = decoder_is_busy(&transport->_decoder);
+
+    if (!transport_is_open(transport))
+        return;
+    if (!busy && transport->_in_message) {
+        transport->_in_message = false;
+        transport_time_quiet(transport);
+    } else if (busy && (completed || !transport->_in_message) &&
+               deadline_list_expires(&transport->context->_message)) {
+        transport->_in_message = true;
+        transport_time_start(transport, &transport->context->_message);
+    }
+}
+
+/* ---- the tick ---- */
+
+/* The time to answer a ping is over. Whoever has said anything else is there, too, and whoever still
+ * reads what comes before the ping. If we have not looked for long (the process was stopped), the
+ * answer may lie in the socket. */
+static void judge_asked(struct transport *transport, uint64_t now)
+{
+    bool late = deadline_overdue(&transport->context->_asked, &transport->_deadline, now) > LATE;
+
+    if (transport->_heard)
+        transport_time_quiet(transport);
+    else if (late || transport_reads_on(transport))
+        transport_time_start(transport, &transport->context->_asked);
+    else
+        transport_abort_for(transport, "ping-timeout");
+}
+
+/* The closing handshake takes too long; or writing has failed, and reading found out no more. */
+static void judge_closing(struct transport *transport)
+{
+    if (transport->_broken)
+        transport_abort(transport, UV_ETIMEDOUT);
+    else
+        transport_abort_for(transport, "close-timeout");
+}
+
+static struct transport *expired(struct deadline *deadline)
+{
+    return deadline != NULL ? container_of(deadline, struct transport, _deadline) : NULL;
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct transport_context *context = container_of(timer, struct transport_context, _tick);
+    uint64_t now = uv_now(context->loop);
+    struct transport *transport;
+
+    while ((transport = expired(deadline_expired(&context->_opening, now))) != NULL) {
+        if (stream_is_ready(&transport->stream))
+            context->ops->on_opening_timeout(transport);
+        else
+            transport_abort_for(transport, "handshake-timeout"); /* before TLS stands: no answer */
+    }
+    while ((transport = expired(deadline_expired(&context->_closing, now))) != NULL)
+        judge_closing(transport);
+    while ((transport = expired(deadline_expired(&context->_message, now))) != NULL)
+        transport_reject(transport, CLOSE_POLICY, "message took too long", "message-timeout");
+    while ((transport = expired(deadline_expired(&context->_asked, now))) != NULL)
+        judge_asked(transport, now);
+    while ((transport = expired(deadline_expired(&context->_quiet, now))) != NULL)
+        ask(transport);
+    if (deadline_list_is_idle(&context->_opening) && deadline_list_is_idle(&context->_closing) &&
+        deadline_list_is_idle(&context->_message) && deadline_list_is_idle(&context->_asked) &&
+        deadline_list_is_idle(&context->_quiet))
+        (void) uv_timer_stop(timer);
+}
