@@ -43,8 +43,8 @@ static const struct option_spec specs[] = {
      OPTION_AT(FLAG, struct client_options, echo)},
     {.help = "TLS (wss://):"},
     {"cacert", 0, "FILE",
-     "believe servers whose certificate is signed by, or is, one in FILE (PEM) (default: those that "
-     "the system trusts)",
+     "believe servers whose certificate is signed by, or is, one in FILE (PEM) (default: those "
+     "that the system trusts)",
      OPTION_AT(STRING, struct client_options, cacert)},
     {"cert", 0, "FILE", "show the server this certificate (PEM, its chain behind it)",
      OPTION_AT(STRING, struct client_options, cert)},

@@ -9,7 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A description of our own for the same pipe or terminal. Fails where it belongs to another user. */
+/* A description of our own for the same pipe or terminal. Fails where it belongs to another
+ * user. */
 static int open_anew(int fd, bool writing)
 {
     char path[32];

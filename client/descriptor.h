@@ -29,8 +29,8 @@ void descriptor_close(struct descriptor *descriptor);
 bool descriptor_is_pollable(const struct descriptor *descriptor);
 int descriptor_poll_init(const struct descriptor *descriptor, uv_loop_t *loop, uv_poll_t *poll);
 
-/* The event that tells a writer that its reader has gone. A socket has none: that its other end says
- * nothing more does not mean that it does not listen. */
+/* The event that tells a writer that its reader has gone. A socket has none: that its other end
+ * says nothing more does not mean that it does not listen. */
 int descriptor_hangup_event(const struct descriptor *descriptor);
 
 /* As read(2) and write(2), once; UV_EAGAIN when it would block, other negative UV_E* codes on

@@ -281,8 +281,8 @@ static bool judge_length(const struct decoder *decoder, unsigned opcode, bool co
 
     if (is_control(opcode))
         return true; /* wslay holds these to 125 bytes */
-    /* What counts is the size after inflating, but a message has no business being many times longer
-     * before, as empty blocks can make it. */
+    /* What counts is the size after inflating, but a message has no business being many times
+     * longer before, as empty blocks can make it. */
     if ((compressed || (decoder_in_message(decoder) && decoder->_message->compressed)) &&
         room < UINT64_MAX / WIRE_FACTOR - WIRE_SLACK)
         room = room * WIRE_FACTOR + WIRE_SLACK;

@@ -33,8 +33,9 @@ int extension_write_answer(struct buffer *out, const struct extension_deflate *d
  * extension_judge_answer. Returns 0 or UV_ENOMEM. */
 int extension_write_offer(struct buffer *out);
 
-/* What a response answers to that offer (or to none, if `offered` is false). Returns 0, or UV_EPROTO
- * when the answer is not one to it (RFC 6455, 4.1 point 5 of the response; RFC 7692, 7.1). */
+/* What a response answers to that offer (or to none, if `offered` is false). Returns 0, or
+ * UV_EPROTO when the answer is not one to it (RFC 6455, 4.1 point 5 of the response; RFC 7692,
+ * 7.1). */
 int extension_judge_answer(const struct http_head *response, bool offered,
                            struct extension_deflate *deflate);
 

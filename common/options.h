@@ -66,8 +66,8 @@ int options_parse_size(const char *text, uint64_t min, uint64_t max, uint64_t *s
 int options_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *count,
                         struct error *error);
 
-/* Seconds, fractions allowed, into milliseconds, rounded up; at most 24 days (2^31 ms), and 0 only if
- * `or_zero`. Returns 0, or UV_EINVAL with a text. */
+/* Seconds, fractions allowed, into milliseconds, rounded up; at most 24 days (2^31 ms), and 0 only
+ * if `or_zero`. Returns 0, or UV_EINVAL with a text. */
 int options_parse_seconds(const char *text, bool or_zero, uint64_t *milliseconds,
                           struct error *error);
 

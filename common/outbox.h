@@ -1,6 +1,6 @@
-/* What a transport has to say for itself, encoded and waiting for the flush: own frames, the answers
- * to pings, and the Close that ends it all. Made when it is first needed, so that an idle connection
- * has none. */
+/* What a transport has to say for itself, encoded and waiting for the flush: own frames, the
+ * answers to pings, and the Close that ends it all. Made when it is first needed, so that an idle
+ * connection has none. */
 #ifndef WS_OUTBOX_H
 #define WS_OUTBOX_H
 

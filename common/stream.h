@@ -1,6 +1,6 @@
 /* A connected byte stream on a libuv loop: the one place that knows what is beneath (TCP, with or
- * without TLS; Unix sockets are to come). What is written goes to the socket at once, with one system call
- * and no queue; only the rest of a short write is left with libuv. */
+ * without TLS; Unix sockets are to come). What is written goes to the socket at once, with one
+ * system call and no queue; only the rest of a short write is left with libuv. */
 #ifndef WS_STREAM_H
 #define WS_STREAM_H
 
@@ -28,9 +28,9 @@ int stream_accept(struct stream *stream, uv_stream_t *listener);
 void stream_configure(struct stream *stream);
 
 /* Connected, and before anything is read or written: from here on TLS is spoken, in the role of the
- * context, which must outlive the stream. `host` is for a client: what the server's certificate must
- * be for. What is written waits for the handshake. Returns 0, UV_ENOMEM,
- * or UV_EPROTO when OpenSSL's own configuration allows no handshake. */
+ * context, which must outlive the stream. `host` is for a client: what the server's certificate
+ * must be for. What is written waits for the handshake. Returns 0, UV_ENOMEM, or UV_EPROTO when
+ * OpenSSL's own configuration allows no handshake. */
 int stream_start_tls(struct stream *stream, struct tls_context *context, const char *host);
 
 /* False while a TLS handshake is not done: nothing that is written gets out yet. */
@@ -47,9 +47,9 @@ int stream_read_start(struct stream *stream, uv_alloc_cb on_alloc, uv_read_cb on
 void stream_read_stop(struct stream *stream);
 
 /* Writes what the socket takes at once, in one system call (with TLS, one for each 32 KiB). Nothing
- * may be queued with stream_write at the time, and when not all is written, stream_write must follow
- * with the rest. Returns the number of bytes written, 0 when the socket is full, or a negative UV_E*
- * code. */
+ * may be queued with stream_write at the time, and when not all is written, stream_write must
+ * follow with the rest. Returns the number of bytes written, 0 when the socket is full, or a
+ * negative UV_E* code. */
 ssize_t stream_try_write(struct stream *stream, const uv_buf_t *bufs, unsigned count);
 
 /* Queues all the buffers; their bytes must stay in place until `on_written` has run. Returns 0 or

@@ -1,6 +1,6 @@
-/* What the TLS connections of one side share: certificates, keys, and the rules of the house (TLS 1.2
- * and later, forward secrecy, no renegotiation). Threads may share a context: what changes in it
- * (by tls_context_reload) is behind a lock that is held for no I/O. */
+/* What the TLS connections of one side share: certificates, keys, and the rules of the house (TLS
+ * 1.2 and later, forward secrecy, no renegotiation). Threads may share a context: what changes in
+ * it (by tls_context_reload) is behind a lock that is held for no I/O. */
 #ifndef WS_TLS_CONTEXT_H
 #define WS_TLS_CONTEXT_H
 

@@ -251,8 +251,8 @@ static void on_written(uv_write_t *request, int status)
         transport->context->ops->on_drained(transport, passed);
 }
 
-/* The outbox goes along with a write that refers to its bytes; but not a Close that is not yet to be
- * written. Returns 0 or UV_ENOMEM. */
+/* The outbox goes along with a write that refers to its bytes; but not a Close that is not yet to
+ * be written. Returns 0 or UV_ENOMEM. */
 static int hand_over_outbox(struct transport *transport, struct transport_write *write)
 {
     struct outbox *outbox = transport->_outbox;

@@ -41,8 +41,8 @@ enum {
 
 enum transport_fate {
     TRANSPORT_PEER_CLOSED, /* the peer's Close came: code and reason are its own */
-    TRANSPORT_PEER_FAULT, /* the peer broke the protocol or a limit: we close with code and reason */
-    TRANSPORT_LOST,       /* no Close came: status is UV_EOF, UV_ECONNRESET, UV_ETIMEDOUT … */
+    TRANSPORT_PEER_FAULT,  /* the peer broke the protocol or a limit: what we close with */
+    TRANSPORT_LOST,        /* no Close came: status is UV_EOF, UV_ECONNRESET, UV_ETIMEDOUT … */
 };
 
 struct transport_end {
@@ -63,8 +63,8 @@ struct transport_ops {
     /* A whole message, borrowed for the call. */
     void (*on_message)(struct transport *transport, enum frame_opcode opcode, const uint8_t *data,
                        size_t len);
-    /* The peer has hit a limit: the option that sets it (static), and the code that it is closed with,
-     * or 0 when it is dropped. May be NULL. */
+    /* The peer has hit a limit: the option that sets it (static), and the code that it is closed
+     * with, or 0 when it is dropped. May be NULL. */
     void (*on_limit)(struct transport *transport, const char *limit, uint16_t code);
     /* A ping, or a pong that answers none of ours, came. May be NULL. */
     void (*on_control)(struct transport *transport);
@@ -199,8 +199,8 @@ int transport_flush(struct transport *transport, const uv_buf_t *bufs, unsigned 
  * 123 bytes). Harmless when it has started already. In stage OPENING, aborts. */
 void transport_close(struct transport *transport, enum frame_close_code code, const char *reason);
 
-/* The peer has hit a limit: closes with a code and a reason, both static, as for a fault. `limit` is
- * the option that sets it. */
+/* The peer has hit a limit: closes with a code and a reason, both static, as for a fault. `limit`
+ * is the option that sets it. */
 void transport_reject(struct transport *transport, enum frame_close_code code, const char *reason,
                       const char *limit);
 

@@ -1,6 +1,6 @@
-/* One stream of messages in one order: its log, and the workers whose subscribers read it. A channel
- * is shared by all workers; its lock is held for one append, so that everybody sees the same order
- * (and for the rare coming and going of subscribers). Reading the log takes no lock.
+/* One stream of messages in one order: its log, and the workers whose subscribers read it. A
+ * channel is shared by all workers; its lock is held for one append, so that everybody sees the
+ * same order (and for the rare coming and going of subscribers). Reading the log takes no lock.
  *
  * Subscribers that agreed on permessage-deflate read a second log beside the first, which bears the
  * same messages in the same order, compressed where that makes them smaller. Each message is

@@ -4,7 +4,8 @@
  *     stalled  peers whose socket is full: not visited until it drains; watched for their lag
  *
  * A publication on this worker's thread marks the fanout as due; one on another thread posts to the
- * worker's inbox, once however many messages come. Due fanouts are flushed at the end of the turn. */
+ * worker's inbox, once however many messages come. Due fanouts are flushed at the end of the
+ * turn. */
 #ifndef WS_FANOUT_H
 #define WS_FANOUT_H
 

@@ -1,6 +1,6 @@
-/* The bounds that a stranger meets, and the count of how often each was met. A limit has the name of
- * the option that sets it. What is shared by all workers (the counts, and who is connected) is in
- * struct limits; what one client does is in its own struct limits_rate, made when it first says
+/* The bounds that a stranger meets, and the count of how often each was met. A limit has the name
+ * of the option that sets it. What is shared by all workers (the counts, and who is connected) is
+ * in struct limits; what one client does is in its own struct limits_rate, made when it first says
  * something, so that a silent subscriber has none. */
 #ifndef WS_LIMITS_H
 #define WS_LIMITS_H

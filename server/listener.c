@@ -14,12 +14,12 @@ static const char *address_name(const struct sockaddr *address, char *out, size_
 {
     bool v6 = address->sa_family == AF_INET6;
     char text[INET6_ADDRSTRLEN] = "?";
-    in_port_t port;
+    in_port_t port = 0;
 
     (void) uv_ip_name(address, text, sizeof text);
     if (v6)
         port = ((const struct sockaddr_in6 *) (const void *) address)->sin6_port;
-    else
+    else if (address->sa_family == AF_INET)
         port = ((const struct sockaddr_in *) (const void *) address)->sin_port;
     (void) snprintf(out, size, v6 ? "[%s]:%u" : "%s:%u", text, ntohs(port));
     return out;

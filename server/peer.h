@@ -31,11 +31,12 @@ struct peer {
 extern const struct transport_ops peer_transport_ops;
 
 /* Takes the connection that waits on `listener`, which only this machine reaches if `loopback`; the
- * peer owns itself from then on and tells its worker when it is gone. Returns 0, or a negative UV_E*
- * code if the connection has not been taken. */
+ * peer owns itself from then on and tells its worker when it is gone. Returns 0, or a negative
+ * UV_E* code if the connection has not been taken. */
 int peer_accept(struct transport_context *transports, uv_stream_t *listener, bool loopback);
 
-/* Writes what is owed: own frames and whatever the log has for it, with one system call as a rule. */
+/* Writes what is owed: own frames and whatever the log has for it, with one system call as a
+ * rule. */
 void peer_flush(struct peer *peer);
 
 /* Closes the peer (1000) if its last message is `timeout` milliseconds old. */

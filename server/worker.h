@@ -31,7 +31,8 @@ struct worker_shared {
 /* Returns 0 or a negative UV_E* code. */
 int worker_new(struct worker **worker, const struct worker_shared *shared);
 
-/* Before worker_start: serves a bound socket, which it takes. Returns 0 or a negative UV_E* code. */
+/* Before worker_start: serves a bound socket, which it takes. Returns 0 or a negative UV_E*
+ * code. */
 int worker_listen(struct worker *worker, int fd);
 
 /* Starts the thread. Returns 0 or a negative UV_E* code. */

@@ -19,7 +19,7 @@ static void replay_file(const char *path)
     fuzz_check(file != NULL, "cannot open '%s': %s", path, strerror(errno));
     do {
         size = len + 65536;
-        data = realloc(data, size);
+        data = realloc(data, size); /* cppcheck-suppress memleakOnRealloc; it ends us */
         fuzz_check(data != NULL, "out of memory");
         len += fread(data + len, 1, size - len, file);
     } while (len == size);

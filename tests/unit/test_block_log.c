@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+/* NOLINTNEXTLINE(readability-identifier-naming): the sanitizer's own */
 size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
 
 /* Bytes on the heap, by the sanitizer's word or by malloc's own. */

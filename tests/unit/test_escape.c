@@ -22,8 +22,10 @@ static const struct sample {
     {"\xc2\x9b[J", "\\xc2\\x9b[J"}, /* the C1 form of ESC [ */
     {"\xc2\xa0\xc3\xa9", "\xc2\xa0\xc3\xa9"},
     {"\xe2\x82\xac \xe4\xb8\xad \xf0\x9f\x98\x80", "\xe2\x82\xac \xe4\xb8\xad \xf0\x9f\x98\x80"},
-    {"\xe2\x80\xaexyz", "\\xe2\\x80\\xaexyz"},             /* right-to-left override */
-    {"\xe2\x81\xa6", "\\xe2\\x81\\xa6"},                   /* left-to-right isolate */
+    /* NOLINTBEGIN(misc-misleading-bidirectional): to mislead is what they are here for */
+    {"\xe2\x80\xaexyz", "\\xe2\\x80\\xaexyz"}, /* right-to-left override */
+    {"\xe2\x81\xa6", "\\xe2\\x81\\xa6"},       /* left-to-right isolate */
+    /* NOLINTEND(misc-misleading-bidirectional) */
     {"\xd8\x9c\xe2\x80\x8e", "\\xd8\\x9c\\xe2\\x80\\x8e"}, /* marks */
     {"\xe2\x80\xa8", "\\xe2\\x80\\xa8"},                   /* line separator */
     {"\x80\xff", "\\x80\\xff"},
