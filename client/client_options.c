@@ -33,7 +33,9 @@ static const struct option_spec specs[] = {
      "with status 7 (default: 16M)",
      OPTION_AT(SIZE, struct client_options, max_message), .max = (uint64_t) 1 << 30},
     {.help = "Sending:"},
-    {"message", 'm', "TEXT", "send TEXT after connecting; may be given several times",
+    {"message", 'm', "TEXT",
+     "send TEXT a tenth of a second after connecting, so that listeners started in the same "
+     "breath hear it; may be given several times",
      OPTION_BY(store_message)},
     {"send", 's', NULL,
      "send each line of standard input; its end does not end the receiving (without -s standard "

@@ -23,6 +23,10 @@ enum {
     PRINT_BATCH = 64 * 1024,      /* bytes of lines that are written before the turn ends */
     SEND_QUEUE_HIGH = 256 * 1024, /* bytes of frames that wait: no more input is read */
     COMPRESSION_LEVEL = 6,
+    /* Milliseconds between being connected and the first message of -m. A shell that starts three
+     * listeners and one who speaks, all in one breath, means the three to hear it; each of them
+     * takes some 10 ms to start. */
+    GREETING_DELAY = 100,
 };
 
 struct session {
@@ -33,6 +37,8 @@ struct session {
     struct tls_context *tls; /* NULL: ws:// */
     uv_prepare_t turn_end;
     uv_timer_t timeout;
+    uv_timer_t greeting; /* from the opening handshake to the messages of -m */
+    bool greeted;        /* they are sent: now standard input may be, too */
     uv_signal_t sigint;
     uv_signal_t sigterm;
     struct printer printer;
@@ -88,6 +94,7 @@ static void end(struct session *session)
     transport_context_close(&session->transports);
     uv_close((uv_handle_t *) &session->turn_end, NULL);
     uv_close((uv_handle_t *) &session->timeout, NULL);
+    uv_close((uv_handle_t *) &session->greeting, NULL);
     uv_close((uv_handle_t *) &session->sigint, NULL);
     uv_close((uv_handle_t *) &session->sigterm, NULL);
 }
@@ -246,7 +253,7 @@ static void flush(struct transport *transport)
 
     if (session->options->echo && status != UV_EAGAIN)
         transport_resume(transport); /* also when writing is over: reading finds out how it ends */
-    if (status == 0 && session->options->send && transport_is_open(transport))
+    if (status == 0 && session->options->send && session->greeted && transport_is_open(transport))
         input_resume(&session->input);
 }
 
@@ -258,6 +265,21 @@ static void on_drained(struct transport *transport, size_t passed)
 
 /* ---- the opening handshake ---- */
 
+/* Sends what -m asks for, and begins to send what comes from standard input. */
+static void on_greeting(uv_timer_t *timer)
+{
+    struct session *session = container_of(timer, struct session, greeting);
+    const struct client_options *options = session->options;
+
+    if (!session->transport_live)
+        return;
+    session->greeted = true;
+    for (size_t i = 0; i < options->message_count; i++)
+        send_message(session, FRAME_TEXT, options->messages[i], strlen(options->messages[i]));
+    if (options->send && transport_is_open(&session->transport))
+        input_resume(&session->input);
+}
+
 static void open_session(struct session *session)
 {
     const struct client_options *options = session->options;
@@ -268,10 +290,10 @@ static void open_session(struct session *session)
     }
     if (!options->quiet)
         (void) fprintf(stderr, "Connected to %s\n", options->url);
-    for (size_t i = 0; i < options->message_count; i++)
-        send_message(session, FRAME_TEXT, options->messages[i], strlen(options->messages[i]));
-    if (options->send)
-        input_resume(&session->input);
+    if (options->message_count > 0)
+        (void) uv_timer_start(&session->greeting, on_greeting, GREETING_DELAY, 0);
+    else
+        on_greeting(&session->greeting);
 }
 
 /* The response head is complete. True when frames follow. */
@@ -483,6 +505,7 @@ static void init_handles(struct session *session)
     (void) uv_prepare_init(loop, &session->turn_end);
     (void) uv_prepare_start(&session->turn_end, on_turn_end);
     (void) uv_timer_init(loop, &session->timeout);
+    (void) uv_timer_init(loop, &session->greeting);
     if (session->options->timeout > 0)
         (void) uv_timer_start(&session->timeout, on_timeout, session->options->timeout, 0);
     (void) uv_signal_init(loop, &session->sigint);
