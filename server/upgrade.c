@@ -46,18 +46,28 @@ void upgrade_free(struct upgrade *upgrade)
     free(upgrade);
 }
 
+/* A page that is kept out is for the operator to know of, who can let it in. */
+static void log_refusal(const struct upgrade *upgrade, const struct transport *transport,
+                        int status, const char *why)
+{
+    enum log_level level = status == 403 ? LOG_INFO : LOG_DEBUG;
+    const char *target = http_head_target(&upgrade->head);
+    char name[64], shown[256];
+
+    if (log_enabled(level))
+        log_write(level, "%s: refused with %d: '%s': %s",
+                  stream_peer_name(&transport->stream, name, sizeof name), status,
+                  escape_text(shown, sizeof shown, target, strlen(target)), why);
+}
+
 /* Writes a refusal. False when the transport had to be aborted. */
 static bool refuse(struct upgrade *upgrade, struct transport *transport, int status,
                    const char *why, bool keep_alive)
 {
     struct buffer *out = transport_opening_output(transport);
     bool head_only = strcmp(http_head_method(&upgrade->head), "HEAD") == 0;
-    char name[64], target[256];
-    const char *asked = http_head_target(&upgrade->head);
 
-    log_debug("%s: refused with %d: '%s': %s",
-              stream_peer_name(&transport->stream, name, sizeof name), status,
-              escape_text(target, sizeof target, asked, strlen(asked)), why);
+    log_refusal(upgrade, transport, status, why);
     if (out == NULL || handshake_write_refusal(out, status, why, keep_alive, head_only) != 0) {
         transport_abort(transport, UV_ENOMEM);
         return false;

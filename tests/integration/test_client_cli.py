@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import signal
 import socket
@@ -669,3 +670,24 @@ def test_echo_ends_with_124_while_a_server_does_not_read(wsrecv):
     with ScriptedServer(script) as server:
         wsrecv("--echo", "-q", "--timeout", "2", server.url).wait(124)
         gone.set()
+
+
+def test_a_terminal_is_shown_what_would_act_on_it_and_a_pipe_gets_the_bytes(wsrecv):
+    text = "\x1b[2J\x07\r\x7f\x9b1m \u202eabc\u2066 grüße 中"
+    shown = r"\x1b[2J\x07\x0d\x7f\xc2\x9b1m \xe2\x80\xaeabc\xe2\x81\xa6 grüße 中"
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept()
+        peer.send_text(text)
+        peer.close()
+
+    with ScriptedServer(script) as server:
+        master, slave = os.openpty()
+        wsrecv("-q", server.url, stdout=slave).wait(0)
+        os.close(slave)
+        assert os.read(master, 4096).decode().rstrip("\r\n") == f"Received: {shown}"
+        os.close(master)
+    with ScriptedServer(script) as server:
+        listener = wsrecv("-q", server.url)
+        assert listener.read_rest() == f"Received: {text}\n"
+        listener.wait(0)

@@ -64,8 +64,7 @@ def test_a_star_admits_everybody_but_two_origins(wsbroadcastd):
     assert answer(server.port, Origin="http://a.example\r\nOrigin: http://b.example")[0] == 403
 
 
-def test_the_refusal_names_the_option_that_admits_the_caller(wsbroadcastd):
-    server = wsbroadcastd("--log-level", "debug")
+def test_the_refusal_names_the_option_that_admits_the_caller(server):
     status, body = answer(server.port, Origin="http://page.example:81")
     assert status == 403
     assert "--origin 'http://page.example:81'" in body

@@ -1,6 +1,5 @@
 #include "server/block_log.h"
 
-#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,19 +11,7 @@
 
 #include <cmocka.h>
 
-/* NOLINTNEXTLINE(readability-identifier-naming): the sanitizer's own */
-size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
-
-/* Bytes on the heap, by the sanitizer's word or by malloc's own. */
-static size_t allocated(void)
-{
-    struct mallinfo2 info;
-
-    if (__sanitizer_get_current_allocated_bytes != NULL)
-        return __sanitizer_get_current_allocated_bytes();
-    info = mallinfo2();
-    return info.uordblks + info.hblkhd;
-}
+#include "tests/unit/heap.h"
 
 static struct block_log *new_log(void)
 {
@@ -314,11 +301,11 @@ static void without_a_reader_the_log_holds_one_block(void **state)
     for (unsigned i = 0; i < 100; i++)
         append(log, 5000);
     {
-        size_t before = allocated();
+        size_t before = heap_allocated();
 
         for (unsigned i = 0; i < 1000; i++) {
             append(log, 5000);
-            assert_in_range(allocated(), before, before + 1024);
+            assert_in_range(heap_allocated(), before, before + 1024);
         }
     }
     free_log(log);
@@ -342,26 +329,26 @@ static void a_block_is_freed_when_the_last_who_needs_it_moves_on(void **state)
         append(log, BLOCK);
     block_log_join(log, &fast);
     block_log_join(log, &slow);
-    before = allocated();
+    before = heap_allocated();
     append(log, BLOCK);
-    unit = allocated() - before;
+    unit = heap_allocated() - before;
     assert_in_range(unit, BLOCK, 2 * BLOCK);
     for (unsigned i = 1; i < BLOCKS; i++)
         append(log, BLOCK);
-    check_blocks(allocated() - before, BLOCKS, unit);
+    check_blocks(heap_allocated() - before, BLOCKS, unit);
     assert_int_equal(read_all(log, &fast, 4), BLOCKS * BLOCK);
-    check_blocks(allocated() - before, BLOCKS, unit);
+    check_blocks(heap_allocated() - before, BLOCKS, unit);
     /* Block by block they go, as the slow one reads; the one it joined on, full as it was, with the
      * first of them. */
     for (size_t left = BLOCKS; left-- > 1;) {
         block_log_advance(&slow, BLOCK);
-        check_blocks(allocated() - before, left - 1, unit);
+        check_blocks(heap_allocated() - before, left - 1, unit);
     }
     block_log_advance(&slow, BLOCK);
-    check_blocks(allocated() - before, 0, unit); /* all that is left is the tail */
+    check_blocks(heap_allocated() - before, 0, unit); /* all that is left is the tail */
     block_log_leave(&fast);
     block_log_leave(&slow);
-    check_blocks(allocated() - before, 0, unit);
+    check_blocks(heap_allocated() - before, 0, unit);
     free_log(log);
 }
 
@@ -374,13 +361,13 @@ static void who_leaves_lets_go_of_all_that_only_it_needed(void **state)
     (void) state;
     for (unsigned i = 0; i < 100; i++)
         append(log, 5000);
-    before = allocated();
+    before = heap_allocated();
     block_log_join(log, &cursor);
     for (unsigned i = 0; i < 1000; i++)
         append(log, 5000);
-    assert_in_range(allocated() - before, 1000 * 5000, 2000 * 5000);
+    assert_in_range(heap_allocated() - before, 1000 * 5000, 2000 * 5000);
     block_log_leave(&cursor);
-    assert_in_range(allocated(), before, before + 1024);
+    assert_in_range(heap_allocated(), before, before + 1024);
     assert_null(cursor._block);
     block_log_leave(&cursor); /* harmless */
     free_log(log);

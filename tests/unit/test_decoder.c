@@ -1,6 +1,5 @@
 #include "common/decoder.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +9,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+
+#include "tests/unit/heap.h"
 
 #include "common/buffer.h"
 
@@ -475,33 +476,19 @@ static void fragments_are_added_up_to_the_limit(void **state)
     }
 }
 
-/* NOLINTNEXTLINE(readability-identifier-naming): the sanitizer's own */
-size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
-
-/* Bytes on the heap, by the sanitizer's word or by malloc's own. */
-static size_t allocated(void)
-{
-    struct mallinfo2 info;
-
-    if (__sanitizer_get_current_allocated_bytes != NULL)
-        return __sanitizer_get_current_allocated_bytes();
-    info = mallinfo2();
-    return info.uordblks + info.hblkhd;
-}
-
 static void memory_is_not_taken_on_the_word_of_a_header(void **state)
 {
     static const uint8_t input[] = "\x82\x7f\x7f\xff\xff\xff\xff\xff\xff\xff!some bytes";
     struct decoder_pool *pool = NULL;
     struct decoder decoder = {0};
     struct buffer transcript = {0};
-    size_t before = allocated();
+    size_t before = heap_allocated();
 
     (void) state;
     assert_int_equal(decoder_pool_new(&pool, DECODER_CLIENT, 0), 0);
     assert_true(feed_piece(&decoder, pool, input, sizeof input - 1, &transcript));
     assert_int_equal(transcript.len, 0);
-    assert_in_range(allocated() - before, 1, 16 * 1024);
+    assert_in_range(heap_allocated() - before, 1, 16 * 1024);
     decoder_deinit(&decoder);
     decoder_pool_free(pool);
     buffer_deinit(&transcript);
