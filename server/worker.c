@@ -1,5 +1,6 @@
 #include "server/worker.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -213,8 +214,14 @@ int worker_listen(struct worker *worker, int fd)
 
 int worker_start(struct worker *worker)
 {
-    int status = uv_thread_create(&worker->thread, run, worker);
+    sigset_t all, before;
+    int status;
 
+    /* Signals are the main thread's: a worker, which inherits the mask, gets none. */
+    (void) sigfillset(&all);
+    (void) pthread_sigmask(SIG_SETMASK, &all, &before);
+    status = uv_thread_create(&worker->thread, run, worker);
+    (void) pthread_sigmask(SIG_SETMASK, &before, NULL);
     worker->started = status == 0;
     return status;
 }
