@@ -140,6 +140,9 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     const char *limit =
         limits_judge_message(worker_limits(worker_of(peer)), &peer->_rate, now, len);
 
+    /* Who cannot be written to has not heard the goodbye; the others have, and expect no more. */
+    if (worker_is_stopping(worker_of(peer)))
+        return;
     if (limit != NULL) {
         transport_reject(transport, CLOSE_POLICY, "too fast", limit);
         return;

@@ -268,6 +268,11 @@ void worker_peer_left(struct worker *worker)
         end_loop(worker);
 }
 
+bool worker_is_stopping(const struct worker *worker)
+{
+    return worker->stopping;
+}
+
 const struct upgrade_policy *worker_policy(const struct worker *worker)
 {
     return &worker->policy;
