@@ -144,7 +144,7 @@ static void on_timeout(uv_timer_t *timer)
     finish(session, CLIENT_TIMEOUT);
     if (session->ended)
         return;
-    (void) transport_flush(&session->transport, NULL, 0, false); /* the Close, if it can go now */
+    (void) transport_flush(&session->transport, NULL); /* the Close, if it can go now */
     end(session); /* its answer is not waited for: the time is up */
 }
 
@@ -249,7 +249,7 @@ static void flush(struct transport *transport)
 {
     struct session *session = container_of(transport, struct session, transport);
 
-    int status = transport_flush(transport, NULL, 0, false);
+    int status = transport_flush(transport, NULL);
 
     if (session->options->echo && status != UV_EAGAIN)
         transport_resume(transport); /* also when writing is over: reading finds out how it ends */
@@ -257,9 +257,8 @@ static void flush(struct transport *transport)
         input_resume(&session->input);
 }
 
-static void on_drained(struct transport *transport, size_t passed)
+static void on_drained(struct transport *transport)
 {
-    (void) passed;
     flush(transport);
 }
 

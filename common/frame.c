@@ -75,6 +75,19 @@ size_t frame_size(bool masked, uint64_t payload)
     return 2 + length_field + (masked ? 4 : 0) + (size_t) payload;
 }
 
+uint64_t frame_length(const uint8_t *frame)
+{
+    bool masked = (frame[1] & 0x80) != 0;
+    uint64_t payload = frame[1] & 0x7f;
+    size_t field = payload < 126 ? 0 : payload == 126 ? 2 : 8;
+
+    if (field > 0)
+        payload = 0;
+    for (size_t i = 0; i < field; i++)
+        payload = payload << 8 | frame[2 + i];
+    return 2 + field + (masked ? 4 : 0) + payload;
+}
+
 int frame_encode(struct frame_encoder *encoder, uint8_t *out, enum frame_opcode opcode,
                  bool compressed, const struct frame_part *parts, size_t count)
 {

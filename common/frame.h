@@ -54,6 +54,10 @@ void frame_encoder_free(struct frame_encoder *encoder);
 /* The bytes on the wire of a frame with this much payload. */
 size_t frame_size(bool masked, uint64_t payload);
 
+/* The bytes of a whole frame that begins at `frame` and is known to be right, as in a log of frames
+ * that we encoded. */
+uint64_t frame_length(const uint8_t *frame);
+
 /* Writes one unfragmented frame, whose payload is the `count` parts put together, to `out`, which
  * has room for frame_size() of it. `compressed` sets RSV1 (RFC 7692, 6). Returns 0, or UV_EIO when
  * the CSPRNG fails. */

@@ -1,6 +1,5 @@
 #include "common/outbox.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
@@ -11,18 +10,30 @@ enum {
     MIN_COMPRESSED = 128, /* bytes of a message that are worth compressing */
 };
 
-struct outbox *outbox_new(void)
+void outbox_deinit(struct outbox *outbox)
 {
-    return calloc(1, sizeof(struct outbox));
-}
-
-void outbox_free(struct outbox *outbox)
-{
-    if (outbox == NULL)
-        return;
     buffer_deinit(&outbox->frames);
     buffer_deinit(&outbox->pongs);
-    free(outbox);
+}
+
+bool outbox_is_empty(const struct outbox *outbox)
+{
+    return outbox->frames.len == 0 && outbox->pongs.len == 0 && outbox->close_len == 0;
+}
+
+int outbox_drop(struct outbox *outbox, size_t len)
+{
+    size_t of_frames = len < outbox->frames.len ? len : outbox->frames.len;
+    size_t of_pongs = len - of_frames;
+    int status = 0;
+
+    buffer_drop(&outbox->frames, of_frames);
+    buffer_drop(&outbox->pongs, of_pongs);
+    if (of_pongs > 0 && outbox->pongs.len > 0) {
+        status = buffer_append(&outbox->frames, outbox->pongs.data, outbox->pongs.len);
+        outbox->pongs.len = 0;
+    }
+    return status;
 }
 
 /* Puts the compressed form of a message in place of `part`, if that is agreed on and smaller. */

@@ -1,6 +1,5 @@
 /* What a transport has to say for itself, encoded and waiting for the flush: own frames, the
- * answers to pings, and the Close that ends it all. Made when it is first needed, so that an idle
- * connection has none. */
+ * answers to pings, and the Close that ends it all. {0} is empty and holds no memory. */
 #ifndef WS_OUTBOX_H
 #define WS_OUTBOX_H
 
@@ -30,9 +29,15 @@ struct outbox_coder {
     bool server;
 };
 
-/* An empty outbox, or NULL when out of memory. */
-struct outbox *outbox_new(void);
-void outbox_free(struct outbox *outbox);
+void outbox_deinit(struct outbox *outbox);
+
+/* True when nothing waits, not even a Close. */
+bool outbox_is_empty(const struct outbox *outbox);
+
+/* Drops the first `len` bytes of frames and pongs, in this order, which are written. What is left
+ * of the pongs, if they were begun, becomes frames: newer ones will not take its place. Returns 0
+ * or UV_ENOMEM. */
+int outbox_drop(struct outbox *outbox, size_t len);
 
 /* Adds a frame; a message is compressed where that was agreed on and makes it smaller. Returns 0,
  * UV_ENOMEM, or UV_EIO when the CSPRNG fails. */

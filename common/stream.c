@@ -22,9 +22,14 @@ static int descriptor(const struct stream *stream)
     return fd;
 }
 
+static bool is_tls(const struct stream *stream)
+{
+    return stream->tcp.data != NULL;
+}
+
 int stream_init(struct stream *stream, uv_loop_t *loop)
 {
-    stream->_tls = NULL;
+    stream->tcp.data = NULL;
     return uv_tcp_init(loop, &stream->tcp);
 }
 
@@ -41,30 +46,35 @@ void stream_configure(struct stream *stream)
 
 int stream_start_tls(struct stream *stream, struct tls_context *context, const char *host)
 {
-    return stream_tls_new(&stream->_tls, stream, context, host);
+    struct stream_tls *layer;
+    int status = stream_tls_new(&layer, stream, context, host);
+
+    if (status == 0)
+        stream->tcp.data = layer;
+    return status;
 }
 
 bool stream_is_ready(const struct stream *stream)
 {
-    return stream->_tls == NULL || stream_tls_is_ready(stream->_tls);
+    return !is_tls(stream) || stream_tls_is_ready(stream->tcp.data);
 }
 
 const char *stream_error(const struct stream *stream)
 {
-    return stream->_tls != NULL ? stream_tls_error(stream->_tls) : NULL;
+    return is_tls(stream) ? stream_tls_error(stream->tcp.data) : NULL;
 }
 
 int stream_read_start(struct stream *stream, uv_alloc_cb on_alloc, uv_read_cb on_read)
 {
-    if (stream->_tls != NULL)
-        return stream_tls_read_start(stream->_tls, on_alloc, on_read);
+    if (is_tls(stream))
+        return stream_tls_read_start(stream->tcp.data, on_alloc, on_read);
     return uv_read_start(uv_of(stream), on_alloc, on_read);
 }
 
 void stream_read_stop(struct stream *stream)
 {
-    if (stream->_tls != NULL)
-        stream_tls_read_stop(stream->_tls);
+    if (is_tls(stream))
+        stream_tls_read_stop(stream->tcp.data);
     else
         (void) uv_read_stop(uv_of(stream));
 }
@@ -95,16 +105,16 @@ ssize_t stream_send(struct stream *stream, const uv_buf_t *bufs, unsigned count)
 
 ssize_t stream_try_write(struct stream *stream, const uv_buf_t *bufs, unsigned count)
 {
-    if (stream->_tls != NULL)
-        return stream_tls_try_write(stream->_tls, bufs, count);
+    if (is_tls(stream))
+        return stream_tls_try_write(stream->tcp.data, bufs, count);
     return stream_send(stream, bufs, count);
 }
 
 int stream_write(struct stream *stream, uv_write_t *request, const uv_buf_t *bufs, unsigned count,
                  uv_write_cb on_written)
 {
-    if (stream->_tls != NULL)
-        return stream_tls_write(stream->_tls, request, bufs, count, on_written);
+    if (is_tls(stream))
+        return stream_tls_write(stream->tcp.data, request, bufs, count, on_written);
     return uv_write(request, uv_of(stream), bufs, count, on_written);
 }
 
@@ -115,8 +125,8 @@ size_t stream_waiting(const struct stream *stream)
 
     if (ioctl(descriptor(stream), SIOCOUTQ, &unacknowledged) == 0)
         waiting += (size_t) unacknowledged;
-    if (stream->_tls != NULL)
-        waiting += stream_tls_waiting(stream->_tls);
+    if (is_tls(stream))
+        waiting += stream_tls_waiting(stream->tcp.data);
     return waiting;
 }
 
@@ -127,15 +137,15 @@ int stream_shut(struct stream *stream)
 
 int stream_finish(struct stream *stream)
 {
-    return stream->_tls != NULL ? stream_tls_finish(stream->_tls) : stream_shut(stream);
+    return is_tls(stream) ? stream_tls_finish(stream->tcp.data) : stream_shut(stream);
 }
 
 void stream_close(struct stream *stream, bool reset, uv_close_cb on_closed)
 {
     if (uv_is_closing((uv_handle_t *) &stream->tcp))
         return;
-    if (stream->_tls != NULL) {
-        stream_tls_close(stream->_tls, reset, on_closed);
+    if (is_tls(stream)) {
+        stream_tls_close(stream->tcp.data, reset, on_closed);
         return;
     }
     if (reset && uv_tcp_close_reset(&stream->tcp, on_closed) == 0)

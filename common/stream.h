@@ -12,10 +12,10 @@
 
 struct stream_tls;
 
-/* Embedded in a connection; it must stay in place until the callback of stream_close. */
+/* Embedded in a connection; it must stay in place until the callback of stream_close. libuv's own
+ * `data` is the TLS layer, or NULL. */
 struct stream {
     uv_tcp_t tcp;
-    struct stream_tls *_tls; /* or NULL: plain */
 };
 
 int stream_init(struct stream *stream, uv_loop_t *loop);
@@ -48,7 +48,7 @@ void stream_read_stop(struct stream *stream);
 
 /* Writes what the socket takes at once, in one system call (with TLS, one for each 32 KiB). Nothing
  * may be queued with stream_write at the time, and when not all is written, stream_write must
- * follow with the rest. Returns the number of bytes written, 0 when the socket is full, or a
+ * follow with the next of those bytes. Returns the number of bytes written, 0 when the socket is full, or a
  * negative UV_E* code. */
 ssize_t stream_try_write(struct stream *stream, const uv_buf_t *bufs, unsigned count);
 

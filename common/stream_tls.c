@@ -259,7 +259,7 @@ static void decrypt(struct stream_tls *layer)
 
 static void on_input(uv_stream_t *uv, ssize_t n, const uv_buf_t *buf)
 {
-    struct stream_tls *layer = container_of(uv, struct stream, tcp)->_tls;
+    struct stream_tls *layer = uv->data;
 
     if (n > 0) {
         tls_feed(layer->tls, (const uint8_t *) buf->base, (size_t) n);
@@ -350,13 +350,13 @@ static void on_later_closed(uv_handle_t *handle)
     buffer_deinit(&layer->held);
     buffer_deinit(&layer->sending);
     free(layer);
-    stream->_tls = NULL;
+    stream->tcp.data = NULL;
     on_closed((uv_handle_t *) &stream->tcp);
 }
 
 static void on_tcp_closed(uv_handle_t *handle)
 {
-    struct stream_tls *layer = container_of((uv_tcp_t *) handle, struct stream, tcp)->_tls;
+    struct stream_tls *layer = handle->data;
 
     uv_close((uv_handle_t *) &layer->later, on_later_closed);
 }

@@ -12,7 +12,8 @@
  *
  *     [ own frames ][ pongs ][ the owner's bytes, e.g. from a broadcast log ][ Close ]
  *
- * A short write stalls the transport: the rest is left with libuv, and the owner hears on_drained.
+ * A short write stalls the transport until the socket has room again; then the owner hears
+ * on_drained, and flushes again from where it stands.
  *
  * The transport is embedded in its owner, who frees it in on_closed and not before. All transports
  * of a context belong to one loop. */
@@ -70,8 +71,8 @@ struct transport_ops {
     void (*on_control)(struct transport *transport);
     /* End of the turn, and there is something to write: call transport_flush. */
     void (*flush)(struct transport *transport);
-    /* A stalled write is over; `passed` bytes of it were the owner's (all of that call). */
-    void (*on_drained)(struct transport *transport, size_t passed);
+    /* There is room in the socket again: call transport_flush with what comes next. */
+    void (*on_drained)(struct transport *transport);
     /* How it ended; told once, as soon as it is known; writing may still go on until on_closed. */
     void (*on_end)(struct transport *transport, const struct transport_end *end);
     /* The socket is gone and nothing refers to the transport any more: free it. */
@@ -92,7 +93,7 @@ struct transport_config {
     uint32_t ping_timeout;    /* for the answer, or for anything else from the peer */
 };
 
-/* What the transports of one loop share. */
+/* What the transports of one loop share; a loop has one, which it knows by its `data`. */
 struct transport_context {
     uv_loop_t *loop;
     const struct transport_ops *ops;
@@ -110,13 +111,19 @@ struct transport_context {
     char _input[64 * 1024];
 };
 
+enum transport_stage {
+    TRANSPORT_OPENING,
+    TRANSPORT_OPEN,
+    TRANSPORT_CLOSING,
+    TRANSPORT_DRAINING,
+    TRANSPORT_CLOSED,
+};
+
+/* An idle one is this struct and nothing else, and there may be a million. */
 struct transport {
     struct stream stream;
-    struct transport_context *context;
     struct decoder _decoder;
-    struct outbox *_outbox;         /* own frames that wait for the flush, or NULL */
-    struct transport_write *_write; /* the rest of a short write, or NULL */
-    struct list _dirty;
+    struct transport_output *_output; /* while it has something to say, or its socket is full */
     struct deadline _deadline;
     uint8_t _stage;
     bool _finishing : 1;  /* when all is written: FIN */
@@ -130,6 +137,21 @@ struct transport {
     bool _asked : 1;      /* a ping of ours is not answered */
     bool _in_message : 1; /* its deadline is the message's */
 };
+
+/* The owner's part of one flush: whole frames, borrowed for the call. */
+struct transport_bytes {
+    const uv_buf_t *bufs;
+    unsigned count; /* at most TRANSPORT_MAX_BUFS */
+    bool more;      /* the owner has further bytes, which must come before the Close frame */
+    bool cut;       /* they begin within a frame, whose beginning was in an earlier flush */
+    size_t passed;  /* set by the flush: the owner goes on behind so many of these bytes */
+};
+
+/* The context of the loop that the transport lives on. */
+static inline struct transport_context *transport_context_of(const struct transport *transport)
+{
+    return transport->stream.tcp.loop->data;
+}
 
 /* Returns 0 or a negative UV_E* code. `ops` is borrowed for the life of the context. */
 int transport_context_init(struct transport_context *context, uv_loop_t *loop,
@@ -188,12 +210,10 @@ int transport_send(struct transport *transport, enum frame_opcode opcode, const 
 /* Bytes of own frames that wait: the measure of back-pressure. */
 size_t transport_queued(const struct transport *transport);
 
-/* Writes what waits, and with it the owner's buffers (whole frames, borrowed; `count` is at most
- * TRANSPORT_MAX_BUFS). `more` says
- * that the owner has further bytes which must come before the Close frame. Returns 0 when all is
- * written; UV_EAGAIN when the transport is stalled, and then the owner's bytes must stay in place
- * until on_drained or on_closed; UV_EPIPE when the transport is not writable (any more). */
-int transport_flush(struct transport *transport, const uv_buf_t *bufs, unsigned count, bool more);
+/* Writes what waits, and with it the owner's bytes (NULL: none). Returns 0 when all is written;
+ * UV_EAGAIN when the transport is stalled: on_drained will follow; UV_EPIPE when the transport is
+ * not writable (any more). */
+int transport_flush(struct transport *transport, struct transport_bytes *bytes);
 
 /* Starts the closing handshake (RFC 6455, 7.1.2) with a code and a reason (NUL-terminated, cut at
  * 123 bytes). Harmless when it has started already. In stage OPENING, aborts. */

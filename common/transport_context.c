@@ -1,4 +1,4 @@
-#include "common/transport.h"
+#include "common/transport_output.h"
 
 int transport_context_init(struct transport_context *context, uv_loop_t *loop,
                            const struct transport_ops *ops, const struct transport_config *config)
@@ -6,6 +6,7 @@ int transport_context_init(struct transport_context *context, uv_loop_t *loop,
     int status;
 
     context->loop = loop;
+    loop->data = context;
     context->ops = ops;
     context->encoder = NULL;
     context->deflater = NULL;
@@ -51,7 +52,7 @@ void transport_context_flush(struct transport_context *context)
     struct list *node;
 
     while ((node = list_take_first(&context->_dirty)) != NULL)
-        context->ops->flush(container_of(node, struct transport, _dirty));
+        context->ops->flush(container_of(node, struct transport_output, dirty)->transport);
 }
 
 static void abort_all(struct deadline_list *deadlines)

@@ -9,7 +9,7 @@ static void on_tick(uv_timer_t *timer);
 
 void transport_time_start(struct transport *transport, struct deadline_list *deadlines)
 {
-    struct transport_context *context = transport->context;
+    struct transport_context *context = transport_context_of(transport);
 
     /* The loop's own idea of now is as old as its turn, which may have been a long one. */
     uv_update_time(context->loop);
@@ -25,7 +25,7 @@ void transport_time_quiet(struct transport *transport)
     transport->_heard = false;
     transport->_asked = false;
     if (!transport->_in_message && transport_is_open(transport))
-        transport_time_start(transport, &transport->context->_quiet);
+        transport_time_start(transport, &transport_context_of(transport)->_quiet);
 }
 
 /* RFC 6455, 5.5.2: is there anybody? */
@@ -38,13 +38,14 @@ static void ask(struct transport *transport)
         transport_abort(transport, status);
         return;
     }
-    if (!deadline_list_expires(&transport->context->_asked)) { /* no answer is expected */
-        transport_time_start(transport, &transport->context->_quiet);
+    if (!deadline_list_expires(
+            &transport_context_of(transport)->_asked)) { /* no answer is expected */
+        transport_time_start(transport, &transport_context_of(transport)->_quiet);
         return;
     }
     transport->_asked = true;
     (void) transport_reads_on(transport);
-    transport_time_start(transport, &transport->context->_asked);
+    transport_time_start(transport, &transport_context_of(transport)->_asked);
 }
 
 void transport_time_message(struct transport *transport, bool completed)
@@ -57,9 +58,9 @@ void transport_time_message(struct transport *transport, bool completed)
         transport->_in_message = false;
         transport_time_quiet(transport);
     } else if (busy && (completed || !transport->_in_message) &&
-               deadline_list_expires(&transport->context->_message)) {
+               deadline_list_expires(&transport_context_of(transport)->_message)) {
         transport->_in_message = true;
-        transport_time_start(transport, &transport->context->_message);
+        transport_time_start(transport, &transport_context_of(transport)->_message);
     }
 }
 
@@ -70,12 +71,13 @@ void transport_time_message(struct transport *transport, bool completed)
  * the answer may lie in the socket. */
 static void judge_asked(struct transport *transport, uint64_t now)
 {
-    bool late = deadline_overdue(&transport->context->_asked, &transport->_deadline, now) > LATE;
+    bool late = deadline_overdue(&transport_context_of(transport)->_asked, &transport->_deadline,
+                                 now) > LATE;
 
     if (transport->_heard)
         transport_time_quiet(transport);
     else if (late || transport_reads_on(transport))
-        transport_time_start(transport, &transport->context->_asked);
+        transport_time_start(transport, &transport_context_of(transport)->_asked);
     else
         transport_abort_for(transport, "ping-timeout");
 }

@@ -7,7 +7,8 @@
  *
  * A block holds whole frames and never moves. Each block is counted: by the cursors that stand on
  * it, by the block before it, and, if it is the tail, by the log. So a cursor keeps alive exactly
- * what it has yet to read, and a block that all have read is gone by itself.
+ * what it has yet to read, and a block that all have read is gone by itself. A reader that is given
+ * up keeps just the block it stands on, until it has read its frame to the end.
  *
  * Threads: one writer at a time (the channel's lock) calls init, deinit, reserve, commit and join.
  * A cursor belongs to one thread, which reads, advances and leaves without any lock: the length of
@@ -32,6 +33,10 @@ struct block_log {
 struct block_cursor {
     struct block *_block;
     uint32_t _offset;
+    bool _last;   /* it goes no further than the frame it stands in */
+    bool cut;     /* the reader's note: what it read last ended within a frame */
+    bool stalled; /* the fanout's note: the reader is not visited */
+    uint8_t form; /* the channel's note: in which form it reads */
 };
 
 enum {
@@ -60,6 +65,13 @@ void block_log_join(struct block_log *log, struct block_cursor *cursor);
 /* Lets go of what the cursor holds; it stands nowhere then. Harmless when it stood nowhere. */
 void block_log_leave(struct block_cursor *cursor);
 
+/* The cursor will go no further than the end of the frame it stands in, and keeps alive nothing
+ * behind that block. At the end of a frame it leaves. */
+void block_log_give_up(struct block_cursor *cursor);
+
+/* True when block_log_give_up was called, and all has been read; or when it stands nowhere. */
+bool block_log_is_over(const struct block_cursor *cursor);
+
 /* Lists what lies between the cursor and the end, in at most `max` buffers, each ending with a
  * frame. Returns how many; `*len` is their bytes in all, and `*more` is true when they do not
  * reach the end. The bytes stay in place until the cursor advances or leaves. */
@@ -69,7 +81,7 @@ unsigned block_log_read(const struct block_cursor *cursor, uv_buf_t *bufs, unsig
 /* Moves the cursor on by `len` bytes, which block_log_read has listed. */
 void block_log_advance(struct block_cursor *cursor, size_t len);
 
-/* How many bytes the cursor is behind the end. */
+/* How many bytes the cursor is behind the end; 0 when it was given up. */
 uint64_t block_log_lag(const struct block_log *log, const struct block_cursor *cursor);
 
 /* Bytes ever appended: grows with each commit, and may be read by any thread. */

@@ -75,6 +75,7 @@ void channel_join(struct channel *channel, unsigned bits, struct block_cursor *c
 {
     struct channel_log *log = log_for(channel, bits);
 
+    cursor->form = (uint8_t) bits;
     uv_mutex_lock(&channel->_lock);
     log->readers++;
     count_window(channel, bits, true);
@@ -82,20 +83,27 @@ void channel_join(struct channel *channel, unsigned bits, struct block_cursor *c
     uv_mutex_unlock(&channel->_lock);
 }
 
-void channel_leave(struct channel *channel, unsigned bits, struct block_cursor *cursor)
+void channel_leave(struct channel *channel, struct block_cursor *cursor)
 {
     uv_mutex_lock(&channel->_lock);
-    log_for(channel, bits)->readers--;
-    count_window(channel, bits, false);
+    log_for(channel, cursor->form)->readers--;
+    count_window(channel, cursor->form, false);
     uv_mutex_unlock(&channel->_lock);
     block_log_leave(cursor);
 }
 
-uint64_t channel_lag(const struct channel *channel, unsigned bits,
-                     const struct block_cursor *cursor)
+void channel_skip(struct channel *channel, struct block_cursor *cursor)
 {
-    return block_log_lag(bits == CHANNEL_PLAIN ? &channel->_plain.log : &channel->_deflated.log,
-                         cursor);
+    block_log_leave(cursor);
+    uv_mutex_lock(&channel->_lock);
+    block_log_join(&log_for(channel, cursor->form)->log, cursor);
+    uv_mutex_unlock(&channel->_lock);
+}
+
+uint64_t channel_lag(const struct channel *channel, const struct block_cursor *cursor)
+{
+    return block_log_lag(
+        cursor->form == CHANNEL_PLAIN ? &channel->_plain.log : &channel->_deflated.log, cursor);
 }
 
 uint64_t channel_appended(const struct channel *channel)

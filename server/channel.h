@@ -68,8 +68,11 @@ void channel_unlisten(struct channel *channel, struct channel_listener *listener
  * 2^`bits` bytes, or who takes no compressed messages (CHANNEL_PLAIN). */
 void channel_join(struct channel *channel, unsigned bits, struct block_cursor *cursor);
 
-/* From any thread: the counterpart, with the same `bits`. */
-void channel_leave(struct channel *channel, unsigned bits, struct block_cursor *cursor);
+/* From any thread: the counterpart. */
+void channel_leave(struct channel *channel, struct block_cursor *cursor);
+
+/* From any thread: puts a cursor that has joined at the end, wherever it was. */
+void channel_skip(struct channel *channel, struct block_cursor *cursor);
 
 /* From any thread: publishes one message, whose payload is the parts put together; each form of it
  * that is read is made once. Returns 0, or UV_ENOMEM with nothing published. */
@@ -77,8 +80,7 @@ int channel_publish(struct channel *channel, const struct channel_publisher *pub
                     enum frame_opcode opcode, const struct frame_part *parts, size_t count);
 
 /* How many bytes a subscriber's cursor is behind. */
-uint64_t channel_lag(const struct channel *channel, unsigned bits,
-                     const struct block_cursor *cursor);
+uint64_t channel_lag(const struct channel *channel, const struct block_cursor *cursor);
 
 /* Bytes ever appended, in all forms: grows with each publication that somebody reads. */
 uint64_t channel_appended(const struct channel *channel);

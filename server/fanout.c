@@ -2,7 +2,10 @@
 
 #include "server/peer.h"
 
-enum { LAG_CHECKS = 16 }; /* how often the lag is judged while the log grows by max_lag */
+enum {
+    LAG_CHECKS = 16,          /* how often the lag is judged while the log grows by max_lag */
+    INPUT_BOUND = 256 * 1024, /* bytes that may be published while the flush goes round once */
+};
 
 static struct peer *peer_at(struct list *node)
 {
@@ -11,6 +14,7 @@ static struct peer *peer_at(struct list *node)
 
 static void mark_due(struct fanout *fanout)
 {
+    fanout->_unvisited = fanout->_ready_count;
     if (!list_linked(&fanout->_due))
         list_append(fanout->_due_list, &fanout->_due);
 }
@@ -41,6 +45,7 @@ void fanout_init(struct fanout *fanout, struct channel *channel, struct inbox *i
         ._max_lag = max_lag,
     };
     list_init(&fanout->_ready);
+    fanout->_next = &fanout->_ready;
     list_init(&fanout->_stalled);
     list_init(&fanout->_due);
     inbox_item_init(&fanout->_item, on_posted);
@@ -59,26 +64,49 @@ void fanout_stop(struct fanout *fanout)
     list_remove(&fanout->_due);
 }
 
-void fanout_join(struct fanout *fanout, struct peer *peer)
+/* Puts a peer into one of the lists: behind the others, wherever the flush stands. */
+static void put(struct fanout *fanout, struct peer *peer, bool stalled)
 {
-    channel_join(fanout->channel, peer->window_bits, &peer->cursor);
-    list_append(&fanout->_ready, &peer->place);
+    peer->cursor.stalled = stalled;
+    list_append(stalled ? &fanout->_stalled : &fanout->_ready, &peer->place);
+    if (stalled)
+        return;
+    fanout->_ready_count++;
+    if (fanout->_unvisited > 0)
+        fanout->_unvisited++; /* it may stand before the last of them */
+}
+
+static void take_out(struct fanout *fanout, struct peer *peer)
+{
+    if (fanout->_next == &peer->place)
+        fanout->_next = peer->place.next;
+    list_remove(&peer->place);
+    if (!peer->cursor.stalled)
+        fanout->_ready_count--;
+}
+
+void fanout_join(struct fanout *fanout, struct peer *peer, unsigned bits)
+{
+    channel_join(fanout->channel, bits, &peer->cursor);
+    put(fanout, peer, transport_is_stalled(&peer->transport));
 }
 
 void fanout_leave(struct fanout *fanout, struct peer *peer)
 {
-    list_remove(&peer->place);
-    channel_leave(fanout->channel, peer->window_bits, &peer->cursor);
+    take_out(fanout, peer);
+    channel_leave(fanout->channel, &peer->cursor);
 }
 
 void fanout_stall(struct fanout *fanout, struct peer *peer)
 {
-    list_move(&fanout->_stalled, &peer->place);
+    take_out(fanout, peer);
+    put(fanout, peer, true);
 }
 
 void fanout_resume(struct fanout *fanout, struct peer *peer)
 {
-    list_move(&fanout->_ready, &peer->place);
+    take_out(fanout, peer);
+    put(fanout, peer, false);
 }
 
 static void judge_lag(struct fanout *fanout)
@@ -93,20 +121,44 @@ static void judge_lag(struct fanout *fanout)
         struct peer *peer = peer_at(node);
 
         next = node->next;
-        if (channel_lag(fanout->channel, peer->window_bits, &peer->cursor) > fanout->_max_lag)
+        if (channel_lag(fanout->channel, &peer->cursor) > fanout->_max_lag)
             peer_too_slow(peer);
     }
 }
 
-void fanout_flush(struct fanout *fanout)
+/* The peer to visit; the one behind it is on its way into the cache meanwhile. */
+static struct peer *take_next(struct fanout *fanout)
 {
-    struct list *node, *next;
+    struct peer *peer, *behind;
 
+    if (fanout->_next == &fanout->_ready)
+        fanout->_next = fanout->_ready.next;
+    peer = peer_at(fanout->_next);
+    fanout->_next = fanout->_next->next;
+    behind = peer_at(fanout->_next);
+    __builtin_prefetch(&behind->place);
+    __builtin_prefetch(&behind->transport.stream.tcp.io_watcher.fd);
+    return peer;
+}
+
+bool fanout_flush(struct fanout *fanout, unsigned *budget)
+{
     judge_lag(fanout); /* before the flush: who stalls in it has had no time to catch up */
-    for (node = fanout->_ready.next; node != &fanout->_ready; node = next) {
-        next = node->next; /* a peer may leave or stall here, but no other than itself */
-        peer_flush(peer_at(node));
+    while (fanout->_unvisited > 0 && fanout->_ready_count > 0) {
+        if (fanout->_lap == 0) {
+            fanout->_lap = fanout->_ready_count;
+            fanout->_lap_began = channel_appended(fanout->channel);
+        }
+        if (*budget == 0 && channel_appended(fanout->channel) - fanout->_lap_began < INPUT_BOUND)
+            return false;
+        if (*budget > 0)
+            --*budget;
+        fanout->_lap--;
+        fanout->_unvisited--;
+        peer_flush(take_next(fanout)); /* it may leave or stall */
     }
+    fanout->_unvisited = 0;
+    return true;
 }
 
 /* Calls `visit` for every peer; it may make the peer leave. */

@@ -1,7 +1,14 @@
 /* One worker's subscribers of one channel, and the flush that gives them what is new.
  *
- *     ready    everybody whose socket takes bytes: visited by each flush
+ *     ready    everybody whose socket takes bytes: a ring that the flush goes round
  *     stalled  peers whose socket is full: not visited until it drains; watched for their lag
+ *
+ *     ready:  A  B  C  D  E  F  G  H  I        something is published here:
+ *                      ▲ _next                 everybody is `_unvisited` once more
+ *
+ * The flush gives each peer everything up to the newest byte, and may stop after any of them, so
+ * that the loop can look at its input: who was visited before that input was published is visited
+ * again, and whoever comes behind gets old and new with one system call.
  *
  * A publication on this worker's thread marks the fanout as due; one on another thread posts to the
  * worker's inbox, once however many messages come. Due fanouts are flushed at the end of the
@@ -21,6 +28,11 @@ struct peer;
 struct fanout {
     struct channel *channel;
     struct list _ready;
+    struct list *_next;  /* in _ready (or its head): who is visited next */
+    size_t _ready_count; /* members of _ready */
+    size_t _unvisited;   /* how many of them, from _next on, may have something to get */
+    size_t _lap;         /* visits until everybody has been visited since _lap_began */
+    uint64_t _lap_began; /* channel_appended at that time */
     struct list _stalled;
     struct list *_due_list; /* of the worker */
     struct list _due;
@@ -41,18 +53,22 @@ void fanout_init(struct fanout *fanout, struct channel *channel, struct inbox *i
 void fanout_start(struct fanout *fanout);
 void fanout_stop(struct fanout *fanout);
 
-/* The peer joins: it will get what is published from now on. */
-void fanout_join(struct fanout *fanout, struct peer *peer);
+/* The peer joins: it will get what is published from now on, in the form that suits its window of
+ * 2^`bits` bytes, or CHANNEL_PLAIN. */
+void fanout_join(struct fanout *fanout, struct peer *peer, unsigned bits);
 
 /* The peer leaves; what it has not read is forgotten. */
 void fanout_leave(struct fanout *fanout, struct peer *peer);
 
-/* The peer's socket is full (has drained): it is not visited (is visited) by flushes. */
+/* The peer's socket is full (has drained): it is not visited (is visited) by flushes. Harmless when
+ * that is so already. */
 void fanout_stall(struct fanout *fanout, struct peer *peer);
 void fanout_resume(struct fanout *fanout, struct peer *peer);
 
-/* Flushes every ready peer, and judges the lag of the stalled ones. */
-void fanout_flush(struct fanout *fanout);
+/* Judges the lag of the stalled peers, and flushes the ready ones that have something to get:
+ * `*budget` of them, from which the visits are taken, or all if so much is published meanwhile that
+ * nothing should be read before they have it. True when all are done. */
+bool fanout_flush(struct fanout *fanout, unsigned *budget);
 
 /* Judges who has been idle for `idle_timeout` milliseconds, and which stalled peers have read fewer
  * than `min_read` bytes since the last sweep; 0 for not at all. */

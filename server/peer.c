@@ -10,6 +10,17 @@
 #include "server/upgrade.h"
 #include "server/worker.h"
 
+/* What a peer needs that has yet to be upgraded, that says something, or that is watched by a limit
+ * which is off unless somebody asks for it. */
+struct peer_more {
+    struct upgrade *upgrade;        /* NULL once upgraded */
+    struct limits_rate *rate;       /* once it has said something */
+    struct limits_address *address; /* where it counts, if addresses are counted */
+    uint32_t last_message;          /* when it last said something: milliseconds, modulo 2^32 */
+    uint32_t unread;                /* bytes that waited when its reading was last judged */
+    bool uncounted;                 /* it is not among the server's connections */
+};
+
 static struct peer *peer_of(struct transport *transport)
 {
     return container_of(transport, struct peer, transport);
@@ -17,7 +28,7 @@ static struct peer *peer_of(struct transport *transport)
 
 static struct worker *worker_of(const struct peer *peer)
 {
-    return worker_of_transports(peer->transport.context);
+    return worker_of_transports(transport_context_of(&peer->transport));
 }
 
 static void leave(struct peer *peer)
@@ -28,10 +39,35 @@ static void leave(struct peer *peer)
     peer->_fanout = NULL;
 }
 
+/* NULL when out of memory. */
+static struct peer_more *need_more(struct peer *peer)
+{
+    if (peer->_more == NULL)
+        peer->_more = calloc(1, sizeof *peer->_more);
+    return peer->_more;
+}
+
+static void free_more(struct peer *peer)
+{
+    if (peer->_more == NULL)
+        return;
+    upgrade_free(peer->_more->upgrade);
+    free(peer->_more->rate);
+    free(peer->_more);
+    peer->_more = NULL;
+}
+
+/* The upgrade is over; most peers need no more from here on. */
 static void end_upgrade(struct peer *peer)
 {
-    upgrade_free(peer->_upgrade);
-    peer->_upgrade = NULL;
+    const struct server_options *options = worker_options(worker_of(peer));
+
+    upgrade_free(peer->_more->upgrade);
+    peer->_more->upgrade = NULL;
+    if (peer->_more->address == NULL && options->idle_timeout == 0 && options->min_read_rate == 0)
+        free_more(peer);
+    else
+        peer->_more->last_message = (uint32_t) uv_now(peer->transport.stream.tcp.loop);
 }
 
 /* ---- arriving ---- */
@@ -53,34 +89,33 @@ static void count_in(struct peer *peer)
 
     stream_peer_address(&peer->transport.stream, &address);
     limit = limits_arrive(worker_limits(worker_of(peer)), (const struct sockaddr *) &address,
-                          &peer->_address);
-    peer->_counted = limit == NULL;
+                          &peer->_more->address);
+    peer->_more->uncounted = limit != NULL;
     if (limit == NULL)
         return;
     hit(peer, limit, "refused with 503");
-    upgrade_refuse(peer->_upgrade, &peer->transport, 503,
+    upgrade_refuse(peer->_more->upgrade, &peer->transport, 503,
                    "there are too many connections: try again later");
 }
 
 int peer_accept(struct transport_context *transports, uv_stream_t *listener, bool loopback)
 {
     struct peer *peer = calloc(1, sizeof *peer);
-    int status;
+    int status = UV_ENOMEM;
 
-    if (peer == NULL)
-        return UV_ENOMEM;
+    if (peer == NULL || need_more(peer) == NULL)
+        goto fail;
     list_init(&peer->place);
+    peer->_more->uncounted = true;
     status = transport_init(&peer->transport, transports);
-    if (status != 0) {
-        free(peer);
-        return status;
-    }
+    if (status != 0)
+        goto fail;
     worker_peer_arrived(worker_of(peer)); /* from here on it leaves through on_closed */
     status = stream_accept(&peer->transport.stream, listener);
     if (status == 0 && worker_tls(worker_of(peer)) != NULL)
         status = stream_start_tls(&peer->transport.stream, worker_tls(worker_of(peer)), NULL);
     if (status == 0)
-        status = upgrade_new(&peer->_upgrade, worker_policy(worker_of(peer)), loopback);
+        status = upgrade_new(&peer->_more->upgrade, worker_policy(worker_of(peer)), loopback);
     if (status == 0)
         status = transport_start(&peer->transport);
     if (status == 0)
@@ -88,6 +123,12 @@ int peer_accept(struct transport_context *transports, uv_stream_t *listener, boo
     else
         transport_abort(&peer->transport, status);
     return 0; /* it has been taken, whatever became of it */
+
+fail:
+    if (peer != NULL)
+        free_more(peer);
+    free(peer);
+    return status;
 }
 
 static void on_opening(struct transport *transport, const uint8_t *data, size_t len)
@@ -97,10 +138,10 @@ static void on_opening(struct transport *transport, const uint8_t *data, size_t 
     size_t used;
 
     enum upgrade_result result =
-        upgrade_input(peer->_upgrade, transport, data, len, &used, &deflate);
+        upgrade_input(peer->_more->upgrade, transport, data, len, &used, &deflate);
 
-    if (result == UPGRADE_REFUSED && upgrade_limit(peer->_upgrade) != NULL)
-        hit(peer, upgrade_limit(peer->_upgrade), "refused");
+    if (result == UPGRADE_REFUSED && upgrade_limit(peer->_more->upgrade) != NULL)
+        hit(peer, upgrade_limit(peer->_more->upgrade), "refused");
     if (result != UPGRADE_DONE)
         return;
     end_upgrade(peer);
@@ -108,10 +149,9 @@ static void on_opening(struct transport *transport, const uint8_t *data, size_t 
         transport_abort(transport, UV_ENOMEM);
         return;
     }
-    peer->_last_message = (uint32_t) uv_now(transport->context->loop);
-    peer->window_bits = deflate.agreed ? deflate.server_max_window_bits : CHANNEL_PLAIN;
     peer->_fanout = worker_fanout(worker_of(peer));
-    fanout_join(peer->_fanout, peer);
+    fanout_join(peer->_fanout, peer,
+                deflate.agreed ? deflate.server_max_window_bits : CHANNEL_PLAIN);
     if (log_enabled(LOG_DEBUG)) {
         char name[64];
 
@@ -125,7 +165,7 @@ static void on_opening_timeout(struct transport *transport)
     struct peer *peer = peer_of(transport);
 
     hit(peer, "handshake-timeout", "refused with 408");
-    upgrade_refuse(peer->_upgrade, transport, 408, "the request did not come in time");
+    upgrade_refuse(peer->_more->upgrade, transport, 408, "the request did not come in time");
 }
 
 /* ---- saying and hearing ---- */
@@ -136,18 +176,24 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     struct peer *peer = peer_of(transport);
     struct frame_part parts[] = {worker_prefix(worker_of(peer)), {data, len}};
     bool text = opcode == FRAME_TEXT;
-    uint64_t now = uv_now(transport->context->loop);
-    const char *limit =
-        limits_judge_message(worker_limits(worker_of(peer)), &peer->_rate, now, len);
+    uint64_t now = uv_now(transport->stream.tcp.loop);
+    struct peer_more *more;
+    const char *limit;
 
     /* Who cannot be written to has not heard the goodbye; the others have, and expect no more. */
     if (worker_is_stopping(worker_of(peer)))
         return;
+    more = need_more(peer);
+    if (more == NULL) {
+        transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
+        return;
+    }
+    limit = limits_judge_message(worker_limits(worker_of(peer)), &more->rate, now, len);
     if (limit != NULL) {
         transport_reject(transport, CLOSE_POLICY, "too fast", limit);
         return;
     }
-    peer->_last_message = (uint32_t) now;
+    more->last_message = (uint32_t) now;
     /* It may have left: who cannot be written to any more can still be heard to its end. */
     if (channel_publish(worker_fanout(worker_of(peer))->channel, worker_publisher(worker_of(peer)),
                         opcode, text ? parts : parts + 1, text ? 2 : 1) != 0)
@@ -157,16 +203,20 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
 static void on_control(struct transport *transport)
 {
     struct peer *peer = peer_of(transport);
-    const char *limit = limits_judge_control(worker_limits(worker_of(peer)), &peer->_rate,
-                                             uv_now(transport->context->loop));
+    struct peer_more *more = need_more(peer);
+    const char *limit = NULL;
 
+    if (more != NULL)
+        limit = limits_judge_control(worker_limits(worker_of(peer)), &more->rate,
+                                     uv_now(transport->stream.tcp.loop));
     if (limit != NULL)
         transport_reject(transport, CLOSE_POLICY, "too many control frames", limit);
 }
 
 void peer_judge_idle(struct peer *peer, uint64_t now, uint64_t timeout)
 {
-    if ((uint32_t) now - peer->_last_message < timeout || !transport_is_open(&peer->transport))
+    if (peer->_more == NULL || (uint32_t) now - peer->_more->last_message < timeout ||
+        !transport_is_open(&peer->transport))
         return;
     hit(peer, "idle-timeout", "closed with 1000");
     transport_close(&peer->transport, CLOSE_NORMAL, "idle");
@@ -175,33 +225,49 @@ void peer_judge_idle(struct peer *peer, uint64_t now, uint64_t timeout)
 void peer_judge_reading(struct peer *peer, uint64_t least)
 {
     size_t waiting = transport_waiting(&peer->transport);
-    uint32_t before = peer->_unread;
+    uint32_t before, unread = (uint32_t) (waiting < UINT32_MAX ? waiting : UINT32_MAX);
 
-    peer->_unread = (uint32_t) (waiting < UINT32_MAX ? waiting : UINT32_MAX);
-    if (before == 0 || waiting == 0 || (peer->_unread <= before && before - peer->_unread >= least))
+    if (peer->_more == NULL)
+        return;
+    before = peer->_more->unread;
+    peer->_more->unread = unread;
+    if (before == 0 || unread == 0 || (unread <= before && before - unread >= least))
         return;
     transport_abort_for(&peer->transport, "min-read-rate");
+}
+
+/* A reader that was given up has got what it had begun to read. Unless it is to be closed, it goes
+ * on with what is new. */
+static void skip(struct peer *peer)
+{
+    if (peer->_fanout != NULL && transport_is_open(&peer->transport))
+        channel_skip(peer->_fanout->channel, &peer->cursor);
 }
 
 void peer_flush(struct peer *peer)
 {
     uv_buf_t bufs[TRANSPORT_MAX_BUFS];
-    bool more = true;
+    struct transport_bytes bytes = {.bufs = bufs, .more = true};
 
     if (transport_is_stalled(&peer->transport))
         return;
-    while (more && transport_is_writable(&peer->transport)) {
-        size_t len = 0;
-        unsigned count = block_log_read(&peer->cursor, bufs, TRANSPORT_MAX_BUFS, &len, &more);
-        int status = transport_flush(&peer->transport, bufs, count, more);
+    while (bytes.more && transport_is_writable(&peer->transport)) {
+        size_t len;
+        int status;
 
+        if (block_log_is_over(&peer->cursor))
+            skip(peer);
+        bytes.count = block_log_read(&peer->cursor, bufs, TRANSPORT_MAX_BUFS, &len, &bytes.more);
+        bytes.cut = peer->cursor.cut;
+        status = transport_flush(&peer->transport, &bytes);
+        if (bytes.passed > 0)
+            block_log_advance(&peer->cursor, bytes.passed);
+        peer->cursor.cut = bytes.passed < len;
         if (status == UV_EAGAIN) {
             if (peer->_fanout != NULL)
                 fanout_stall(peer->_fanout, peer);
             return;
         }
-        if (status == 0)
-            block_log_advance(&peer->cursor, len);
     }
     if (!transport_is_writable(&peer->transport))
         leave(peer); /* its Close is out, or it is gone: nothing may follow */
@@ -212,17 +278,14 @@ static void flush(struct transport *transport)
     peer_flush(peer_of(transport));
 }
 
-static void on_drained(struct transport *transport, size_t passed)
+static void on_drained(struct transport *transport)
 {
     struct peer *peer = peer_of(transport);
 
-    peer->_unread = 0;
-    if (peer->_fanout == NULL)
-        return;
-    block_log_advance(&peer->cursor, passed);
-    fanout_resume(peer->_fanout, peer);
-    if (peer->_too_slow)
-        leave(peer);
+    if (peer->_more != NULL)
+        peer->_more->unread = 0;
+    if (peer->_fanout != NULL)
+        fanout_resume(peer->_fanout, peer);
     peer_flush(peer);
 }
 
@@ -230,9 +293,12 @@ void peer_too_slow(struct peer *peer)
 {
     if (!transport_is_open(&peer->transport))
         return;
+    block_log_give_up(&peer->cursor);
+    if (worker_options(worker_of(peer))->skip_slow) {
+        hit(peer, "max-lag", "skipped");
+        return;
+    }
     hit(peer, "max-lag", "closed with 1008");
-    /* The Close comes next behind the stalled write, which still reads from the log. */
-    peer->_too_slow = true;
     transport_close(&peer->transport, CLOSE_POLICY, "too slow");
 }
 
@@ -284,10 +350,9 @@ static void on_closed(struct transport *transport)
     struct worker *worker = worker_of(peer);
 
     leave(peer);
-    end_upgrade(peer);
-    if (peer->_counted)
-        limits_depart(worker_limits(worker), peer->_address);
-    free(peer->_rate);
+    if (peer->_more == NULL || !peer->_more->uncounted)
+        limits_depart(worker_limits(worker), peer->_more != NULL ? peer->_more->address : NULL);
+    free_more(peer);
     free(peer);
     worker_peer_left(worker);
 }

@@ -8,23 +8,15 @@
 #include "server/channel.h"
 
 struct fanout;
-struct limits_address;
-struct limits_rate;
-struct upgrade;
+struct peer_more;
 
+/* An idle subscriber is no more than this; there may be a million of them. */
 struct peer {
     struct transport transport;
-    struct list place;               /* in its fanout, ready or stalled */
-    struct block_cursor cursor;      /* what it has read of the channel's log */
-    struct fanout *_fanout;          /* NULL before it joins and after it has left */
-    struct upgrade *_upgrade;        /* NULL once upgraded */
-    struct limits_rate *_rate;       /* once it has said something */
-    struct limits_address *_address; /* where it counts, if addresses are counted */
-    uint32_t _last_message;          /* when it last said something: milliseconds, modulo 2^32 */
-    uint32_t _unread;                /* bytes that waited when its reading was last judged */
-    uint8_t window_bits;             /* what it can inflate; CHANNEL_PLAIN: nothing */
-    bool _counted;                   /* among the server's connections */
-    bool _too_slow;                  /* gets no more of the log */
+    struct list place;          /* in its fanout, ready or stalled */
+    struct block_cursor cursor; /* what it has read of the channel's log */
+    struct fanout *_fanout;     /* NULL before it joins and after it has left */
+    struct peer_more *_more;    /* what only some need, or NULL */
 };
 
 /* What the transports of a worker ask of their peers. */
@@ -45,7 +37,8 @@ void peer_judge_idle(struct peer *peer, uint64_t now, uint64_t timeout);
 /* Drops the peer if it is stalled and has read fewer than `least` bytes since the last call. */
 void peer_judge_reading(struct peer *peer, uint64_t least);
 
-/* The peer lags too far behind: it is told so and closed (1008). */
+/* The stalled peer lags too far behind: what it has not begun to read is lost to it. It is told so
+ * and closed (1008), or goes on with what is new then. */
 void peer_too_slow(struct peer *peer);
 
 #endif

@@ -66,6 +66,14 @@ static int store_origin(void *target, const char *argument, struct error *error)
     return 0;
 }
 
+static int store_slow_consumer(void *target, const char *argument, struct error *error)
+{
+    if (strcmp(argument, "close") != 0 && strcmp(argument, "skip") != 0)
+        return error_set(error, UV_EINVAL, "'%s' is none of close, skip", argument);
+    ((struct server_options *) target)->skip_slow = strcmp(argument, "skip") == 0;
+    return 0;
+}
+
 static int store_log_level(void *target, const char *argument, struct error *error)
 {
     if (log_parse_level(argument, &((struct server_options *) target)->log_level) != 0)
@@ -133,6 +141,10 @@ static const struct option_spec specs[] = {
      "how far a client may fall behind in reading, but always two messages of --max-message "
      "(default: 16M)",
      OPTION_AT(SIZE, struct server_options, max_lag), .max = MAX_LAG_LIMIT},
+    {"slow-consumer", 0, "close|skip",
+     "what becomes of one that falls further behind: close it with 1008, or let it skip to the "
+     "newest message (default: close)",
+     OPTION_BY(store_slow_consumer)},
     {"min-read-rate", 0, "SIZE", "bytes a second that a client which is behind reads (default: 0)",
      OPTION_AT(SIZE, struct server_options, min_read_rate), .max = UINT32_MAX},
     {"ping-interval", 0, "SECONDS",

@@ -22,6 +22,7 @@ struct server_options {
     /* Limits: 0 turns each of them off. Times are in milliseconds. */
     uint64_t max_message; /* bytes */
     uint64_t max_lag;     /* bytes */
+    bool skip_slow;       /* who lags further misses messages, and is not closed */
     uint64_t max_fragments;
     uint64_t max_empty_fragments;
     uint64_t max_header_bytes;

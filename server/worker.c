@@ -8,6 +8,7 @@
 #include "server/peer.h"
 
 enum {
+    FLUSH_BUDGET = 128,    /* peers that get something before the loop looks at its input */
     MAX_LAG_MESSAGES = 2,  /* of the longest messages are never too much to lag behind */
     SWEEP_INTERVAL = 1000, /* milliseconds between two looks at who is idle or reads too slowly */
 };
@@ -24,6 +25,7 @@ struct worker {
     struct inbox inbox;
     struct inbox_item stop_item;
     uv_prepare_t turn_end;
+    uv_idle_t go_on;  /* active while a flush is not done: the loop does not wait for events */
     uv_timer_t sweep; /* runs only if one of its limits is set */
     struct list due;  /* fanouts to be flushed at the end of this turn */
     struct fanout fanout;
@@ -33,15 +35,35 @@ struct worker {
 
 /* ---- the loop's turn ---- */
 
-/* Runs before the loop waits for events: whatever the last ones brought goes out now. */
+static void on_go_on(uv_idle_t *idle)
+{
+    (void) idle; /* what there is to do is done at the end of the turn */
+}
+
+/* Flushes the channels that have something new, in turn, until the budget is spent. */
+static void flush_due(struct worker *worker)
+{
+    unsigned budget = FLUSH_BUDGET;
+
+    while (budget > 0 && !list_empty(&worker->due)) {
+        struct fanout *fanout = container_of(list_take_first(&worker->due), struct fanout, _due);
+
+        if (!fanout_flush(fanout, &budget))
+            list_append(&worker->due, &fanout->_due);
+    }
+}
+
+/* Runs before the loop waits for events: what the last ones brought goes out now. */
 static void on_turn_end(uv_prepare_t *prepare)
 {
     struct worker *worker = container_of(prepare, struct worker, turn_end);
-    struct list *node;
 
-    while ((node = list_take_first(&worker->due)) != NULL)
-        fanout_flush(container_of(node, struct fanout, _due));
+    flush_due(worker);
     transport_context_flush(&worker->transports);
+    if (list_empty(&worker->due))
+        (void) uv_idle_stop(&worker->go_on);
+    else
+        (void) uv_idle_start(&worker->go_on, on_go_on);
 }
 
 static int on_connection(struct listener *listener, uv_stream_t *stream)
@@ -68,6 +90,7 @@ static void end_loop(struct worker *worker)
     fanout_stop(&worker->fanout);
     inbox_close(&worker->inbox);
     uv_close((uv_handle_t *) &worker->turn_end, NULL);
+    uv_close((uv_handle_t *) &worker->go_on, NULL);
     uv_close((uv_handle_t *) &worker->sweep, NULL);
     transport_context_close(&worker->transports);
 }
@@ -153,6 +176,7 @@ static void init_handles(struct worker *worker)
 
     (void) uv_prepare_init(&worker->loop, &worker->turn_end);
     (void) uv_prepare_start(&worker->turn_end, on_turn_end);
+    (void) uv_idle_init(&worker->loop, &worker->go_on);
     (void) uv_timer_init(&worker->loop, &worker->sweep);
     if (options->idle_timeout > 0 || options->min_read_rate > 0)
         (void) uv_timer_start(&worker->sweep, on_sweep, SWEEP_INTERVAL, SWEEP_INTERVAL);
@@ -271,6 +295,11 @@ void worker_peer_left(struct worker *worker)
 bool worker_is_stopping(const struct worker *worker)
 {
     return worker->stopping;
+}
+
+const struct server_options *worker_options(const struct worker *worker)
+{
+    return worker->shared->options;
 }
 
 const struct upgrade_policy *worker_policy(const struct worker *worker)

@@ -51,6 +51,7 @@ struct worker *worker_of_transports(struct transport_context *transports);
 void worker_peer_arrived(struct worker *worker);
 void worker_peer_left(struct worker *worker);
 bool worker_is_stopping(const struct worker *worker);
+const struct server_options *worker_options(const struct worker *worker);
 const struct upgrade_policy *worker_policy(const struct worker *worker);
 const struct channel_publisher *worker_publisher(const struct worker *worker);
 struct limits *worker_limits(const struct worker *worker);

@@ -3,7 +3,7 @@
  *
  *     first bytes: bit 0: no compression, bit 1: compress everything, bit 2: a prefix,
  *                  bit 3: nobody watches, bits 4 and 5: how long a message may be,
- *                  bits 6 and 7: who is too slow
+ *                  bits 6 and 7: who is too slow; if both are set, those skip
  *     second byte: which limits are tight, from bit 0: pings, control frames, fragments, messages a
  *                  second, connections, idle time, the rate of reading, the size of heads
  *     then steps:  bits 0 to 4 say what happens, bits 5 and 6 to whom; operands follow
@@ -12,7 +12,8 @@
  *   - every connection is closed in time, and nothing is left in the loop or in memory;
  *   - what each client got are HTTP responses and then unmasked frames that our client takes;
  *   - the messages that it got are a run, without gap or change, of those that were published; and
- *     to the last one, if it stayed until the server said goodbye. */
+ *     to the last one, if it stayed until the server said goodbye; who skips misses some, but gets
+ *     none twice or out of order. */
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -82,6 +83,7 @@ struct play {
     unsigned steps;
     unsigned goodbye_turns;
     bool watches;
+    bool skips;                 /* the slow miss messages */
     struct block_cursor cursor; /* of one who watches everything */
     struct buffer watched;
 };
@@ -481,6 +483,21 @@ static bool is_run(const struct buffer *all, const struct buffer *part, bool to_
     return false;
 }
 
+/* True when `part` can be had from `all` by leaving some out. */
+static bool is_selection(const struct buffer *all, const struct buffer *part)
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < part->len; i += sizeof(uint64_t)) {
+        while (at < all->len && memcmp(all->data + at, part->data + i, sizeof(uint64_t)) != 0)
+            at += sizeof(uint64_t);
+        if (at == all->len)
+            return false;
+        at += sizeof(uint64_t);
+    }
+    return true;
+}
+
 static void judge(struct play *play)
 {
     struct told all = {.close_code = 0};
@@ -493,7 +510,11 @@ static void judge(struct play *play)
         struct told told = {.close_code = 0};
 
         read_all(&told, end);
-        if (play->watches)
+        if (play->watches && play->skips)
+            fuzz_check(is_selection(&all.messages, &told.messages),
+                       "client %zu got %zu messages that are not %zu of the published", i,
+                       told.messages.len / 8, all.messages.len / 8);
+        else if (play->watches)
             fuzz_check(is_run(&all.messages, &told.messages, told.goodbye),
                        "client %zu got %zu messages that are not a run of the %zu published", i,
                        told.messages.len / 8, all.messages.len / 8);
@@ -513,6 +534,7 @@ static struct server_options options_of(uint8_t choice, uint8_t tight)
     struct error error;
 
     fuzz_check(server_options_parse(&options, 1, arguments, &error) == 0, "%s", error.text);
+    options.skip_slow = (choice >> 6) == 3;
     options.prefix = (choice & 4) != 0 ? "Message: " : "";
     options.max_message = limits[(choice >> 4) & 3];
     options.no_compression = (choice & 1) != 0;
@@ -544,6 +566,7 @@ static void perform(struct play *play, uint8_t choice, const struct worker_share
     fuzz_check(worker_new(&play->worker, shared) == 0, "worker_new");
     play->worker->fanout._max_lag = lags[choice >> 6];
     play->watches = (choice & 8) == 0;
+    play->skips = shared->options->skip_slow;
     if (play->watches)
         channel_join(play->channel, CHANNEL_PLAIN, &play->cursor);
     (void) uv_idle_init(&play->worker->loop, &play->turn);
@@ -552,7 +575,7 @@ static void perform(struct play *play, uint8_t choice, const struct worker_share
     fuzz_check(uv_loop_alive(&play->worker->loop) == 0, "something is left in the loop");
     watch(play);
     if (play->watches)
-        channel_leave(play->channel, CHANNEL_PLAIN, &play->cursor);
+        channel_leave(play->channel, &play->cursor);
     for (size_t i = 0; i < play->end_count; i++)
         fuzz_check(play->ends[i]._stream == NULL, "connection %zu was not closed", i);
     worker_free(play->worker);

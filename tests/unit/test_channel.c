@@ -69,7 +69,7 @@ static void join(struct subscriber *subscriber, struct channel *channel, unsigne
 
 static void leave(struct subscriber *subscriber)
 {
-    channel_leave(subscriber->channel, subscriber->bits, &subscriber->cursor);
+    channel_leave(subscriber->channel, &subscriber->cursor);
     decoder_deinit(&subscriber->decoder);
     decoder_pool_free(subscriber->pool);
     buffer_deinit(&subscriber->heard);
@@ -116,7 +116,7 @@ static void check_heard(struct subscriber *subscriber, const char *expected)
     assert_false(subscriber->broken);
     assert_int_equal(subscriber->heard.len, strlen(expected));
     assert_memory_equal(subscriber->heard.data, expected, strlen(expected));
-    assert_int_equal(channel_lag(subscriber->channel, subscriber->bits, &subscriber->cursor), 0);
+    assert_int_equal(channel_lag(subscriber->channel, &subscriber->cursor), 0);
 }
 
 /* ---- messages ---- */
@@ -182,8 +182,7 @@ static void a_message_is_written_once_however_many_read_it(void **state)
     assert_int_equal(publish_text(&channel, &publisher, "hello"), 0);
     assert_int_equal(channel_appended(&channel), frame_size(false, 5));
     for (size_t i = 0; i < 5; i++) {
-        assert_int_equal(channel_lag(&channel, CHANNEL_PLAIN, &readers[i].cursor),
-                         frame_size(false, 5));
+        assert_int_equal(channel_lag(&channel, &readers[i].cursor), frame_size(false, 5));
         check_heard(&readers[i], "hello\n");
         leave(&readers[i]);
     }
@@ -255,8 +254,8 @@ static void who_takes_no_compressed_messages_gets_none(void **state)
     join(&plain, &channel, CHANNEL_PLAIN);
     join(&deflated, &channel, 9);
     assert_int_equal(publish_text(&channel, &publisher, repetitive), 0);
-    assert_in_range(channel_lag(&channel, 9, &deflated.cursor), 1, sizeof repetitive / 2);
-    assert_int_equal(channel_lag(&channel, CHANNEL_PLAIN, &plain.cursor),
+    assert_in_range(channel_lag(&channel, &deflated.cursor), 1, sizeof repetitive / 2);
+    assert_int_equal(channel_lag(&channel, &plain.cursor),
                      frame_size(false, sizeof repetitive - 1));
     listen_up(&plain); /* its decoder would not stand for the compression bit */
     listen_up(&deflated);
