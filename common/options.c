@@ -12,6 +12,7 @@
 enum {
     OPTIONS_MAX = 64, /* options in a table */
     HELP_COLUMN = 26, /* where the explanations begin */
+    STATUS_COLUMN = 7,
     HELP_WIDTH = 79,
 };
 
@@ -185,6 +186,13 @@ void options_print_help(const struct option_table *table, FILE *out)
         print_wrapped(out, spec->help, at, HELP_COLUMN);
     }
     fprintf(out, "\n%s", table->epilogue);
+    if (table->status_count > 0)
+        fprintf(out, "\nExit status:\n");
+    for (size_t i = 0; i < table->status_count; i++) {
+        int at = fprintf(out, "  %d", table->statuses[i].status);
+
+        print_wrapped(out, table->statuses[i].meaning, at, STATUS_COLUMN);
+    }
 }
 
 /* A decimal number without sign or white space, and what follows it. False on overflow too. */
