@@ -58,7 +58,7 @@ static void print_word(struct text *text, const char *word, size_t len)
     else if (*word == '.')
         fputs("\\&", text->out); /* else it would be a macro */
     for (size_t i = 0; i < len; i++) {
-        if (word[i] == '-' && (i == 0 || word[i - 1] == '-'))
+        if (word[i] == '-' && (i == 0 || !isalnum((unsigned char) word[i - 1])))
             fputc('\\', text->out); /* a minus that can be copied into a shell */
         print_char(text->out, word[i]);
     }

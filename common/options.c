@@ -143,10 +143,11 @@ int options_parse(const struct option_table *table, int argc, char **argv, void 
     return 0;
 }
 
-/* Prints `text`, broken at spaces, from `column` on; the cursor stands at `at`. */
+/* Prints `text`, broken at spaces, from `column` on; the cursor stands at `at`, and what stands
+ * there already is two spaces away, or on a line of its own. */
 static void print_wrapped(FILE *out, const char *text, int at, int column)
 {
-    if (at >= column) {
+    if (at + 2 > column) {
         fputc('\n', out);
         at = 0;
     }
