@@ -7,49 +7,31 @@
 struct offer {
     enum option_offer kind; /* never OPTION_OFFER_BY_NAME */
     const char *words;      /* between bars; NULL: none */
-    size_t words_len;
-    bool optional; /* "[=WORD]": the argument may be left out, and only stands behind a '=' */
 };
-
-static bool is_word(const char *text, size_t len, const char *word)
-{
-    return strlen(word) == len && strncmp(text, word, len) == 0;
-}
 
 /* Of an option that takes an argument. */
 static struct offer offer_of(const struct option_spec *spec)
 {
-    const char *argument = spec->argument;
-    struct offer offer = {.kind = spec->offer};
-    size_t len;
+    struct offer offer = {.kind = spec->offer, .words = spec->values};
 
-    offer.optional = strncmp(argument, "[=", 2) == 0;
-    if (offer.optional)
-        argument += 2;
-    len = offer.optional ? strcspn(argument, "]") : strlen(argument);
-    if (spec->values != NULL) {
-        offer.words = spec->values;
-        offer.words_len = strlen(spec->values);
-    } else if (spec->offer == OPTION_OFFER_BY_NAME && memchr(argument, '|', len) != NULL) {
-        offer.words = argument;
-        offer.words_len = len;
-    }
     if (offer.kind != OPTION_OFFER_BY_NAME)
         return offer;
     offer.kind = OPTION_OFFER_NOTHING;
-    if (is_word(argument, len, "FILE"))
+    if (strcmp(spec->argument, "FILE") == 0)
         offer.kind = OPTION_OFFER_FILES;
-    else if (is_word(argument, len, "DIR"))
+    else if (strcmp(spec->argument, "DIR") == 0)
         offer.kind = OPTION_OFFER_DIRECTORIES;
-    else if (is_word(argument, len, "CMD"))
+    else if (strcmp(spec->argument, "CMD") == 0)
         offer.kind = OPTION_OFFER_COMMANDS;
+    else if (offer.words == NULL && strchr(spec->argument, '|') != NULL)
+        offer.words = spec->argument;
     return offer;
 }
 
-static void print_words(FILE *out, const struct offer *offer)
+static void print_words(FILE *out, const char *words)
 {
-    for (size_t i = 0; i < offer->words_len; i++)
-        fputc(offer->words[i] == '|' ? ' ' : offer->words[i], out);
+    for (; *words != '\0'; words++)
+        fputc(*words == '|' ? ' ' : *words, out);
 }
 
 /* Prints text that stands in single quotes, with a backslash before each char of `special`; the
@@ -86,8 +68,19 @@ static void print_title(FILE *out, const struct option_table *table, const char 
 
 /* ---- bash ---- */
 
-/* Prints "-n | --count | --count=" for each option whose argument is of this kind (those with words
- * of their own aside); returns how many there are. */
+/* "-n | --count | --count=": the words behind which the argument stands. One that may be left out
+ * is only there behind a '='. */
+static void print_bash_pattern(const struct option_spec *spec, FILE *out)
+{
+    if (!spec->optional && spec->letter != 0)
+        fprintf(out, "-%c | ", spec->letter);
+    if (!spec->optional)
+        fprintf(out, "--%s | ", spec->name);
+    fprintf(out, "--%s=", spec->name);
+}
+
+/* Prints the patterns of each option whose argument is of this kind (those with words of their own
+ * aside); returns how many there are. */
 static size_t print_bash_patterns(const struct option_table *table, FILE *out,
                                   enum option_offer kind)
 {
@@ -103,11 +96,7 @@ static size_t print_bash_patterns(const struct option_table *table, FILE *out,
         if (offer.kind != kind || offer.words != NULL)
             continue;
         fputs(count++ == 0 ? "        " : " | \\\n        ", out);
-        if (!offer.optional && spec->letter != 0)
-            fprintf(out, "-%c | ", spec->letter);
-        if (!offer.optional)
-            fprintf(out, "--%s | ", spec->name);
-        fprintf(out, "--%s=", spec->name);
+        print_bash_pattern(spec, out);
     }
     return count;
 }
@@ -119,12 +108,9 @@ static void print_bash_words(const struct option_spec *spec, FILE *out)
     if (offer.words == NULL)
         return;
     fputs("        ", out);
-    if (!offer.optional && spec->letter != 0)
-        fprintf(out, "-%c | ", spec->letter);
-    if (!offer.optional)
-        fprintf(out, "--%s | ", spec->name);
-    fprintf(out, "--%s=)\n            mapfile -t COMPREPLY < <(compgen -W '", spec->name);
-    print_words(out, &offer);
+    print_bash_pattern(spec, out);
+    fputs(")\n            mapfile -t COMPREPLY < <(compgen -W '", out);
+    print_words(out, offer.words);
     fputs("' -- \"$word\")\n            return\n            ;;\n", out);
 }
 
@@ -200,13 +186,12 @@ void option_completion_print_bash(const struct option_table *table, FILE *out)
 static void print_zsh_argument(const struct option_spec *spec, FILE *out)
 {
     struct offer offer = offer_of(spec);
-    const char *name = offer.optional ? spec->argument + 2 : spec->argument;
 
-    fputs(offer.optional ? "::" : ":", out);
-    print_quoted(out, name, offer.optional ? strcspn(name, "]") : strlen(name), "\\:", "'\\''");
+    fputs(spec->optional ? "::" : ":", out);
+    print_quoted(out, spec->argument, strlen(spec->argument), "\\:", "'\\''");
     if (offer.words != NULL) {
         fputs(":(", out);
-        print_words(out, &offer);
+        print_words(out, offer.words);
         fputc(')', out);
         return;
     }
@@ -234,7 +219,7 @@ static void print_zsh_option(const struct option_spec *spec, FILE *out)
     const char *longs = spec->argument == NULL ? "" : "=";
     bool again = spec->kind == OPTION_CUSTOM;
 
-    if (spec->argument != NULL && offer_of(spec).optional) {
+    if (spec->argument != NULL && spec->optional) {
         shorts = "-";
         longs = "=-";
     }
@@ -273,8 +258,8 @@ static void print_fish_argument(const struct option_spec *spec, FILE *out)
     struct offer offer = offer_of(spec);
 
     if (offer.words != NULL) {
-        fputs(offer.optional ? " -a '" : " -x -a '", out);
-        print_words(out, &offer);
+        fputs(spec->optional ? " -a '" : " -x -a '", out);
+        print_words(out, offer.words);
         fputc('\'', out);
         return;
     }
@@ -289,7 +274,7 @@ static void print_fish_argument(const struct option_spec *spec, FILE *out)
         fputs(" -x -a '(__fish_complete_command)'", out);
         break;
     default:
-        fputs(offer.optional ? "" : " -x", out);
+        fputs(spec->optional ? "" : " -x", out);
     }
 }
 

@@ -133,9 +133,8 @@ static void print_option(FILE *out, const struct option_spec *spec)
     if (spec->letter != 0)
         fprintf(out, "Fl %c , ", spec->letter);
     fprintf(out, "Fl -%s", spec->name);
-    if (spec->argument != NULL && strncmp(spec->argument, "[=", 2) == 0) /* it may be left out */
-        fprintf(out, " Ns Oo = Ns Ar %.*s Oc", (int) strcspn(spec->argument + 2, "]"),
-                spec->argument + 2);
+    if (spec->argument != NULL && spec->optional)
+        fprintf(out, " Ns Oo = Ns Ar %s Oc", spec->argument);
     else if (spec->argument != NULL)
         fprintf(out, " Ar %s", spec->argument);
     fputc('\n', out);

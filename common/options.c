@@ -183,7 +183,7 @@ void options_print_help(const struct option_table *table, FILE *out)
         at = spec->letter != 0 ? fprintf(out, "  -%c, ", spec->letter) : fprintf(out, "      ");
         at += fprintf(out, "--%s", spec->name);
         if (spec->argument != NULL)
-            at += fprintf(out, " %s", spec->argument);
+            at += fprintf(out, spec->optional ? "[=%s]" : " %s", spec->argument);
         print_wrapped(out, spec->help, at, HELP_COLUMN);
     }
     fprintf(out, "\n%s", table->epilogue);

@@ -1,5 +1,5 @@
 /* Command-line options from a table: the table is what is parsed, what --help prints, and what the
- * man page and the shells' completions are made from (option_manual.h, option_completion.h), so that
+ * man page and the completions are made from (option_manual.h, option_completion.h), so that
  * none of them can differ. The parsing itself is getopt_long's. */
 #ifndef WS_OPTIONS_H
 #define WS_OPTIONS_H
@@ -40,6 +40,7 @@ struct option_spec {
     size_t at; /* offset of the member in `target`: see OPTION_AT */
     uint64_t min;
     uint64_t max;
+    bool optional; /* of OPTION_CHOICE: the argument may be left out, and the first word is meant */
     /* For OPTION_CUSTOM: stores the option in `target`. Returns 0, or UV_EINVAL with a text that
      * says what the argument should be; the option's name is put before it. */
     int (*store)(void *target, const char *argument, struct error *error);

@@ -148,7 +148,8 @@ def test_the_man_page_is_clean(name):
     done = subprocess.run(
         ["mandoc", "-Tlint", "-Wstyle", str(PAGES[name])], capture_output=True, text=True
     )
-    # Whether the pages that it refers to are installed here is no fault of the page.
+    # -Wstyle leaves out the conventions of base systems, whose pages name no version. Whether
+    # the pages that it refers to are installed here is no fault of the page.
     elsewhere = re.compile(r"referenced manual not found|outdated mandoc\.db")
     said = (done.stdout + done.stderr).splitlines()
     assert [line for line in said if not elsewhere.search(line)] == []
@@ -160,6 +161,22 @@ def test_every_option_that_the_man_page_mentions_is_one(name):
     ours = section(page(name), "DESCRIPTION", r"EXAMPLES")
     mentioned = set(re.findall(r"(?<![\w-])--[a-z][\w-]*", ours))
     assert mentioned - names(options_in(help_of(name), "  ")) == set()
+
+
+@each_program
+def test_a_page_that_cannot_be_made_is_not_left_half_made(name, tmp_path):
+    maker = PAGES[name].with_name(f"{name}_docs")
+    template = tmp_path / "template"
+    for text, said in (("@OPTIONS@\n", "@EXIT_STATUS@"), (None, "No such file")):
+        template.unlink(missing_ok=True)
+        if text:
+            template.write_text(text)
+        done = subprocess.run(
+            [maker, "man", tmp_path / "page", template], capture_output=True, text=True
+        )
+        assert done.returncode == 1
+        assert re.fullmatch(rf".*{said}.*\n", done.stderr)
+        assert not (tmp_path / "page").exists()
 
 
 # The completions
@@ -184,7 +201,7 @@ def test_bash_offers_the_options_of_help_and_no_others(name, prefix):
     assert in_bash(file, name, "--", "--vers") == [""]
     assert in_bash(file, name, "") == [""]
     for option in options:
-        if option.argument.strip() not in ("", "FILE") and not option.argument.startswith("[="):
+        if option.argument.strip() not in ("", "FILE") and not option.argument.startswith("["):
             assert not any(word.startswith("-") for word in in_bash(file, name, f"--{option.name}", "-"))
 
 

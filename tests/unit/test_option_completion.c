@@ -21,7 +21,7 @@ static const struct option_spec specs[] = {
     {"head", 'H', "FILE", "not by name", .kind = OPTION_CUSTOM, .offer = OPTION_OFFER_NOTHING},
     {"end", 'e', "close|keep", "one of two", .kind = OPTION_STRING},
     {"level", 0, "LEVEL", "one of two", .kind = OPTION_STRING, .values = "high|low"},
-    {"stamp", 't', "[=iso|epoch]", "may stand alone", .kind = OPTION_STRING},
+    {"stamp", 't', "iso|epoch", "may stand alone", .kind = OPTION_STRING, .optional = true},
     {"at", 0, "HOST:PORT", "free", .kind = OPTION_STRING},
 };
 

@@ -17,7 +17,8 @@ static const struct option_spec specs[] = {
     {"raw", 'r', NULL, "print just that; see --name, -q (or --name)", .kind = OPTION_FLAG},
     {"name", 0, "NAME", ".dot, 'quote' and \\; NAME is NAMED", .kind = OPTION_STRING},
     {.help = "Another"},
-    {"stamp", 't', "[=iso|epoch]", "-1 is no option, nor is -- (--raw is)", .kind = OPTION_STRING},
+    {"stamp", 't', "iso|epoch", "-1 is no option, nor is -- (--raw is)", .kind = OPTION_STRING,
+     .optional = true},
 };
 
 static const struct option_status statuses[] = {{0, "all is well"}, {124, "too late: --name"}};
