@@ -3,6 +3,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+enum { BRIEF_MAX = 80 }; /* beyond this an explanation is long: see brief_len */
+
 /* What is offered for an option's argument. */
 struct offer {
     enum option_offer kind; /* never OPTION_OFFER_BY_NAME */
@@ -21,7 +23,7 @@ static struct offer offer_of(const struct option_spec *spec)
         offer.kind = OPTION_OFFER_FILES;
     else if (strcmp(spec->argument, "DIR") == 0)
         offer.kind = OPTION_OFFER_DIRECTORIES;
-    else if (strcmp(spec->argument, "CMD") == 0)
+    else if (strcmp(spec->argument, "COMMAND") == 0)
         offer.kind = OPTION_OFFER_COMMANDS;
     else if (offer.words == NULL && strchr(spec->argument, '|') != NULL)
         offer.words = spec->argument;
@@ -50,14 +52,19 @@ static void print_quoted(FILE *out, const char *text, size_t len, const char *sp
     }
 }
 
-/* How much of an explanation fits beside an option: up to the first semicolon or the default. */
+/* How much of an explanation fits beside an option: up to the first semicolon or the default; and
+ * of what is long even then, up to the first colon. */
 static size_t brief_len(const char *help)
 {
     const char *by_default = strstr(help, " (default");
+    const char *colon = strstr(help, ": ");
     size_t len = strcspn(help, ";");
 
-    return by_default != NULL && (size_t) (by_default - help) < len ? (size_t) (by_default - help)
-                                                                    : len;
+    if (by_default != NULL && (size_t) (by_default - help) < len)
+        len = (size_t) (by_default - help);
+    if (len > BRIEF_MAX && colon != NULL && (size_t) (colon - help) < len)
+        len = (size_t) (colon - help);
+    return len;
 }
 
 static void print_title(FILE *out, const struct option_table *table, const char *shell)

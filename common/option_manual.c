@@ -76,22 +76,26 @@ static void print_macro(struct text *text, const char *macro, const char *word, 
     fputc('\n', text->out);
 }
 
-/* Is this "-x" or "--some-name"? */
-static bool is_option(const char *word, size_t len)
+/* Is this an option of the program: "-x" or "--some-name"? */
+static bool is_option(const struct option_table *table, const char *word, size_t len)
 {
-    size_t dashes = len > 1 && word[1] == '-' ? 2 : 1;
+    for (size_t i = 0; i < table->count; i++) {
+        const struct option_spec *spec = &table->specs[i];
 
-    if (len <= dashes || *word != '-' || !isalpha((unsigned char) word[dashes]))
-        return false;
-    for (size_t i = dashes; i < len; i++) {
-        if (!isalnum((unsigned char) word[i]) && word[i] != '-')
-            return false;
+        if (spec->name == NULL || len < 2 || *word != '-')
+            continue;
+        if (len == 2 && spec->letter == word[1])
+            return true;
+        if (word[1] == '-' && strlen(spec->name) == len - 2 &&
+            strncmp(spec->name, word + 2, len - 2) == 0)
+            return true;
     }
-    return dashes == 2 || len == 2;
+    return false;
 }
 
 /* The explanation of an option, with other options and its own argument set in their fonts. */
-static void print_text(FILE *out, const char *words, const char *argument)
+static void print_text(const struct option_table *table, const char *words, const char *argument,
+                       FILE *out)
 {
     struct text text = {.out = out};
 
@@ -101,7 +105,7 @@ static void print_text(FILE *out, const char *words, const char *argument)
 
         while (word_len > 0 && strchr(".,;:)", words[word_len - 1]) != NULL)
             word_len--;
-        if (is_option(words, word_len))
+        if (is_option(table, words, word_len))
             print_macro(&text, "Fl", words + 1, len - 1, word_len - 1);
         else if (argument != NULL && word_len > 0 && strlen(argument) == word_len &&
                  strncmp(words, argument, word_len) == 0)
@@ -127,7 +131,8 @@ static void print_heading(FILE *out, const char *heading)
     fputs("\"\n", out);
 }
 
-static void print_option(FILE *out, const struct option_spec *spec)
+static void print_option(const struct option_table *table, const struct option_spec *spec,
+                         FILE *out)
 {
     fputs(".It ", out);
     if (spec->letter != 0)
@@ -138,7 +143,7 @@ static void print_option(FILE *out, const struct option_spec *spec)
     else if (spec->argument != NULL)
         fprintf(out, " Ar %s", spec->argument);
     fputc('\n', out);
-    print_text(out, spec->help, spec->argument);
+    print_text(table, spec->help, spec->argument, out);
 }
 
 static void print_options(const struct option_table *table, FILE *out)
@@ -156,7 +161,7 @@ static void print_options(const struct option_table *table, FILE *out)
             fputs(".Bl -tag -width Ds\n", out);
         in_list = spec->name != NULL;
         if (in_list)
-            print_option(out, spec);
+            print_option(table, spec, out);
     }
     if (in_list)
         fputs(".El\n", out);
@@ -166,8 +171,13 @@ static void print_statuses(const struct option_table *table, FILE *out)
 {
     fputs(".Bl -tag -width 124 -compact\n", out);
     for (size_t i = 0; i < table->status_count; i++) {
-        fprintf(out, ".It %d\n", table->statuses[i].status);
-        print_text(out, table->statuses[i].meaning, NULL);
+        const struct option_status *status = &table->statuses[i];
+
+        if (status->status == OPTION_STATUS_N)
+            fputs(".It Ar N\n", out);
+        else
+            fprintf(out, ".It %d\n", status->status);
+        print_text(table, status->meaning, "N", out);
     }
     fputs(".El\n", out);
 }

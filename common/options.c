@@ -190,9 +190,11 @@ void options_print_help(const struct option_table *table, FILE *out)
     if (table->status_count > 0)
         fprintf(out, "\nExit status:\n");
     for (size_t i = 0; i < table->status_count; i++) {
-        int at = fprintf(out, "  %d", table->statuses[i].status);
+        const struct option_status *status = &table->statuses[i];
+        int at = status->status == OPTION_STATUS_N ? fprintf(out, "  N")
+                                                   : fprintf(out, "  %d", status->status);
 
-        print_wrapped(out, table->statuses[i].meaning, at, STATUS_COLUMN);
+        print_wrapped(out, status->meaning, at, STATUS_COLUMN);
     }
 }
 

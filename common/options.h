@@ -23,7 +23,7 @@ enum option_kind {
 
 /* What a shell offers where an option's argument belongs. */
 enum option_offer {
-    OPTION_OFFER_BY_NAME, /* as `argument` says: FILE, DIR or CMD, words between bars, or nothing */
+    OPTION_OFFER_BY_NAME, /* as `argument` says: FILE, DIR, COMMAND, words between bars */
     OPTION_OFFER_NOTHING,
     OPTION_OFFER_FILES,
     OPTION_OFFER_DIRECTORIES,
@@ -51,6 +51,8 @@ struct option_spec {
 /* The fields that say where an option is stored, and how. */
 #define OPTION_AT(what, type, member) .kind = OPTION_##what, .at = offsetof(type, member)
 #define OPTION_BY(function) .store = (function)
+
+enum { OPTION_STATUS_N = -1 }; /* a status that is not known beforehand: printed as N */
 
 /* One exit status of the program. */
 struct option_status {

@@ -16,13 +16,15 @@ static const struct option_spec specs[] = {
     {"raw", 'r', NULL, "it's [raw]\\; and more", .kind = OPTION_FLAG},
     {"file", 'f', "FILE", "by name (default: none)", .kind = OPTION_STRING},
     {"dir", 0, "DIR", "by name", .kind = OPTION_STRING},
-    {"exec", 0, "CMD", "by name", .kind = OPTION_STRING},
+    {"exec", 0, "COMMAND", "by name", .kind = OPTION_STRING},
     {"socket", 0, "PATH", "by hand", .kind = OPTION_STRING, .offer = OPTION_OFFER_FILES},
     {"head", 'H', "FILE", "not by name", .kind = OPTION_CUSTOM, .offer = OPTION_OFFER_NOTHING},
     {"end", 'e', "close|keep", "one of two", .kind = OPTION_STRING},
     {"level", 0, "LEVEL", "one of two", .kind = OPTION_STRING, .values = "high|low"},
     {"stamp", 't', "iso|epoch", "may stand alone", .kind = OPTION_STRING, .optional = true},
-    {"at", 0, "HOST:PORT", "free", .kind = OPTION_STRING},
+    {"at", 0, "HOST:PORT",
+     "free: and more than fits beside an option in a list of them, in a terminal of 80 columns",
+     .kind = OPTION_STRING},
 };
 
 static const struct option_table table = {
@@ -57,7 +59,7 @@ static void zsh_gets_the_language_of_its_arguments_function(void **state)
         "    '(-r --raw)'{-r,--raw}'[it'\\''s \\[raw\\]\\\\]' \\\n"
         "    '(-f --file)'{-f+,--file=}'[by name]:FILE:_files' \\\n"
         "    --dir='[by name]:DIR:_files -/' \\\n"
-        "    --exec='[by name]:CMD:_cmdstring' \\\n"
+        "    --exec='[by name]:COMMAND:_cmdstring' \\\n"
         "    --socket='[by hand]:PATH:_files' \\\n"
         "    '*'{-H+,--head=}'[not by name]:FILE: ' \\\n"
         "    '(-e --end)'{-e+,--end=}'[one of two]:close|keep:(close keep)' \\\n"

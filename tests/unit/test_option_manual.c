@@ -14,14 +14,16 @@
 
 static const struct option_spec specs[] = {
     {.help = "A \"group\", No less:"},
-    {"raw", 'r', NULL, "print just that; see --name, -q (or --name)", .kind = OPTION_FLAG},
+    {"raw", 'r', NULL, "print just that; see --name, -r, -q (or --name) or --nam",
+     .kind = OPTION_FLAG},
     {"name", 0, "NAME", ".dot, 'quote' and \\; NAME is NAMED", .kind = OPTION_STRING},
     {.help = "Another"},
     {"stamp", 't', "iso|epoch", "-1 is no option, nor is -- (--raw is)", .kind = OPTION_STRING,
      .optional = true},
 };
 
-static const struct option_status statuses[] = {{0, "all is well"}, {124, "too late: --name"}};
+static const struct option_status statuses[] = {
+    {0, "all is well"}, {124, "too late: --name"}, {OPTION_STATUS_N, "128 + N"}};
 
 static const struct option_table table = {
     .program = "prog",
@@ -62,9 +64,10 @@ static void the_page_is_the_template_with_what_the_table_knows(void **state)
                               ".It Fl r , Fl -raw\n"
                               "print just that; see\n"
                               ".Fl -name ,\n"
-                              ".Fl q\n"
-                              "(or\n"
+                              ".Fl r ,\n"
+                              "\\-q (or\n"
                               ".Fl -name )\n"
+                              "or \\-\\-nam\n"
                               ".It Fl -name Ar NAME\n"
                               "\\&.dot, \\(aqquote\\(aq and \\e;\n"
                               ".Ar NAME\n"
@@ -82,6 +85,9 @@ static void the_page_is_the_template_with_what_the_table_knows(void **state)
                               ".It 124\n"
                               "too late:\n"
                               ".Fl -name\n"
+                              ".It Ar N\n"
+                              "128 +\n"
+                              ".Ar N\n"
                               ".El\n"
                               "last");
     free(page);

@@ -60,6 +60,7 @@ static const struct option_status statuses[] = {
     {0, "all is well"},
     {124, "so much is not that the line has to be broken where it would be wider than all the "
           "others"},
+    {OPTION_STATUS_N, "not known beforehand"},
 };
 
 static const struct option_table table = {
@@ -311,7 +312,8 @@ static void help_is_made_from_the_table(void **state)
               "Exit status:\n"
               "  0    all is well\n"
               "  124  so much is not that the line has to be broken where it would be wider\n"
-              "       than all the others\n");
+              "       than all the others\n"
+              "  N    not known beforehand\n");
     free(text);
 }
 
