@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <uv.h>
 
 #include "common/option_completion.h"
@@ -49,6 +50,15 @@ static int print_form(const struct option_table *table, char **argv, FILE *out, 
     return error_set(error, UV_EINVAL, "'%s' is none of man, bash, zsh, fish", argv[1]);
 }
 
+/* A file that is not whole goes, or the next build would take it for that; a device stays. */
+static void remove_output(const char *name)
+{
+    struct stat about;
+
+    if (lstat(name, &about) == 0 && S_ISREG(about.st_mode))
+        (void) remove(name);
+}
+
 int option_docs_main(const struct option_table *table, int argc, char **argv)
 {
     struct error error;
@@ -72,7 +82,7 @@ int option_docs_main(const struct option_table *table, int argc, char **argv)
     }
     if (status == 0)
         return EXIT_SUCCESS;
-    (void) remove(argv[2]); /* or the next build would take it for whole */
+    remove_output(argv[2]);
     fprintf(stderr, "%s: %s\n", argv[0], error.text);
     return EXIT_FAILURE;
 }

@@ -180,6 +180,19 @@ def test_a_page_that_cannot_be_made_is_not_left_half_made(name, tmp_path):
         assert not (tmp_path / "page").exists()
 
 
+@each_program
+def test_what_cannot_be_written_is_an_error_and_goes(name, tmp_path):
+    maker = PAGES[name].with_name(f"{name}_docs")
+    output = tmp_path / "completion"
+    script = "trap '' XFSZ; ulimit -f 0; exec \"$@\""  # no file may have a single byte
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", maker, "bash", output], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert re.fullmatch(rf".*cannot write '{output}'\n", done.stderr)
+    assert not output.exists()
+
+
 # The completions
 
 
