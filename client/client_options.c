@@ -66,6 +66,20 @@ static const struct option_spec specs[] = {
     {"help", 'h', NULL, "print this help and exit", OPTION_AT(FLAG, struct client_options, help)},
 };
 
+static const struct option_status statuses[] = {
+    {CLIENT_OK,
+     "the server closed (1000, 1001 or no code), N messages came, or SIGINT or SIGTERM did"},
+    {CLIENT_OUTPUT, "cannot write to standard output"},
+    {CLIENT_USAGE, "wrong usage"},
+    {CLIENT_CONNECT, "cannot resolve or connect"},
+    {CLIENT_TLS, "TLS failed"},
+    {CLIENT_REFUSED, "the server refused the opening handshake"},
+    {CLIENT_LOST, "the connection was lost: it ended without a Close"},
+    {CLIENT_PROTOCOL, "the server broke the protocol"},
+    {CLIENT_CLOSED, "the server closed with another code than 1000 or 1001"},
+    {CLIENT_TIMEOUT, "the time of --timeout passed"},
+};
+
 const struct option_table client_options_table = {
     .program = "wsrecv",
     .synopsis = "[OPTION]... [URL]",
@@ -78,20 +92,9 @@ const struct option_table client_options_table = {
                 "  wsrecv ws://127.0.0.1:8000/ws\n"
                 "  wsrecv --cacert ours.pem wss://server.example/ws\n"
                 "  wsrecv -r -n 10 | sort\n"
-                "  wsrecv -r | while read -r line; do echo \"got $line\"; done\n"
-                "\n"
-                "Exit status:\n"
-                "  0    the server closed (1000, 1001 or no code), N messages came, or SIGINT or\n"
-                "       SIGTERM did\n"
-                "  1    cannot write to standard output\n"
-                "  2    wrong usage\n"
-                "  3    cannot resolve or connect\n"
-                "  4    TLS failed\n"
-                "  5    the server refused the opening handshake\n"
-                "  6    the connection was lost: it ended without a Close\n"
-                "  7    the server broke the protocol\n"
-                "  8    the server closed with another code than 1000 or 1001\n"
-                "  124  the time of --timeout passed\n",
+                "  wsrecv -r | while read -r line; do echo \"got $line\"; done\n",
+    .statuses = statuses,
+    .status_count = sizeof statuses / sizeof *statuses,
 };
 
 int client_options_init(struct client_options *options, int argc, char **argv, struct error *error)

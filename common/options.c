@@ -12,6 +12,7 @@
 enum {
     OPTIONS_MAX = 64, /* options in a table */
     HELP_COLUMN = 26, /* where the explanations begin */
+    STATUS_COLUMN = 7,
     HELP_WIDTH = 79,
 };
 
@@ -142,10 +143,11 @@ int options_parse(const struct option_table *table, int argc, char **argv, void 
     return 0;
 }
 
-/* Prints `text`, broken at spaces, from `column` on; the cursor stands at `at`. */
+/* Prints `text`, broken at spaces, from `column` on; the cursor stands at `at`, and what stands
+ * there already is two spaces away, or on a line of its own. */
 static void print_wrapped(FILE *out, const char *text, int at, int column)
 {
-    if (at >= column) {
+    if (at + 2 > column) {
         fputc('\n', out);
         at = 0;
     }
@@ -181,10 +183,19 @@ void options_print_help(const struct option_table *table, FILE *out)
         at = spec->letter != 0 ? fprintf(out, "  -%c, ", spec->letter) : fprintf(out, "      ");
         at += fprintf(out, "--%s", spec->name);
         if (spec->argument != NULL)
-            at += fprintf(out, " %s", spec->argument);
+            at += fprintf(out, spec->optional ? "[=%s]" : " %s", spec->argument);
         print_wrapped(out, spec->help, at, HELP_COLUMN);
     }
     fprintf(out, "\n%s", table->epilogue);
+    if (table->status_count > 0)
+        fprintf(out, "\nExit status:\n");
+    for (size_t i = 0; i < table->status_count; i++) {
+        const struct option_status *status = &table->statuses[i];
+        int at = status->status == OPTION_STATUS_N ? fprintf(out, "  N")
+                                                   : fprintf(out, "  %d", status->status);
+
+        print_wrapped(out, status->meaning, at, STATUS_COLUMN);
+    }
 }
 
 /* A decimal number without sign or white space, and what follows it. False on overflow too. */

@@ -1,5 +1,6 @@
-/* Command-line options from a table: the table is what is parsed, and what --help prints, so that
- * the two cannot differ. The parsing itself is getopt_long's. */
+/* Command-line options from a table: the table is what is parsed, what --help prints, and what the
+ * man page and the completions are made from (option_manual.h, option_completion.h), so that
+ * none of them can differ. The parsing itself is getopt_long's. */
 #ifndef WS_OPTIONS_H
 #define WS_OPTIONS_H
 
@@ -20,6 +21,15 @@ enum option_kind {
     OPTION_SECONDS, /* uint64_t: milliseconds; 0 only where `min` is 0 */
 };
 
+/* What a shell offers where an option's argument belongs. */
+enum option_offer {
+    OPTION_OFFER_BY_NAME, /* as `argument` says: FILE, DIR, COMMAND, words between bars */
+    OPTION_OFFER_NOTHING,
+    OPTION_OFFER_FILES,
+    OPTION_OFFER_DIRECTORIES,
+    OPTION_OFFER_COMMANDS,
+};
+
 /* One option; or, with no name, the heading of a group in --help. */
 struct option_spec {
     const char *name;     /* long name, without the dashes */
@@ -30,14 +40,25 @@ struct option_spec {
     size_t at; /* offset of the member in `target`: see OPTION_AT */
     uint64_t min;
     uint64_t max;
+    bool optional; /* of OPTION_CHOICE: the argument may be left out, and the first word is meant */
     /* For OPTION_CUSTOM: stores the option in `target`. Returns 0, or UV_EINVAL with a text that
      * says what the argument should be; the option's name is put before it. */
     int (*store)(void *target, const char *argument, struct error *error);
+    const char *values;      /* all that the argument can be, as in "error|warn"; or NULL */
+    enum option_offer offer; /* where `argument` and `values` do not say it */
 };
 
 /* The fields that say where an option is stored, and how. */
 #define OPTION_AT(what, type, member) .kind = OPTION_##what, .at = offsetof(type, member)
 #define OPTION_BY(function) .store = (function)
+
+enum { OPTION_STATUS_N = -1 }; /* a status that is not known beforehand: printed as N */
+
+/* One exit status of the program. */
+struct option_status {
+    int status;
+    const char *meaning; /* wrapped by --help */
+};
 
 struct option_table {
     const char *program;
@@ -45,7 +66,9 @@ struct option_table {
     const char *summary;  /* what the program is, a few lines */
     const struct option_spec *specs;
     size_t count;
-    const char *epilogue; /* examples and exit status */
+    const char *epilogue;                 /* examples: as it is, below the options */
+    const struct option_status *statuses; /* printed last; or NULL */
+    size_t status_count;
 };
 
 /* Parses the arguments into `target`, by the table's store functions. Operands are permuted to the

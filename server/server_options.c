@@ -159,10 +159,16 @@ static const struct option_spec specs[] = {
      OPTION_AT(SECONDS, struct server_options, close_timeout)},
     {.help = "Telling:"},
     {"log-level", 0, "LEVEL", "error, warn, info or debug (default: info)",
-     OPTION_BY(store_log_level)},
+     OPTION_BY(store_log_level), .values = "error|warn|info|debug"},
     {"version", 'V', NULL, "print the version and exit",
      OPTION_AT(FLAG, struct server_options, version)},
     {"help", 'h', NULL, "print this help and exit", OPTION_AT(FLAG, struct server_options, help)},
+};
+
+static const struct option_status statuses[] = {
+    {0, "stopped by a signal"},
+    {1, "cannot serve: for example, the address is taken"},
+    {2, "wrong usage"},
 };
 
 const struct option_table server_options_table = {
@@ -179,8 +185,9 @@ const struct option_table server_options_table = {
                 "  wsbroadcastd --tls-cert cert.pem --tls-key key.pem   serve wss://\n"
                 "\n"
                 "SIGTERM and SIGINT close every connection (1001) and end the server; a second\n"
-                "one ends it at once. Exit status: 0 stopped by a signal, 1 cannot serve (for\n"
-                "example, the address is taken), 2 wrong usage.\n",
+                "one ends it at once.\n",
+    .statuses = statuses,
+    .status_count = sizeof statuses / sizeof *statuses,
 };
 
 int server_options_parse(struct server_options *options, int argc, char **argv, struct error *error)

@@ -150,13 +150,9 @@ static void help_lists_every_exit_status(void **state)
     };
 
     (void) state;
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        char line[16];
-
-        (void) snprintf(line, sizeof line, "\n  %-3d  ", (int) all[i]);
-        if (strstr(client_options_table.epilogue, line) == NULL)
-            fail_msg("%d is missing", (int) all[i]);
-    }
+    assert_int_equal(client_options_table.status_count, sizeof all / sizeof *all);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        assert_int_equal(client_options_table.statuses[i].status, all[i]);
 }
 
 int main(void)

@@ -52,7 +52,15 @@ static const struct option_spec specs[] = {
     {"word", 'w', "WORD", "borrowed", OPTION_AT(STRING, struct target, word)},
     {"size", 0, "SIZE", "bytes", OPTION_AT(SIZE, struct target, size), .min = 16, .max = 4096},
     {"time", 't', "SECONDS", "a time", OPTION_AT(SECONDS, struct target, time), .min = 1},
+    {"one-blank-would", 0, "N", "there is room for", OPTION_AT(COUNT, struct target, count)},
     {"time-or-none", 0, "SECONDS", "a time, or 0", OPTION_AT(SECONDS, struct target, time)},
+};
+
+static const struct option_status statuses[] = {
+    {0, "all is well"},
+    {124, "so much is not that the line has to be broken where it would be wider than all the "
+          "others"},
+    {OPTION_STATUS_N, "not known beforehand"},
 };
 
 static const struct option_table table = {
@@ -62,6 +70,8 @@ static const struct option_table table = {
     .specs = specs,
     .count = sizeof specs / sizeof *specs,
     .epilogue = "The end.\n",
+    .statuses = statuses,
+    .status_count = sizeof statuses / sizeof *statuses,
 };
 
 enum { MAX_ARGS = 8 };
@@ -292,10 +302,18 @@ static void help_is_made_from_the_table(void **state)
               "  -w, --word WORD         borrowed\n"
               "      --size SIZE         bytes\n"
               "  -t, --time SECONDS      a time\n"
+              "      --one-blank-would N\n"
+              "                          there is room for\n"
               "      --time-or-none SECONDS\n"
               "                          a time, or 0\n"
               "\n"
-              "The end.\n");
+              "The end.\n"
+              "\n"
+              "Exit status:\n"
+              "  0    all is well\n"
+              "  124  so much is not that the line has to be broken where it would be wider\n"
+              "       than all the others\n"
+              "  N    not known beforehand\n");
     free(text);
 }
 
