@@ -1,0 +1,9 @@
+#include <uv.h>
+
+#include "tests/bench/modes.h"
+
+int idle_run(const struct load_options *options, struct error *error)
+{
+    (void) options;
+    return error_set(error, UV_ENOSYS, "idle is not there yet");
+}
