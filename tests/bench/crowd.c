@@ -72,7 +72,7 @@ static int init_tls(struct crowd *crowd)
     return 0;
 }
 
-static int init_clients(struct crowd *crowd, size_t count)
+static int init_clients(struct crowd *crowd, size_t count, uint32_t readers)
 {
     crowd->count = count;
     crowd->clients = calloc(count + 1, sizeof *crowd->clients);
@@ -82,7 +82,7 @@ static int init_clients(struct crowd *crowd, size_t count)
         return UV_ENOMEM;
     for (size_t i = 0; i < count; i++)
         crowd->clients[i].fd = -1;
-    for (size_t i = 0; i < crowd->options->verify && i < count; i++) {
+    for (size_t i = 0; i < crowd->options->verify && i < readers; i++) {
         if (check_new(&crowd->clients[i].check, crowd->options->publishers) != 0)
             return UV_ENOMEM;
         crowd->clients[i].odd = true;
@@ -100,7 +100,7 @@ int crowd_init(struct crowd *crowd, const struct load_options *options, size_t c
         return error_set(error, UV_EINVAL, "'%s' is not an IPv4 address", options->host);
     crowd->_epoll = epoll_create1(EPOLL_CLOEXEC);
     if (crowd->_epoll < 0 || init_request(crowd) != 0 || init_tls(crowd) != 0 ||
-        init_clients(crowd, count) != 0 || flight_init(&crowd->flight, readers) != 0 ||
+        init_clients(crowd, count, readers) != 0 || flight_init(&crowd->flight, readers) != 0 ||
         payload_init(&crowd->payload, options->size, options->deflate) != 0 ||
         inflated_new(&crowd->_cache, options->size + HEAD_MAX) != 0) {
         crowd_deinit(crowd);

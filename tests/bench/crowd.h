@@ -36,7 +36,7 @@ struct client {
     uint8_t state;       /* enum client_state */
     bool deflate;        /* agreed on */
     bool slow;           /* does not read once it is open */
-    bool odd;            /* slow or verified: not for the fast path */
+    bool odd;            /* verified; or, without a check, its deliveries do not count */
     bool dirty;          /* in the crowd's list of those with output */
     uint16_t close_code; /* of the server's Close; 0: none came */
     uint32_t expected;   /* the next sequence number, where there is one publisher */
