@@ -34,7 +34,7 @@ def fan_out(title: str, *load: str) -> Case:
 def cases(quick: bool) -> list[Case]:
     """All cases, in the order of the report."""
     storm = "2000" if quick else "20000"
-    slow = ["--messages", "1500" if quick else "4000", "--size", "16K", "-W", "16"]
+    slow = ["--messages", "1000" if quick else "4000", "--size", "16K", "-W", "16"]
     sizes = "200,600,1000" if quick else "1000,10000,1000000"
     lag = Wish(options=["--max-lag", "4M"])
     made = [

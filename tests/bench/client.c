@@ -70,12 +70,14 @@ static int start_connecting(struct crowd *crowd, struct client *client, struct e
 {
     struct epoll_event interest = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
                                    .data.ptr = client};
-    int on = 1;
+    int on = 1, slow_buffer = 64 * 1024;
 
     if (crowd->options->source_addresses > 0 && bind_source(crowd, client->fd) != 0)
         return error_set(error, UV_EADDRNOTAVAIL, "cannot bind to a source address: %s",
                          strerror(errno));
     (void) setsockopt(client->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (client->slow) /* so that it is the server who notices, and not a deep kernel buffer */
+        (void) setsockopt(client->fd, SOL_SOCKET, SO_RCVBUF, &slow_buffer, sizeof slow_buffer);
     if (connect(client->fd, (struct sockaddr *) &crowd->_address, sizeof crowd->_address) != 0 &&
         errno != EINPROGRESS)
         return error_set(error, UV_ECONNREFUSED, "cannot connect to %s:%u: %s",
@@ -137,13 +139,13 @@ static void fail(struct crowd *crowd, struct client *client)
     crowd_drop(crowd, client);
 }
 
-static void on_connected(struct crowd *crowd, struct client *client)
+static void on_connected(struct crowd *crowd, struct client *client, uint32_t events)
 {
     int error = 0;
     socklen_t len = sizeof error;
 
-    (void) getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &error, &len);
-    if (error != 0) {
+    if (events & (EPOLLERR | EPOLLHUP)) {
+        (void) getsockopt(client->fd, SOL_SOCKET, SO_ERROR, &error, &len);
         if (crowd->fault.text[0] == '\0')
             error_set(&crowd->fault, 0, "cannot connect: %s", strerror(error));
         fail(crowd, client);
@@ -250,7 +252,7 @@ static void read_all(struct crowd *crowd, struct client *client, uint32_t events
 void client_on_events(struct crowd *crowd, struct client *client, uint32_t events)
 {
     if (client->state == CLIENT_CONNECTING) {
-        on_connected(crowd, client);
+        on_connected(crowd, client, events);
         if (client->state == CLIENT_REQUESTED)
             send_request(crowd, client);
     }
