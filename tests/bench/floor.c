@@ -132,8 +132,8 @@ static void accept_all(struct floor *floor)
 
         *peer = (struct peer){.fd = fd};
         (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        watch(floor, peer, EPOLLIN, EPOLL_CTL_ADD);
-    }
+        watch(floor, peer, EPOLLIN, EPOLL_CTL_ADD); /* from now on epoll holds the peer */
+    } /* NOLINT(clang-analyzer-unix.Malloc): which the analyzer does not know */
 }
 
 /* ---- sending ---- */
@@ -158,19 +158,13 @@ static void send_new(struct floor *floor, struct peer *peer)
     }
 }
 
-static void turn(struct floor *floor, int timeout);
-
-/* Gives everybody what is new. With --poll-input the input is read between sends, so that the peers
- * which are still to come get more at once; the others get the rest in the next pass. */
-static void flush(struct floor *floor)
+/* Gives everybody what is new. */
+static void send_to_all(struct floor *floor)
 {
     floor->dirty = false;
     for (size_t i = 0; i < floor->count; i++) {
         struct peer *peer = floor->peers[i];
 
-        if (floor->poll_every > 0 && i % floor->poll_every == floor->poll_every - 1 &&
-            !floor->per_message)
-            turn(floor, 0);
         if (floor->tail > peer->cursor && !peer->stalled && !peer->dead)
             send_new(floor, peer);
     }
@@ -244,7 +238,7 @@ static void publish(struct floor *floor, const uint8_t *text, size_t len)
         append(floor, text, len);
     }
     if (floor->per_message)
-        flush(floor);
+        send_to_all(floor);
     else
         floor->dirty = true;
 }
@@ -385,12 +379,29 @@ static void turn(struct floor *floor, int timeout)
     }
 }
 
+/* The same as send_to_all, but the input is read between sends, so that the peers which are still to
+ * come get more at once; the others get the rest in the next pass. */
+static void send_and_poll(struct floor *floor)
+{
+    floor->dirty = false;
+    for (size_t i = 0; i < floor->count; i++) {
+        struct peer *peer = floor->peers[i];
+
+        if (i % floor->poll_every == floor->poll_every - 1)
+            turn(floor, 0);
+        if (floor->tail > peer->cursor && !peer->stalled && !peer->dead)
+            send_new(floor, peer);
+    }
+}
+
 static void run(struct floor *floor)
 {
     for (;;) {
         turn(floor, floor->dirty ? 0 : -1);
-        if (floor->dirty)
-            flush(floor);
+        if (floor->dirty && floor->poll_every > 0)
+            send_and_poll(floor);
+        else if (floor->dirty)
+            send_to_all(floor);
         if (!floor->dirty && floor->stalled == 0)
             floor->base = floor->tail; /* everybody has everything */
         bury(floor);

@@ -53,7 +53,7 @@ static int take_compressed(struct crowd *crowd, struct client *client, const uin
     return 0;
 }
 
-/* Anything that is not an uncompressed text in one frame. Returns 0, or -1 to end the connection. */
+/* Anything but an uncompressed text in one frame. Returns 0, or -1 to end the connection. */
 static int take_other(struct crowd *crowd, struct client *client, uint8_t first,
                       const uint8_t *data, size_t len)
 {

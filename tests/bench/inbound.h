@@ -12,8 +12,8 @@
  * they have, or -1 when the connection cannot go on; the crowd's fault says why. */
 ssize_t inbound_frames(struct crowd *crowd, struct client *client, const uint8_t *data, size_t len);
 
-/* Judges a response head at the beginning of the bytes. Returns its length, 0 while it is not whole,
- * or -1 when the server refused; the crowd's fault says what it answered. */
+/* Judges a response head at the beginning of the bytes. Returns its length, 0 while not all of it
+ * is there, or -1 when the server refused; the crowd's fault says what it answered. */
 ssize_t inbound_head(struct crowd *crowd, struct client *client, const uint8_t *data, size_t len);
 
 #endif

@@ -166,11 +166,14 @@ def idle_section(results: Results, cases: list[Case]) -> str:
                      spread([100 * size["idle_share"] for size in last]),
                      spread([size["delivery_ms"] for size in last]),
                      spread([size["delivery_cpu_ms"] for size in last])])
+    notes = {run["note"].removeprefix("wsload: ") for runs in results.runs.values() for run in runs
+             if run.get("mode") == "idle" and "note" in run}
     return ("Connections that wait: slopes from the smallest to the largest number of them that "
             "this machine's limits allow. The kernel's bytes are slab and socket buffers, of both "
             "ends.\n\n") + table(
         ["server", "connections", "B a connection, user (RssAnon)", "B, kernel, both ends",
-         "% of a core while idle", "one message to all, ms", "its server CPU, ms"], rows)
+         "% of a core while idle", "one message to all, ms", "its server CPU, ms"], rows) + "".join(
+        f"\n{note[0].upper()}{note[1:]}.\n" for note in sorted(notes))
 
 
 def slow_section(results: Results, cases: list[Case]) -> str:
@@ -179,16 +182,17 @@ def slow_section(results: Results, cases: list[Case]) -> str:
         for case in cases:
             runs = results.of(case, name)
             closed = "" if not runs or "slow" not in runs[0] else \
-                f"{runs[-1]['slow_closed_1008']} of {runs[-1]['slow']}"
+                f"{runs[-1]['slow_closed']} ({runs[-1]['slow_closed_1008']})"
             rows.append([f"{TITLES[name]}, {case.title}", cell(results, case, name),
                          cell(results, case, name, lambda run: run["each_ms"]["p99"]),
                          cell(results, case, name, lambda run: (
                              run["server_peak"] - run["server_anon_before"]) / 2**20), closed])
     return ("16 KiB, W=16, 1,000 subscribers, of whom in every second row 100 never read; "
-            "wsbroadcastd with `--max-lag 4M`. The floor lets a reader be 64 MiB behind.\n\n"
+            "wsbroadcastd with `--max-lag 4M`. The floor lets a reader be 64 MiB behind. Who wakes only "
+            "after the server has given up on the closing handshake sees no code.\n\n"
             ) + table(
         ["server", "thousands of deliveries a CPU second", "p99, ms",
-         "memory: peak RSS over RssAnon at the beginning, MiB", "closed with 1008"], rows)
+         "memory: peak RSS over RssAnon at the beginning, MiB", "slow that were closed (and saw 1008)"], rows)
 
 
 def pair_section(results: Results, cases: list[Case]) -> str:

@@ -189,7 +189,7 @@ int storm_run(const struct load_options *options, struct error *error)
     storm.storming = storm.crowd.clients + established;
     for (size_t i = established; i < count; i++)
         storm.crowd.clients[i].odd = true;
-    storm.began = calloc(count, sizeof *storm.began);
+    storm.began = calloc(count + 1, sizeof *storm.began);
     status = storm.began != NULL ? run(&storm, established, error)
                                  : error_set(error, UV_ENOMEM, "out of memory");
     storm.crowd.closed_cb = NULL;

@@ -42,9 +42,11 @@ static void publish(const unsigned char *text, size_t len)
 
 static int receive(struct lws *wsi, struct connection *connection, const void *in, size_t len)
 {
-    unsigned char *text = realloc(connection->text, connection->len + len + 1);
+    unsigned char *text = NULL;
 
-    if (text == NULL || connection->len + len > BIGGEST)
+    if (connection->len + len <= BIGGEST)
+        text = realloc(connection->text, connection->len + len + 1);
+    if (text == NULL)
         return -1;
     memcpy(text + connection->len, in, len);
     connection->text = text;
