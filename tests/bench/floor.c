@@ -380,7 +380,7 @@ static void turn(struct floor *floor, int timeout)
     }
 }
 
-/* The same as send_to_all, but the input is read between sends, so that the peers which are still to
+/* As send_to_all, but the input is read between sends, so that the peers which are still to
  * come get more at once; the others get the rest in the next pass. */
 static void send_and_poll(struct floor *floor)
 {
