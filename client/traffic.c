@@ -71,6 +71,7 @@ void traffic_message(struct traffic *traffic, enum frame_opcode opcode, const ui
 {
     if (traffic->_connection == NULL)
         return;
+    traffic->_heard = uv_now(traffic->_idle.loop);
     if (traffic->_options->echo) {
         echo(traffic, opcode, data, len);
     } else if (printer_print(&traffic->_printer, opcode, data, len) != 0) {
@@ -82,6 +83,22 @@ void traffic_message(struct traffic *traffic, enum frame_opcode opcode, const ui
         traffic->_ops->on_done(traffic);
     else if (printer_pending(&traffic->_printer) >= PRINT_BATCH)
         traffic_print(traffic);
+}
+
+/* The timer is not set anew with each message, but once it has run out. Time in which we do not read
+ * does not count. */
+static void on_idle(uv_timer_t *timer)
+{
+    struct traffic *traffic = container_of(timer, struct traffic, _idle);
+    uint64_t limit = traffic->_options->idle_timeout;
+    uint64_t silent = uv_now(timer->loop) - traffic->_heard;
+
+    if (printer_is_waiting(&traffic->_printer))
+        silent = 0;
+    if (silent >= limit)
+        traffic->_ops->on_idle(traffic);
+    else
+        (void) uv_timer_start(timer, on_idle, limit - silent, 0);
 }
 
 /* ---- sending ---- */
@@ -135,6 +152,7 @@ int traffic_init(struct traffic *traffic, uv_loop_t *loop, const struct client_o
     traffic->_options = options;
     traffic->_ops = ops;
     (void) uv_timer_init(loop, &traffic->_greeting); /* which cannot fail */
+    (void) uv_timer_init(loop, &traffic->_idle);
     status =
         printer_init(&traffic->_printer, loop, options->raw, on_printer_drained, on_printer_broken);
     if (status == 0 && options->send)
@@ -149,11 +167,15 @@ void traffic_close(struct traffic *traffic)
     if (traffic->_options->send)
         input_close(&traffic->_input);
     uv_close((uv_handle_t *) &traffic->_greeting, NULL);
+    uv_close((uv_handle_t *) &traffic->_idle, NULL);
 }
 
 void traffic_begin(struct traffic *traffic, struct connection *connection)
 {
     traffic->_connection = connection;
+    traffic->_heard = uv_now(traffic->_idle.loop);
+    if (traffic->_options->idle_timeout > 0)
+        (void) uv_timer_start(&traffic->_idle, on_idle, traffic->_options->idle_timeout, 0);
     if (traffic->_options->message_count > 0)
         (void) uv_timer_start(&traffic->_greeting, on_greeting, GREETING_DELAY, 0);
     else
@@ -165,6 +187,7 @@ void traffic_end(struct traffic *traffic)
     traffic->_connection = NULL;
     traffic->_greeted = false;
     (void) uv_timer_stop(&traffic->_greeting);
+    (void) uv_timer_stop(&traffic->_idle);
     if (traffic->_options->send)
         input_pause(&traffic->_input);
 }

@@ -22,6 +22,8 @@ struct traffic_ops {
     void (*on_broken)(struct traffic *traffic, const char *why);
     /* All is printed, after some had to wait. */
     void (*on_printed)(struct traffic *traffic);
+    /* The connection is open, and no message has come for the time of --idle-timeout. */
+    void (*on_idle)(struct traffic *traffic);
 };
 
 struct traffic {
@@ -32,7 +34,9 @@ struct traffic {
     struct input _input;  /* only with -s */
     uv_timer_t _greeting; /* from the opening handshake to the messages of -m */
     bool _greeted;        /* they are sent: now standard input may be, too */
-    uint64_t _received;
+    uint64_t _received;   /* through all connections */
+    uv_timer_t _idle;
+    uint64_t _heard; /* when the last message came, by the loop's clock */
 };
 
 /* Pointers are borrowed for the life of the traffic. Returns 0 or a negative UV_E* code. */
