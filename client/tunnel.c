@@ -13,6 +13,7 @@
 #include "common/http_head.h"
 #include "common/list.h"
 #include "common/stream.h"
+#include "common/tls.h"
 
 /* One of the two sides of a relay. A chunk that was read here is written there before the next is
  * read: so far goes the back-pressure. */
@@ -22,7 +23,8 @@ struct side {
     struct stream stream;
     bool live; /* it has a stream that is not closed */
     uv_write_t write;
-    char chunk[16 * 1024];
+    char input[16 * 1024]; /* what is read; with TLS, not all of it may be decrypted yet */
+    char chunk[TLS_MAX_RECORD];
 };
 
 struct tunnel {
@@ -142,7 +144,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     struct side *side = side_of(handle);
 
     (void) suggested;
-    *buf = uv_buf_init(side->chunk, sizeof side->chunk);
+    *buf = uv_buf_init(side->input, sizeof side->input);
 }
 
 static void on_relay_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
@@ -177,8 +179,7 @@ static void on_relay_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         return;
     }
     stream_read_stop(&side->stream);
-    if (buf->base != side->chunk) /* TLS has a buffer of its own */
-        memcpy(side->chunk, buf->base, (size_t) n);
+    memcpy(side->chunk, buf->base, (size_t) n);
     chunk = uv_buf_init(side->chunk, (unsigned) n);
     if (stream_write(&side->other->stream, &side->write, &chunk, 1, on_relayed) != 0)
         end(tunnel);
