@@ -133,9 +133,10 @@ static void on_race_end(void *owner, int result)
     }
 }
 
-static void start_race(struct connector *connector, const struct sockaddr_storage *addresses,
+static void start_race(struct connector *connector, struct sockaddr_storage *addresses,
                        size_t count)
 {
+    race_interleave(addresses, count);
     connector->_doing = "no address answers";
     connector->_race = race_start(connector->_loop, addresses, count, connector, on_race_end);
     if (connector->_race == NULL)
@@ -160,8 +161,7 @@ static const char *peer_host(const struct connector *connector)
     return has_proxy(connector) ? connector->_proxy.host : connector->_host;
 }
 
-static void on_resolved(void *owner, int status, const struct sockaddr_storage *addresses,
-                        size_t count)
+static void on_resolved(void *owner, int status, struct sockaddr_storage *addresses, size_t count)
 {
     struct connector *connector = owner;
 

@@ -10,9 +10,10 @@
 
 struct resolution;
 
-/* `status` is 0 and there is at least one address (borrowed for the call), or a negative UV_E*
+/* `status` is 0 and there is at least one address (lent for the call, to be
+ * put in another order), or a negative UV_E*
  * code. */
-typedef void (*resolution_cb)(void *owner, int status, const struct sockaddr_storage *addresses,
+typedef void (*resolution_cb)(void *owner, int status, struct sockaddr_storage *addresses,
                               size_t count);
 
 /* `family` is AF_UNSPEC, AF_INET or AF_INET6. `on_end` runs once, later; the resolution frees
