@@ -312,43 +312,55 @@ def test_a_slow_reader_of_our_output_is_not_taken_for_a_dead_link(wsrecv):
         listener.wait(OK)
 
 
+class FarAway:
+    """A network namespace, and a link to it that can be cut."""
+
+    ADDRESS = "198.18.77.2"  # of RFC 2544's block for such uses
+
+    def __init__(self) -> None:
+        self.name = f"ws{os.getpid()}"
+
+    def make(self) -> None:
+        self._ip("netns", "add", self.name)
+        self._ip("link", "add", f"{self.name}a", "type", "veth", "peer", "name", f"{self.name}b")
+        self._ip("link", "set", f"{self.name}b", "netns", self.name)
+        self._ip("addr", "add", "198.18.77.1/30", "dev", f"{self.name}a")
+        self._ip("link", "set", f"{self.name}a", "up")
+        self._ip("-n", self.name, "addr", "add", f"{self.ADDRESS}/30", "dev", f"{self.name}b")
+        self._ip("-n", self.name, "link", "set", f"{self.name}b", "up")
+
+    @staticmethod
+    def _ip(*args: str) -> None:
+        subprocess.run(["ip", *args], capture_output=True, check=True)
+
+    def cut(self) -> None:
+        self._ip("-n", self.name, "link", "set", f"{self.name}b", "down")
+
+    def remove(self) -> None:
+        for what in (["link", "del", f"{self.name}a"], ["netns", "del", self.name]):
+            subprocess.run(["ip", *what], capture_output=True, check=False)
+
+
 @pytest.fixture
-def far_away() -> Iterator[Callable[..., str]]:
-    """A network namespace with a link to it: far_away("cut") cuts that."""
-    name = f"ws{os.getpid()}"
-
-    def ip(*args: str) -> subprocess.CompletedProcess:
-        return subprocess.run(["ip", *args], capture_output=True, check=False)
-
-    if os.geteuid() != 0 or ip("netns", "add", name).returncode != 0:
-        pytest.skip("network namespaces are for root, where they are allowed")
+def far_away() -> Iterator[FarAway]:
+    made = FarAway()
     try:
-        made = [
-            ip("link", "add", f"{name}a", "type", "veth", "peer", "name", f"{name}b"),
-            ip("link", "set", f"{name}b", "netns", name),
-            ip("addr", "add", "198.18.77.1/30", "dev", f"{name}a"),
-            ip("link", "set", f"{name}a", "up"),
-            ip("-n", name, "addr", "add", "198.18.77.2/30", "dev", f"{name}b"),
-            ip("-n", name, "link", "set", f"{name}b", "up"),
-            ip("-n", name, "link", "set", "lo", "up"),
-        ]
-        if any(step.returncode != 0 for step in made):
-            pytest.skip(f"no link to a namespace can be made: {made}")
-        yield lambda what="": (ip("-n", name, "link", "set", f"{name}b", "down"), name)[1] \
-            if what == "cut" else name
+        made.make()
+        yield made
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"network namespaces are for root, where they are allowed: {error}")
     finally:
-        ip("link", "del", f"{name}a")
-        ip("netns", "del", name)
+        made.remove()
 
 
 def test_a_link_that_is_cut_is_noticed(start, wsrecv, far_away):
-    command = ["ip", "netns", "exec", far_away(), programs.WSBROADCASTD, "-l", "198.18.77.2:0",
-               "--origin", "*"]
+    command = ["ip", "netns", "exec", far_away.name, programs.WSBROADCASTD]
+    command += ["-l", f"{far_away.ADDRESS}:0", "--origin", "*"]
     server = start(programs.Program, command)
     url = server.wait_stderr(r"listening on (ws://\S+)")[0][1]
     listener = wsrecv(*PINGS, url)
     listener.wait_stderr("Connected")
-    far_away("cut")
+    far_away.cut()
     listener.wait(LOST)
     assert "connection lost: no answer to a ping" in listener.stderr
 
