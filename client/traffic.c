@@ -85,8 +85,8 @@ void traffic_message(struct traffic *traffic, enum frame_opcode opcode, const ui
         traffic_print(traffic);
 }
 
-/* The timer is not set anew with each message, but once it has run out. Time in which we do not read
- * does not count. */
+/* The timer is not set anew with each message, but when it has run out. Time in which we do not
+ * read does not count. */
 static void on_idle(uv_timer_t *timer)
 {
     struct traffic *traffic = container_of(timer, struct traffic, _idle);

@@ -365,7 +365,7 @@ static int begin(struct tunnel *tunnel, struct tls_context *tls)
     return status;
 }
 
-static struct tunnel *new_tunnel(const char *host, uint16_t port, void *owner,
+static struct tunnel *new_tunnel(const struct tunnel_way *way, void *owner,
                                  const struct tunnel_ops *ops)
 {
     struct tunnel *tunnel = calloc(1, sizeof *tunnel);
@@ -374,8 +374,9 @@ static struct tunnel *new_tunnel(const char *host, uint16_t port, void *owner,
         return NULL;
     tunnel->proxy_side = (struct side){.tunnel = tunnel, .other = &tunnel->own_side};
     tunnel->own_side = (struct side){.tunnel = tunnel, .other = &tunnel->proxy_side};
-    tunnel->host = strdup(host);
-    tunnel->port = port;
+    tunnel->proxy = way->proxy;
+    tunnel->host = strdup(way->host);
+    tunnel->port = way->port;
     tunnel->owner = owner;
     tunnel->ops = ops;
     tunnel->fd = -1;
@@ -383,11 +384,10 @@ static struct tunnel *new_tunnel(const char *host, uint16_t port, void *owner,
     return tunnel;
 }
 
-int tunnel_start(struct tunnel **tunnel, uv_loop_t *loop, int fd, const struct proxy *proxy,
-                 struct tls_context *tls, const char *host, uint16_t port, void *owner,
-                 const struct tunnel_ops *ops)
+int tunnel_start(struct tunnel **tunnel, uv_loop_t *loop, int fd, const struct tunnel_way *way,
+                 void *owner, const struct tunnel_ops *ops)
 {
-    struct tunnel *fresh = new_tunnel(host, port, owner, ops);
+    struct tunnel *fresh = new_tunnel(way, owner, ops);
     struct stream *stream;
     int status = UV_ENOMEM;
 
@@ -399,13 +399,12 @@ int tunnel_start(struct tunnel **tunnel, uv_loop_t *loop, int fd, const struct p
         return status;
     }
     stream = &fresh->proxy_side.stream;
-    fresh->proxy = proxy;
     fresh->proxy_side.live = true;
     status = stream_open(stream, fd);
     if (status != 0)
         (void) close(fd);
     if (status == 0)
-        status = begin(fresh, tls);
+        status = begin(fresh, way->tls);
     if (status == 0)
         ask(fresh);
     else
