@@ -33,6 +33,11 @@ int stream_accept(struct stream *stream, uv_stream_t *listener)
     return uv_accept(listener, uv_of(stream));
 }
 
+int stream_open(struct stream *stream, int fd)
+{
+    return uv_tcp_open(&stream->tcp, fd);
+}
+
 void stream_configure(struct stream *stream)
 {
     /* Fails on a socket that is already broken, and reading from that will tell. */

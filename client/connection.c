@@ -1,0 +1,304 @@
+#include "client/connection.h"
+
+#include <unistd.h>
+
+#include "common/escape.h"
+#include "common/list.h"
+#include "common/stream.h"
+
+enum {
+    CLOSING_TIMEOUT = 2 * 1000, /* milliseconds for each step of the closing handshake */
+    COMPRESSION_LEVEL = 6,
+};
+
+/* ---- the end ---- */
+
+/* The first to know how it ended tells. */
+static void conclude(struct connection *connection, const struct outcome *outcome)
+{
+    if (connection->_told)
+        return;
+    connection->_told = true;
+    connection->_ops->on_end(connection, outcome);
+}
+
+/* No Close came: who is to blame, and what to do. */
+static void conclude_lost(struct connection *connection, int status)
+{
+    const char *why = stream_error(&connection->_transport.stream);
+    bool tls = why != NULL && status == UV_EPROTO;
+    struct outcome outcome = {.exit = tls ? CLIENT_TLS : CLIENT_LOST};
+
+    if (why == NULL)
+        why = status == UV_EOF ? "the server ended it without a Close" : uv_strerror(status);
+    (void) error_set(&outcome.error, status, "%s: %s%s", connection->_options->url,
+                     tls ? "" : "connection lost: ", why);
+    conclude(connection, &outcome);
+}
+
+static void conclude_closed(struct connection *connection, unsigned code, const char *reason)
+{
+    bool clean = code == CLOSE_NORMAL || code == CLOSE_GOING_AWAY || code == CLOSE_NO_STATUS;
+    struct outcome outcome = {.exit = clean ? CLIENT_OK : CLIENT_CLOSED};
+
+    if (!clean)
+        (void) error_set(&outcome.error, 0, "%s: the server closed with %u%s%s",
+                         connection->_options->url, code, *reason != '\0' ? ": " : "", reason);
+    conclude(connection, &outcome);
+}
+
+static void conclude_fault(struct connection *connection, unsigned code, const char *reason)
+{
+    struct outcome outcome = {.exit = CLIENT_PROTOCOL};
+
+    (void) error_set(&outcome.error, UV_EPROTO,
+                     "%s: the server broke the protocol: %s (closed with %u)",
+                     connection->_options->url, reason, code);
+    conclude(connection, &outcome);
+}
+
+static void on_end(struct transport *transport, const struct transport_end *end)
+{
+    struct connection *connection = container_of(transport, struct connection, _transport);
+    char reason[512];
+
+    escape_text(reason, sizeof reason, end->reason, end->reason_len);
+    switch (end->fate) {
+    case TRANSPORT_PEER_CLOSED:
+        conclude_closed(connection, end->code, reason);
+        break;
+    case TRANSPORT_PEER_FAULT:
+        conclude_fault(connection, end->code, reason);
+        break;
+    case TRANSPORT_LOST:
+        conclude_lost(connection, end->status);
+        break;
+    }
+}
+
+static void on_closed(struct transport *transport)
+{
+    struct connection *connection = container_of(transport, struct connection, _transport);
+
+    connection->_live = false;
+    http_head_deinit(&connection->_head);
+    connection->_ops->on_closed(connection);
+}
+
+/* ---- the opening handshake ---- */
+
+/* The response head is complete. True when frames follow. */
+static bool judge_response(struct connection *connection)
+{
+    struct outcome outcome;
+    struct error error;
+    int status = handshake_judge_response(&connection->_handshake, &connection->_head,
+                                          !connection->_options->no_compression,
+                                          &connection->_deflate, &error);
+
+    if (status == 0)
+        return true;
+    outcome.exit = status == UV_EPROTO ? CLIENT_PROTOCOL : CLIENT_REFUSED;
+    (void) error_set(&outcome.error, status, "%s: %s", connection->_options->url, error.text);
+    conclude(connection, &outcome);
+    connection_abort(connection, status);
+    return false;
+}
+
+static void not_http(struct connection *connection)
+{
+    struct outcome outcome = {.exit = CLIENT_PROTOCOL};
+
+    (void) error_set(&outcome.error, UV_EPROTO, "%s: the server does not answer in HTTP: %s",
+                     connection->_options->url, connection->_head.why);
+    conclude(connection, &outcome);
+    connection_abort(connection, UV_EPROTO);
+}
+
+static void on_opening(struct transport *transport, const uint8_t *data, size_t len)
+{
+    struct connection *connection = container_of(transport, struct connection, _transport);
+    size_t used;
+
+    switch (http_head_feed(&connection->_head, data, len, &used)) {
+    case HTTP_HEAD_MORE:
+        break;
+    case HTTP_HEAD_DONE:
+        if (!judge_response(connection))
+            break;
+        if (transport_open(transport, &connection->_deflate) != 0) {
+            connection_abort(connection, UV_ENOMEM);
+            break;
+        }
+        connection->_ops->on_open(connection);
+        transport_input(transport, data + used, len - used);
+        break;
+    case HTTP_HEAD_BAD:
+        not_http(connection);
+        break;
+    }
+}
+
+static void on_opening_timeout(struct transport *transport)
+{
+    transport_abort(transport, UV_ETIMEDOUT);
+}
+
+/* Asks for the upgrade. */
+static int begin_handshake(struct connection *connection, struct tls_context *tls)
+{
+    const struct url *url = connection->_url;
+    struct transport *transport = &connection->_transport;
+    struct buffer *out = transport_opening_output(transport);
+    int status = 0;
+
+    if (tls != NULL)
+        status = stream_start_tls(&transport->stream, tls, url->host);
+    if (status == 0)
+        status = out != NULL ? handshake_client_init(&connection->_handshake) : UV_ENOMEM;
+    if (status == 0)
+        status = handshake_write_request(&connection->_handshake, out, url->authority, url->target,
+                                         !connection->_options->no_compression);
+    if (status == 0)
+        status = transport_start(transport);
+    return status;
+}
+
+/* ---- messages ---- */
+
+static void on_message(struct transport *transport, enum frame_opcode opcode, const uint8_t *data,
+                       size_t len)
+{
+    struct connection *connection = container_of(transport, struct connection, _transport);
+
+    connection->_ops->on_message(connection, opcode, data, len);
+}
+
+static void flush(struct transport *transport)
+{
+    struct connection *connection = container_of(transport, struct connection, _transport);
+    int status = transport_flush(transport, NULL, 0, false);
+
+    connection->_ops->on_flushed(connection, status);
+}
+
+static void on_drained(struct transport *transport, size_t passed)
+{
+    (void) passed;
+    flush(transport);
+}
+
+static const struct transport_ops connection_transport_ops = {
+    .on_opening = on_opening,
+    .on_opening_timeout = on_opening_timeout,
+    .on_message = on_message,
+    .flush = flush,
+    .on_drained = on_drained,
+    .on_end = on_end,
+    .on_closed = on_closed,
+};
+
+void connection_send(struct connection *connection, enum frame_opcode opcode, const void *data,
+                     size_t len)
+{
+    int status = transport_send(&connection->_transport, opcode, data, len);
+
+    if (status == UV_ENOMEM || status == UV_EIO)
+        transport_abort(&connection->_transport, status);
+}
+
+size_t connection_queued(const struct connection *connection)
+{
+    return transport_queued(&connection->_transport);
+}
+
+void connection_pause(struct connection *connection)
+{
+    if (connection->_live)
+        transport_pause(&connection->_transport);
+}
+
+void connection_resume(struct connection *connection)
+{
+    if (connection->_live)
+        transport_resume(&connection->_transport);
+}
+
+/* ---- life ---- */
+
+int connection_init(struct connection *connection, uv_loop_t *loop,
+                    const struct client_options *options, const struct connection_ops *ops)
+{
+    const struct transport_config config = {
+        .server = false,
+        .max_message = options->max_message,
+        .compression_level = COMPRESSION_LEVEL,
+        .closing_timeout = CLOSING_TIMEOUT,
+    };
+
+    connection->_options = options;
+    connection->_ops = ops;
+    connection->_live = false;
+    return transport_context_init(&connection->_transports, loop, &connection_transport_ops,
+                                  &config);
+}
+
+void connection_close_handles(struct connection *connection)
+{
+    transport_context_close(&connection->_transports);
+}
+
+void connection_deinit(struct connection *connection)
+{
+    transport_context_deinit(&connection->_transports);
+}
+
+int connection_start(struct connection *connection, int fd, const struct url *url,
+                     struct tls_context *tls)
+{
+    int status = transport_init(&connection->_transport, &connection->_transports);
+
+    if (status != 0) {
+        (void) close(fd);
+        return status;
+    }
+    connection->_url = url;
+    connection->_live = true;
+    connection->_told = false;
+    http_head_init(&connection->_head, HTTP_HEAD_RESPONSE);
+    status = stream_open(&connection->_transport.stream, fd);
+    if (status != 0)
+        (void) close(fd);
+    if (status == 0)
+        status = begin_handshake(connection, tls);
+    if (status != 0)
+        connection_abort(connection, status);
+    return 0;
+}
+
+bool connection_is_live(const struct connection *connection)
+{
+    return connection->_live;
+}
+
+bool connection_is_open(const struct connection *connection)
+{
+    return connection->_live && transport_is_open(&connection->_transport);
+}
+
+void connection_close(struct connection *connection)
+{
+    transport_close(&connection->_transport, CLOSE_NORMAL, "");
+    transport_resume(&connection->_transport); /* the server's Close wants to be read */
+}
+
+void connection_abort(struct connection *connection, int status)
+{
+    if (connection->_live)
+        transport_abort(&connection->_transport, status);
+}
+
+void connection_flush(struct connection *connection)
+{
+    transport_context_flush(&connection->_transports);
+}
