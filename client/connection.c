@@ -8,6 +8,8 @@
 
 enum {
     CLOSING_TIMEOUT = 2 * 1000, /* milliseconds for each step of the closing handshake */
+    /* The same where the server is to take first all that was sent (--input-eof close). */
+    LONG_CLOSING_TIMEOUT = 30 * 1000,
     COMPRESSION_LEVEL = 6,
 };
 
@@ -233,7 +235,9 @@ int connection_init(struct connection *connection, uv_loop_t *loop,
         .server = false,
         .max_message = options->max_message,
         .compression_level = COMPRESSION_LEVEL,
-        .closing_timeout = CLOSING_TIMEOUT,
+        .hears_on = true, /* who is not interested any more says so to us */
+        .closing_timeout =
+            options->input_eof == CLIENT_EOF_CLOSE ? LONG_CLOSING_TIMEOUT : CLOSING_TIMEOUT,
     };
 
     connection->_options = options;

@@ -40,6 +40,10 @@ static void decide(struct session *session, enum client_exit status, const char 
     if (session->decided)
         return;
     session->decided = true;
+    if (status == CLIENT_OK && traffic_is_unmatched(&session->traffic)) {
+        status = CLIENT_UNMATCHED;
+        why = "it ended before a message came that --until matches";
+    }
     session->exit = status;
     if (*why != '\0')
         log_error("%s", why);
@@ -63,11 +67,13 @@ static void end(struct session *session)
     uv_close((uv_handle_t *) &session->sigterm, NULL);
 }
 
-/* The connection is over. What it brought is still printed, however slow the reader. */
+/* The connection is over. What it brought is still printed, however slow the reader, and commands
+ * come to their end. */
 static void end_when_printed(struct session *session)
 {
     traffic_print(&session->traffic);
-    if (session->hurried || traffic_is_printed(&session->traffic))
+    if ((session->hurried || traffic_is_printed(&session->traffic)) &&
+        !traffic_is_running(&session->traffic))
         end(session);
 }
 
@@ -78,7 +84,7 @@ static void finish(struct session *session, enum client_exit status, const char 
     traffic_end(&session->traffic);
     if (connection_is_open(&session->connection))
         connection_close(&session->connection);
-    else
+    else if (!traffic_is_running(&session->traffic)) /* else its end is waited for */
         end(session);
 }
 
@@ -88,6 +94,9 @@ static void on_signal(uv_signal_t *handle, int number)
 
     (void) number;
     session->hurried = true;
+    if (session->ended)
+        return;
+    traffic_hurry(&session->traffic);
     finish(session, CLIENT_OK, "");
 }
 
@@ -99,7 +108,7 @@ static void on_timeout(uv_timer_t *timer)
     session->hurried = true;
     if (session->ended)
         return;
-    if (!traffic_is_printed(&session->traffic))
+    if (!traffic_is_printed(&session->traffic) || traffic_is_running(&session->traffic))
         session->decided = false;
     (void) error_set(&why, 0, "not done after the %g seconds of --timeout",
                      (double) session->options->timeout / 1000);
@@ -123,30 +132,31 @@ static void on_turn_end(uv_prepare_t *prepare)
 
 /* ---- traffic ---- */
 
-static void on_traffic_done(struct traffic *traffic)
+static void on_traffic_done(struct traffic *traffic, int status, const char *why)
 {
-    finish(container_of(traffic, struct session, traffic), CLIENT_OK, "");
+    finish(container_of(traffic, struct session, traffic), (enum client_exit) status, why);
 }
 
-static void on_traffic_broken(struct traffic *traffic, const char *why)
+/* How it ends is for the server's Close to decide, and what comes before that is printed. */
+static void on_traffic_sent(struct traffic *traffic)
 {
-    finish(container_of(traffic, struct session, traffic), CLIENT_OUTPUT, why);
+    connection_close(&container_of(traffic, struct session, traffic)->connection);
 }
 
-static void on_traffic_printed(struct traffic *traffic)
+static void on_traffic_room(struct traffic *traffic)
 {
     struct session *session = container_of(traffic, struct session, traffic);
 
     if (connection_is_live(&session->connection))
         connection_resume(&session->connection);
     else
-        end(session);
+        end_when_printed(session);
 }
 
 static const struct traffic_ops session_traffic_ops = {
     .on_done = on_traffic_done,
-    .on_broken = on_traffic_broken,
-    .on_printed = on_traffic_printed,
+    .on_sent = on_traffic_sent,
+    .on_room = on_traffic_room,
 };
 
 /* ---- connections ---- */
@@ -243,19 +253,25 @@ static void init_handles(struct session *session)
     (void) uv_signal_start(&session->sigterm, on_signal, SIGTERM);
 }
 
-/* Everything that needs the loop. On failure what was made is left to the end of the process. */
+/* Everything that needs the loop. On failure, which it reports, what was made is left to the end of the process. */
 static int start(struct session *session)
 {
+    struct error error;
     int status = uv_loop_init(&session->loop);
 
     if (status == 0)
         status = connection_init(&session->connection, &session->loop, session->options,
                                  &session_connection_ops);
-    if (status == 0)
-        status =
-            traffic_init(&session->traffic, &session->loop, session->options, &session_traffic_ops);
-    if (status != 0)
+    if (status != 0) {
+        log_error("cannot start: %s", uv_strerror(status));
         return status;
+    }
+    status = traffic_init(&session->traffic, &session->loop, session->options, &session_traffic_ops,
+                          &error);
+    if (status != 0) {
+        log_error("%s", error.text);
+        return status;
+    }
     connector_init(&session->connector, &session->loop, session->options, &session_connector_ops);
     init_handles(session);
     return 0;
@@ -266,13 +282,13 @@ static void run(struct session *session)
     int status = start(session);
 
     if (status != 0) {
-        session->exit = CLIENT_OUTPUT;
-        log_error("cannot start: %s", uv_strerror(status));
+        session->exit = status == UV_EINVAL ? CLIENT_USAGE : CLIENT_OUTPUT;
         return;
     }
     connector_start(&session->connector, &session->url);
     (void) uv_run(&session->loop, UV_RUN_DEFAULT);
     connection_deinit(&session->connection);
+    traffic_deinit(&session->traffic);
     tls_context_free(session->tls);
     (void) uv_loop_close(&session->loop);
 }
