@@ -6,6 +6,8 @@
 #include "client/encode.h"
 #include "client/json.h"
 
+static const char received[] = "Received: ";
+
 int render_init(struct render *render, const struct render_config *config, struct error *error)
 {
     struct buffer *end = &render->_json_end;
@@ -131,12 +133,11 @@ static int append_format(struct render *render, struct buffer *out, const struct
 
 static int append_body(struct render *render, struct buffer *out, const struct message *message)
 {
-    static const char mark[] = "Received: ";
     int status = 0;
 
     switch (render->_config.mode) {
     case RENDER_RECEIVED:
-        status = buffer_append(out, mark, sizeof mark - 1);
+        status = buffer_append(out, received, sizeof received - 1);
         break;
     case RENDER_RAW:
         break;
@@ -163,11 +164,40 @@ static bool has_end(const struct render *render)
     return render->_config.mode != RENDER_BYTES;
 }
 
+static bool is_line(const struct render *render, const struct message *message)
+{
+    const struct render_config *config = &render->_config;
+
+    return config->mode <= RENDER_RAW && config->stamps == STAMP_NONE && !config->escaped &&
+           message->opcode == FRAME_TEXT;
+}
+
+/* What wsrecv does all day: a text as it is, and its end. */
+static int append_line(const struct render *render, struct buffer *out,
+                       const struct message *message)
+{
+    size_t mark = render->_config.mode == RENDER_RECEIVED ? sizeof received - 1 : 0;
+    int status = buffer_reserve(out, mark + message->len + 1);
+    uint8_t *at;
+
+    if (status != 0)
+        return status;
+    at = out->data + out->len;
+    memcpy(at, received, mark);
+    if (message->len > 0)
+        memcpy(at + mark, message->data, message->len);
+    at[mark + message->len] = render->_config.null ? '\0' : '\n';
+    out->len += mark + message->len + 1;
+    return 0;
+}
+
 int render_append(struct render *render, struct buffer *out, const struct message *message)
 {
     int status;
 
     render->_number++;
+    if (is_line(render, message))
+        return append_line(render, out, message);
     status = append_stamp(render, out, message);
     if (status == 0)
         status = append_body(render, out, message);

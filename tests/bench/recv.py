@@ -3,7 +3,7 @@
 as it can, beside a floor (recv_floor.c), Node's ws and Python's websockets, all printing the same
 lines. The programs take turns; a figure is the median of the rounds. Prints a line of JSON a case.
 
-recv.py --bin DIRECTORY [--wsrecv PROGRAM] [--rounds N] [--scale F] [--json-only]
+recv.py --bin DIRECTORY [--wsrecv PROGRAM] [--rounds N] [--scale F] [--only PROGRAMS]
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -33,7 +35,14 @@ def run(argv: list[str], sink: str) -> tuple[float, int]:
         out = open(os.devnull, "wb")  # noqa: SIM115 (closed below)
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out)
     out.close()
-    _, status, usage = os.wait4(process.pid, 0)
+    peak = 0
+    while True:  # ru_maxrss would count what this Python had when it forked
+        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            break
+        found = re.search(r"^VmHWM:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text(), re.M)
+        peak = max(peak, int(found[1])) if found else peak
+        time.sleep(0.01)
     process.returncode = os.waitstatus_to_exitcode(status)
     lines = int(wc.stdout.read()) if wc else None
     if wc:
@@ -42,7 +51,7 @@ def run(argv: list[str], sink: str) -> tuple[float, int]:
     assert process.returncode == 0, f"{argv}: status {process.returncode}"
     if lines is not None:
         assert lines == int(argv[-1].rsplit("/", 1)[1]), f"{argv}: {lines} lines"
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss
+    return usage.ru_utime + usage.ru_stime, peak
 
 
 def main() -> None:
