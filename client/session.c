@@ -134,7 +134,12 @@ static void on_turn_end(uv_prepare_t *prepare)
 
 static void on_traffic_done(struct traffic *traffic, int status, const char *why)
 {
-    finish(container_of(traffic, struct session, traffic), (enum client_exit) status, why);
+    struct session *session = container_of(traffic, struct session, traffic);
+
+    /* The server may have closed already: what it said is lost or undone all the same. */
+    if (status != CLIENT_OK && session->exit == CLIENT_OK)
+        session->decided = false;
+    finish(session, (enum client_exit) status, why);
 }
 
 /* How it ends is for the server's Close to decide, and what comes before that is printed. */
