@@ -20,10 +20,10 @@ def lines_of(listener) -> list[str]:
 
 
 def test_the_command_has_the_payload_on_stdin_and_nowhere_else(wsrecv):
-    secret = "pay\nload ' $(id) `id` %s"
+    secret = "zeb\nraffe ' $(id) `id` %s"
     command = (
-        "cat; echo; tr '\\0' '\\n' </proc/$$/cmdline | grep -c 'loa[d]'; "
-        "tr '\\0' '\\n' </proc/$$/environ | grep -c 'loa[d]'; echo \"$#\""
+        "cat; echo; tr '\\0' '\\n' </proc/$$/cmdline | grep -c 'raff[e]'; "
+        "tr '\\0' '\\n' </proc/$$/environ | grep -c 'raff[e]'; echo \"$#\""
     )
     with ScriptedServer(say_all(secret)) as server:
         listener = wsrecv("-q", "--exec", command, server.url)
