@@ -287,7 +287,7 @@ static void run(struct session *session)
     int status = start(session);
 
     if (status != 0) {
-        session->exit = status == UV_EINVAL ? CLIENT_USAGE : CLIENT_OUTPUT;
+        session->exit = CLIENT_OUTPUT;
         return;
     }
     connector_start(&session->connector, &session->url);
@@ -328,7 +328,7 @@ enum client_exit session_run(const struct client_options *options)
         return CLIENT_OUTPUT;
     }
     session->options = options;
-    if (url_init(&session->url, options->url, &error) != 0) {
+    if (url_init(&session->url, options->url, &error) != 0 || traffic_check(options, &error) != 0) {
         log_error("%s", error.text);
         session->exit = CLIENT_USAGE;
     } else if (prepare_tls(session) != 0) {

@@ -232,6 +232,15 @@ static void on_greeting(uv_timer_t *timer)
 
 /* ---- life ---- */
 
+int traffic_check(const struct client_options *options, struct error *error)
+{
+    if (options->bytes && options->command == NULL && isatty(STDOUT_FILENO) == 1)
+        return error_set(error, UV_EINVAL,
+                         "option '--binary-out': standard output is a terminal, which bytes could "
+                         "harm; send it to a file or a pipe");
+    return 0;
+}
+
 /* What needs no loop. Returns 0, or an error with a text. */
 static int init_acting(struct traffic *traffic, struct error *error)
 {
@@ -247,10 +256,6 @@ static int init_acting(struct traffic *traffic, struct error *error)
     };
     int status = 0;
 
-    if (terminal && options->mode == RENDER_BYTES)
-        return error_set(error, UV_EINVAL,
-                         "option '--binary-out': standard output is a terminal, which bytes could "
-                         "harm; send it to a file or a pipe");
     if (options->until != NULL)
         status = until_new(&traffic->_until, options->until, error);
     return status != 0 ? status : render_init(&traffic->_render, &config, error);

@@ -48,8 +48,12 @@ struct traffic {
     uint64_t _received;
 };
 
-/* Pointers are borrowed for the life of the traffic. Returns 0; or a negative UV_E* code, with a text,
- * and UV_EINVAL when it is the user's mistake. */
+/* Is there something about standard output that the options do not suit? Returns 0, or UV_EINVAL
+ * with a text. */
+int traffic_check(const struct client_options *options, struct error *error);
+
+/* Pointers are borrowed for the life of the traffic. Returns 0, or a negative UV_E* code with a
+ * text. */
 int traffic_init(struct traffic *traffic, uv_loop_t *loop, const struct client_options *options,
                  const struct traffic_ops *ops, struct error *error);
 
