@@ -2,10 +2,20 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <uv.h>
 
+#include "client/proxy.h"
+#include "client/request.h"
 #include "client/until.h"
 #include "common/utf8.h"
+
+enum {
+    DEFAULT_MAX_DELAY = 60 * 1000, /* milliseconds, as all of these */
+    DEFAULT_PING = 20 * 1000,
+    DEFAULT_CONNECT_TIMEOUT = 30 * 1000,
+    DEFAULT_MAX_REDIRS = 10,
+};
 
 static int store_message(void *target, const char *argument, struct error *error)
 {
@@ -20,6 +30,67 @@ static int store_message(void *target, const char *argument, struct error *error
         return error_set(error, UV_ENOMEM, "out of memory");
     options->messages = messages;
     options->messages[options->message_count++] = argument;
+    return 0;
+}
+
+static int store_field(void *target, const char *argument, struct error *error)
+{
+    return request_add_field(&((struct client_options *) target)->fields, argument, error);
+}
+
+static int store_subprotocol(void *target, const char *argument, struct error *error)
+{
+    return request_add_subprotocol(&((struct client_options *) target)->subprotocols, argument,
+                                   error);
+}
+
+static int store_value(const char **member, const char *argument, struct error *error)
+{
+    if (!request_value_valid(argument))
+        return error_set(error, UV_EINVAL, "a header field has no control characters");
+    *member = argument;
+    return 0;
+}
+
+static int store_origin(void *target, const char *argument, struct error *error)
+{
+    return store_value(&((struct client_options *) target)->origin, argument, error);
+}
+
+static int store_user_agent(void *target, const char *argument, struct error *error)
+{
+    return store_value(&((struct client_options *) target)->user_agent, argument, error);
+}
+
+static int store_resolve(void *target, const char *argument, struct error *error)
+{
+    return route_add_resolve(&((struct client_options *) target)->routes, argument, error);
+}
+
+static int store_connect_to(void *target, const char *argument, struct error *error)
+{
+    return route_add_connect_to(&((struct client_options *) target)->routes, argument, error);
+}
+
+static int store_proxy(void *target, const char *argument, struct error *error)
+{
+    struct proxy proxy;
+    int status = proxy_init(&proxy, argument, error);
+
+    if (status == 0)
+        ((struct client_options *) target)->proxy = argument;
+    proxy_deinit(&proxy);
+    return status;
+}
+
+static int store_unix_socket(void *target, const char *argument, struct error *error)
+{
+    const struct sockaddr_un *address = NULL;
+
+    if (*argument == '\0' || strlen(argument) >= sizeof address->sun_path)
+        return error_set(error, UV_EINVAL, "'%s' is not a path of 1 to %zu bytes", argument,
+                         sizeof address->sun_path - 1);
+    ((struct client_options *) target)->unix_socket = argument;
     return 0;
 }
 
@@ -86,6 +157,80 @@ static const struct option_spec specs[] = {
      OPTION_AT(CHOICE, struct client_options, input_eof)},
     {"echo", 0, NULL, "send every message back, as it came, and print nothing",
      OPTION_AT(FLAG, struct client_options, echo)},
+    {.help = "Staying connected:"},
+    {"reconnect", 0, NULL,
+     "connect again when the connection is refused, is lost, or is closed by a server that did not "
+     "say it was done (1000); not when it would end the same way: wrong usage, TLS that does not "
+     "trust, HTTP status 4xx but 408, 425 and 429, a broken protocol",
+     OPTION_AT(FLAG, struct client_options, reconnect)},
+    {"retries", 0, "N",
+     "with --reconnect: give up, with status 9, after N retries in a row (default: never); a "
+     "connection that held for 10 seconds begins a new row",
+     OPTION_AT(COUNT, struct client_options, retries), .min = 1, .max = UINT64_MAX},
+    {"retry-max-delay", 0, "SECONDS",
+     "longest wait between retries: the waits are random, and their bound doubles from 1 second up "
+     "to this (default: 60); a Retry-After of the server comes on top",
+     OPTION_AT(SECONDS, struct client_options, retry_max_delay), .min = 1},
+    {"retry-all-errors", 0, NULL, "with --reconnect: whatever the error",
+     OPTION_AT(FLAG, struct client_options, retry_all_errors)},
+    {"ping-interval", 0, "SECONDS",
+     "after so long a silence ask the server whether it is there; 0 for never (default: 20)",
+     OPTION_AT(SECONDS, struct client_options, ping_interval)},
+    {"ping-timeout", 0, "SECONDS",
+     "take the connection for lost when nothing answers a ping for so long; 0 for never "
+     "(default: 20)",
+     OPTION_AT(SECONDS, struct client_options, ping_timeout)},
+    {"connect-timeout", 0, "SECONDS",
+     "give up an attempt to connect, from resolving the name to the server's answer, after so "
+     "long; 0 for never (default: 30)",
+     OPTION_AT(SECONDS, struct client_options, connect_timeout)},
+    {"idle-timeout", 0, "SECONDS",
+     "exit 124, or connect again with --reconnect, when no message has come for so long",
+     OPTION_AT(SECONDS, struct client_options, idle_timeout), .min = 1},
+    {.help = "Request:"},
+    {"header", 'H', "LINE",
+     "add a header field, 'NAME: VALUE'; @FILE for one on each line of FILE; may be given several "
+     "times",
+     OPTION_BY(store_field)},
+    {"origin", 0, "ORIGIN", "say that a page of ORIGIN asks", OPTION_BY(store_origin)},
+    {"subprotocol", 0, "NAME", "offer a subprotocol; may be given several times, the best first",
+     OPTION_BY(store_subprotocol)},
+    {"user", 'u', "USER:PASSWORD",
+     "say who you are (Basic); everybody can read it in the list of processes: better --user-file",
+     OPTION_AT(STRING, struct client_options, user)},
+    {"user-file", 0, "FILE", "the same, USER:PASSWORD being the first line of FILE",
+     OPTION_AT(STRING, struct client_options, user_file)},
+    {"bearer-file", 0, "FILE",
+     "show the token that is the first line of FILE (Bearer); the environment variable "
+     "WSRECV_TOKEN does the same. Only servers of the URL's own origin get any of these, or what "
+     "-H says, when redirected",
+     OPTION_AT(STRING, struct client_options, bearer_file)},
+    {"user-agent", 'A', "NAME", "what to call wsrecv (default: wsrecv/" WS_VERSION ")",
+     OPTION_BY(store_user_agent)},
+    {"max-redirs", 0, "N",
+     "follow at most N redirections (301, 302, 307, 308), never from wss:// to ws:// "
+     "(default: 10)",
+     OPTION_AT(COUNT, struct client_options, max_redirs), .max = 1000},
+    {.help = "Network:"},
+    {"proxy", 'x', "URL",
+     "go through the proxy http://, https:// or socks5h://[USER:PASSWORD@]HOST[:PORT]; '' for none "
+     "(default: ws_proxy or http_proxy, for wss:// wss_proxy or https_proxy, or all_proxy)",
+     OPTION_BY(store_proxy)},
+    {"noproxy", 0, "LIST",
+     "hosts, domains, addresses and networks (CIDR) to reach without a proxy, or * (default: "
+     "no_proxy)",
+     OPTION_AT(STRING, struct client_options, noproxy)},
+    {"unix-socket", 0, "PATH", "connect to this socket, whatever the URL's host",
+     OPTION_BY(store_unix_socket)},
+    {"resolve", 0, "HOST:PORT:ADDRESS[,...]",
+     "take these for the addresses of HOST (* for any) at PORT; may be given several times",
+     OPTION_BY(store_resolve)},
+    {"connect-to", 0, "HOST1:PORT1:HOST2:PORT2",
+     "connect to HOST2 and PORT2 for HOST1 and PORT1; each may be empty: any, or the same; may be "
+     "given several times",
+     OPTION_BY(store_connect_to)},
+    {"ipv4", '4', NULL, "use IPv4 only", OPTION_AT(FLAG, struct client_options, ipv4)},
+    {"ipv6", '6', NULL, "use IPv6 only", OPTION_AT(FLAG, struct client_options, ipv6)},
     {.help = "TLS (wss://):"},
     {"cacert", 0, "FILE",
      "believe servers whose certificate is signed by, or is, one in FILE (PEM) (default: those "
@@ -128,15 +273,33 @@ const struct option_table client_options_table = {
                 "       SIGTERM did\n"
                 "  1    cannot write to standard output, or nothing matched --until\n"
                 "  2    wrong usage\n"
-                "  3    cannot resolve or connect\n"
+                "  3    cannot resolve or connect, or not in time; or the proxy cannot\n"
                 "  4    TLS failed\n"
-                "  5    the server refused the opening handshake\n"
-                "  6    the connection was lost: it ended without a Close\n"
+                "  5    the server refused the opening handshake, or redirected in circles\n"
+                "  6    the connection was lost: it ended without a Close, or went silent\n"
                 "  7    the server broke the protocol\n"
                 "  8    the server closed with another code than 1000 or 1001\n"
-                "  124  the time of --timeout passed\n"
+                "  9    --reconnect: the last of --retries failed\n"
+                "  124  the time of --timeout or --idle-timeout passed\n"
                 "  N    of the command, with --exec-fail stop (128 + N when signal N ended it)\n",
 };
+
+/* Options that make sense only with, or without, others. */
+static int check_together(const struct client_options *options, struct error *error)
+{
+    int users =
+        (options->user != NULL) + (options->user_file != NULL) + (options->bearer_file != NULL);
+
+    if (options->key != NULL && options->cert == NULL)
+        return error_set(error, UV_EINVAL, "option '--key' is for a certificate: --cert FILE");
+    if (users > 1)
+        return error_set(error, UV_EINVAL,
+                         "of '--user', '--user-file' and '--bearer-file' one is enough");
+    if (!options->reconnect && (options->retries > 0 || options->retry_all_errors))
+        return error_set(error, UV_EINVAL, "option '%s' is for '--reconnect'",
+                         options->retries > 0 ? "--retries" : "--retry-all-errors");
+    return 0;
+}
 
 /* ---- what does not go together ---- */
 
@@ -259,12 +422,18 @@ int client_options_init(struct client_options *options, int argc, char **argv, s
         .url = "ws://localhost:8000/ws",
         .max_message = 16 * 1024 * 1024,
         .input_eof = CLIENT_EOF_KEEP,
+        .retry_max_delay = DEFAULT_MAX_DELAY,
+        .ping_interval = DEFAULT_PING,
+        .ping_timeout = DEFAULT_PING,
+        .connect_timeout = DEFAULT_CONNECT_TIMEOUT,
+        .user_agent = "wsrecv/" WS_VERSION,
+        .max_redirs = DEFAULT_MAX_REDIRS,
     };
     status = options_parse(&client_options_table, argc, argv, options, &operands, error);
     if (status == 0 && argc - operands > 1)
         status = error_set(error, UV_EINVAL, "'%s' is one URL too many", argv[operands + 1]);
-    if (status == 0 && options->key != NULL && options->cert == NULL)
-        status = error_set(error, UV_EINVAL, "option '--key' is for a certificate: --cert FILE");
+    if (status == 0)
+        status = check_together(options, error);
     if (status == 0)
         status = settle(options, error);
     if (status != 0) {
@@ -281,4 +450,7 @@ void client_options_deinit(struct client_options *options)
     free((void *) options->messages);
     options->messages = NULL;
     options->message_count = 0;
+    string_list_deinit(&options->fields);
+    string_list_deinit(&options->subprotocols);
+    route_deinit(&options->routes);
 }

@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 #include "client/render.h"
+#include "client/route.h"
+#include "client/string_list.h"
 #include "common/error.h"
 #include "common/options.h"
 
@@ -35,6 +37,35 @@ struct client_options {
     uint64_t jobs;          /* commands at once */
     uint64_t exec_timeout;  /* milliseconds for each; 0: none */
     enum client_exec_fail exec_fail;
+
+    /* staying connected; all times in milliseconds, 0: none */
+    bool reconnect;
+    bool retry_all_errors;
+    uint64_t retries; /* in a row; 0: no end */
+    uint64_t retry_max_delay;
+    uint64_t ping_interval;
+    uint64_t ping_timeout;
+    uint64_t connect_timeout;
+    uint64_t idle_timeout;
+
+    /* the request */
+    struct string_list fields; /* "Name: value" */
+    struct string_list subprotocols;
+    const char *origin;
+    const char *user; /* "USER:PASSWORD" */
+    const char *user_file;
+    const char *bearer_file;
+    const char *user_agent;
+    uint64_t max_redirs;
+
+    /* the network */
+    const char *proxy;   /* NULL: the environment's; "": none */
+    const char *noproxy; /* NULL: the environment's */
+    const char *unix_socket;
+    struct route_rules routes;
+    bool ipv4; /* both or none: either family */
+    bool ipv6;
+
     bool send;
     bool send_binary; /* and lines are binary messages; implies `send` */
     enum client_input_eof input_eof;
@@ -61,7 +92,8 @@ enum client_exit {
     CLIENT_LOST = 6,      /* the connection ended without a Close */
     CLIENT_PROTOCOL = 7,  /* the server broke the protocol */
     CLIENT_CLOSED = 8,    /* the server closed with another code than 1000 or 1001 */
-    CLIENT_TIMEOUT = 124, /* --timeout passed */
+    CLIENT_RETRIES = 9,   /* --reconnect: the last of --retries has failed */
+    CLIENT_TIMEOUT = 124, /* --timeout or --idle-timeout passed */
 };
 
 extern const struct option_table client_options_table;

@@ -1,7 +1,10 @@
 #include "client/connection.h"
 
+#include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "client/retry_after.h"
 #include "common/escape.h"
 #include "common/list.h"
 #include "common/stream.h"
@@ -27,35 +30,59 @@ static void conclude(struct connection *connection, const struct outcome *outcom
 /* No Close came: who is to blame, and what to do. */
 static void conclude_lost(struct connection *connection, int status)
 {
-    const char *why = stream_error(&connection->_transport.stream);
+    const struct stream *stream = &connection->_transport.stream;
+    const char *why = stream_error(stream);
     bool tls = why != NULL && status == UV_EPROTO;
-    struct outcome outcome = {.exit = tls ? CLIENT_TLS : CLIENT_LOST};
+    struct outcome outcome = {
+        .exit = tls ? CLIENT_TLS : CLIENT_LOST,
+        .lasting = tls && !stream_was_cut(stream),
+    };
 
-    if (why == NULL)
+    if (connection->_limit != NULL && strcmp(connection->_limit, "ping-timeout") == 0)
+        why = "no answer to a ping (--ping-timeout): the server or the network is gone";
+    else if (why == NULL)
         why = status == UV_EOF ? "the server ended it without a Close" : uv_strerror(status);
-    (void) error_set(&outcome.error, status, "%s: %s%s", connection->_options->url,
+    (void) error_set(&outcome.error, status, "%s: %s%s", connection->_url->text,
                      tls ? "" : "connection lost: ", why);
     conclude(connection, &outcome);
+}
+
+/* True for codes that would come again: the server is done, or cannot bear what we are. */
+static bool is_lasting(unsigned code)
+{
+    switch (code) {
+    case CLOSE_NORMAL:
+    case CLOSE_NO_STATUS:
+    case CLOSE_PROTOCOL_ERROR:
+    case CLOSE_UNSUPPORTED_DATA:
+    case CLOSE_INVALID_DATA:
+    case CLOSE_TOO_BIG:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static void conclude_closed(struct connection *connection, unsigned code, const char *reason)
 {
     bool clean = code == CLOSE_NORMAL || code == CLOSE_GOING_AWAY || code == CLOSE_NO_STATUS;
-    struct outcome outcome = {.exit = clean ? CLIENT_OK : CLIENT_CLOSED};
+    struct outcome outcome = {
+        .exit = clean ? CLIENT_OK : CLIENT_CLOSED,
+        .lasting = is_lasting(code),
+    };
 
-    if (!clean)
-        (void) error_set(&outcome.error, 0, "%s: the server closed with %u%s%s",
-                         connection->_options->url, code, *reason != '\0' ? ": " : "", reason);
+    (void) error_set(&outcome.error, 0, "%s: the server closed with %u%s%s", connection->_url->text,
+                     code, *reason != '\0' ? ": " : "", reason);
     conclude(connection, &outcome);
 }
 
 static void conclude_fault(struct connection *connection, unsigned code, const char *reason)
 {
-    struct outcome outcome = {.exit = CLIENT_PROTOCOL};
+    struct outcome outcome = {.exit = CLIENT_PROTOCOL, .lasting = true};
 
     (void) error_set(&outcome.error, UV_EPROTO,
                      "%s: the server broke the protocol: %s (closed with %u)",
-                     connection->_options->url, reason, code);
+                     connection->_url->text, reason, code);
     conclude(connection, &outcome);
 }
 
@@ -87,21 +114,67 @@ static void on_closed(struct transport *transport)
     connection->_ops->on_closed(connection);
 }
 
+static void on_limit(struct transport *transport, const char *limit, uint16_t code)
+{
+    struct connection *connection = container_of(transport, struct connection, _transport);
+
+    (void) code;
+    connection->_limit = limit;
+}
+
 /* ---- the opening handshake ---- */
+
+/* RFC 9110, 15.4: those that say where, and keep the method. */
+static bool is_redirection(int status)
+{
+    return status == 301 || status == 302 || status == 307 || status == 308;
+}
+
+/* RFC 9110, 15.5 and 15.6: what may be otherwise next time. */
+static bool may_get_better(int status)
+{
+    return status >= 500 || status == 408 || status == 425 || status == 429;
+}
+
+/* The server answered with another status than 101. */
+static void judge_refusal(struct connection *connection, struct outcome *outcome)
+{
+    const struct http_head *head = &connection->_head;
+
+    outcome->exit = CLIENT_REFUSED;
+    outcome->lasting = !may_get_better(head->status);
+    if (is_redirection(head->status))
+        outcome->location = http_head_get(head, "Location");
+    if (head->status == 503 || head->status == 429)
+        outcome->asked = retry_after_parse(http_head_get(head, "Retry-After"), time(NULL));
+}
+
+static const char *advice(int status)
+{
+    switch (status) {
+    case 401:
+        return "; say who you are with --user-file, --bearer-file or WSRECV_TOKEN";
+    case 404:
+        return "; check the path";
+    default:
+        return "";
+    }
+}
 
 /* The response head is complete. True when frames follow. */
 static bool judge_response(struct connection *connection)
 {
-    struct outcome outcome;
+    struct outcome outcome = {.exit = CLIENT_PROTOCOL, .lasting = true};
     struct error error;
-    int status = handshake_judge_response(&connection->_handshake, &connection->_head,
-                                          !connection->_options->no_compression,
-                                          &connection->_deflate, &error);
+    int status = handshake_judge_response(&connection->_handshake, &connection->_request,
+                                          &connection->_head, &connection->_deflate, &error);
 
     if (status == 0)
         return true;
-    outcome.exit = status == UV_EPROTO ? CLIENT_PROTOCOL : CLIENT_REFUSED;
-    (void) error_set(&outcome.error, status, "%s: %s", connection->_options->url, error.text);
+    if (status != UV_EPROTO)
+        judge_refusal(connection, &outcome);
+    (void) error_set(&outcome.error, status, "%s: %s%s", connection->_url->text, error.text,
+                     advice(connection->_head.status));
     conclude(connection, &outcome);
     connection_abort(connection, status);
     return false;
@@ -109,10 +182,10 @@ static bool judge_response(struct connection *connection)
 
 static void not_http(struct connection *connection)
 {
-    struct outcome outcome = {.exit = CLIENT_PROTOCOL};
+    struct outcome outcome = {.exit = CLIENT_PROTOCOL, .lasting = true};
 
     (void) error_set(&outcome.error, UV_EPROTO, "%s: the server does not answer in HTTP: %s",
-                     connection->_options->url, connection->_head.why);
+                     connection->_url->text, connection->_head.why);
     conclude(connection, &outcome);
     connection_abort(connection, UV_EPROTO);
 }
@@ -132,6 +205,7 @@ static void on_opening(struct transport *transport, const uint8_t *data, size_t 
             connection_abort(connection, UV_ENOMEM);
             break;
         }
+        connection->_opened = uv_now(connection->_transports.loop);
         connection->_ops->on_open(connection);
         transport_input(transport, data + used, len - used);
         break;
@@ -159,8 +233,7 @@ static int begin_handshake(struct connection *connection, struct tls_context *tl
     if (status == 0)
         status = out != NULL ? handshake_client_init(&connection->_handshake) : UV_ENOMEM;
     if (status == 0)
-        status = handshake_write_request(&connection->_handshake, out, url->authority, url->target,
-                                         !connection->_options->no_compression);
+        status = handshake_write_request(&connection->_handshake, out, &connection->_request);
     if (status == 0)
         status = transport_start(transport);
     return status;
@@ -194,6 +267,7 @@ static const struct transport_ops connection_transport_ops = {
     .on_opening = on_opening,
     .on_opening_timeout = on_opening_timeout,
     .on_message = on_message,
+    .on_limit = on_limit,
     .flush = flush,
     .on_drained = on_drained,
     .on_end = on_end,
@@ -238,6 +312,8 @@ int connection_init(struct connection *connection, uv_loop_t *loop,
         .hears_on = true, /* who is not interested any more says so to us */
         .closing_timeout =
             options->input_eof == CLIENT_EOF_CLOSE ? LONG_CLOSING_TIMEOUT : CLOSING_TIMEOUT,
+        .ping_interval = (uint32_t) options->ping_interval,
+        .ping_timeout = (uint32_t) options->ping_timeout,
     };
 
     connection->_options = options;
@@ -258,7 +334,7 @@ void connection_deinit(struct connection *connection)
 }
 
 int connection_start(struct connection *connection, int fd, const struct url *url,
-                     struct tls_context *tls)
+                     struct tls_context *tls, const struct handshake_request *request)
 {
     int status = transport_init(&connection->_transport, &connection->_transports);
 
@@ -267,6 +343,9 @@ int connection_start(struct connection *connection, int fd, const struct url *ur
         return status;
     }
     connection->_url = url;
+    connection->_request = *request;
+    connection->_limit = NULL;
+    connection->_opened = 0;
     connection->_live = true;
     connection->_told = false;
     http_head_init(&connection->_head, HTTP_HEAD_RESPONSE);
@@ -300,6 +379,22 @@ void connection_abort(struct connection *connection, int status)
 {
     if (connection->_live)
         transport_abort(&connection->_transport, status);
+}
+
+void connection_give_up(struct connection *connection, const struct outcome *outcome)
+{
+    if (!connection->_live)
+        return;
+    conclude(connection, outcome);
+    if (transport_is_open(&connection->_transport))
+        connection_close(connection);
+    else
+        transport_abort(&connection->_transport, UV_ECANCELED);
+}
+
+uint64_t connection_age(const struct connection *connection)
+{
+    return connection->_opened > 0 ? uv_now(connection->_transports.loop) - connection->_opened : 0;
 }
 
 void connection_flush(struct connection *connection)

@@ -35,6 +35,9 @@ struct connection {
     const struct client_options *_options;
     const struct connection_ops *_ops;
     const struct url *_url;
+    struct handshake_request _request;
+    const char *_limit; /* what was not met by the peer; NULL: nothing */
+    uint64_t _opened;   /* when, by the loop's clock; 0: not open yet */
     struct transport_context _transports;
     struct transport _transport;
     struct handshake_client _handshake;
@@ -54,10 +57,10 @@ void connection_close_handles(struct connection *connection);
 void connection_deinit(struct connection *connection);
 
 /* Takes `fd`, a connected socket, and begins the opening handshake; with TLS first, if `tls` is not
- * NULL. `url` and `tls` are borrowed until on_closed. What fails is told by on_end. Returns 0; or a
+ * NULL. `url`, `tls` and all in `request` are borrowed until on_closed. What fails is told by on_end. Returns 0; or a
  * negative UV_E* code when there was not even enough for that: then `fd` is closed. */
 int connection_start(struct connection *connection, int fd, const struct url *url,
-                     struct tls_context *tls);
+                     struct tls_context *tls, const struct handshake_request *request);
 
 /* True from a successful start until on_closed. */
 bool connection_is_live(const struct connection *connection);
@@ -81,6 +84,13 @@ void connection_close(struct connection *connection);
 
 /* Drops it at once. */
 void connection_abort(struct connection *connection, int status);
+
+/* Ends it, as the owner has judged: on_end gets this outcome, unless the end was known before. An
+ * open connection is closed with code 1000 and what the server still sends is not heard. */
+void connection_give_up(struct connection *connection, const struct outcome *outcome);
+
+/* For how many milliseconds it has been open, or was; 0 when it never was. */
+uint64_t connection_age(const struct connection *connection);
 
 /* Writes what waits. Once, at the end of each loop turn. */
 void connection_flush(struct connection *connection);

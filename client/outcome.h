@@ -3,12 +3,18 @@
 #ifndef WS_OUTCOME_H
 #define WS_OUTCOME_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "client/client_options.h"
 #include "common/error.h"
 
 struct outcome {
     enum client_exit exit; /* of the program, if that was the last attempt */
-    struct error error;    /* one line; empty when there is nothing to say */
+    bool lasting;          /* trying again would end the same way */
+    uint64_t asked;        /* milliseconds for which the server wants to be left alone */
+    const char *location;  /* where the server redirects to (borrowed for the call), or NULL */
+    struct error error;    /* why, in one line */
 };
 
 #endif

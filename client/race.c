@@ -2,12 +2,23 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "common/list.h"
+
+/* RFC 8305, 5: the Connection Attempt Delay, in milliseconds. */
+enum { DELAY = 250 };
+
+/* Seconds: a connection of which nothing is heard is looked after by TCP, too. */
+enum {
+    KEEPALIVE_IDLE = 60,
+    KEEPALIVE_INTERVAL = 15,
+    KEEPALIVE_PROBES = 4,
+};
 
 struct attempt {
     struct race *race;
@@ -27,6 +38,22 @@ struct race {
     size_t count;
     struct attempt attempts[];
 };
+
+/* ---- the order ---- */
+
+void race_interleave(struct sockaddr_storage *addresses, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        size_t next = i;
+
+        while (next < count && addresses[next].ss_family == addresses[i - 1].ss_family)
+            next++;
+        if (next == count)
+            return; /* one family is left */
+        for (struct sockaddr_storage moved = addresses[next]; next >= i; next--)
+            addresses[next] = next > i ? addresses[next - 1] : moved;
+    }
+}
 
 /* ---- the end ---- */
 
@@ -111,6 +138,18 @@ static socklen_t address_len(const struct sockaddr_storage *address)
     }
 }
 
+/* What fails here is no reason not to connect. */
+static void keep_alive(int fd)
+{
+    static const int on = 1, idle = KEEPALIVE_IDLE, interval = KEEPALIVE_INTERVAL,
+                     probes = KEEPALIVE_PROBES;
+
+    (void) setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void) setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
+    (void) setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
+    (void) setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
 /* Returns 0, or why it has failed already. */
 static int begin(struct attempt *attempt)
 {
@@ -120,6 +159,8 @@ static int begin(struct attempt *attempt)
 
     if (fd < 0)
         return uv_translate_sys_error(errno);
+    if (address->sa_family != AF_UNIX)
+        keep_alive(fd);
     if (connect(fd, address, address_len(&attempt->address)) != 0 && errno != EINPROGRESS) {
         status = uv_translate_sys_error(errno);
         goto fail;
@@ -143,14 +184,17 @@ static void on_timer(uv_timer_t *timer)
     begin_next(container_of(timer, struct race, timer));
 }
 
-/* The next attempt begins when the last one has failed. */
+/* The next attempt begins: when the time has come, or when one has failed. */
 static void begin_next(struct race *race)
 {
     while (race->next < race->count) {
         int status = begin(&race->attempts[race->next++]);
 
-        if (status == 0)
+        if (status == 0) {
+            if (race->next < race->count)
+                (void) uv_timer_start(&race->timer, on_timer, DELAY, 0);
             return;
+        }
         race->status = status;
     }
     if (race->active == 0)

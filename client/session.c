@@ -3,30 +3,47 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "client/backoff.h"
 #include "client/connection.h"
 #include "client/connector.h"
 #include "client/outcome.h"
+#include "client/target.h"
 #include "client/traffic.h"
 #include "common/list.h"
 #include "common/log.h"
-#include "common/url.h"
+
+enum next {
+    NEXT_NOTHING,
+    NEXT_REDIRECT, /* go where the server says */
+    NEXT_RETRY,    /* wait, and begin again */
+};
 
 struct session {
     const struct client_options *options;
-    struct url url;
+    struct target target;
     uv_loop_t loop;
-    struct tls_context *tls; /* NULL: ws:// */
+    struct tls_context *tls; /* made when a wss: URL is first met */
     uv_prepare_t turn_end;
     uv_timer_t timeout;
+    uv_timer_t attempt; /* --connect-timeout */
+    uv_timer_t pause;   /* between two attempts */
     uv_signal_t sigint;
     uv_signal_t sigterm;
     struct connector connector;
     struct connection connection;
     struct traffic traffic;
 
+    enum next next; /* when the connection has closed, unless it is decided */
+    char *location; /* NEXT_REDIRECT */
+    uint64_t delay; /* NEXT_RETRY: milliseconds */
+    struct error why;
+    struct backoff backoff;
+
     bool decided; /* `exit` stands: what happens from here on does not change it */
+    bool sent;    /* all that --input-eof close waits for: a Close of the server is the answer */
     bool hurried; /* by a signal or --timeout: a slow reader of our output is not waited for */
     bool ended;   /* the loop is being emptied */
     enum client_exit exit;
@@ -63,6 +80,8 @@ static void end(struct session *session)
     connection_close_handles(&session->connection);
     uv_close((uv_handle_t *) &session->turn_end, NULL);
     uv_close((uv_handle_t *) &session->timeout, NULL);
+    uv_close((uv_handle_t *) &session->attempt, NULL);
+    uv_close((uv_handle_t *) &session->pause, NULL);
     uv_close((uv_handle_t *) &session->sigint, NULL);
     uv_close((uv_handle_t *) &session->sigterm, NULL);
 }
@@ -77,6 +96,15 @@ static void end_when_printed(struct session *session)
         end(session);
 }
 
+/* Nothing new is begun. */
+static void stop_attempts(struct session *session)
+{
+    (void) uv_timer_stop(&session->pause);
+    (void) uv_timer_stop(&session->attempt);
+    connector_cancel(&session->connector);
+    connection_abort(&session->connection, UV_ECANCELED);
+}
+
 /* We end it: with a closing handshake if the connection is open, else at once. */
 static void finish(struct session *session, enum client_exit status, const char *why)
 {
@@ -84,8 +112,10 @@ static void finish(struct session *session, enum client_exit status, const char 
     traffic_end(&session->traffic);
     if (connection_is_open(&session->connection))
         connection_close(&session->connection);
-    else if (!traffic_is_running(&session->traffic)) /* else its end is waited for */
+    else if (!traffic_is_running(&session->traffic))
         end(session);
+    else
+        stop_attempts(session); /* the end of the commands is waited for */
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -145,7 +175,10 @@ static void on_traffic_done(struct traffic *traffic, int status, const char *why
 /* How it ends is for the server's Close to decide, and what comes before that is printed. */
 static void on_traffic_sent(struct traffic *traffic)
 {
-    connection_close(&container_of(traffic, struct session, traffic)->connection);
+    struct session *session = container_of(traffic, struct session, traffic);
+
+    session->sent = true;
+    connection_close(&session->connection);
 }
 
 static void on_traffic_room(struct traffic *traffic)
@@ -154,15 +187,104 @@ static void on_traffic_room(struct traffic *traffic)
 
     if (connection_is_live(&session->connection))
         connection_resume(&session->connection);
-    else
+    else if (session->decided)
         end_when_printed(session);
+}
+
+static void on_traffic_idle(struct traffic *traffic)
+{
+    struct session *session = container_of(traffic, struct session, traffic);
+    struct outcome outcome = {.exit = CLIENT_TIMEOUT};
+
+    (void) error_set(&outcome.error, 0, "%s: no message for the %g seconds of --idle-timeout",
+                     target_url(&session->target)->text,
+                     (double) session->options->idle_timeout / 1000);
+    connection_give_up(&session->connection, &outcome);
 }
 
 static const struct traffic_ops session_traffic_ops = {
     .on_done = on_traffic_done,
     .on_sent = on_traffic_sent,
     .on_room = on_traffic_room,
+    .on_idle = on_traffic_idle,
 };
+
+/* ---- what follows the end of a connection, or of an attempt ---- */
+
+static void begin_attempt(struct session *session);
+static void connect_to_target(struct session *session);
+
+static bool is_retried(const struct session *session, const struct outcome *outcome)
+{
+    bool done = outcome->exit == CLIENT_OK && (outcome->lasting || session->sent);
+
+    return session->options->reconnect && !done &&
+           (!outcome->lasting || session->options->retry_all_errors);
+}
+
+static void plan_retry(struct session *session, const struct outcome *outcome)
+{
+    uint32_t random = 0;
+    struct error why;
+
+    (void) uv_random(NULL, NULL, &random, sizeof random, 0, NULL); /* else: the shortest wait */
+    if (backoff_next(&session->backoff, outcome->asked, random, &session->delay)) {
+        session->next = NEXT_RETRY;
+        session->why = outcome->error;
+        return;
+    }
+    (void) error_set(&why, 0, "giving up after %llu retries: %s",
+                     (unsigned long long) session->options->retries, outcome->error.text);
+    decide(session, CLIENT_RETRIES, why.text);
+}
+
+/* How it ended is known: says what comes next, or what it all comes to. */
+static void judge(struct session *session, const struct outcome *outcome)
+{
+    if (session->decided)
+        return;
+    session->next = NEXT_NOTHING;
+    if (outcome->location != NULL) {
+        free(session->location);
+        session->location = strdup(outcome->location);
+        session->next = session->location != NULL ? NEXT_REDIRECT : NEXT_NOTHING;
+    }
+    if (session->next == NEXT_NOTHING && is_retried(session, outcome))
+        plan_retry(session, outcome);
+    else if (session->next == NEXT_NOTHING)
+        decide(session, outcome->exit, outcome->exit != CLIENT_OK ? outcome->error.text : "");
+}
+
+static void on_pause(uv_timer_t *timer)
+{
+    begin_attempt(container_of(timer, struct session, pause));
+}
+
+static void wait_for_retry(struct session *session)
+{
+    (void) uv_timer_stop(&session->attempt);
+    if (!session->options->quiet)
+        log_info("reconnecting in %.1f s: %s", (double) session->delay / 1000, session->why.text);
+    (void) uv_timer_start(&session->pause, on_pause, session->delay, 0);
+}
+
+/* Nothing of the connection is left: does what judge has said. */
+static void go_on(struct session *session)
+{
+    struct outcome outcome = {.exit = CLIENT_REFUSED, .lasting = true};
+
+    if (!session->decided && session->next == NEXT_REDIRECT) {
+        if (target_redirect(&session->target, session->location, &outcome.error) == 0) {
+            connect_to_target(session);
+            return;
+        }
+        judge(session, &outcome);
+    }
+    if (session->decided)
+        end_when_printed(session);
+    else
+        wait_for_retry(session);
+}
 
 /* ---- connections ---- */
 
@@ -171,7 +293,8 @@ static void on_open(struct connection *connection)
     struct session *session = container_of(connection, struct session, connection);
 
     if (!session->options->quiet)
-        (void) fprintf(stderr, "Connected to %s\n", session->options->url);
+        (void) fprintf(stderr, "Connected to %s\n", target_url(&session->target)->text);
+    (void) uv_timer_stop(&session->attempt);
     traffic_begin(&session->traffic, connection);
 }
 
@@ -195,7 +318,8 @@ static void on_end(struct connection *connection, const struct outcome *outcome)
     struct session *session = container_of(connection, struct session, connection);
 
     traffic_end(&session->traffic);
-    decide(session, outcome->exit, outcome->error.text);
+    backoff_held(&session->backoff, connection_age(connection));
+    judge(session, outcome);
 }
 
 static void on_closed(struct connection *connection)
@@ -203,7 +327,7 @@ static void on_closed(struct connection *connection)
     struct session *session = container_of(connection, struct session, connection);
 
     if (!session->ended)
-        end_when_printed(session);
+        go_on(session);
 }
 
 static const struct connection_ops session_connection_ops = {
@@ -218,25 +342,87 @@ static void on_failed(struct connector *connector, const struct outcome *outcome
 {
     struct session *session = container_of(connector, struct session, connector);
 
-    decide(session, outcome->exit, outcome->error.text);
-    end(session);
+    judge(session, outcome);
+    go_on(session);
 }
 
 static void on_connected(struct connector *connector, int fd)
 {
     struct session *session = container_of(connector, struct session, connector);
-    int status = connection_start(&session->connection, fd, &session->url, session->tls);
+    const struct url *url = target_url(&session->target);
+    struct handshake_request request = target_request(&session->target);
+    struct outcome outcome = {.exit = CLIENT_CONNECT};
+    int status = connection_start(&session->connection, fd, url, url->secure ? session->tls : NULL,
+                                  &request);
 
     if (status == 0)
         return;
-    decide(session, CLIENT_CONNECT, uv_strerror(status));
-    end(session);
+    (void) error_set(&outcome.error, status, "cannot connect to %s: %s", url->text,
+                     uv_strerror(status));
+    on_failed(connector, &outcome);
 }
 
 static const struct connector_ops session_connector_ops = {
     .on_connected = on_connected,
     .on_failed = on_failed,
 };
+
+/* ---- attempts ---- */
+
+/* For wss:// the files of the options are read, once. */
+static int need_tls(struct session *session, struct error *error)
+{
+    const struct tls_files files = {
+        .cert = session->options->cert,
+        .key = session->options->key,
+        .ca = session->options->cacert,
+        .insecure = session->options->insecure,
+    };
+
+    if (!target_url(&session->target)->secure || session->tls != NULL)
+        return 0;
+    return tls_context_new_client(&session->tls, &files, error);
+}
+
+static void connect_to_target(struct session *session)
+{
+    struct outcome outcome = {.exit = CLIENT_TLS, .lasting = true};
+
+    if (need_tls(session, &outcome.error) != 0)
+        on_failed(&session->connector, &outcome);
+    else
+        connector_start(&session->connector, target_url(&session->target));
+}
+
+static void on_attempt_timeout(uv_timer_t *timer)
+{
+    struct session *session = container_of(timer, struct session, attempt);
+    const char *doing = connector_doing(&session->connector);
+    struct outcome outcome = {.exit = CLIENT_CONNECT};
+
+    (void) error_set(&outcome.error, UV_ETIMEDOUT,
+                     "cannot connect to %s in the %g seconds of --connect-timeout: %s",
+                     target_url(&session->target)->text,
+                     (double) session->options->connect_timeout / 1000,
+                     doing != NULL ? doing : "the server has not answered");
+    if (doing == NULL) {
+        connection_give_up(&session->connection, &outcome);
+        return;
+    }
+    connector_cancel(&session->connector);
+    on_failed(&session->connector, &outcome);
+}
+
+/* An attempt may lead from server to server. */
+static void begin_attempt(struct session *session)
+{
+    uint64_t limit = session->options->connect_timeout;
+
+    target_reset(&session->target);
+    if (limit > 0)
+        (void) uv_timer_start(&session->attempt, on_attempt_timeout, limit, 0);
+    connect_to_target(session);
+}
 
 /* ---- life ---- */
 
@@ -248,6 +434,8 @@ static void init_handles(struct session *session)
     (void) uv_prepare_init(loop, &session->turn_end);
     (void) uv_prepare_start(&session->turn_end, on_turn_end);
     (void) uv_timer_init(loop, &session->timeout);
+    (void) uv_timer_init(loop, &session->attempt);
+    (void) uv_timer_init(loop, &session->pause);
     if (session->options->timeout > 0)
         (void) uv_timer_start(&session->timeout, on_timeout, session->options->timeout, 0);
     (void) uv_signal_init(loop, &session->sigint);
@@ -278,6 +466,7 @@ static int start(struct session *session)
         return status;
     }
     connector_init(&session->connector, &session->loop, session->options, &session_connector_ops);
+    backoff_init(&session->backoff, session->options->retry_max_delay, session->options->retries);
     init_handles(session);
     return 0;
 }
@@ -290,31 +479,13 @@ static void run(struct session *session)
         session->exit = CLIENT_OUTPUT;
         return;
     }
-    connector_start(&session->connector, &session->url);
+    begin_attempt(session);
     (void) uv_run(&session->loop, UV_RUN_DEFAULT);
+    connector_deinit(&session->connector);
     connection_deinit(&session->connection);
     traffic_deinit(&session->traffic);
     tls_context_free(session->tls);
     (void) uv_loop_close(&session->loop);
-}
-
-/* For wss:// the files of the options are read. Returns 0, or has said what is wrong with them. */
-static int prepare_tls(struct session *session)
-{
-    struct tls_files files = {
-        .cert = session->options->cert,
-        .key = session->options->key,
-        .ca = session->options->cacert,
-        .insecure = session->options->insecure,
-    };
-    struct error error;
-    int status = 0;
-
-    if (session->url.secure)
-        status = tls_context_new_client(&session->tls, &files, &error);
-    if (status != 0)
-        log_error("%s", error.text);
-    return status;
 }
 
 enum client_exit session_run(const struct client_options *options)
@@ -328,16 +499,16 @@ enum client_exit session_run(const struct client_options *options)
         return CLIENT_OUTPUT;
     }
     session->options = options;
-    if (url_init(&session->url, options->url, &error) != 0 || traffic_check(options, &error) != 0) {
+    if (traffic_check(options, &error) == 0 &&
+        target_init(&session->target, options, &error) == 0) {
+        run(session);
+        target_deinit(&session->target);
+    } else {
         log_error("%s", error.text);
         session->exit = CLIENT_USAGE;
-    } else if (prepare_tls(session) != 0) {
-        session->exit = CLIENT_TLS;
-    } else {
-        run(session);
     }
     status = session->exit;
-    url_deinit(&session->url);
+    free(session->location);
     free(session);
     return status;
 }

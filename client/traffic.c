@@ -152,6 +152,7 @@ void traffic_message(struct traffic *traffic, enum frame_opcode opcode, const ui
 
     if (traffic->_connection == NULL)
         return;
+    traffic->_heard = uv_now(traffic->_idle.loop);
     if (render_wants_time(&traffic->_render)) {
         message.time = now();
         message.since_start = (int64_t) (uv_hrtime() - traffic->_start);
@@ -167,6 +168,23 @@ void traffic_message(struct traffic *traffic, enum frame_opcode opcode, const ui
 bool traffic_is_unmatched(const struct traffic *traffic)
 {
     return traffic->_until != NULL && !traffic->_matched;
+}
+
+/* The timer is not set anew with each message, but once it has run out. Time in which we do not read
+ * does not count. */
+static void on_idle(uv_timer_t *timer)
+{
+    struct traffic *traffic = container_of(timer, struct traffic, _idle);
+    uint64_t limit = traffic->_options->idle_timeout;
+    uint64_t silent = uv_now(timer->loop) - traffic->_heard;
+
+    if (printer_is_waiting(&traffic->_printer) ||
+        (traffic->_options->command != NULL && runner_is_full(&traffic->_runner)))
+        silent = 0;
+    if (silent >= limit)
+        traffic->_ops->on_idle(traffic);
+    else
+        (void) uv_timer_start(timer, on_idle, limit - silent, 0);
 }
 
 /* ---- sending ---- */
@@ -281,6 +299,7 @@ int traffic_init(struct traffic *traffic, uv_loop_t *loop, const struct client_o
     (void) uv_timer_init(loop, &traffic->_greeting); /* which cannot fail */
     runner_init(&traffic->_runner, loop, &commands, &traffic_runner_ops);
     status = printer_init(&traffic->_printer, loop, on_printer_drained, on_printer_broken);
+    (void) uv_timer_init(loop, &traffic->_idle);
     if (status == 0 && options->send)
         status =
             input_init(&traffic->_input, loop, options->null ? '\0' : '\n', &traffic_input_ops);
@@ -297,6 +316,7 @@ void traffic_close(struct traffic *traffic)
     if (traffic->_options->send)
         input_close(&traffic->_input);
     uv_close((uv_handle_t *) &traffic->_greeting, NULL);
+    uv_close((uv_handle_t *) &traffic->_idle, NULL);
 }
 
 void traffic_deinit(struct traffic *traffic)
@@ -310,6 +330,9 @@ void traffic_deinit(struct traffic *traffic)
 void traffic_begin(struct traffic *traffic, struct connection *connection)
 {
     traffic->_connection = connection;
+    traffic->_heard = uv_now(traffic->_idle.loop);
+    if (traffic->_options->idle_timeout > 0)
+        (void) uv_timer_start(&traffic->_idle, on_idle, traffic->_options->idle_timeout, 0);
     if (traffic->_options->message_count > 0)
         (void) uv_timer_start(&traffic->_greeting, on_greeting, GREETING_DELAY, 0);
     else
@@ -321,6 +344,7 @@ void traffic_end(struct traffic *traffic)
     traffic->_connection = NULL;
     traffic->_greeted = false;
     (void) uv_timer_stop(&traffic->_greeting);
+    (void) uv_timer_stop(&traffic->_idle);
     if (traffic->_options->send)
         input_pause(&traffic->_input);
 }

@@ -29,6 +29,8 @@ struct traffic_ops {
     void (*on_sent)(struct traffic *traffic);
     /* There is room for messages again after some had to wait, or a command has ended. */
     void (*on_room)(struct traffic *traffic);
+    /* The connection is open, and no message has come for the time of --idle-timeout. */
+    void (*on_idle)(struct traffic *traffic);
 };
 
 struct traffic {
@@ -45,7 +47,9 @@ struct traffic {
     struct input _input;   /* only with -s */
     uv_timer_t _greeting;  /* from the opening handshake to the messages of -m */
     bool _greeted;         /* they are sent: now standard input may be, too */
-    uint64_t _received;
+    uint64_t _received;    /* through all connections */
+    uv_timer_t _idle;
+    uint64_t _heard; /* when the last message came, by the loop's clock */
 };
 
 /* Is there something about standard output that the options do not suit? Returns 0, or UV_EINVAL

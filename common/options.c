@@ -10,8 +10,8 @@
 #include <uv.h>
 
 enum {
-    OPTIONS_MAX = 64, /* options in a table */
-    HELP_COLUMN = 26, /* where the explanations begin */
+    OPTIONS_MAX = 128, /* options in a table */
+    HELP_COLUMN = 26,  /* where the explanations begin */
     HELP_WIDTH = 79,
 };
 

@@ -59,6 +59,11 @@ const char *stream_error(const struct stream *stream)
     return stream->_tls != NULL ? stream_tls_error(stream->_tls) : NULL;
 }
 
+bool stream_was_cut(const struct stream *stream)
+{
+    return stream->_tls != NULL && stream_tls_was_cut(stream->_tls);
+}
+
 int stream_read_start(struct stream *stream, uv_alloc_cb on_alloc, uv_read_cb on_read)
 {
     if (stream->_tls != NULL)

@@ -45,6 +45,9 @@ bool stream_is_ready(const struct stream *stream);
  * (close_notify is missing): bytes may have been cut off. */
 const char *stream_error(const struct stream *stream);
 
+/* True when TLS was refused by nobody: the connection ended in the middle of its handshake. */
+bool stream_was_cut(const struct stream *stream);
+
 /* Starts reading: `on_alloc` and `on_read` as in libuv. With TLS, `on_read` is given plaintext in a
  * buffer that is not `on_alloc`'s. */
 int stream_read_start(struct stream *stream, uv_alloc_cb on_alloc, uv_read_cb on_read);

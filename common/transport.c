@@ -627,12 +627,17 @@ bool transport_is_stalled(const struct transport *transport)
 
 void transport_pause(struct transport *transport)
 {
-    if (transport->_stage != STAGE_CLOSED)
-        stream_read_stop(&transport->stream);
+    if (transport->_stage == STAGE_CLOSED)
+        return;
+    transport->_paused = true;
+    stream_read_stop(&transport->stream);
 }
 
 void transport_resume(struct transport *transport)
 {
+    if (transport->_paused && transport->_asked && transport_is_open(transport))
+        transport_time_start(transport, &transport->context->_asked); /* the answer may be here */
+    transport->_paused = false;
     if (transport->_stage != STAGE_CLOSED && transport->_connected && !transport->_eof)
         (void) stream_read_start(&transport->stream, on_alloc, on_read);
 }

@@ -130,6 +130,7 @@ struct transport {
     bool _connected : 1;  /* there is a socket to read from */
     bool _heard : 1;      /* something came since the last ping */
     bool _asked : 1;      /* a ping of ours is not answered */
+    bool _paused : 1;     /* nothing is read: silence is not the peer's */
     bool _in_message : 1; /* its deadline is the message's */
 };
 
@@ -218,7 +219,8 @@ void transport_abort(struct transport *transport, int status);
 /* The same for one that has hit a limit, which is the option that sets it. */
 void transport_abort_for(struct transport *transport, const char *limit);
 
-/* Stops and resumes reading from the socket: back-pressure towards the peer. */
+/* Stops and resumes reading from the socket: back-pressure towards the peer. A ping that is out is
+ * not missed for it. */
 void transport_pause(struct transport *transport);
 void transport_resume(struct transport *transport);
 

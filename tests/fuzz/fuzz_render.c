@@ -12,7 +12,7 @@
 static unsigned hex_digit(uint8_t digit)
 {
     fuzz_check((digit >= '0' && digit <= '9') || (digit >= 'a' && digit <= 'f'), "%d", digit);
-    return digit <= '9' ? digit - '0' : digit - 'a' + 10U;
+    return digit <= '9' ? (unsigned) digit - '0' : (unsigned) digit - 'a' + 10U;
 }
 
 /* UTF-8 of a character below U+10000. */
