@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """How fast wsrecv receives: messages for a second of its CPU time, from a server that sends as fast
-as it can, beside a floor (recv_floor.c), Node's ws and Python's websockets, all printing the same
+as it can, beside a floor (floor.c), Node's ws and Python's websockets, all printing the same
 lines. The programs take turns; a figure is the median of the rounds. Prints a line of JSON a case.
 
 recv.py --bin DIRECTORY [--wsrecv PROGRAM] [--rounds N] [--scale F] [--only PROGRAMS]
@@ -20,8 +20,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 COUNTS = {  # messages in a run: enough for the start of the program not to matter
-    64: {"wsrecv": 6_000_000, "floor": 6_000_000, "node": 600_000, "websockets": 100_000},
-    16384: {"wsrecv": 150_000, "floor": 150_000, "node": 40_000, "websockets": 20_000},
+    64: {"wsrecv": 12_000_000, "floor": 30_000_000, "node": 600_000, "websockets": 100_000},
+    16384: {"wsrecv": 200_000, "floor": 200_000, "node": 40_000, "websockets": 20_000},
 }
 
 
@@ -33,7 +33,8 @@ def run(argv: list[str], sink: str) -> tuple[float, int]:
         out = wc.stdin
     else:
         out = open(os.devnull, "wb")  # noqa: SIM115 (closed below)
-    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out)
+    environment = {**os.environ, "NODE_PATH": "/usr/share/nodejs"}
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, env=environment)
     out.close()
     peak = 0
     while True:  # ru_maxrss would count what this Python had when it forked
@@ -62,7 +63,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="of the number of messages")
     parser.add_argument("--only", default="", help="programs, separated by commas")
     options = parser.parse_args()
-    wsrecv = options.wsrecv or str(Path(options.bin).parents[1] / "client" / "wsrecv")
+    wsrecv = options.wsrecv or str(Path(options.bin).parents[2] / "client" / "wsrecv")
     with subprocess.Popen([f"{options.bin}/firehose"], stdout=subprocess.PIPE) as server:
         try:
             port = int(server.stdout.readline())
@@ -79,8 +80,8 @@ def measure(options, wsrecv: str, port: int, size: int, counts: dict[str, int], 
     argvs = {
         "wsrecv": [wsrecv, "-q", "--no-compression", f"{base}/TARGET"],
         "floor": [f"{options.bin}/recv_floor", str(port), "/TARGET"],
-        "node": ["/usr/bin/node", str(HERE / "recv.js"), f"{base}/TARGET"],
-        "websockets": ["/usr/bin/python3", str(HERE / "recv_websockets.py"), f"{base}/TARGET"],
+        "node": ["/usr/bin/node", str(HERE / "node.js"), f"{base}/TARGET"],
+        "websockets": ["/usr/bin/python3", str(HERE / "pywebsockets.py"), f"{base}/TARGET"],
     }
     if options.only:
         argvs = {name: argvs[name] for name in options.only.split(",")}

@@ -1,4 +1,4 @@
-// Node's ws, printing what wsrecv prints: node recv.js URL
+// Node's ws, printing what wsrecv prints: node node.js URL
 'use strict';
 const WebSocket = require('ws');
 const socket = new WebSocket(process.argv[2], { perMessageDeflate: false });

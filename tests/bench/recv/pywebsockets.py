@@ -1,4 +1,4 @@
-"""Python's websockets, printing what wsrecv prints: recv_websockets.py URL"""
+"""Python's websockets, printing what wsrecv prints: pywebsockets.py URL"""
 
 import asyncio
 import sys

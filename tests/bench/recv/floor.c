@@ -61,8 +61,8 @@ static size_t header_of(const unsigned char *at, size_t len, size_t *payload)
 {
     size_t header = 2;
 
-    if (len < 10 && (len < 2 || at[1] > 125))
-        return len >= 4 && at[1] == 126 ? (*payload = (size_t) at[2] << 8 | at[3], 4) : 0;
+    if (len < 2 || len < (at[1] == 126 ? 4 : at[1] == 127 ? 10 : 2))
+        return 0;
     *payload = at[1];
     if (*payload >= 126) {
         header = *payload == 126 ? 4 : 10;
