@@ -14,6 +14,7 @@ int render_init(struct render *render, const struct render_config *config, struc
     int status = 0;
 
     *render = (struct render){._config = *config};
+    render->_plain = config->mode <= RENDER_RAW && config->stamps == STAMP_NONE && !config->escaped;
     if (config->mode == RENDER_FORMAT)
         return format_init(&render->_format, config->format, error);
     if (config->mode != RENDER_JSON)
@@ -164,30 +165,25 @@ static bool has_end(const struct render *render)
     return render->_config.mode != RENDER_BYTES;
 }
 
-static bool is_line(const struct render *render, const struct message *message)
-{
-    const struct render_config *config = &render->_config;
-
-    return config->mode <= RENDER_RAW && config->stamps == STAMP_NONE && !config->escaped &&
-           message->opcode == FRAME_TEXT;
-}
-
 /* What wsrecv does all day: a text as it is, and its end. */
 static int append_line(const struct render *render, struct buffer *out,
                        const struct message *message)
 {
     size_t mark = render->_config.mode == RENDER_RECEIVED ? sizeof received - 1 : 0;
-    int status = buffer_reserve(out, mark + message->len + 1);
+    size_t len = message->len;
+    int status = buffer_reserve(out, mark + len + 1);
     uint8_t *at;
 
     if (status != 0)
         return status;
     at = out->data + out->len;
-    memcpy(at, received, mark);
-    if (message->len > 0)
-        memcpy(at + mark, message->data, message->len);
-    at[mark + message->len] = render->_config.null ? '\0' : '\n';
-    out->len += mark + message->len + 1;
+    out->len += mark + len + 1;
+    if (mark > 0)
+        memcpy(at, received, sizeof received - 1);
+    at += mark;
+    if (len > 0)
+        memcpy(at, message->data, len);
+    at[len] = render->_config.null ? '\0' : '\n';
     return 0;
 }
 
@@ -196,7 +192,7 @@ int render_append(struct render *render, struct buffer *out, const struct messag
     int status;
 
     render->_number++;
-    if (is_line(render, message))
+    if (render->_plain && message->opcode == FRAME_TEXT)
         return append_line(render, out, message);
     status = append_stamp(render, out, message);
     if (status == 0)

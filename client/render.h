@@ -37,6 +37,7 @@ struct render {
     struct buffer _json_end; /* the members that are the same in each object */
     struct stamp_cache _stamps;
     uint64_t _number; /* of messages so far */
+    bool _plain;      /* text is printed as it is */
 };
 
 /* Returns 0, UV_EINVAL with a text that says what is wrong with the format, or UV_ENOMEM. */

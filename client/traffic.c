@@ -12,7 +12,7 @@
 #include "common/utf8.h"
 
 enum {
-    PRINT_BATCH = 64 * 1024,      /* bytes of lines that are written before the turn ends */
+    PRINT_BATCH = 128 * 1024,     /* bytes of lines that are written before the turn ends */
     SEND_QUEUE_HIGH = 256 * 1024, /* bytes of frames that wait: no more input is read */
     /* Milliseconds between being connected and the first message of -m. A shell that starts three
      * listeners and one who speaks, all in one breath, means the three to hear it; each of them
@@ -148,12 +148,16 @@ static bool was_last(struct traffic *traffic, const struct message *message)
 void traffic_message(struct traffic *traffic, enum frame_opcode opcode, const uint8_t *data,
                      size_t len)
 {
-    struct message message = {.opcode = opcode, .data = data, .len = len, .id = ""};
+    struct message message;
 
     if (traffic->_connection == NULL)
         return;
+    message.opcode = opcode;
+    message.data = data;
+    message.len = len;
+    message.id = "";
     traffic->_heard = uv_now(traffic->_idle.loop);
-    if (render_wants_time(&traffic->_render)) {
+    if (traffic->_timed) {
         message.time = now();
         message.since_start = (int64_t) (uv_hrtime() - traffic->_start);
     }
@@ -276,7 +280,11 @@ static int init_acting(struct traffic *traffic, struct error *error)
 
     if (options->until != NULL)
         status = until_new(&traffic->_until, options->until, error);
-    return status != 0 ? status : render_init(&traffic->_render, &config, error);
+    if (status == 0)
+        status = render_init(&traffic->_render, &config, error);
+    if (status == 0)
+        traffic->_timed = render_wants_time(&traffic->_render);
+    return status;
 }
 
 int traffic_init(struct traffic *traffic, uv_loop_t *loop, const struct client_options *options,

@@ -38,6 +38,7 @@ struct traffic {
     const struct traffic_ops *_ops;
     struct connection *_connection; /* the one that is open, or NULL */
     struct render _render;
+    bool _timed; /* it wants to know when messages came */
     struct printer _printer;
     struct runner _runner; /* only with --exec */
     struct buffer _stdin;  /* what a command is to get, while it is made */

@@ -109,11 +109,8 @@ static void serve(int fd)
         memcpy(frames + i * frame, frames, frame);
     for (; alive && count > 0; count -= count < batch ? count : batch)
         alive = send_all(fd, frames, (count < batch ? count : batch) * frame);
-    if (alive && send_all(fd, close_frame, sizeof close_frame)) {
-        (void) shutdown(fd, SHUT_WR);
-        while (recv(fd, rest, sizeof rest, 0) > 0)
-            continue;
-    }
+    if (alive && send_all(fd, close_frame, sizeof close_frame))
+        (void) recv(fd, rest, sizeof rest, 0); /* the answer, or the client's end */
     free(frames);
 }
 
