@@ -6,10 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/render.h"
 #include "client/route.h"
 #include "client/string_list.h"
 #include "common/error.h"
 #include "common/options.h"
+
+/* What the end of standard input means, and a command that fails. */
+enum client_input_eof { CLIENT_EOF_CLOSE, CLIENT_EOF_KEEP };
+enum client_exec_fail { CLIENT_EXEC_IGNORE, CLIENT_EXEC_STOP };
 
 struct client_options {
     const char *url;
@@ -18,6 +23,20 @@ struct client_options {
     uint64_t count;       /* messages to receive before closing; 0: no end */
     uint64_t max_message; /* bytes; 0: no limit */
     uint64_t timeout;     /* milliseconds for everything; 0: none */
+    bool raw;             /* at most one of these; `mode` says which */
+    bool json;
+    bool hex;
+    bool base64;
+    bool bytes;
+    const char *format;     /* or NULL */
+    enum render_mode mode;  /* as these have it */
+    enum stamp_kind stamps; /* before each message */
+    bool null;              /* NULs in place of newlines, in and out */
+    const char *until;      /* a POSIX extended regular expression, or NULL */
+    const char *command;    /* of --exec, or NULL */
+    uint64_t jobs;          /* commands at once */
+    uint64_t exec_timeout;  /* milliseconds for each; 0: none */
+    enum client_exec_fail exec_fail;
 
     /* staying connected; all times in milliseconds, 0: none */
     bool reconnect;
@@ -47,8 +66,9 @@ struct client_options {
     bool ipv4; /* both or none: either family */
     bool ipv6;
 
-    bool raw;
     bool send;
+    bool send_binary; /* and lines are binary messages; implies `send` */
+    enum client_input_eof input_eof;
     bool echo;
     bool no_compression;
     const char *cacert; /* names of PEM files, or NULL */
@@ -62,8 +82,9 @@ struct client_options {
 
 /* wsrecv's exit status. */
 enum client_exit {
-    CLIENT_OK = 0,     /* closed cleanly, count reached, or ended by a signal */
-    CLIENT_OUTPUT = 1, /* standard output cannot be written */
+    CLIENT_OK = 0,        /* closed cleanly, count reached, or ended by a signal */
+    CLIENT_OUTPUT = 1,    /* standard output cannot be written */
+    CLIENT_UNMATCHED = 1, /* it ended without a message that --until matches */
     CLIENT_USAGE = 2,
     CLIENT_CONNECT = 3, /* cannot resolve or connect */
     CLIENT_TLS = 4,

@@ -11,6 +11,8 @@
 
 enum {
     CLOSING_TIMEOUT = 2 * 1000, /* milliseconds for each step of the closing handshake */
+    /* The same where the server is to take first all that was sent (--input-eof close). */
+    LONG_CLOSING_TIMEOUT = 30 * 1000,
     COMPRESSION_LEVEL = 6,
 };
 
@@ -307,7 +309,9 @@ int connection_init(struct connection *connection, uv_loop_t *loop,
         .server = false,
         .max_message = options->max_message,
         .compression_level = COMPRESSION_LEVEL,
-        .closing_timeout = CLOSING_TIMEOUT,
+        .hears_on = true, /* who is not interested any more says so to us */
+        .closing_timeout =
+            options->input_eof == CLIENT_EOF_CLOSE ? LONG_CLOSING_TIMEOUT : CLOSING_TIMEOUT,
         .ping_interval = (uint32_t) options->ping_interval,
         .ping_timeout = (uint32_t) options->ping_timeout,
     };

@@ -43,6 +43,7 @@ struct session {
     struct backoff backoff;
 
     bool decided; /* `exit` stands: what happens from here on does not change it */
+    bool sent;    /* all that --input-eof close waits for: a Close of the server is the answer */
     bool hurried; /* by a signal or --timeout: a slow reader of our output is not waited for */
     bool ended;   /* the loop is being emptied */
     enum client_exit exit;
@@ -56,6 +57,10 @@ static void decide(struct session *session, enum client_exit status, const char 
     if (session->decided)
         return;
     session->decided = true;
+    if (status == CLIENT_OK && traffic_is_unmatched(&session->traffic)) {
+        status = CLIENT_UNMATCHED;
+        why = "it ended before a message came that --until matches";
+    }
     session->exit = status;
     if (*why != '\0')
         log_error("%s", why);
@@ -81,12 +86,23 @@ static void end(struct session *session)
     uv_close((uv_handle_t *) &session->sigterm, NULL);
 }
 
-/* The connection is over. What it brought is still printed, however slow the reader. */
+/* The connection is over. What it brought is still printed, however slow the reader, and commands
+ * come to their end. */
 static void end_when_printed(struct session *session)
 {
     traffic_print(&session->traffic);
-    if (session->hurried || traffic_is_printed(&session->traffic))
+    if ((session->hurried || traffic_is_printed(&session->traffic)) &&
+        !traffic_is_running(&session->traffic))
         end(session);
+}
+
+/* Nothing new is begun. */
+static void stop_attempts(struct session *session)
+{
+    (void) uv_timer_stop(&session->pause);
+    (void) uv_timer_stop(&session->attempt);
+    connector_cancel(&session->connector);
+    connection_abort(&session->connection, UV_ECANCELED);
 }
 
 /* We end it: with a closing handshake if the connection is open, else at once. */
@@ -96,8 +112,10 @@ static void finish(struct session *session, enum client_exit status, const char 
     traffic_end(&session->traffic);
     if (connection_is_open(&session->connection))
         connection_close(&session->connection);
-    else
+    else if (!traffic_is_running(&session->traffic))
         end(session);
+    else
+        stop_attempts(session); /* the end of the commands is waited for */
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -106,6 +124,9 @@ static void on_signal(uv_signal_t *handle, int number)
 
     (void) number;
     session->hurried = true;
+    if (session->ended)
+        return;
+    traffic_hurry(&session->traffic);
     finish(session, CLIENT_OK, "");
 }
 
@@ -117,7 +138,7 @@ static void on_timeout(uv_timer_t *timer)
     session->hurried = true;
     if (session->ended)
         return;
-    if (!traffic_is_printed(&session->traffic))
+    if (!traffic_is_printed(&session->traffic) || traffic_is_running(&session->traffic))
         session->decided = false;
     (void) error_set(&why, 0, "not done after the %g seconds of --timeout",
                      (double) session->options->timeout / 1000);
@@ -141,24 +162,33 @@ static void on_turn_end(uv_prepare_t *prepare)
 
 /* ---- traffic ---- */
 
-static void on_traffic_done(struct traffic *traffic)
+static void on_traffic_done(struct traffic *traffic, int status, const char *why)
 {
-    finish(container_of(traffic, struct session, traffic), CLIENT_OK, "");
+    struct session *session = container_of(traffic, struct session, traffic);
+
+    /* The server may have closed already: what it said is lost or undone all the same. */
+    if (status != CLIENT_OK && session->exit == CLIENT_OK)
+        session->decided = false;
+    finish(session, (enum client_exit) status, why);
 }
 
-static void on_traffic_broken(struct traffic *traffic, const char *why)
+/* How it ends is for the server's Close to decide, and what comes before that is printed. */
+static void on_traffic_sent(struct traffic *traffic)
 {
-    finish(container_of(traffic, struct session, traffic), CLIENT_OUTPUT, why);
+    struct session *session = container_of(traffic, struct session, traffic);
+
+    session->sent = true;
+    connection_close(&session->connection);
 }
 
-static void on_traffic_printed(struct traffic *traffic)
+static void on_traffic_room(struct traffic *traffic)
 {
     struct session *session = container_of(traffic, struct session, traffic);
 
     if (connection_is_live(&session->connection))
         connection_resume(&session->connection);
     else if (session->decided)
-        end(session);
+        end_when_printed(session);
 }
 
 static void on_traffic_idle(struct traffic *traffic)
@@ -174,8 +204,8 @@ static void on_traffic_idle(struct traffic *traffic)
 
 static const struct traffic_ops session_traffic_ops = {
     .on_done = on_traffic_done,
-    .on_broken = on_traffic_broken,
-    .on_printed = on_traffic_printed,
+    .on_sent = on_traffic_sent,
+    .on_room = on_traffic_room,
     .on_idle = on_traffic_idle,
 };
 
@@ -183,7 +213,7 @@ static const struct traffic_ops session_traffic_ops = {
 
 static bool is_retried(const struct session *session, const struct outcome *outcome)
 {
-    bool done = outcome->exit == CLIENT_OK && outcome->lasting;
+    bool done = outcome->exit == CLIENT_OK && (outcome->lasting || session->sent);
 
     return session->options->reconnect && !done &&
            (!outcome->lasting || session->options->retry_all_errors);
@@ -421,19 +451,25 @@ static void init_handles(struct session *session)
     (void) uv_signal_start(&session->sigterm, on_signal, SIGTERM);
 }
 
-/* Everything that needs the loop. On failure what was made is left to the end of the process. */
+/* Everything that needs the loop. On failure, which it reports, what was made is left to the end of the process. */
 static int start(struct session *session)
 {
+    struct error error;
     int status = uv_loop_init(&session->loop);
 
     if (status == 0)
         status = connection_init(&session->connection, &session->loop, session->options,
                                  &session_connection_ops);
-    if (status == 0)
-        status =
-            traffic_init(&session->traffic, &session->loop, session->options, &session_traffic_ops);
-    if (status != 0)
+    if (status != 0) {
+        log_error("cannot start: %s", uv_strerror(status));
         return status;
+    }
+    status = traffic_init(&session->traffic, &session->loop, session->options, &session_traffic_ops,
+                          &error);
+    if (status != 0) {
+        log_error("%s", error.text);
+        return status;
+    }
     connector_init(&session->connector, &session->loop, session->options, &session_connector_ops);
     backoff_init(&session->backoff, session->options->retry_max_delay, session->options->retries);
     init_handles(session);
@@ -446,13 +482,13 @@ static void run(struct session *session)
 
     if (status != 0) {
         session->exit = CLIENT_OUTPUT;
-        log_error("cannot start: %s", uv_strerror(status));
         return;
     }
     begin_attempt(session);
     (void) uv_run(&session->loop, UV_RUN_DEFAULT);
     connector_deinit(&session->connector);
     connection_deinit(&session->connection);
+    traffic_deinit(&session->traffic);
     tls_context_free(session->tls);
     (void) uv_loop_close(&session->loop);
 }
@@ -468,7 +504,8 @@ enum client_exit session_run(const struct client_options *options)
         return CLIENT_OUTPUT;
     }
     session->options = options;
-    if (target_init(&session->target, options, &error) == 0) {
+    if (traffic_check(options, &error) == 0 &&
+        target_init(&session->target, options, &error) == 0) {
         run(session);
         target_deinit(&session->target);
     } else {

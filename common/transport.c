@@ -479,7 +479,8 @@ static void handle(struct transport *transport, const struct decoder_event *even
 {
     switch (event->type) {
     case DECODER_MESSAGE:
-        if (transport->_stage == STAGE_OPEN)
+        if (transport->_stage == STAGE_OPEN ||
+            (transport->_stage == STAGE_CLOSING && transport->context->_hears_on))
             transport->context->ops->on_message(transport, event->opcode, event->data, event->len);
         break;
     case DECODER_PING:

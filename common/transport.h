@@ -80,6 +80,7 @@ struct transport_ops {
 
 struct transport_config {
     bool server;            /* which side of RFC 6455 this is */
+    bool hears_on;          /* on_message also between our Close and the peer's */
     uint64_t max_message;   /* bytes of a received message; 0: no limit */
     int compression_level;  /* zlib's, of own messages and of those the owner broadcasts */
     uint64_t max_fragments; /* frames of a message; 0: no limit */
@@ -100,6 +101,7 @@ struct transport_context {
     struct deflater *deflater;
     struct decoder_pool *decoders;
     bool _server;
+    bool _hears_on;
     struct list _dirty;
     struct deadline_list _opening;
     struct deadline_list _closing;

@@ -333,6 +333,32 @@ def urls():
         seed("url", name, text.encode())
 
 
+# ---- what is printed ----
+
+IS_TEXT = 0x80
+RECEIVED, RAW, JSON, HEX, BASE64, FORMAT, BYTES_OUT = range(7)
+
+
+def renders():
+    every = rb"%p|%x|%X|%b|%l|%t|%I|%U|%r|%i|%u|%n|%%\a\e\n\r\t\v\0\\\c"
+    rich = "q\" \\ \b\f\n\r\t \0 \x1b[m \x7f\x85 gr\u00fc\u00df \u2028\u202e\u2066\u061c \U0001f30d"
+    cases = {
+        "every_escape": (every, rich.encode(), IS_TEXT),
+        "unknown": (b"%p %z", b"x", IS_TEXT),
+        "end": (b"x\\", b"x", IS_TEXT),
+        "binary": (b"%p %b", bytes(range(256)), 0),
+    }
+    for name, (text, payload, kind) in cases.items():
+        seed("render", name, text + b"\0" + payload + bytes([choose(FORMAT, kind)]))
+    for mode in range(BYTES_OUT + 1):
+        seed("render", f"mode{mode}", b"\0" + rich.encode() + bytes([choose(mode, IS_TEXT)]))
+
+
+def choose(mode, kind):
+    """The last byte: of those with that bit, the least that is this mode modulo the modes."""
+    return next(n for n in range(kind, 256) if n % (BYTES_OUT + 1) == mode)
+
+
 # ---- plays for the server ----
 
 (BYTES, UPGRADE, FRAME, LONG, DEFLATE, TURN, TIME, ROOM, FLOOD, EOF, RESET, BREAK, PIECE, WAKE,
@@ -449,4 +475,5 @@ if __name__ == "__main__":
     inflations()
     frames()
     urls()
+    renders()
     plays()
