@@ -247,6 +247,14 @@ static const struct option_spec specs[] = {
      OPTION_AT(FLAG, struct client_options, no_compression)},
     {"timeout", 0, "SECONDS", "exit 124 when all is not done by then",
      OPTION_AT(SECONDS, struct client_options, timeout), .min = 1},
+    {"verbose", 'v', NULL,
+     "show on stderr what is said: both handshakes without secrets, frames with their sizes, never "
+     "a payload",
+     OPTION_AT(FLAG, struct client_options, verbose)},
+    {"stats", 0, NULL,
+     "at the end say on stderr how many messages and bytes came, how fast, how well compressed, "
+     "round-trip times of pings, reconnects; SIGUSR1 asks for the same at any time",
+     OPTION_AT(FLAG, struct client_options, stats)},
     {"quiet", 'q', NULL, "say nothing on stderr but errors",
      OPTION_AT(FLAG, struct client_options, quiet)},
     {"version", 'V', NULL, "print the version and exit",

@@ -76,6 +76,8 @@ struct client_options {
     const char *key;
     bool insecure;
     bool quiet;
+    bool verbose;
+    bool stats;
     bool help;
     bool version;
 };

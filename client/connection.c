@@ -194,8 +194,10 @@ static void on_opening(struct transport *transport, const uint8_t *data, size_t 
 {
     struct connection *connection = container_of(transport, struct connection, _transport);
     size_t used;
+    enum http_head_result result = http_head_feed(&connection->_head, data, len, &used);
 
-    switch (http_head_feed(&connection->_head, data, len, &used)) {
+    monitor_response(connection->_monitor, data, used, result != HTTP_HEAD_MORE);
+    switch (result) {
     case HTTP_HEAD_MORE:
         break;
     case HTTP_HEAD_DONE:
@@ -206,6 +208,7 @@ static void on_opening(struct transport *transport, const uint8_t *data, size_t 
             break;
         }
         connection->_opened = uv_now(connection->_transports.loop);
+        monitor_connected(connection->_monitor);
         connection->_ops->on_open(connection);
         transport_input(transport, data + used, len - used);
         break;
@@ -234,8 +237,10 @@ static int begin_handshake(struct connection *connection, struct tls_context *tl
         status = out != NULL ? handshake_client_init(&connection->_handshake) : UV_ENOMEM;
     if (status == 0)
         status = handshake_write_request(&connection->_handshake, out, &connection->_request);
-    if (status == 0)
+    if (status == 0) {
+        monitor_request(connection->_monitor, out->data, out->len);
         status = transport_start(transport);
+    }
     return status;
 }
 
@@ -246,7 +251,22 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
 {
     struct connection *connection = container_of(transport, struct connection, _transport);
 
+    monitor_frame(connection->_monitor, false, opcode, len);
     connection->_ops->on_message(connection, opcode, data, len);
+}
+
+static void on_frame(struct transport *transport, bool own, enum frame_opcode opcode, size_t len)
+{
+    struct connection *connection = container_of(transport, struct connection, _transport);
+
+    monitor_frame(connection->_monitor, own, opcode, len);
+}
+
+static void on_bytes(struct transport *transport, size_t len)
+{
+    struct connection *connection = container_of(transport, struct connection, _transport);
+
+    monitor_bytes(connection->_monitor, len);
 }
 
 static void flush(struct transport *transport)
@@ -268,6 +288,8 @@ static const struct transport_ops connection_transport_ops = {
     .on_opening_timeout = on_opening_timeout,
     .on_message = on_message,
     .on_limit = on_limit,
+    .on_frame = on_frame,
+    .on_bytes = on_bytes,
     .flush = flush,
     .on_drained = on_drained,
     .on_end = on_end,
@@ -279,6 +301,8 @@ void connection_send(struct connection *connection, enum frame_opcode opcode, co
 {
     int status = transport_send(&connection->_transport, opcode, data, len);
 
+    if (status == 0)
+        monitor_frame(connection->_monitor, true, opcode, len);
     if (status == UV_ENOMEM || status == UV_EIO)
         transport_abort(&connection->_transport, status);
 }
@@ -303,7 +327,8 @@ void connection_resume(struct connection *connection)
 /* ---- life ---- */
 
 int connection_init(struct connection *connection, uv_loop_t *loop,
-                    const struct client_options *options, const struct connection_ops *ops)
+                    const struct client_options *options, const struct connection_ops *ops,
+                    struct monitor *monitor)
 {
     const struct transport_config config = {
         .server = false,
@@ -318,6 +343,7 @@ int connection_init(struct connection *connection, uv_loop_t *loop,
 
     connection->_options = options;
     connection->_ops = ops;
+    connection->_monitor = monitor;
     connection->_live = false;
     return transport_context_init(&connection->_transports, loop, &connection_transport_ops,
                                   &config);

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "client/client_options.h"
+#include "client/monitor.h"
 #include "client/outcome.h"
 #include "common/handshake.h"
 #include "common/transport.h"
@@ -34,6 +35,7 @@ struct connection_ops {
 struct connection {
     const struct client_options *_options;
     const struct connection_ops *_ops;
+    struct monitor *_monitor;
     const struct url *_url;
     struct handshake_request _request;
     const char *_limit; /* what was not met by the peer; NULL: nothing */
@@ -49,7 +51,8 @@ struct connection {
 
 /* All pointers are borrowed for the life of the connection. Returns 0 or a negative UV_E* code. */
 int connection_init(struct connection *connection, uv_loop_t *loop,
-                    const struct client_options *options, const struct connection_ops *ops);
+                    const struct client_options *options, const struct connection_ops *ops,
+                    struct monitor *monitor);
 
 /* Closes what belongs to the loop: run it once more, then deinit. Not while the connection is live,
  * unless it has been aborted. */

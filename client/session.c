@@ -9,6 +9,7 @@
 #include "client/backoff.h"
 #include "client/connection.h"
 #include "client/connector.h"
+#include "client/monitor.h"
 #include "client/outcome.h"
 #include "client/target.h"
 #include "client/traffic.h"
@@ -35,6 +36,7 @@ struct session {
     struct connector connector;
     struct connection connection;
     struct traffic traffic;
+    struct monitor monitor;
 
     enum next next; /* when the connection has closed, unless it is decided */
     char *location; /* NEXT_REDIRECT */
@@ -72,6 +74,7 @@ static void end(struct session *session)
     if (session->ended)
         return;
     session->ended = true;
+    monitor_close(&session->monitor);
     connection_abort(&session->connection, UV_ECANCELED);
     connector_cancel(&session->connector);
     if (connector_is_stuck(&session->connector))
@@ -191,6 +194,11 @@ static void on_traffic_room(struct traffic *traffic)
         end_when_printed(session);
 }
 
+static void on_traffic_dying(struct traffic *traffic)
+{
+    monitor_finish(&container_of(traffic, struct session, traffic)->monitor);
+}
+
 static void on_traffic_idle(struct traffic *traffic)
 {
     struct session *session = container_of(traffic, struct session, traffic);
@@ -205,6 +213,7 @@ static void on_traffic_idle(struct traffic *traffic)
 static const struct traffic_ops session_traffic_ops = {
     .on_done = on_traffic_done,
     .on_sent = on_traffic_sent,
+    .on_dying = on_traffic_dying,
     .on_room = on_traffic_room,
     .on_idle = on_traffic_idle,
 };
@@ -260,6 +269,7 @@ static void wait_for_retry(struct session *session)
     (void) uv_timer_stop(&session->attempt);
     if (!session->options->quiet)
         log_info("reconnecting in %.1f s: %s", (double) session->delay / 1000, session->why.text);
+    monitor_state(&session->monitor, "waiting: %s", session->why.text);
     (void) uv_timer_start(&session->pause, on_pause, session->delay, 0);
 }
 
@@ -287,6 +297,8 @@ static void on_open(struct connection *connection)
 {
     struct session *session = container_of(connection, struct session, connection);
 
+    monitor_clear(&session->monitor);
+    monitor_state(&session->monitor, "connected to %s", target_url(&session->target)->text);
     if (!session->options->quiet)
         (void) fprintf(stderr, "Connected to %s\n", target_url(&session->target)->text);
     (void) uv_timer_stop(&session->attempt);
@@ -383,6 +395,7 @@ static void connect_to_target(struct session *session)
 {
     struct outcome outcome = {.exit = CLIENT_TLS, .lasting = true};
 
+    monitor_state(&session->monitor, "connecting to %s", target_url(&session->target)->text);
     if (need_tls(session, &outcome.error) != 0)
         on_failed(&session->connector, &outcome);
     else
@@ -435,6 +448,7 @@ static void init_handles(struct session *session)
 {
     uv_loop_t *loop = &session->loop;
 
+    monitor_init(&session->monitor, loop, session->options);
     /* None of these can fail: they ask nothing of the system that the loop has not got. */
     (void) uv_prepare_init(loop, &session->turn_end);
     (void) uv_prepare_start(&session->turn_end, on_turn_end);
@@ -459,7 +473,7 @@ static int start(struct session *session)
 
     if (status == 0)
         status = connection_init(&session->connection, &session->loop, session->options,
-                                 &session_connection_ops);
+                                 &session_connection_ops, &session->monitor);
     if (status != 0) {
         log_error("cannot start: %s", uv_strerror(status));
         return status;

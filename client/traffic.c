@@ -40,6 +40,7 @@ static void on_printer_broken(struct printer *printer, int status)
     struct error error;
 
     if (status == UV_EPIPE) { /* the reader is gone: die as any filter does */
+        traffic->_ops->on_dying(traffic);
         (void) signal(SIGPIPE, SIG_DFL);
         (void) raise(SIGPIPE);
     }

@@ -27,6 +27,8 @@ struct traffic_ops {
     void (*on_done)(struct traffic *traffic, int status, const char *why);
     /* Standard input has ended, all of it is sent, and --input-eof wants a closing handshake. */
     void (*on_sent)(struct traffic *traffic);
+    /* wsrecv is about to die of SIGPIPE, as any filter does. */
+    void (*on_dying)(struct traffic *traffic);
     /* There is room for messages again after some had to wait, or a command has ended. */
     void (*on_room)(struct traffic *traffic);
     /* The connection is open, and no message has come for the time of --idle-timeout. */

@@ -136,6 +136,14 @@ static void fall_mute(struct transport *transport, int status)
         transport_time_start(transport, &transport->context->_closing);
 }
 
+static void watch(struct transport *transport, bool own, enum frame_opcode opcode, size_t len)
+{
+    const struct transport_ops *ops = transport->context->ops;
+
+    if (ops->on_frame != NULL)
+        ops->on_frame(transport, own, opcode, len);
+}
+
 /* ---- writing ---- */
 
 static void touch(struct transport *transport)
@@ -363,6 +371,7 @@ static void queue_close(struct transport *transport, uint16_t code, const char *
     int status = UV_ENOMEM;
 
     transport->_stage = STAGE_CLOSING;
+    watch(transport, true, FRAME_CLOSE, code == CLOSE_NO_STATUS ? 0 : 2 + strlen(reason));
     transport_time_start(transport, &transport->context->_closing);
     if (transport->_mute)
         return; /* it cannot be said; reading goes on until the end is known */
@@ -414,6 +423,7 @@ static void on_close_frame(struct transport *transport, const struct decoder_eve
         .reason_len = event->len,
     };
 
+    watch(transport, false, FRAME_CLOSE, event->code == CLOSE_NO_STATUS ? 0 : 2 + event->len);
     transport->_finishing = transport->context->_server;
     if (transport->_stage == STAGE_OPEN)
         queue_close(transport, event->code, "");
@@ -446,10 +456,11 @@ void transport_reject(struct transport *transport, enum frame_close_code code, c
         fail(transport, (uint16_t) code, reason, limit);
 }
 
-static void on_pong(struct transport *transport)
+static void on_pong(struct transport *transport, const struct decoder_event *event)
 {
     const struct transport_ops *ops = transport->context->ops;
 
+    watch(transport, false, FRAME_PONG, event->len);
     if (transport->_asked)
         transport_time_quiet(transport);
     else if (ops->on_control != NULL)
@@ -460,8 +471,11 @@ static void on_ping(struct transport *transport, const struct decoder_event *eve
 {
     const struct transport_ops *ops = transport->context->ops;
 
-    if (transport_is_open(transport))
+    watch(transport, false, FRAME_PING, event->len);
+    if (transport_is_open(transport)) {
+        watch(transport, true, FRAME_PONG, event->len);
         send_pong(transport, event->data, event->len);
+    }
     if (ops->on_control != NULL && transport->_stage == STAGE_OPEN)
         ops->on_control(transport);
 }
@@ -495,7 +509,7 @@ static void handle(struct transport *transport, const struct decoder_event *even
         break;
     case DECODER_PONG:
         if (transport->_stage == STAGE_OPEN)
-            on_pong(transport);
+            on_pong(transport, event);
         break;
     case DECODER_MORE:
         break;
@@ -504,9 +518,12 @@ static void handle(struct transport *transport, const struct decoder_event *even
 
 static void decode(struct transport *transport, const uint8_t *data, size_t len)
 {
+    const struct transport_ops *ops = transport->context->ops;
     struct decoder_event event;
     bool completed = false;
 
+    if (ops->on_bytes != NULL)
+        ops->on_bytes(transport, len);
     if (decoder_feed(&transport->_decoder, transport->context->decoders, data, len) != 0) {
         transport_abort(transport, UV_ENOMEM);
         return;

@@ -68,6 +68,11 @@ struct transport_ops {
     void (*on_limit)(struct transport *transport, const char *limit, uint16_t code);
     /* A ping, or a pong that answers none of ours, came. May be NULL. */
     void (*on_control)(struct transport *transport);
+    /* For those who watch: a control frame has come, or is about to go out (`own`), with so many
+     * bytes of payload. May be NULL. */
+    void (*on_frame)(struct transport *transport, bool own, enum frame_opcode opcode, size_t len);
+    /* The same for bytes of frames that have come, whole or not. May be NULL. */
+    void (*on_bytes)(struct transport *transport, size_t len);
     /* End of the turn, and there is something to write: call transport_flush. */
     void (*flush)(struct transport *transport);
     /* A stalled write is over; `passed` bytes of it were the owner's (all of that call). */
