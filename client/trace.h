@@ -10,8 +10,8 @@
 #include "client/string_list.h"
 #include "common/frame.h"
 
-/* A head of HTTP. The values of fields that bear credentials, and of those in `hidden` (whole lines,
- * "NAME: VALUE", of -H), are not shown. */
+/* A head of HTTP. Not shown are the values of fields that bear credentials, and of those in
+ * `hidden` (whole lines, "NAME: VALUE", of -H). */
 void trace_head(bool own, const uint8_t *head, size_t len, const struct string_list *hidden);
 
 /* A message or a control frame, with the size of its payload. */

@@ -333,6 +333,39 @@ def urls():
         seed("url", name, text.encode())
 
 
+# ---- proxies, rules, fields, redirections ----
+
+SOCKS, PROXY, EXCEPTED, RESOLVE, CONNECT_TO, FIELD, RETRY_AFTER, REDIRECT = range(8)
+WITH_USER = 0x80
+
+
+def networks():
+    said = {
+        "socks_v4": (b"\5\0\5\0\0\1\0\0\0\0\0\0", 0),
+        "socks_name": (b"\5\0\5\0\0\3\1x\0\0", 0),
+        "socks_v6": (b"\5\0\5\0\0\4" + bytes(18), 0),
+        "socks_user": (b"\5\2\1\0\5\0\0\1\0\0\0\0\0\0", WITH_USER),
+        "socks_refused": (b"\5\0\5\2", 0),
+    }
+    for name, (data, user) in said.items():
+        seed("network", name, data + bytes([3, SOCKS | user]))
+    texts = {
+        "proxy": (PROXY, "socks5h://me:p%40@[::1]:9"),
+        "excepted": (EXCEPTED, "a, .example 192.0.2.0/24,2001:db8::/32,*"),
+        "resolve": (RESOLVE, "h:80:127.0.0.1,[::1],::2"),
+        "connect_to": (CONNECT_TO, "h:80:[::1]:81"),
+        "connect_to_empty": (CONNECT_TO, ":::"),
+        "field": (FIELD, "X-Name: value"),
+        "field_of_ours": (FIELD, "sec-websocket-key: x"),
+        "seconds": (RETRY_AFTER, "120"),
+        "date": (RETRY_AFTER, "Sun, 06 Nov 1994 08:49:38 GMT"),
+        "relative": (REDIRECT, "../x?y#z"),
+        "absolute": (REDIRECT, "http://u:p@h:81/x"),
+    }
+    for name, (what, text) in texts.items():
+        seed("network", name, text.encode() + bytes([what]))
+
+
 # ---- what is printed ----
 
 IS_TEXT = 0x80
@@ -475,5 +508,6 @@ if __name__ == "__main__":
     inflations()
     frames()
     urls()
+    networks()
     renders()
     plays()
