@@ -59,7 +59,13 @@ static int compare(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* The nearest-rank percentiles of the trips that are remembered, of which there is one at least. */
+/* Where, among `count` in order, the nearest-rank percentile stands. */
+static size_t rank(size_t count, size_t percent)
+{
+    return (count * percent + 99) / 100 - 1;
+}
+
+/* The percentiles of the trips that are remembered, of which there is one at least. */
 static void write_trips(const struct stats *stats, char *out, size_t size)
 {
     size_t count = stats->_pings < STATS_PINGS ? (size_t) stats->_pings : STATS_PINGS;
@@ -68,8 +74,8 @@ static void write_trips(const struct stats *stats, char *out, size_t size)
     memcpy(sorted, stats->_trips, count * sizeof *sorted);
     qsort(sorted, count, sizeof *sorted, compare);
     (void) snprintf(out, size, "p50 %.2f ms p99 %.2f ms of %" PRIu64,
-                    sorted[(count * 50 + 99) / 100 - 1] / 1000.0,
-                    sorted[(count * 99 + 99) / 100 - 1] / 1000.0, stats->_pings);
+                    sorted[rank(count, 50)] / 1000.0, sorted[rank(count, 99)] / 1000.0,
+                    stats->_pings);
 }
 
 const char *stats_write(const struct stats *stats, uint64_t now, char *out, size_t size)

@@ -73,10 +73,12 @@ def test_the_certificate_must_be_the_urls_name_wherever_it_leads(wsrecv, authori
 
 @pytest.mark.parametrize(
     "option",
-    [["--resolve", text] for text in ("", "h", "h:1", "h:1:", "h:1:x", "h::127.0.0.1", ":1:127.0.0.1",
-                                      "h:0:127.0.0.1", "h:1:127.0.0.1,", "h:65536:127.0.0.1",
-                                      "h:1:[::1", "h:1:127.0.0.1" + ",127.0.0.1" * 16)]
-    + [["--connect-to", text] for text in ("", "h", "h:1", "h:1:h", "h:1:h:x", "h:x:h:1", "[::1:1:h:2")]
+    [["--resolve", text] for text in ("", "h", "h:1", "h:1:", "h:1:x", "h::127.0.0.1",
+                                      ":1:127.0.0.1", "h:0:127.0.0.1", "h:1:127.0.0.1,",
+                                      "h:65536:127.0.0.1", "h:1:[::1",
+                                      "h:1:127.0.0.1" + ",127.0.0.1" * 16)]
+    + [["--connect-to", text] for text in ("", "h", "h:1", "h:1:h", "h:1:h:x", "h:x:h:1",
+                                           "[::1:1:h:2")]
     + [["-x", text] for text in ("ftp://h", "http://", "http://h:x", "socks4://h", "h i")]
     + [["--unix-socket", text] for text in ("", "x" * 108)],
     ids=repr,
@@ -271,7 +273,8 @@ def test_through_danted(wsrecv, danted):
         wsrecv("-x", f"socks5h://127.0.0.1:{port}", server.url).wait(OK)
     with ScriptedServer(say("x")) as server:  # the proxy resolves
         wsrecv("-x", f"socks5h://127.0.0.1:{port}", f"ws://localhost:{server.port}/").wait(OK)
-    refused = wsrecv("-x", f"socks5h://127.0.0.1:{port}", f"ws://127.0.0.1:{free_port()}/").wait(CONNECT)
+    url = f"ws://127.0.0.1:{free_port()}/"
+    refused = wsrecv("-x", f"socks5h://127.0.0.1:{port}", url).wait(CONNECT)
     assert "connection refused" in refused.stderr and refused.stderr.count("\n") == 1
 
 
@@ -416,7 +419,8 @@ def test_what_a_socks_proxy_hears(wsrecv):
 
     name = b"\x03" + bytes([len(HOST)]) + HOST.encode()
     for url, host in ((HOST, name), ("192.0.2.1", b"\x01\xc0\x00\x02\x01"),
-                      ("[2001:db8::1]", b"\x04\x20\x01\x0d\xb8" + bytes(11) + b"\x01")):  # fmt: skip
+                      ("[2001:db8::1]",
+                       b"\x04\x20\x01\x0d\xb8" + bytes(11) + b"\x01")):  # fmt: skip
         with ScriptedServer(lambda peer, host=host: script(peer, host)) as proxy:
             wsrecv("-x", f"socks5h://me:pw%3a@127.0.0.1:{proxy.port}", f"ws://{url}:81/").wait(OK)
 

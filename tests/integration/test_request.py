@@ -50,7 +50,8 @@ def request_of(wsrecv, *options: str, url: str = "", **changes: str | None) -> H
 def test_header_fields_are_added_as_they_are(wsrecv, tmp_path):
     (tmp_path / "fields").write_text("X-Two: 2\n\nX-Three:3 : 4\n")
     head = request_of(wsrecv, "-H", "X-One: eins zwei", "--header", f"@{tmp_path}/fields")
-    assert [head.headers[f"x-{name}"] for name in ("one", "two", "three")] == ["eins zwei", "2", "3 : 4"]
+    assert head.headers["x-one"] == "eins zwei"
+    assert head.headers["x-two"] == "2" and head.headers["x-three"] == "3 : 4"
 
 
 @pytest.mark.parametrize(
@@ -64,8 +65,8 @@ def test_what_would_break_the_request_is_refused(wsrecv, tmp_path, line):
     refused = wsrecv("-H", line).wait(USAGE)
     assert refused.stderr.startswith("wsrecv: option '--header': ")
     assert refused.stderr.count("\n") == 1
-    (tmp_path / "fields").write_bytes(b"X-One: 1\n" + line.replace("\n", "\n").encode() + b"\n")
-    if "\n" not in line and line:
+    if "\n" not in line and line:  # which makes lines of their own there
+        (tmp_path / "fields").write_text(f"X-One: 1\n{line}\n")
         wsrecv("-H", f"@{tmp_path}/fields").wait(USAGE)
 
 
@@ -143,7 +144,8 @@ def test_credentials_that_are_none_are_2_and_not_shown(wsrecv, tmp_path, monkeyp
                     ["--bearer-file", f"{tmp_path}/none"], ["--user-file", "/nowhere"],
                     ["-u", "a:b", "--user-file", f"{tmp_path}/none"],
                     [f"ws://a:{SECRET}%0d%0a@127.0.0.1:1/"], [f"ws://a:{SECRET}%00@127.0.0.1:1/"],
-                    [f"ws://a:{SECRET}@127.0.0.1:1/ x"], [f"http://a:{SECRET}@127.0.0.1:1/"]):  # fmt: skip
+                    [f"ws://a:{SECRET}@127.0.0.1:1/ x"],
+                    [f"http://a:{SECRET}@127.0.0.1:1/"]):  # fmt: skip
         refused = wsrecv(*options).wait(USAGE)
         assert refused.stderr.count("\n") == 1
         assert SECRET not in refused.stderr
