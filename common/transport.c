@@ -371,10 +371,10 @@ static void queue_close(struct transport *transport, uint16_t code, const char *
     int status = UV_ENOMEM;
 
     transport->_stage = STAGE_CLOSING;
-    watch(transport, true, FRAME_CLOSE, code == CLOSE_NO_STATUS ? 0 : 2 + strlen(reason));
     transport_time_start(transport, &transport->context->_closing);
     if (transport->_mute)
         return; /* it cannot be said; reading goes on until the end is known */
+    watch(transport, true, FRAME_CLOSE, code == CLOSE_NO_STATUS ? 0 : 2 + strlen(reason));
     if (outbox != NULL)
         status = outbox_set_close(outbox, &coder, code, reason);
     if (status != 0)

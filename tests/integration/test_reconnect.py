@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -17,9 +18,10 @@ import programs
 import pytest
 import rawws
 from rawws import PING, ScriptedServer, ServerPeer
+from test_tls import Authority
 
 FAST = ["--reconnect", "--retry-max-delay", "0.1"]
-OK, CONNECT, REFUSED, LOST, PROTOCOL, CLOSED, RETRIES, TIMEOUT = 0, 3, 5, 6, 7, 8, 9, 124
+OK, CONNECT, TLS, REFUSED, LOST, PROTOCOL, CLOSED, RETRIES, TIMEOUT = 0, 3, 4, 5, 6, 7, 8, 9, 124
 
 
 def say(*texts: str, close: int | None = 1000, reason: str = "") -> Callable[[ServerPeer], None]:
@@ -130,6 +132,25 @@ def test_what_would_end_the_same_way_is_not_retried_unless_all_errors_are(wsrecv
     with ScriptedServer([script, say("x")]) as server:
         listener = wsrecv("-r", *FAST, "--retry-all-errors", server.url).wait(OK)
     assert listener.read_rest() == "x\n"
+
+
+def test_tls_that_is_cut_off_is_retried_and_tls_that_does_not_trust_is_not(wsrecv, tmp_path):
+    authority = Authority(tmp_path, "Our CA")
+    context = authority.server_context()
+
+    def over_tls(peer: ServerPeer) -> None:
+        peer.sock = context.wrap_socket(peer.sock, server_side=True)
+        say("x")(peer)
+
+    def distrusted(peer: ServerPeer) -> None:
+        with pytest.raises((ssl.SSLError, OSError)):
+            context.wrap_socket(peer.sock, server_side=True).recv(1)
+
+    with ScriptedServer([lambda peer: peer.sock.recv(1), over_tls]) as server:
+        url = f"wss://localhost:{server.port}/"
+        assert wsrecv("-r", *FAST, "--cacert", authority.ca, url).wait(OK).read_rest() == "x\n"
+    with ScriptedServer(distrusted) as server:
+        wsrecv(*FAST, f"wss://localhost:{server.port}/").wait(TLS)
 
 
 def test_9_when_the_last_retry_has_failed(wsrecv):
