@@ -38,6 +38,11 @@ int stream_accept(struct stream *stream, uv_stream_t *listener)
     return uv_accept(listener, uv_of(stream));
 }
 
+int stream_open(struct stream *stream, int fd)
+{
+    return uv_tcp_open(&stream->tcp, fd);
+}
+
 void stream_configure(struct stream *stream)
 {
     /* Fails on a socket that is already broken, and reading from that will tell. */
@@ -62,6 +67,11 @@ bool stream_is_ready(const struct stream *stream)
 const char *stream_error(const struct stream *stream)
 {
     return is_tls(stream) ? stream_tls_error(stream->tcp.data) : NULL;
+}
+
+bool stream_was_cut(const struct stream *stream)
+{
+    return is_tls(stream) && stream_tls_was_cut(stream->tcp.data);
 }
 
 int stream_read_start(struct stream *stream, uv_alloc_cb on_alloc, uv_read_cb on_read)

@@ -1,5 +1,5 @@
-/* A connected byte stream on a libuv loop: the one place that knows what is beneath (TCP, with or
- * without TLS; Unix sockets are to come). What is written goes to the socket at once, with one
+/* A connected byte stream on a libuv loop: the one place that knows what is beneath (TCP or a
+ * Unix socket, with or without TLS). What is written goes to the socket at once, with one
  * system call and no queue; only the rest of a short write is left with libuv. */
 #ifndef WS_STREAM_H
 #define WS_STREAM_H
@@ -24,6 +24,10 @@ int stream_init(struct stream *stream, uv_loop_t *loop);
  * 0 or a negative UV_E* code. */
 int stream_accept(struct stream *stream, uv_stream_t *listener);
 
+/* Takes `fd`, a connected socket (TCP, or a Unix socket). Returns 0, or a negative UV_E* code and
+ * then `fd` is still the caller's. */
+int stream_open(struct stream *stream, int fd);
+
 /* Sets what every connection of ours wants: small writes leave at once (TCP_NODELAY). */
 void stream_configure(struct stream *stream);
 
@@ -40,6 +44,9 @@ bool stream_is_ready(const struct stream *stream);
  * With UV_EPROTO from reading it is the reason; with UV_EOF, that the end was not announced
  * (close_notify is missing): bytes may have been cut off. */
 const char *stream_error(const struct stream *stream);
+
+/* True when TLS was refused by nobody: the connection ended in the middle of its handshake. */
+bool stream_was_cut(const struct stream *stream);
 
 /* Starts reading: `on_alloc` and `on_read` as in libuv. With TLS, `on_read` is given plaintext in a
  * buffer that is not `on_alloc`'s. */

@@ -387,6 +387,11 @@ bool stream_tls_is_ready(const struct stream_tls *layer)
     return tls_is_established(layer->tls);
 }
 
+bool stream_tls_was_cut(const struct stream_tls *layer)
+{
+    return tls_was_cut(layer->tls);
+}
+
 const char *stream_tls_error(const struct stream_tls *layer)
 {
     return tls_error(layer->tls);

@@ -14,6 +14,7 @@ struct tls {
     char *host;  /* of a client's URL, without a dot at the end; else NULL */
     char *error; /* or NULL */
     bool established;
+    bool cut;    /* the connection ended in the handshake */
     bool failed; /* OpenSSL must not be asked for anything more */
 };
 
@@ -169,6 +170,7 @@ int tls_cut(struct tls *tls, int status)
         "the connection was cut off: it ended without TLS's close_notify"};
 
     if (!tls->established) {
+        tls->cut = tls->error == NULL;
         tls->failed = true;
         remember(tls, &in_handshake);
         return UV_EPROTO;
@@ -176,6 +178,11 @@ int tls_cut(struct tls *tls, int status)
     if (status == UV_EOF)
         remember(tls, &truncated);
     return status;
+}
+
+bool tls_was_cut(const struct tls *tls)
+{
+    return tls->cut;
 }
 
 /* ---- to the peer ---- */

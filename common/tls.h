@@ -67,6 +67,9 @@ int tls_cut(struct tls *tls, int status);
 /* Ciphertext that is to be sent; who sends it drops it from there. */
 struct buffer *tls_output(struct tls *tls);
 
+/* True when the peer's end of the connection was what broke the handshake: nothing was refused. */
+bool tls_was_cut(const struct tls *tls);
+
 /* What went wrong, in words, or NULL. Borrowed for the life of the connection. */
 const char *tls_error(const struct tls *tls);
 

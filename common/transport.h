@@ -69,6 +69,11 @@ struct transport_ops {
     void (*on_limit)(struct transport *transport, const char *limit, uint16_t code);
     /* A ping, or a pong that answers none of ours, came. May be NULL. */
     void (*on_control)(struct transport *transport);
+    /* For those who watch: a control frame has come, or is about to go out (`own`), with so many
+     * bytes of payload. May be NULL. */
+    void (*on_frame)(struct transport *transport, bool own, enum frame_opcode opcode, size_t len);
+    /* The same for bytes of frames that have come, whole or not. May be NULL. */
+    void (*on_bytes)(struct transport *transport, size_t len);
     /* End of the turn, and there is something to write: call transport_flush. */
     void (*flush)(struct transport *transport);
     /* There is room in the socket again: call transport_flush with what comes next. */
@@ -81,6 +86,7 @@ struct transport_ops {
 
 struct transport_config {
     bool server;            /* which side of RFC 6455 this is */
+    bool hears_on;          /* on_message also between our Close and the peer's */
     uint64_t max_message;   /* bytes of a received message; 0: no limit */
     int compression_level;  /* zlib's, of own messages and of those the owner broadcasts */
     uint64_t max_fragments; /* frames of a message; 0: no limit */
@@ -101,6 +107,7 @@ struct transport_context {
     struct deflater *deflater;
     struct decoder_pool *decoders;
     bool _server;
+    bool _hears_on;
     struct list _dirty;
     struct deadline_list _opening;
     struct deadline_list _closing;
@@ -135,6 +142,7 @@ struct transport {
     bool _connected : 1;  /* there is a socket to read from */
     bool _heard : 1;      /* something came since the last ping */
     bool _asked : 1;      /* a ping of ours is not answered */
+    bool _paused : 1;     /* nothing is read: silence is not the peer's */
     bool _in_message : 1; /* its deadline is the message's */
 };
 
@@ -236,7 +244,8 @@ void transport_abort(struct transport *transport, int status);
 /* The same for one that has hit a limit, which is the option that sets it. */
 void transport_abort_for(struct transport *transport, const char *limit);
 
-/* Stops and resumes reading from the socket: back-pressure towards the peer. */
+/* Stops and resumes reading from the socket: back-pressure towards the peer. A ping that is out is
+ * not missed for it. */
 void transport_pause(struct transport *transport);
 void transport_resume(struct transport *transport);
 

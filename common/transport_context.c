@@ -12,6 +12,7 @@ int transport_context_init(struct transport_context *context, uv_loop_t *loop,
     context->deflater = NULL;
     context->decoders = NULL;
     context->_server = config->server;
+    context->_hears_on = config->hears_on;
     list_init(&context->_dirty);
     deadline_list_init(&context->_opening, config->opening_timeout);
     deadline_list_init(&context->_closing, config->closing_timeout);

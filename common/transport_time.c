@@ -67,8 +67,8 @@ void transport_time_message(struct transport *transport, bool completed)
 /* ---- the tick ---- */
 
 /* The time to answer a ping is over. Whoever has said anything else is there, too, and whoever
- * still reads what comes before the ping. If we have not looked for long (the process was stopped),
- * the answer may lie in the socket. */
+ * still reads what comes before the ping. If we have not looked for long (the process was stopped,
+ * or reading is paused), the answer may lie in the socket. */
 static void judge_asked(struct transport *transport, uint64_t now)
 {
     bool late = deadline_overdue(&transport_context_of(transport)->_asked, &transport->_deadline,
@@ -76,7 +76,7 @@ static void judge_asked(struct transport *transport, uint64_t now)
 
     if (transport->_heard)
         transport_time_quiet(transport);
-    else if (late || transport_reads_on(transport))
+    else if (late || transport->_paused || transport_reads_on(transport))
         transport_time_start(transport, &transport_context_of(transport)->_asked);
     else
         transport_abort_for(transport, "ping-timeout");

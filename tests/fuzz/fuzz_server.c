@@ -448,6 +448,7 @@ static void read_all(struct told *told, const struct memory_end *end)
     while (input.len > 0 && !open) {
         struct extension_deflate deflate;
         struct handshake_client client = {.accept = ""};
+        const struct handshake_request request = {.compression = true};
         struct http_head head;
         struct error error;
         const char *accept;
@@ -459,7 +460,7 @@ static void read_all(struct told *told, const struct memory_end *end)
         fuzz_check(!open || accept != NULL, "no Sec-WebSocket-Accept");
         if (open) {
             (void) snprintf(client.accept, sizeof client.accept, "%s", accept);
-            fuzz_check(handshake_judge_response(&client, &head, true, &deflate, &error) == 0,
+            fuzz_check(handshake_judge_response(&client, &request, &head, &deflate, &error) == 0,
                        "our client refuses: %s", error.text);
         } else {
             fuzz_check(head.status >= 400, "status %d", head.status);
