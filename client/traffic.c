@@ -174,8 +174,8 @@ bool traffic_is_unmatched(const struct traffic *traffic)
     return traffic->_until != NULL && !traffic->_matched;
 }
 
-/* The timer is not set anew with each message, but once it has run out. Time in which we do not read
- * does not count. */
+/* The timer is not set anew with each message, but once it has run out. Time in which we do not
+ * read does not count. */
 static void on_idle(uv_timer_t *timer)
 {
     struct traffic *traffic = container_of(timer, struct traffic, _idle);
