@@ -106,11 +106,16 @@ static int need_proxy_tls(struct connector *connector, struct error *error)
 
 static void start_tunnel(struct connector *connector, int fd)
 {
+    const struct tunnel_way way = {
+        .proxy = &connector->_proxy,
+        .tls = connector->_proxy_tls,
+        .host = connector->_host,
+        .port = connector->_port,
+    };
     int status;
 
     connector->_doing = "the proxy has not answered";
-    status = tunnel_start(&connector->_tunnel, connector->_loop, fd, &connector->_proxy,
-                          connector->_proxy_tls, connector->_host, connector->_port, connector,
+    status = tunnel_start(&connector->_tunnel, connector->_loop, fd, &way, connector,
                           &connector_tunnel_ops);
     if (status != 0)
         fail_to_connect(connector, status);
@@ -133,9 +138,10 @@ static void on_race_end(void *owner, int result)
     }
 }
 
-static void start_race(struct connector *connector, const struct sockaddr_storage *addresses,
+static void start_race(struct connector *connector, struct sockaddr_storage *addresses,
                        size_t count)
 {
+    race_interleave(addresses, count);
     connector->_doing = "no address answers";
     connector->_race = race_start(connector->_loop, addresses, count, connector, on_race_end);
     if (connector->_race == NULL)
@@ -160,8 +166,7 @@ static const char *peer_host(const struct connector *connector)
     return has_proxy(connector) ? connector->_proxy.host : connector->_host;
 }
 
-static void on_resolved(void *owner, int status, const struct sockaddr_storage *addresses,
-                        size_t count)
+static void on_resolved(void *owner, int status, struct sockaddr_storage *addresses, size_t count)
 {
     struct connector *connector = owner;
 
@@ -175,12 +180,16 @@ static void on_resolved(void *owner, int status, const struct sockaddr_storage *
 static void resolve(struct connector *connector)
 {
     const struct client_options *options = connector->_options;
-    const char *host = peer_host(connector);
-    uint16_t port = has_proxy(connector) ? connector->_proxy.port : connector->_port;
-    int family = options->ipv4 == options->ipv6 ? AF_UNSPEC : options->ipv4 ? AF_INET : AF_INET6;
+    const struct resolution_query query = {
+        .host = peer_host(connector),
+        .port = has_proxy(connector) ? connector->_proxy.port : connector->_port,
+        .family = options->ipv4 == options->ipv6 ? AF_UNSPEC
+                  : options->ipv4                ? AF_INET
+                                                 : AF_INET6,
+    };
     struct sockaddr_storage addresses[ROUTE_MAX_ADDRESSES];
     bool found;
-    size_t count = route_addresses(&options->routes, host, port, family, addresses, &found);
+    size_t count = route_addresses(&options->routes, &query, addresses, &found);
     int status = UV_EAI_ADDRFAMILY;
 
     if (count > 0) {
@@ -189,10 +198,10 @@ static void resolve(struct connector *connector)
     }
     connector->_doing = "the name is not resolved";
     if (!found)
-        status = resolution_start(&connector->_resolution, connector->_loop, host, port, family,
-                                  connector, on_resolved);
+        status = resolution_start(&connector->_resolution, connector->_loop, &query, connector,
+                                  on_resolved);
     if (status != 0)
-        fail_to_resolve(connector, host, status);
+        fail_to_resolve(connector, query.host, status);
 }
 
 /* ---- life ---- */

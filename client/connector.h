@@ -1,7 +1,7 @@
 /* From a URL to a connected socket: whether through a proxy, to which addresses, and which of them
  * answers first.
  *
- *     URL ─► --connect-to ─► proxy? ─► --resolve, or the resolver ─► race ─► tunnel, if a proxy
+ *     URL ─► --connect-to ─► proxy? ─► --resolve or the resolver ─► race ─► tunnel?
  *     --unix-socket ───────────────────────────────────────────────► race
  */
 #ifndef WS_CONNECTOR_H

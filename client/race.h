@@ -1,5 +1,5 @@
-/* Which of a host's addresses answers first ("happy eyeballs", RFC 8305): attempts to connect, begun
- * one after the other, that do not wait for each other to fail. */
+/* Which of a host's addresses answers first ("happy eyeballs", RFC 8305): attempts to connect begin
+ * one after the other, and do not wait for each other to fail. */
 #ifndef WS_RACE_H
 #define WS_RACE_H
 

@@ -63,6 +63,12 @@ static int add_line(struct string_list *fields, const char *line, struct error *
     return 0;
 }
 
+static int cannot_read(const char *name, int status, struct error *error)
+{
+    (void) error_set(error, status, "cannot read '%s': %s", name, uv_strerror(status));
+    return status;
+}
+
 static int add_file(struct string_list *fields, const char *name, struct error *error)
 {
     FILE *file = fopen(name, "re");
@@ -72,8 +78,7 @@ static int add_file(struct string_list *fields, const char *name, struct error *
     int status = 0;
 
     if (file == NULL)
-        return error_set(error, uv_translate_sys_error(errno), "cannot read '%s': %s", name,
-                         uv_strerror(uv_translate_sys_error(errno)));
+        return cannot_read(name, uv_translate_sys_error(errno), error);
     while (status == 0 && (len = getline(&line, &size, file)) >= 0) {
         if (len > 0 && line[len - 1] == '\n')
             line[--len] = '\0';
@@ -83,7 +88,7 @@ static int add_file(struct string_list *fields, const char *name, struct error *
             status = add_line(fields, line, error);
     }
     if (status == 0 && ferror(file) != 0)
-        status = error_set(error, UV_EIO, "cannot read '%s'", name);
+        status = cannot_read(name, UV_EIO, error);
     free(line);
     (void) fclose(file);
     return status;
@@ -132,8 +137,7 @@ static int read_secret(char **secret, const char *name, struct error *error)
     bool failed;
 
     if (file == NULL)
-        return error_set(error, uv_translate_sys_error(errno), "cannot read '%s': %s", name,
-                         uv_strerror(uv_translate_sys_error(errno)));
+        return cannot_read(name, uv_translate_sys_error(errno), error);
     (void) setvbuf(file, NULL, _IONBF, 0); /* no copy of it is left behind */
     len = fread(text, 1, sizeof text - 1, file);
     failed = ferror(file) != 0;
@@ -143,7 +147,7 @@ static int read_secret(char **secret, const char *name, struct error *error)
     *secret = strdup(text);
     explicit_bzero(text, sizeof text);
     if (failed)
-        return error_set(error, UV_EIO, "cannot read '%s'", name);
+        return cannot_read(name, UV_EIO, error);
     return *secret != NULL ? 0 : error_set(error, UV_ENOMEM, "out of memory");
 }
 
@@ -193,12 +197,13 @@ static int load_file(char **authorization, const char *name, bool bearer, struct
     char *secret = NULL;
     int status = read_secret(&secret, name, error);
 
+    if (secret == NULL)
+        return status;
     if (status == 0 && bearer)
         status = make_bearer(authorization, secret, name, error);
     else if (status == 0)
         status = make_basic(authorization, secret, name, error);
-    if (secret != NULL)
-        explicit_bzero(secret, strlen(secret));
+    explicit_bzero(secret, strlen(secret));
     free(secret);
     return status;
 }

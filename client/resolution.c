@@ -44,12 +44,12 @@ static void on_resolved(uv_getaddrinfo_t *request, int status, struct addrinfo *
         on_end(owner, status, addresses, count);
 }
 
-int resolution_start(struct resolution **resolution, uv_loop_t *loop, const char *host,
-                     uint16_t port, int family, void *owner, resolution_cb on_end)
+int resolution_start(struct resolution **resolution, uv_loop_t *loop,
+                     const struct resolution_query *query, void *owner, resolution_cb on_end)
 {
     struct addrinfo hints = {
         .ai_flags = AI_NUMERICSERV,
-        .ai_family = family,
+        .ai_family = query->family,
         .ai_socktype = SOCK_STREAM,
     };
     char service[6];
@@ -60,8 +60,9 @@ int resolution_start(struct resolution **resolution, uv_loop_t *loop, const char
         return UV_ENOMEM;
     (*resolution)->owner = owner;
     (*resolution)->on_end = on_end;
-    (void) snprintf(service, sizeof service, "%u", port);
-    status = uv_getaddrinfo(loop, &(*resolution)->request, on_resolved, host, service, &hints);
+    (void) snprintf(service, sizeof service, "%u", query->port);
+    status =
+        uv_getaddrinfo(loop, &(*resolution)->request, on_resolved, query->host, service, &hints);
     if (status != 0) {
         free(*resolution);
         *resolution = NULL;

@@ -176,7 +176,7 @@ void route_redirect(const struct route_rules *rules, const char **host, uint16_t
     }
 }
 
-size_t route_addresses(const struct route_rules *rules, const char *host, uint16_t port, int family,
+size_t route_addresses(const struct route_rules *rules, const struct resolution_query *query,
                        struct sockaddr_storage addresses[ROUTE_MAX_ADDRESSES], bool *found)
 {
     size_t count = 0;
@@ -185,11 +185,11 @@ size_t route_addresses(const struct route_rules *rules, const char *host, uint16
     for (size_t i = 0; i < rules->_count && !*found; i++) {
         const struct route_rule *rule = &rules->_rules[i];
 
-        if (rule->to_host != NULL || !fits(rule, host, port))
+        if (rule->to_host != NULL || !fits(rule, query->host, query->port))
             continue;
         *found = true;
         for (size_t k = 0; k < rule->count; k++) {
-            if (family == AF_UNSPEC || rule->addresses[k].ss_family == family)
+            if (query->family == AF_UNSPEC || rule->addresses[k].ss_family == query->family)
                 addresses[count++] = rule->addresses[k];
         }
     }

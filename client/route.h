@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "client/resolution.h"
 #include "common/error.h"
 
 enum { ROUTE_MAX_ADDRESSES = 16 };
@@ -32,9 +33,9 @@ void route_deinit(struct route_rules *rules);
 /* Puts in place of `*host` and `*port` what the first --connect-to that fits says (borrowed). */
 void route_redirect(const struct route_rules *rules, const char **host, uint16_t *port);
 
-/* Copies the addresses, with the port, that the first --resolve that fits gives, and are of
- * `family` (or any: AF_UNSPEC). Returns their number; `*found` says whether any fits at all. */
-size_t route_addresses(const struct route_rules *rules, const char *host, uint16_t port, int family,
+/* Copies the addresses, with the port, that the first --resolve that fits gives, and that are of
+ * the family that is asked for. Returns their number; `*found` says whether any fits at all. */
+size_t route_addresses(const struct route_rules *rules, const struct resolution_query *query,
                        struct sockaddr_storage addresses[ROUTE_MAX_ADDRESSES], bool *found);
 
 #endif

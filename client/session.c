@@ -211,9 +211,6 @@ static const struct traffic_ops session_traffic_ops = {
 
 /* ---- what follows the end of a connection, or of an attempt ---- */
 
-static void begin_attempt(struct session *session);
-static void connect_to_target(struct session *session);
-
 static bool is_retried(const struct session *session, const struct outcome *outcome)
 {
     bool done = outcome->exit == CLIENT_OK && (outcome->lasting || session->sent);
@@ -255,10 +252,8 @@ static void judge(struct session *session, const struct outcome *outcome)
         decide(session, outcome->exit, outcome->exit != CLIENT_OK ? outcome->error.text : "");
 }
 
-static void on_pause(uv_timer_t *timer)
-{
-    begin_attempt(container_of(timer, struct session, pause));
-}
+static void on_redirected(uv_timer_t *timer);
+static void on_pause(uv_timer_t *timer);
 
 static void wait_for_retry(struct session *session)
 {
@@ -275,7 +270,7 @@ static void go_on(struct session *session)
 
     if (!session->decided && session->next == NEXT_REDIRECT) {
         if (target_redirect(&session->target, session->location, &outcome.error) == 0) {
-            connect_to_target(session);
+            (void) uv_timer_start(&session->pause, on_redirected, 0, 0);
             return;
         }
         judge(session, &outcome);
@@ -422,6 +417,16 @@ static void begin_attempt(struct session *session)
     if (limit > 0)
         (void) uv_timer_start(&session->attempt, on_attempt_timeout, limit, 0);
     connect_to_target(session);
+}
+
+static void on_redirected(uv_timer_t *timer)
+{
+    connect_to_target(container_of(timer, struct session, pause));
+}
+
+static void on_pause(uv_timer_t *timer)
+{
+    begin_attempt(container_of(timer, struct session, pause));
 }
 
 /* ---- life ---- */

@@ -1,4 +1,4 @@
-/* One run of wsrecv: attempts to connect, connections, the waits between them, and the exit status. */
+/* One run of wsrecv: attempts to connect, connections, the waits between, and the exit status. */
 #ifndef WS_SESSION_H
 #define WS_SESSION_H
 

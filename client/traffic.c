@@ -174,7 +174,7 @@ bool traffic_is_unmatched(const struct traffic *traffic)
     return traffic->_until != NULL && !traffic->_matched;
 }
 
-/* The timer is not set anew with each message, but once it has run out. Time in which we do not
+/* The timer is not set anew with each message, but when it has run out. Time in which we do not
  * read does not count. */
 static void on_idle(uv_timer_t *timer)
 {

@@ -13,6 +13,7 @@
 #include "common/http_head.h"
 #include "common/list.h"
 #include "common/stream.h"
+#include "common/tls.h"
 
 /* One of the two sides of a relay. A chunk that was read here is written there before the next is
  * read: so far goes the back-pressure. */
@@ -22,7 +23,8 @@ struct side {
     struct stream stream;
     bool live; /* it has a stream that is not closed */
     uv_write_t write;
-    char chunk[16 * 1024];
+    char input[16 * 1024]; /* what is read; with TLS, not all of it may be decrypted yet */
+    char chunk[TLS_MAX_RECORD];
 };
 
 struct tunnel {
@@ -142,7 +144,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     struct side *side = side_of(handle);
 
     (void) suggested;
-    *buf = uv_buf_init(side->chunk, sizeof side->chunk);
+    *buf = uv_buf_init(side->input, sizeof side->input);
 }
 
 static void on_relay_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
@@ -177,8 +179,7 @@ static void on_relay_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         return;
     }
     stream_read_stop(&side->stream);
-    if (buf->base != side->chunk) /* TLS has a buffer of its own */
-        memcpy(side->chunk, buf->base, (size_t) n);
+    memcpy(side->chunk, buf->base, (size_t) n);
     chunk = uv_buf_init(side->chunk, (unsigned) n);
     if (stream_write(&side->other->stream, &side->write, &chunk, 1, on_relayed) != 0)
         end(tunnel);
@@ -364,7 +365,7 @@ static int begin(struct tunnel *tunnel, struct tls_context *tls)
     return status;
 }
 
-static struct tunnel *new_tunnel(const char *host, uint16_t port, void *owner,
+static struct tunnel *new_tunnel(const struct tunnel_way *way, void *owner,
                                  const struct tunnel_ops *ops)
 {
     struct tunnel *tunnel = calloc(1, sizeof *tunnel);
@@ -373,8 +374,9 @@ static struct tunnel *new_tunnel(const char *host, uint16_t port, void *owner,
         return NULL;
     tunnel->proxy_side = (struct side){.tunnel = tunnel, .other = &tunnel->own_side};
     tunnel->own_side = (struct side){.tunnel = tunnel, .other = &tunnel->proxy_side};
-    tunnel->host = strdup(host);
-    tunnel->port = port;
+    tunnel->proxy = way->proxy;
+    tunnel->host = strdup(way->host);
+    tunnel->port = way->port;
     tunnel->owner = owner;
     tunnel->ops = ops;
     tunnel->fd = -1;
@@ -382,11 +384,10 @@ static struct tunnel *new_tunnel(const char *host, uint16_t port, void *owner,
     return tunnel;
 }
 
-int tunnel_start(struct tunnel **tunnel, uv_loop_t *loop, int fd, const struct proxy *proxy,
-                 struct tls_context *tls, const char *host, uint16_t port, void *owner,
-                 const struct tunnel_ops *ops)
+int tunnel_start(struct tunnel **tunnel, uv_loop_t *loop, int fd, const struct tunnel_way *way,
+                 void *owner, const struct tunnel_ops *ops)
 {
-    struct tunnel *fresh = new_tunnel(host, port, owner, ops);
+    struct tunnel *fresh = new_tunnel(way, owner, ops);
     struct stream *stream;
     int status = UV_ENOMEM;
 
@@ -398,13 +399,12 @@ int tunnel_start(struct tunnel **tunnel, uv_loop_t *loop, int fd, const struct p
         return status;
     }
     stream = &fresh->proxy_side.stream;
-    fresh->proxy = proxy;
     fresh->proxy_side.live = true;
     status = stream_open(stream, fd);
     if (status != 0)
         (void) close(fd);
     if (status == 0)
-        status = begin(fresh, tls);
+        status = begin(fresh, way->tls);
     if (status == 0)
         ask(fresh);
     else

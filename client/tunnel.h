@@ -24,12 +24,18 @@ struct tunnel_ops {
     void (*on_gone)(void *owner);
 };
 
-/* Takes `fd`, connected to the proxy, and asks for `host` and `port`. `tls` is for an https proxy.
- * All that is pointed to is borrowed for the life of the tunnel. Returns 0, or a negative UV_E*
- * code, and then `fd` is closed. */
-int tunnel_start(struct tunnel **tunnel, uv_loop_t *loop, int fd, const struct proxy *proxy,
-                 struct tls_context *tls, const char *host, uint16_t port, void *owner,
-                 const struct tunnel_ops *ops);
+/* Where it leads; all is borrowed for the life of the tunnel, but `host`, which is copied. */
+struct tunnel_way {
+    const struct proxy *proxy;
+    struct tls_context *tls; /* for an https proxy */
+    const char *host;
+    uint16_t port;
+};
+
+/* Takes `fd`, connected to the proxy, and asks it for the host and port. Returns 0, or a negative
+ * UV_E* code, and then `fd` is closed. */
+int tunnel_start(struct tunnel **tunnel, uv_loop_t *loop, int fd, const struct tunnel_way *way,
+                 void *owner, const struct tunnel_ops *ops);
 
 /* Drops it at once; none of the ops runs any more. */
 void tunnel_cancel(struct tunnel *tunnel);

@@ -241,6 +241,16 @@ static int write_field(struct buffer *out, const char *name, const char *value)
     return value != NULL ? buffer_printf(out, "%s: %s\r\n", name, value) : 0;
 }
 
+static int write_subprotocols(struct buffer *out, const struct handshake_request *request)
+{
+    int status = 0;
+
+    for (size_t i = 0; status == 0 && i < request->subprotocol_count; i++)
+        status = buffer_printf(out, "%s%s", i == 0 ? "Sec-WebSocket-Protocol: " : ", ",
+                               request->subprotocols[i]);
+    return status == 0 && request->subprotocol_count > 0 ? buffer_append(out, "\r\n", 2) : status;
+}
+
 /* What the user asks for. */
 static int write_wishes(struct buffer *out, const struct handshake_request *request)
 {
@@ -250,8 +260,8 @@ static int write_wishes(struct buffer *out, const struct handshake_request *requ
         status = write_field(out, "Origin", request->origin);
     if (status == 0)
         status = write_field(out, "Authorization", request->authorization);
-    for (size_t i = 0; status == 0 && i < request->subprotocol_count; i++)
-        status = write_field(out, "Sec-WebSocket-Protocol", request->subprotocols[i]);
+    if (status == 0)
+        status = write_subprotocols(out, request);
     for (size_t i = 0; status == 0 && i < request->field_count; i++)
         status = buffer_printf(out, "%s\r\n", request->fields[i]);
     return status;

@@ -80,9 +80,9 @@ int handshake_client_init(struct handshake_client *client);
 int handshake_write_request(const struct handshake_client *client, struct buffer *out,
                             const struct handshake_request *request);
 
-/* Judges a complete response head to `request`, and says in `deflate` what was agreed on. Returns 0 when the connection is open, UV_ECONNREFUSED when the
- * server answered with another status than 101 (the text names it), or UV_EPROTO when it said 101
- * but not as RFC 6455, 4.1 asks. */
+/* Judges a complete response head to `request`, and says in `deflate` what was agreed on. Returns 0
+ * when the connection is open, UV_ECONNREFUSED when the server answered with another status than
+ * 101 (the text names it), or UV_EPROTO when it said 101 but not as RFC 6455, 4.1 asks. */
 int handshake_judge_response(const struct handshake_client *client,
                              const struct handshake_request *request,
                              const struct http_head *response, struct extension_deflate *deflate,

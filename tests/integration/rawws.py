@@ -424,13 +424,19 @@ class ServerPeer(Peer):
 
 
 class ScriptedServer:
-    """Serves one connection with `script`, in a thread, and closes it when the script returns.
+    """Serves one connection with `script`, in a thread, and closes it when the script returns; or,
+    with a list of scripts, as many connections, one after the other.
 
-    What the script raises is raised again where the `with` block ends.
+    What a script raises is raised again where the `with` block ends.
     """
 
-    def __init__(self, script: Callable[[ServerPeer], object], port: int = 0) -> None:
-        self._script = script
+    def __init__(
+        self,
+        script: Callable[[ServerPeer], object] | list[Callable[[ServerPeer], object]],
+        port: int = 0,
+    ) -> None:
+        self._scripts = script if isinstance(script, list) else [script]
+        self.served = 0  # connections that have come
         self._error: BaseException | None = None
         self._listener = socket.create_server(("127.0.0.1", port))
         self._listener.settimeout(TIMEOUT)
@@ -440,9 +446,11 @@ class ScriptedServer:
 
     def _serve(self) -> None:
         try:
-            sock, _ = self._listener.accept()
-            with ServerPeer(sock) as peer:
-                self._script(peer)
+            for script in self._scripts:
+                sock, _ = self._listener.accept()
+                self.served += 1
+                with ServerPeer(sock) as peer:
+                    script(peer)
         except BaseException as error:  # handed over to the test's own thread
             self._error = error
 
