@@ -116,7 +116,8 @@ static const struct option_spec specs[] = {
     {"binary-out", 'b', NULL, "print the bytes of each message and nothing else",
      OPTION_AT(FLAG, struct client_options, bytes)},
     {"timestamps", 0, "iso|epoch|rel",
-     "print the time before each message: UTC (the default), seconds since 1970, or since the start",
+     "print the time before each message: UTC (the default), seconds since 1970, or since the "
+     "start",
      OPTION_AT(CHOICE, struct client_options, stamps), .min = STAMP_ISO, .optional = true},
     {.help = "Acting on messages:"},
     {"count", 'n', "N", "close and exit 0 after N messages",

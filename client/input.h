@@ -44,8 +44,8 @@ struct input {
     char _chunk[64 * 1024];
 };
 
-/* Lines end in `delimiter`: a newline or a NUL. `ops` is borrowed for the life of the input. Nothing
- * is read before input_resume. Returns 0 or a negative UV_E* code. */
+/* Lines end in `delimiter`, a newline or a NUL. `ops` is borrowed for the life of the input.
+ * Nothing is read before input_resume. Returns 0 or a negative UV_E* code. */
 int input_init(struct input *input, uv_loop_t *loop, char delimiter, const struct input_ops *ops);
 
 /* Stops for good. Run the loop once more before the input's memory goes. */

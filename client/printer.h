@@ -22,8 +22,9 @@ struct printer {
     void (*_on_broken)(struct printer *printer, int status);
 };
 
-/* `on_drained` runs when all is written after some had to wait; `on_broken` once, when nothing can be written any more (UV_EPIPE: the reader is gone, which
- * is noticed even while there is nothing to write). Returns 0 or a negative UV_E* code. */
+/* `on_drained` runs when all is written after some had to wait; `on_broken` once, when nothing can
+ * be written any more (UV_EPIPE: the reader is gone, which is noticed even while there is nothing
+ * to write). Returns 0 or a negative UV_E* code. */
 int printer_init(struct printer *printer, uv_loop_t *loop,
                  void (*on_drained)(struct printer *printer),
                  void (*on_broken)(struct printer *printer, int status));

@@ -465,7 +465,8 @@ static void init_handles(struct session *session)
     (void) uv_signal_start(&session->sigterm, on_signal, SIGTERM);
 }
 
-/* Everything that needs the loop. On failure, which it reports, what was made is left to the end of the process. */
+/* Everything that needs the loop. On failure, which it reports, what was made is left to the end of
+ * the process. */
 static int start(struct session *session)
 {
     struct error error;

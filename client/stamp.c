@@ -24,10 +24,13 @@ static size_t write_digits(char *out, uint64_t number, unsigned width)
 static int64_t split(int64_t time, uint64_t *rest)
 {
     int64_t seconds = time / SECOND;
+    int64_t left = time % SECOND;
 
-    if (time % SECOND < 0)
+    if (left < 0) {
+        left += SECOND;
         seconds--;
-    *rest = (uint64_t) (time - seconds * SECOND);
+    }
+    *rest = (uint64_t) left;
     return seconds;
 }
 

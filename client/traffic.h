@@ -1,6 +1,6 @@
 /* What goes through wsrecv: messages from a connection to standard output or to the command of
- * --exec, lines and the messages of -m the other way, and the back-pressure between the two ends. It
- * outlives connections. */
+ * --exec, lines and the messages of -m the other way, and the back-pressure between the two ends.
+ * It outlives connections. */
 #ifndef WS_TRAFFIC_H
 #define WS_TRAFFIC_H
 

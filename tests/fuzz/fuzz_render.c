@@ -1,6 +1,6 @@
-/* What is printed: a format that is taken prints any message; a JSON string is one, and reads back as
- * the text that it was made from. The input is a format, a NUL, and a message; its last byte says
- * which mode, and whether the message is text. */
+/* What is printed: a format that is taken prints any message; a JSON string is one, and reads back
+ * as the text that it was made from. The input is a format, a NUL, and a message; its last byte
+ * says which mode, and whether the message is text. */
 #include "client/render.h"
 
 #include <uv.h>

@@ -1,6 +1,6 @@
-/* A WebSocket server that sends as fast as a core can, to one client at a time: GET /SIZE/COUNT gets
- * COUNT text frames of SIZE bytes, and a Close. The frames are made before; sending is all it does.
- * Prints its port, and serves until it is killed. */
+/* A WebSocket server that sends as fast as a core can, to one client at a time: GET /SIZE/COUNT is
+ * answered with COUNT text frames of SIZE bytes, and a Close. The frames are made before; sending
+ * is all it does. Prints its port, and serves until it is killed. */
 #include <arpa/inet.h>
 #include <openssl/evp.h>
 #include <openssl/sha.h>
@@ -12,7 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BATCH = 512 * 1024, HEAD_MAX = 8192 }; /* bytes of frames in a write, about */
+/* Bytes of frames in a write, about; of a request's head; of a key. */
+enum { BATCH = 512 * 1024, HEAD_MAX = 8192, KEY = 24 };
 
 static void die(const char *what)
 {
@@ -44,6 +45,7 @@ static bool accept_upgrade(int fd, unsigned long *size, unsigned long *count)
     unsigned char digest[SHA_DIGEST_LENGTH];
     size_t len = 0;
     const char *found;
+    char *rest;
 
     while (strstr(head, "\r\n\r\n") == NULL) {
         ssize_t n = len < HEAD_MAX ? recv(fd, head + len, HEAD_MAX - len, 0) : 0;
@@ -54,9 +56,12 @@ static bool accept_upgrade(int fd, unsigned long *size, unsigned long *count)
         head[len] = '\0';
     }
     found = strcasestr(head, name);
-    if (found == NULL || sscanf(head, "GET /%lu/%lu", size, count) != 2 ||
-        sscanf(found + sizeof name - 1, "%64s", key) != 1)
+    if (found == NULL || strncmp(head, "GET /", 5) != 0)
         return false;
+    *size = strtoul(head + 5, &rest, 10);
+    *count = *rest == '/' ? strtoul(rest + 1, NULL, 10) : 0;
+    found += sizeof name - 1;
+    memcpy(key, found, strnlen(found, KEY));
     strncat(key, guid, sizeof key - strlen(key) - 1);
     (void) SHA1((const unsigned char *) key, strlen(key), digest);
     (void) EVP_EncodeBlock((unsigned char *) accept, digest, sizeof digest);
