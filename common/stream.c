@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "common/stream_tls.h"
+#include "common/tcp_acked.h"
 
 static uv_stream_t *uv_of(struct stream *stream)
 {
@@ -138,6 +139,15 @@ size_t stream_waiting(const struct stream *stream)
     if (is_tls(stream))
         waiting += stream_tls_waiting(stream->tcp.data);
     return waiting;
+}
+
+uint32_t stream_acknowledged(const struct stream *stream)
+{
+    uint64_t acked;
+
+    if (tcp_acked(descriptor(stream), &acked))
+        return (uint32_t) acked;
+    return (uint32_t) stream_waiting(stream); /* a Unix socket, where what is read is gone */
 }
 
 int stream_shut(struct stream *stream)

@@ -67,6 +67,9 @@ int stream_write(struct stream *stream, uv_write_t *request, const uv_buf_t *buf
 /* Bytes written, or queued with stream_write, that the peer has not acknowledged. */
 size_t stream_waiting(const struct stream *stream);
 
+/* A number that changes whenever the peer acknowledges bytes, modulo 2^32. */
+uint32_t stream_acknowledged(const struct stream *stream);
+
 /* Tells the peer that no more will come (TLS's close_notify, and the FIN of TCP). Nothing may be
  * queued. Returns 0 or a
  * negative UV_E* code. */

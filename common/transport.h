@@ -200,7 +200,8 @@ bool transport_is_open(const struct transport *transport);
  * and while writing works. Once false it stays false. */
 bool transport_is_writable(const struct transport *transport);
 
-/* True when a stalled peer has acknowledged something since this was last asked. */
+/* True when the peer has yet to read what we wrote, and has read some of it since this was last
+ * asked. */
 bool transport_reads_on(struct transport *transport);
 
 /* True while the rest of a short write waits. */

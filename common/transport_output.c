@@ -14,8 +14,7 @@ enum {
 struct transport_bell {
     uv_write_t request;
     struct transport *transport;
-    size_t waiting_before; /* what transport_reads_on found last; 0: never asked */
-    bool last;             /* all that was to be written is */
+    bool last; /* all that was to be written is */
     unsigned len;
     char bytes[BELL_SIZE];
 };
@@ -126,16 +125,10 @@ size_t transport_waiting(const struct transport *transport)
 
 bool transport_reads_on(struct transport *transport)
 {
-    struct transport_bell *bell;
-    size_t before, waiting;
+    uint32_t before = transport->_deadline.note;
 
-    if (!transport_is_stalled(transport))
-        return false;
-    bell = transport->_output->bell;
-    before = bell->waiting_before;
-    waiting = stream_waiting(&transport->stream);
-    bell->waiting_before = waiting;
-    return before == 0 || waiting < before;
+    transport->_deadline.note = stream_acknowledged(&transport->stream);
+    return transport->_deadline.note != before && stream_waiting(&transport->stream) > 0;
 }
 
 static void on_bell(uv_write_t *request, int status)

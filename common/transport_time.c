@@ -31,8 +31,11 @@ void transport_time_quiet(struct transport *transport)
 /* RFC 6455, 5.5.2: is there anybody? */
 static void ask(struct transport *transport)
 {
+    const struct transport_ops *ops = transport_context_of(transport)->ops;
     int status = transport_send(transport, FRAME_PING, NULL, 0);
 
+    if (status == 0 && ops->on_frame != NULL)
+        ops->on_frame(transport, true, FRAME_PING, 0);
     transport->_heard = false;
     if (status != 0) {
         transport_abort(transport, status);

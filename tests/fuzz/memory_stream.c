@@ -270,6 +270,11 @@ size_t stream_waiting(const struct stream *stream)
     return waiting;
 }
 
+uint32_t stream_acknowledged(const struct stream *stream)
+{
+    return (uint32_t) end_of(stream)->written.len;
+}
+
 int stream_finish(struct stream *stream)
 {
     struct memory_end *end = end_of(stream);
