@@ -408,6 +408,7 @@ static int begin_handshake(struct session *session)
     int status = 0;
 
     session->address = NULL; /* no other is tried from here on */
+    stream_configure(&session->transport.stream);
     if (session->tls != NULL)
         status = stream_start_tls(&session->transport.stream, session->tls, session->url.host);
     if (status == 0)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/stream_tls.h"
 
@@ -28,9 +29,13 @@ int stream_init(struct stream *stream, uv_loop_t *loop)
     return uv_tcp_init(loop, &stream->tcp);
 }
 
-int stream_accept(struct stream *stream, uv_stream_t *listener)
+int stream_open(struct stream *stream, int fd)
 {
-    return uv_accept(listener, uv_of(stream));
+    int status = uv_tcp_open(&stream->tcp, fd);
+
+    if (status != 0)
+        (void) close(fd);
+    return status;
 }
 
 void stream_configure(struct stream *stream)
@@ -159,7 +164,7 @@ const char *stream_peer_name(const struct stream *stream, char *out, size_t size
 
     stream_peer_address(stream, &address);
     if (uv_ip_name((const struct sockaddr *) &address, text, sizeof text) != 0) {
-        (void) snprintf(out, size, "unknown");
+        (void) snprintf(out, size, address.ss_family == AF_UNIX ? "a Unix socket" : "unknown");
         return out;
     }
     if (address.ss_family == AF_INET6)

@@ -6,6 +6,7 @@
 #define WS_LIMITS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -30,7 +31,10 @@ struct limits {
 int limits_init(struct limits *limits, const struct server_options *options);
 void limits_deinit(struct limits *limits);
 
-/* Counts a connection in. Returns NULL, or the name of the limit that forbids it; then it is not
+/* True if connections are counted by their address, too. */
+bool limits_count_addresses(const struct limits *limits);
+
+/* Counts a connection in; `address` matters only where addresses are limited. Returns NULL, or the name of the limit that forbids it; then it is not
  * counted. `*entry` is what limits_depart wants back (NULL if addresses are not counted). */
 const char *limits_arrive(struct limits *limits, const struct sockaddr *address,
                           struct limits_address **entry);

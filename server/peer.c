@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/escape.h"
 #include "common/log.h"
@@ -51,7 +52,8 @@ static void count_in(struct peer *peer)
     struct sockaddr_storage address = {0};
     const char *limit;
 
-    stream_peer_address(&peer->transport.stream, &address);
+    if (limits_count_addresses(worker_limits(worker_of(peer))))
+        stream_peer_address(&peer->transport.stream, &address);
     limit = limits_arrive(worker_limits(worker_of(peer)), (const struct sockaddr *) &address,
                           &peer->_address);
     peer->_counted = limit == NULL;
@@ -62,21 +64,19 @@ static void count_in(struct peer *peer)
                    "there are too many connections: try again later");
 }
 
-int peer_accept(struct transport_context *transports, uv_stream_t *listener, bool loopback)
+int peer_accept(struct transport_context *transports, int fd, bool loopback)
 {
     struct peer *peer = calloc(1, sizeof *peer);
-    int status;
+    int status = peer != NULL ? transport_init(&peer->transport, transports) : UV_ENOMEM;
 
-    if (peer == NULL)
-        return UV_ENOMEM;
-    list_init(&peer->place);
-    status = transport_init(&peer->transport, transports);
     if (status != 0) {
+        (void) close(fd);
         free(peer);
         return status;
     }
+    list_init(&peer->place);
     worker_peer_arrived(worker_of(peer)); /* from here on it leaves through on_closed */
-    status = stream_accept(&peer->transport.stream, listener);
+    status = stream_open(&peer->transport.stream, fd);
     if (status == 0 && worker_tls(worker_of(peer)) != NULL)
         status = stream_start_tls(&peer->transport.stream, worker_tls(worker_of(peer)), NULL);
     if (status == 0)

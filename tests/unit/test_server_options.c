@@ -35,8 +35,8 @@ static void without_arguments_the_defaults_hold(void **state)
     (void) state;
     memset(&options, 0xff, sizeof options);
     assert_int_equal(parse(none, &options, &error), 0);
-    assert_int_equal(options.listen_count, 1);
-    assert_string_equal(options.listens[0], "127.0.0.1:8000");
+    assert_int_equal(options.listen_count, 0);
+    assert_int_equal(options.workers, 1);
     assert_string_equal(options.path, "/ws");
     assert_string_equal(options.prefix, "Message: ");
     assert_int_equal(options.origin_count, 0);
