@@ -302,10 +302,8 @@ static const char *unfit(const struct sockets *sockets, int fd)
         if (sockets->list[i].fd == fd)
             return "it is given twice, or is not inherited";
     }
-    if (fcntl(fd, F_GETFD) < 0)
-        return "no such descriptor was inherited";
-    if (family < 0)
-        return "that descriptor is no socket";
+    if (family < 0) /* also when the number has meanwhile become one of our own */
+        return "no socket was inherited under that number";
     if ((family != AF_INET && family != AF_INET6 && family != AF_UNIX) ||
         int_option(fd, SO_TYPE) != SOCK_STREAM)
         return "that descriptor is no stream socket of TCP or Unix";
