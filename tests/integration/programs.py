@@ -185,9 +185,24 @@ class Program:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def _open_files(self) -> list[str]:
+        """What its file descriptors refer to."""
+        found = []
+        for fd in Path(f"/proc/{self.pid}/fd").iterdir():
+            try:
+                found.append(os.readlink(fd))
+            except FileNotFoundError:  # closed meanwhile
+                pass
+        return found
+
     def descriptors(self) -> int:
-        """How many file descriptors are open."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        """How many file descriptors are open; without those of /dev/null, of which libuv keeps one
+        for each worker from its first connection on."""
+        return sum(what != "/dev/null" for what in self._open_files())
+
+    def sockets(self) -> int:
+        """How many sockets are open."""
+        return sum(what.startswith("socket:") for what in self._open_files())
 
 
 class Server(Program):
