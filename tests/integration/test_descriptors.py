@@ -48,11 +48,11 @@ def test_the_connected_go_on(full):
 
 
 def test_it_does_not_spin(full):
-    """A second of waiting costs next to no CPU; who spins takes all of it."""
+    """A second of waiting costs next to no CPU; who spins takes all that there is."""
     server, _, _ = full
     before = server.cpu_seconds()
     time.sleep(1)
-    assert server.cpu_seconds() - before < 0.5
+    assert server.cpu_seconds() - before < 0.1
 
 
 def test_who_waits_is_served_when_others_leave(full):
