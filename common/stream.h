@@ -72,7 +72,8 @@ void stream_close(struct stream *stream, bool reset, uv_close_cb on_closed);
 /* Copies the peer's address; of family AF_UNSPEC when it is not known. */
 void stream_peer_address(const struct stream *stream, struct sockaddr_storage *address);
 
-/* Writes the peer's address, as "ADDRESS port PORT", "a Unix socket" or "unknown". Returns `out`. */
+/* Writes the peer's address, as "ADDRESS port PORT", "a Unix socket" or "unknown". Returns
+ * `out`. */
 const char *stream_peer_name(const struct stream *stream, char *out, size_t size);
 
 /* ---- the socket itself, for stream_tls ---- */

@@ -45,8 +45,9 @@ int worker_listen(struct worker *worker, int fd, bool spread);
 /* Starts the thread. Returns 0 or a negative UV_E* code. */
 int worker_start(struct worker *worker);
 
-/* From any thread, once it was started: the worker stops accepting, says goodbye (Close 1001) to every peer, delivers
- * what is owed, and ends within a few seconds. A second time: it drops everybody and ends. */
+/* From any thread, once it was started: the worker stops accepting, says goodbye (Close 1001) to
+ * every peer, delivers what is owed, and ends within a few seconds. A second time: it drops
+ * everybody and ends. */
 void worker_stop(struct worker *worker);
 
 /* Waits for the thread, once it was started. All workers are joined before the first one is freed:
