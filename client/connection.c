@@ -372,6 +372,7 @@ int connection_start(struct connection *connection, int fd, const struct url *ur
     status = stream_open(&connection->_transport.stream, fd);
     if (status != 0)
         (void) close(fd);
+    stream_configure(&connection->_transport.stream);
     if (status == 0)
         status = begin_handshake(connection, tls);
     if (status != 0)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/stream_tls.h"
 #include "common/tcp_acked.h"
@@ -32,11 +33,6 @@ int stream_init(struct stream *stream, uv_loop_t *loop)
 {
     stream->tcp.data = NULL;
     return uv_tcp_init(loop, &stream->tcp);
-}
-
-int stream_accept(struct stream *stream, uv_stream_t *listener)
-{
-    return uv_accept(listener, uv_of(stream));
 }
 
 int stream_open(struct stream *stream, int fd)
@@ -189,7 +185,7 @@ const char *stream_peer_name(const struct stream *stream, char *out, size_t size
 
     stream_peer_address(stream, &address);
     if (uv_ip_name((const struct sockaddr *) &address, text, sizeof text) != 0) {
-        (void) snprintf(out, size, "unknown");
+        (void) snprintf(out, size, address.ss_family == AF_UNIX ? "a Unix socket" : "unknown");
         return out;
     }
     if (address.ss_family == AF_INET6)

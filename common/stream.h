@@ -15,20 +15,17 @@ struct stream_tls;
 /* Embedded in a connection; it must stay in place until the callback of stream_close. libuv's own
  * `data` is the TLS layer, or NULL. */
 struct stream {
-    uv_tcp_t tcp;
+    uv_tcp_t tcp; /* holds a Unix socket just as well */
 };
 
 int stream_init(struct stream *stream, uv_loop_t *loop);
-
-/* Takes the connection that waits on `listener` (a listening uv stream of the same loop). Returns
- * 0 or a negative UV_E* code. */
-int stream_accept(struct stream *stream, uv_stream_t *listener);
 
 /* Takes `fd`, a connected socket (TCP, or a Unix socket). Returns 0, or a negative UV_E* code and
  * then `fd` is still the caller's. */
 int stream_open(struct stream *stream, int fd);
 
-/* Sets what every connection of ours wants: small writes leave at once (TCP_NODELAY). */
+/* Small writes leave at once (TCP_NODELAY). For a client: what a server accepts has it from the
+ * listening socket. */
 void stream_configure(struct stream *stream);
 
 /* Connected, and before anything is read or written: from here on TLS is spoken, in the role of the
@@ -82,7 +79,8 @@ void stream_close(struct stream *stream, bool reset, uv_close_cb on_closed);
 /* Copies the peer's address; of family AF_UNSPEC when it is not known. */
 void stream_peer_address(const struct stream *stream, struct sockaddr_storage *address);
 
-/* Writes the peer's address, as "ADDRESS port PORT", or "unknown". Returns `out`. */
+/* Writes the peer's address, as "ADDRESS port PORT", "a Unix socket" or "unknown". Returns
+ * `out`. */
 const char *stream_peer_name(const struct stream *stream, char *out, size_t size);
 
 /* ---- the socket itself, for stream_tls ---- */

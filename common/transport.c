@@ -370,7 +370,6 @@ int transport_init(struct transport *transport, struct transport_context *contex
 int transport_start(struct transport *transport)
 {
     transport->_connected = true;
-    stream_configure(&transport->stream);
     transport_time_start(transport, &transport_context_of(transport)->_opening);
     return stream_read_start(&transport->stream, on_alloc, on_read);
 }

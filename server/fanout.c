@@ -54,12 +54,10 @@ void fanout_init(struct fanout *fanout, struct channel *channel, struct inbox *i
 void fanout_start(struct fanout *fanout)
 {
     fanout->_thread = uv_thread_self();
-    channel_listen(fanout->channel, &fanout->_listener, on_published);
 }
 
 void fanout_stop(struct fanout *fanout)
 {
-    channel_unlisten(fanout->channel, &fanout->_listener);
     inbox_withdraw(fanout->_inbox, &fanout->_item);
     list_remove(&fanout->_due);
 }
@@ -85,8 +83,15 @@ static void take_out(struct fanout *fanout, struct peer *peer)
         fanout->_ready_count--;
 }
 
+static bool has_peers(const struct fanout *fanout)
+{
+    return !list_empty(&fanout->_ready) || !list_empty(&fanout->_stalled);
+}
+
 void fanout_join(struct fanout *fanout, struct peer *peer, unsigned bits)
 {
+    if (!has_peers(fanout)) /* before it stands in the log: nothing it is to get goes unheard */
+        channel_listen(fanout->channel, &fanout->_listener, on_published);
     channel_join(fanout->channel, bits, &peer->cursor);
     put(fanout, peer, transport_is_stalled(&peer->transport));
 }
@@ -95,6 +100,8 @@ void fanout_leave(struct fanout *fanout, struct peer *peer)
 {
     take_out(fanout, peer);
     channel_leave(fanout->channel, &peer->cursor);
+    if (!has_peers(fanout))
+        channel_unlisten(fanout->channel, &fanout->_listener);
 }
 
 void fanout_stall(struct fanout *fanout, struct peer *peer)

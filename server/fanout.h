@@ -49,7 +49,8 @@ struct fanout {
 void fanout_init(struct fanout *fanout, struct channel *channel, struct inbox *inbox,
                  struct list *due, uint64_t max_lag);
 
-/* Begins and ends listening to the channel, on the worker's thread. */
+/* On the worker's thread, before anybody joins, and when all have left. A fanout listens to its
+ * channel while it has peers: a worker without subscribers is not woken. */
 void fanout_start(struct fanout *fanout);
 void fanout_stop(struct fanout *fanout);
 
