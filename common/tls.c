@@ -71,8 +71,11 @@ static int expect(struct tls *tls, struct tls_context *context, const char *host
     tls->host = strndup(host, len);
     if (tls->host == NULL)
         return UV_ENOMEM;
-    if (tls_context_verifies(context))
+    if (tls_context_verifies(context)) {
+        if (SSL_set_app_data(tls->ssl, tls) != 1)
+            return UV_ENOMEM;
         SSL_set_verify(tls->ssl, SSL_VERIFY_PEER, on_verify);
+    }
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     if (X509_VERIFY_PARAM_set1_ip_asc(param, tls->host) == 1)
         return 0;
@@ -90,7 +93,7 @@ int tls_new(struct tls **tls, struct tls_context *context, const char *host)
     if (fresh == NULL)
         return status;
     fresh->ssl = tls_context_connection(context, &fresh->bio);
-    if (fresh->ssl != NULL && SSL_set_app_data(fresh->ssl, fresh) == 1)
+    if (fresh->ssl != NULL)
         status = host != NULL ? expect(fresh, context, host) : 0;
     ERR_clear_error();
     if (status != 0)
@@ -128,6 +131,22 @@ size_t tls_take_back(struct tls *tls, const uint8_t **rest)
     return len;
 }
 
+/* OpenSSL keeps the key shares of the handshake until the end. Nobody needs them any more, and
+ * what is erased can not be found later: setting a key's type erases the key. */
+static void forget_key_shares(SSL *ssl)
+{
+    EVP_PKEY *shares[2] = {NULL, NULL};
+
+    (void) SSL_get_tmp_key(ssl, &shares[0]); /* they fail, and set nothing, where there is none */
+    (void) SSL_get_peer_tmp_key(ssl, &shares[1]);
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
+        if (shares[i] != NULL)
+            (void) EVP_PKEY_set_type(shares[i], EVP_PKEY_get_id(shares[i]));
+        EVP_PKEY_free(shares[i]);
+    }
+    ERR_clear_error();
+}
+
 int tls_handshake(struct tls *tls)
 {
     int result;
@@ -141,6 +160,7 @@ int tls_handshake(struct tls *tls)
     if (result != 1)
         return explain(tls, result) == UV_EAGAIN ? UV_EAGAIN : UV_EPROTO;
     tls->established = true;
+    forget_key_shares(tls->ssl);
     return 0;
 }
 
