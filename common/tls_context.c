@@ -15,7 +15,7 @@ struct tls_context {
     SSL_CTX *current;
 };
 
-/* The server's order: AES-128 first, which is as safe for all we know, faster, and goes with SHA-256,
+/* The server's order: AES-128 first. It is as safe for all we know, faster, and goes with SHA-256,
  * whose states OpenSSL keeps for as long as the connection lasts. With TLS 1.2 only what TLS 1.3
  * would allow too: forward secrecy and authenticated encryption. */
 static const char server_suites_1_3[] =
