@@ -19,7 +19,10 @@
 
 struct tls;
 
-enum { TLS_MAX_RECORD = 16 * 1024 }; /* bytes of plaintext in a record (RFC 8446, 5.1) */
+enum {
+    TLS_MAX_RECORD = 16 * 1024, /* bytes of plaintext in a record (RFC 8446, 5.1) */
+    TLS_RECORD_OVERHEAD = 29,   /* and around them, at most: header 5, explicit nonce 8, tag 16 */
+};
 
 /* Buffers of which the first `at` bytes are taken already. */
 struct tls_source {
