@@ -123,8 +123,9 @@ enum transport_stage {
 struct transport {
     struct stream stream;
     struct decoder _decoder;
-    struct transport_output *_output; /* while it has something to say, or its socket is full */
     struct deadline _deadline;
+    /* What a flush looks at stands at the end, beside what its owner looks at. */
+    struct transport_output *_output; /* while it has something to say, or its socket is full */
     uint8_t _stage;
     bool _finishing : 1;  /* when all is written: FIN */
     bool _mute : 1;       /* our Close is out, or writing has failed: nothing more is written */
@@ -190,7 +191,10 @@ bool transport_is_open(const struct transport *transport);
 
 /* True while the owner's bytes may still go out, now or after a stall: before our Close is written
  * and while writing works. Once false it stays false. */
-bool transport_is_writable(const struct transport *transport);
+static inline bool transport_is_writable(const struct transport *transport)
+{
+    return transport->_stage < TRANSPORT_DRAINING && !transport->_mute;
+}
 
 /* True when a stalled peer has acknowledged something since this was last asked. */
 bool transport_reads_on(struct transport *transport);
