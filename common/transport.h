@@ -165,6 +165,10 @@ void transport_context_deinit(struct transport_context *context);
 /* Flushes every transport that has own frames to write. Once, at the end of each loop turn. */
 void transport_context_flush(struct transport_context *context);
 
+/* The same for `budget` of them at most, those that have waited longest. True when none is left;
+ * else the others are for the next turn, which should come without waiting for events. */
+bool transport_context_flush_some(struct transport_context *context, unsigned budget);
+
 /* Aborts every transport that is in its opening (closing) handshake. */
 void transport_context_abort_opening(struct transport_context *context);
 void transport_context_abort_closing(struct transport_context *context);
