@@ -253,7 +253,7 @@ static void fill(struct transport_bell *bell, const struct flush *flush, size_t 
     if (wanted < rest && wanted > rest - flush->close)
         wanted = rest - flush->close;
     bell->last = flush->last && wanted == rest;
-    for (unsigned i = 0; bell->len < wanted; i++) {
+    for (unsigned i = 0; i < flush->count && bell->len < wanted; i++) {
         const uv_buf_t *buf = &flush->bufs[i];
         size_t len;
 

@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-/* The server's time goes on by so many milliseconds. */
-void null_clock_pass(uint64_t milliseconds);
+/* The server's time goes on by `more` milliseconds. */
+void null_clock_pass(uint64_t more);
 
 /* What a stretch of work took; here all times are in nanoseconds. */
 struct null_cost {
