@@ -386,11 +386,6 @@ bool transport_is_open(const struct transport *transport)
     return transport->_stage == TRANSPORT_OPEN && !transport->_mute;
 }
 
-bool transport_is_writable(const struct transport *transport)
-{
-    return transport->_stage < TRANSPORT_DRAINING && !transport->_mute;
-}
-
 void transport_pause(struct transport *transport)
 {
     if (transport->_stage == TRANSPORT_CLOSED)

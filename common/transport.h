@@ -130,8 +130,9 @@ enum transport_stage {
 struct transport {
     struct stream stream;
     struct decoder _decoder;
-    struct transport_output *_output; /* while it has something to say, or its socket is full */
     struct deadline _deadline;
+    /* What a flush looks at stands at the end, beside what its owner looks at. */
+    struct transport_output *_output; /* while it has something to say, or its socket is full */
     uint8_t _stage;
     bool _finishing : 1;  /* when all is written: FIN */
     bool _mute : 1;       /* our Close is out, or writing has failed: nothing more is written */
@@ -172,6 +173,10 @@ void transport_context_deinit(struct transport_context *context);
 /* Flushes every transport that has own frames to write. Once, at the end of each loop turn. */
 void transport_context_flush(struct transport_context *context);
 
+/* The same for `budget` of them at most, those that have waited longest. True when none is left;
+ * else the others are for the next turn, which should come without waiting for events. */
+bool transport_context_flush_some(struct transport_context *context, unsigned budget);
+
 /* Aborts every transport that is in its opening (closing) handshake. */
 void transport_context_abort_opening(struct transport_context *context);
 void transport_context_abort_closing(struct transport_context *context);
@@ -198,7 +203,10 @@ bool transport_is_open(const struct transport *transport);
 
 /* True while the owner's bytes may still go out, now or after a stall: before our Close is written
  * and while writing works. Once false it stays false. */
-bool transport_is_writable(const struct transport *transport);
+static inline bool transport_is_writable(const struct transport *transport)
+{
+    return transport->_stage < TRANSPORT_DRAINING && !transport->_mute;
+}
 
 /* True when the peer has yet to read what we wrote, and has read some of it since this was last
  * asked. */

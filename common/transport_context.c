@@ -1,3 +1,5 @@
+#include <limits.h>
+
 #include "common/transport_output.h"
 
 int transport_context_init(struct transport_context *context, uv_loop_t *loop,
@@ -48,12 +50,20 @@ void transport_context_deinit(struct transport_context *context)
     deflater_free(context->deflater);
 }
 
+bool transport_context_flush_some(struct transport_context *context, unsigned budget)
+{
+    for (; budget > 0 && !list_empty(&context->_dirty); budget--) {
+        struct list *node = list_take_first(&context->_dirty);
+
+        context->ops->flush(container_of(node, struct transport_output, dirty)->transport);
+    }
+    return list_empty(&context->_dirty);
+}
+
 void transport_context_flush(struct transport_context *context)
 {
-    struct list *node;
-
-    while ((node = list_take_first(&context->_dirty)) != NULL)
-        context->ops->flush(container_of(node, struct transport_output, dirty)->transport);
+    while (!transport_context_flush_some(context, UINT_MAX)) {
+    }
 }
 
 static void abort_all(struct deadline_list *deadlines)

@@ -42,6 +42,8 @@ struct fanout {
     uv_thread_t _thread;   /* of the worker: set when it starts to run */
     uint64_t _lag_checked; /* channel_appended when the stalled were last looked at */
     uint64_t _max_lag;
+    enum frame_close_code _close_code;
+    const char *_close_reason; /* NULL: nobody is to be closed */
 };
 
 /* `due` is where the fanout lists itself when it wants to be flushed. `max_lag` in bytes: who lags
@@ -75,7 +77,11 @@ bool fanout_flush(struct fanout *fanout, unsigned *budget);
  * than `min_read` bytes since the last sweep; 0 for not at all. */
 void fanout_sweep(struct fanout *fanout, uint64_t now, uint64_t idle_timeout, uint64_t min_read);
 
-/* Starts the closing handshake with every peer. */
+/* Starts the closing handshake with every peer: with those whose sockets are full at once, with the
+ * others as the flush comes to them. `reason` is static. */
 void fanout_close(struct fanout *fanout, enum frame_close_code code, const char *reason);
+
+/* Drops every peer. */
+void fanout_abort(struct fanout *fanout);
 
 #endif

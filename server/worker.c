@@ -10,7 +10,8 @@
 #include "server/peer.h"
 
 enum {
-    FLUSH_BUDGET = 128,    /* peers that get something before the loop looks at its input */
+    FLUSH_BUDGET = 128,    /* peers that get messages, and peers that get own frames, before the
+                              loop looks at its input */
     MAX_LAG_MESSAGES = 2,  /* of the longest messages are never too much to lag behind */
     SWEEP_INTERVAL = 1000, /* milliseconds between two looks at who is idle or reads too slowly */
 };
@@ -62,10 +63,11 @@ static void flush_due(struct worker *worker)
 static void on_turn_end(uv_prepare_t *prepare)
 {
     struct worker *worker = container_of(prepare, struct worker, turn_end);
+    bool done;
 
     flush_due(worker);
-    transport_context_flush(&worker->transports);
-    if (list_empty(&worker->due))
+    done = transport_context_flush_some(&worker->transports, FLUSH_BUDGET);
+    if (done && list_empty(&worker->due))
         (void) uv_idle_stop(&worker->go_on);
     else
         (void) uv_idle_start(&worker->go_on, on_go_on);
@@ -139,6 +141,7 @@ static void on_stop(struct inbox_item *item)
 
     transport_context_abort_opening(&worker->transports);
     if (worker->stopping) {
+        fanout_abort(&worker->fanout); /* some may not have been told yet */
         transport_context_abort_closing(&worker->transports);
         return;
     }
