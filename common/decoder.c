@@ -16,6 +16,7 @@ enum {
     WIRE_FACTOR = 8,          /* a compressed message may be so many times longer on the wire, */
     WIRE_SLACK = 64 * 1024,   /* and this much */
     WIDEST_WINDOW = 15,       /* what an inflater that is lent can follow: any sender */
+    HEADER_START = 10,        /* bytes of a header up to the masking key */
 };
 
 struct decoder_lease {
@@ -30,6 +31,7 @@ struct decoder_lease {
      * between two frames. */
     uint64_t unfinished;
     bool in_frame;        /* wslay has shown the frame's header, but not all of its payload */
+    uint64_t frame_len;   /* of that frame, header and all */
     uint64_t payload_got; /* of that frame */
     uint8_t header[FRAME_MAX_HEADER]; /* a header that is not complete, kept to be judged early */
     uint8_t header_len;
@@ -70,12 +72,53 @@ struct decoder_pool {
 
 /* ---- the pool ---- */
 
+/* The bytes of the header that is under way: those kept, and those that have come. */
+static size_t peek_header(const struct decoder_lease *lease, uint8_t header[HEADER_START])
+{
+    size_t kept = lease->header_len < HEADER_START ? lease->header_len : HEADER_START;
+    size_t more = HEADER_START - kept < lease->input_len ? HEADER_START - kept : lease->input_len;
+
+    memcpy(header, lease->header, kept);
+    memcpy(header + kept, lease->input, more);
+    return kept + more;
+}
+
+/* How many bytes of the frame that is under way wslay has not been given. UINT64_MAX while its
+ * header does not tell, or tells what wslay will refuse. */
+static uint64_t rest_of_frame(const struct decoder_lease *lease)
+{
+    uint8_t header[HEADER_START];
+    size_t have, length_field;
+    uint64_t payload = 0;
+
+    if (lease->in_frame)
+        return lease->frame_len - lease->unfinished;
+    have = peek_header(lease, header);
+    if (have < 2)
+        return UINT64_MAX;
+    length_field = (header[1] & 0x7f) == 126 ? 2 : (header[1] & 0x7f) == 127 ? 8 : 0;
+    if (have < 2 + length_field)
+        return UINT64_MAX;
+    for (size_t i = 0; i < length_field; i++)
+        payload = payload << 8 | header[2 + i];
+    if (length_field == 0)
+        payload = header[1] & 0x7fU;
+    if (payload >> 63 != 0)
+        return UINT64_MAX;
+    return 2 + length_field + ((header[1] & 0x80) != 0 ? 4 : 0) + payload - lease->unfinished;
+}
+
+/* wslay gets nothing beyond the frame that it is in: between two frames it holds no bytes, and
+ * decoder_next may take the next one without it. */
 static ssize_t on_recv(uint8_t *out, size_t size, int flags, void *user_data)
 {
     struct decoder_lease *lease = user_data;
     size_t len = lease->input_len < size ? lease->input_len : size;
+    uint64_t rest = rest_of_frame(lease);
 
     (void) flags;
+    if (rest < len)
+        len = (size_t) rest;
     if (len == 0)
         return 0;
     memcpy(out, lease->input, len);
@@ -421,12 +464,42 @@ static void set_message(struct decoder_event *event, enum frame_opcode opcode, c
 }
 
 /* A message whose one frame came in one piece needs no copy: it is lent where wslay has it. */
-static void lend_whole(const struct wslay_frame_iocb *piece, struct decoder_event *event)
+static void lend_whole(enum frame_opcode opcode, const uint8_t *data, size_t len,
+                       struct decoder_event *event)
 {
-    if (piece->opcode == FRAME_TEXT && !utf8_valid(piece->data, piece->data_length))
+    if (opcode == FRAME_TEXT && !utf8_valid(data, len))
         fault(event, CLOSE_INVALID_DATA, "text is not UTF-8");
     else
-        set_message(event, (enum frame_opcode) piece->opcode, piece->data, piece->data_length);
+        set_message(event, opcode, data, len);
+}
+
+/* Most of what a server sends is this: a message in one frame, unmasked, not compressed, less than
+ * 64 KiB, and all of it has come. It is lent where it lies, between two frames of wslay's; a header
+ * that is anything else is for wslay. True when `event` is set. */
+static bool lend_plain(struct decoder *decoder, struct decoder_event *event)
+{
+    struct decoder_lease *lease = decoder->_lease;
+    const uint8_t *at = lease->input;
+    size_t len = lease->input_len, header = 2, payload;
+
+    if (lease->unfinished > 0 || lease->pool->role != DECODER_CLIENT || decoder->_message != NULL ||
+        len < header || (at[0] != (0x80 | FRAME_TEXT) && at[0] != (0x80 | FRAME_BINARY)))
+        return false;
+    payload = at[1];
+    if (payload == 126 && len >= 4) {
+        header = 4;
+        payload = (size_t) at[2] << 8 | at[3];
+        if (payload < 126)
+            return false;
+    } else if (payload >= 126) {
+        return false;
+    }
+    if (len - header < payload || payload > lease->pool->max_message)
+        return false;
+    lease->input += header + payload;
+    lease->input_len -= header + payload;
+    lend_whole((enum frame_opcode)(at[0] & 0xf), at + header, payload, event);
+    return true;
 }
 
 /* Adds a piece to the message's payload. True unless `event` says what is wrong with it. */
@@ -468,7 +541,7 @@ static bool take_data(struct decoder *decoder, const struct wslay_frame_iocb *pi
     bool complete = last && piece->fin != 0;
 
     if (message == NULL && complete && piece->rsv == 0) {
-        lend_whole(piece, event);
+        lend_whole((enum frame_opcode) piece->opcode, piece->data, piece->data_length, event);
         return true;
     }
     if (message == NULL) {
@@ -505,6 +578,7 @@ static bool take_piece(struct decoder *decoder, const struct wslay_frame_iocb *p
             !judge_length(decoder, piece->opcode, piece->rsv != 0, piece->payload_length, event))
             return true;
         lease->in_frame = true;
+        lease->frame_len = frame_size(piece->mask != 0, piece->payload_length);
         lease->payload_got = 0;
         lease->header_len = 0;
     }
@@ -512,7 +586,7 @@ static bool take_piece(struct decoder *decoder, const struct wslay_frame_iocb *p
     last = lease->payload_got == piece->payload_length;
     if (last) {
         lease->in_frame = false;
-        lease->unfinished -= frame_size(piece->mask != 0, piece->payload_length);
+        lease->unfinished -= lease->frame_len;
     }
     if (is_control(piece->opcode))
         return take_control(lease, piece, last, event);
@@ -551,6 +625,8 @@ void decoder_next(struct decoder *decoder, struct decoder_event *event)
 
     if (decoder->_message != NULL && decoder->_message->delivered)
         message_free(decoder);
+    if (lend_plain(decoder, event))
+        return;
     while ((got = wslay_frame_recv(lease->wslay, &piece)) >= 0) {
         if (take_piece(decoder, &piece, event))
             return;

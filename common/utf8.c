@@ -8,6 +8,14 @@ static size_t ascii_prefix(const uint8_t *data, size_t len)
 {
     size_t n = 0;
 
+    while (len - n >= 32) {
+        uint64_t words[4];
+
+        memcpy(words, data + n, sizeof words);
+        if (((words[0] | words[1] | words[2] | words[3]) & 0x8080808080808080U) != 0)
+            break;
+        n += sizeof words;
+    }
     while (len - n >= 8) {
         uint64_t word;
 
