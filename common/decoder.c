@@ -140,8 +140,7 @@ static bool judge_partial_header(const struct decoder *decoder, struct decoder_e
     unsigned opcode = header[0] & 0xfU;
     unsigned rsv = (header[0] >> 4) & 7U;
     bool compressed = (rsv & WSLAY_RSV1_BIT) != 0;
-    size_t length_field, i;
-    uint64_t payload = 0;
+    uint64_t payload;
 
     if (lease->header_len < 2)
         return true;
@@ -151,13 +150,8 @@ static bool judge_partial_header(const struct decoder *decoder, struct decoder_e
         fault(event, CLOSE_PROTOCOL_ERROR, "malformed frame header"); /* RFC 6455, 5.5 */
         return false;
     }
-    length_field = (header[1] & 0x7f) == 126 ? 2 : (header[1] & 0x7f) == 127 ? 8 : 0;
-    if (length_field == 0)
-        return judge_length(decoder, opcode, compressed, header[1] & 0x7fU, event);
-    if (lease->header_len < 2 + length_field)
+    if (frame_peek(header, lease->header_len, &payload) == 0)
         return true;
-    for (i = 0; i < length_field; i++)
-        payload = payload << 8 | header[2 + i];
     if (payload >> 63 != 0)
         return true; /* not a length at all: wslay says so when it comes to it */
     return judge_length(decoder, opcode, compressed, payload, event);
@@ -236,8 +230,10 @@ static bool take_control(struct decoder_lease *lease, const struct wslay_frame_i
 static void set_message(struct decoder_event *event, enum frame_opcode opcode, const uint8_t *data,
                         size_t len)
 {
-    *event =
-        (struct decoder_event){.type = DECODER_MESSAGE, .opcode = opcode, .data = data, .len = len};
+    event->type = DECODER_MESSAGE;
+    event->opcode = opcode;
+    event->data = data;
+    event->len = len;
 }
 
 /* A message whose one frame came in one piece needs no copy: it is lent where wslay has it. */
@@ -250,32 +246,26 @@ static void lend_whole(enum frame_opcode opcode, const uint8_t *data, size_t len
         set_message(event, opcode, data, len);
 }
 
-/* Most of what a server sends is this: a message in one frame, unmasked, not compressed, less than
- * 64 KiB, and all of it has come. It is lent where it lies, between two frames of wslay's; a header
- * that is anything else is for wslay. True when `event` is set. */
-static bool lend_plain(struct decoder *decoder, struct decoder_event *event)
+/* Most of what a server sends is this: a message in one frame, unmasked, not compressed, its length
+ * in the shortest form, and all of it has come. It is lent where it lies, between two frames of
+ * wslay's. Whatever is anything else, or not allowed, is for wslay. True when `event` is set. */
+static inline bool lend_plain(struct decoder *decoder, struct decoder_event *event)
 {
     struct decoder_lease *lease = decoder->_lease;
-    const uint8_t *at = lease->input;
-    size_t len = lease->input_len, header = 2, payload;
+    const uint8_t *frame = lease->input;
+    size_t len = lease->input_len, header;
+    uint64_t payload;
 
-    if (lease->unfinished > 0 || lease->pool->role != DECODER_CLIENT || decoder->_message != NULL ||
-        len < header || (at[0] != (0x80 | FRAME_TEXT) && at[0] != (0x80 | FRAME_BINARY)))
+    if (lease->unfinished > 0 || lease->pool->role != DECODER_CLIENT || decoder->_message != NULL)
         return false;
-    payload = at[1];
-    if (payload == 126 && len >= 4) {
-        header = 4;
-        payload = (size_t) at[2] << 8 | at[3];
-        if (payload < 126)
-            return false;
-    } else if (payload >= 126) {
-        return false;
-    }
-    if (len - header < payload || payload > lease->pool->max_message)
+    header = frame_peek(frame, len, &payload);
+    if (header == 0 || payload > len - header || payload > lease->pool->max_message ||
+        (header > 2 && frame_size(false, payload) != header + payload) || (frame[1] & 0x80) != 0 ||
+        (frame[0] != (0x80 | FRAME_TEXT) && frame[0] != (0x80 | FRAME_BINARY)))
         return false;
     lease->input += header + payload;
     lease->input_len -= header + payload;
-    lend_whole((enum frame_opcode)(at[0] & 0xf), at + header, payload, event);
+    lend_whole((enum frame_opcode)(frame[0] & 0xf), frame + header, (size_t) payload, event);
     return true;
 }
 
@@ -394,16 +384,15 @@ int decoder_feed(struct decoder *decoder, struct decoder_pool *pool, const uint8
     return 0;
 }
 
-void decoder_next(struct decoder *decoder, struct decoder_event *event)
+/* The next thing that wslay's frames say. Out of line: what lend_plain takes shall not pay for what
+ * this needs of the stack. */
+static __attribute__((noinline)) void next_of_frames(struct decoder *decoder,
+                                                     struct decoder_event *event)
 {
     struct decoder_lease *lease = decoder->_lease;
     struct wslay_frame_iocb piece;
     ssize_t got;
 
-    if (decoder->_message != NULL && decoder->_message->delivered)
-        message_free(decoder);
-    if (lend_plain(decoder, event))
-        return;
     while ((got = wslay_frame_recv(lease->wslay, &piece)) >= 0) {
         if (take_piece(decoder, &piece, event))
             return;
@@ -420,6 +409,14 @@ void decoder_next(struct decoder *decoder, struct decoder_event *event)
         keep_partial_header(lease, lease->input);
         (void) judge_partial_header(decoder, event);
     }
+}
+
+void decoder_next(struct decoder *decoder, struct decoder_event *event)
+{
+    if (decoder->_message != NULL && decoder->_message->delivered)
+        message_free(decoder);
+    if (!lend_plain(decoder, event))
+        next_of_frames(decoder, event);
 }
 
 bool decoder_is_busy(const struct decoder *decoder)

@@ -54,6 +54,7 @@ enum decoder_event_type {
     DECODER_FAULT,   /* the peer broke the rules: code to close with, why; nothing follows */
 };
 
+/* Only what belongs to the type is set. */
 struct decoder_event {
     enum decoder_event_type type;
     enum frame_opcode opcode; /* FRAME_TEXT or FRAME_BINARY */

@@ -10,60 +10,45 @@
 enum {
     POOL_SPARE = 16,    /* contexts kept for the next frames; more are freed when returned */
     WIDEST_WINDOW = 15, /* what an inflater that is lent can follow: any sender */
-    HEADER_START = 10,  /* bytes of a header up to the masking key */
 };
 
 /* ---- wslay's contexts ---- */
-
-/* The bytes of the header that is under way: those kept, and those that have come. */
-static size_t peek_header(const struct decoder_lease *lease, uint8_t header[HEADER_START])
-{
-    size_t kept = lease->header_len < HEADER_START ? lease->header_len : HEADER_START;
-    size_t more = HEADER_START - kept < lease->input_len ? HEADER_START - kept : lease->input_len;
-
-    memcpy(header, lease->header, kept);
-    memcpy(header + kept, lease->input, more);
-    return kept + more;
-}
 
 /* How many bytes of the frame that is under way wslay has not been given. UINT64_MAX while its
  * header does not tell, or tells what wslay will refuse. */
 static uint64_t rest_of_frame(const struct decoder_lease *lease)
 {
-    uint8_t header[HEADER_START];
-    size_t have, length_field;
-    uint64_t payload = 0;
+    uint8_t start[FRAME_MAX_HEADER];
+    size_t kept = lease->header_len, more = sizeof start - kept, header;
+    uint64_t payload;
 
     if (lease->in_frame)
         return lease->frame_len - lease->unfinished;
-    have = peek_header(lease, header);
-    if (have < 2)
+    if (more > lease->input_len)
+        more = lease->input_len;
+    memcpy(start, lease->header, kept);
+    memcpy(start + kept, lease->input, more);
+    header = frame_peek(start, kept + more, &payload);
+    if (header == 0 || payload >> 63 != 0)
         return UINT64_MAX;
-    length_field = (header[1] & 0x7f) == 126 ? 2 : (header[1] & 0x7f) == 127 ? 8 : 0;
-    if (have < 2 + length_field)
-        return UINT64_MAX;
-    for (size_t i = 0; i < length_field; i++)
-        payload = payload << 8 | header[2 + i];
-    if (length_field == 0)
-        payload = header[1] & 0x7fU;
-    if (payload >> 63 != 0)
-        return UINT64_MAX;
-    return 2 + length_field + ((header[1] & 0x80) != 0 ? 4 : 0) + payload - lease->unfinished;
+    return header + ((start[1] & 0x80) != 0 ? 4 : 0) + payload - lease->unfinished;
 }
 
-/* wslay gets nothing beyond the frame that it is in: between two frames it holds no bytes, and
- * decoder_next may take the next one without it. */
+/* For a client, wslay gets nothing beyond the frame that it is in: between two frames it holds no
+ * bytes, and the decoder may take the next one without it. */
 static ssize_t on_recv(uint8_t *out, size_t size, int flags, void *user_data)
 {
     struct decoder_lease *lease = user_data;
     size_t len = lease->input_len < size ? lease->input_len : size;
-    uint64_t rest = rest_of_frame(lease);
 
     (void) flags;
-    if (rest < len)
-        len = (size_t) rest;
     if (len == 0)
         return 0;
+    if (lease->pool->role == DECODER_CLIENT) {
+        uint64_t rest = rest_of_frame(lease);
+
+        len = rest < len ? (size_t) rest : len;
+    }
     memcpy(out, lease->input, len);
     lease->input += len;
     lease->input_len -= len;
