@@ -450,6 +450,8 @@ static void a_whole_frame_does_not_cut_into_a_message(void **state)
 
     (void) state;
     put_frame(&input, DECODER_CLIENT, FRAME_TEXT, "begun", 5);
+    put_frame(&input, DECODER_CLIENT, FIN | FRAME_PING, "!", 1); /* after which it is looked for */
+    note(&before, DECODER_PING, 0, 0, "!", 1);
     put_frame(&input, DECODER_CLIENT, FIN | FRAME_TEXT, "whole", 5);
     check_fault(DECODER_CLIENT, 0, &input, &before, 1002);
 }
