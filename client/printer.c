@@ -68,11 +68,6 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     printer_flush(printer);
 }
 
-struct buffer *printer_output(struct printer *printer)
-{
-    return &printer->_lines;
-}
-
 /* The pipe is full: wait until its reader has made room. */
 static void wait_for_room(struct printer *printer)
 {
@@ -114,11 +109,6 @@ void printer_flush(struct printer *printer)
         printer->_written += (size_t) n;
     }
     all_written(printer);
-}
-
-size_t printer_pending(const struct printer *printer)
-{
-    return printer->_lines.len - printer->_written;
 }
 
 bool printer_is_waiting(const struct printer *printer)

@@ -33,13 +33,19 @@ int printer_init(struct printer *printer, uv_loop_t *loop,
 void printer_close(struct printer *printer);
 
 /* Where the owner appends what is to be printed. */
-struct buffer *printer_output(struct printer *printer);
+static inline struct buffer *printer_output(struct printer *printer)
+{
+    return &printer->_lines;
+}
 
 /* Writes what can be written now. Call it at the end of the turn. */
 void printer_flush(struct printer *printer);
 
 /* Bytes that are not written yet. */
-size_t printer_pending(const struct printer *printer);
+static inline size_t printer_pending(const struct printer *printer)
+{
+    return printer->_lines.len - printer->_written;
+}
 
 /* True from a flush that the reader could not take until on_drained. */
 bool printer_is_waiting(const struct printer *printer);
