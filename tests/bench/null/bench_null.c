@@ -60,6 +60,8 @@ static const uint8_t answer_to_goodbye[] = {0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9};
 struct bench {
     struct worker *worker;
     struct worker_shared shared;
+    struct shortage shortage;
+    _Atomic size_t running;
     struct server_options options;
     struct channel channel;
     struct limits limits;
@@ -158,9 +160,8 @@ static void join_one(struct bench *bench)
     static const char request[] = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
                                   "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    uv_stream_t listener = {.loop = &bench->worker->loop};
 
-    if (on_connection(&(struct listener){.loopback = true}, &listener) != 0)
+    if (on_connection(&(struct listener){.owner = bench->worker, .loopback = true}, -1) != 0)
         broken("a connection is refused");
     bench->streams[bench->count++] = null_network_accepted();
     null_stream_say(null_network_accepted(), request, sizeof request - 1);
@@ -559,13 +560,17 @@ static void set_up(struct bench *bench)
     bench->shared = (struct worker_shared){.options = &bench->options,
                                            .limits = &bench->limits,
                                            .channel = &bench->channel,
+                                           .shortage = &bench->shortage,
+                                           .workers = &bench->worker,
+                                           .worker_count = 1,
+                                           .running = &bench->running,
                                            .done = &bench->done};
     (void) uv_loop_init(&bench->main_loop);
     (void) uv_async_init(&bench->main_loop, &bench->done, NULL);
     bench->streams = malloc(bench->most * sizeof(struct stream *));
     if (bench->streams == NULL || channel_init(&bench->channel) != 0 ||
-        limits_init(&bench->limits, &bench->options) != 0 ||
-        worker_new(&bench->worker, &bench->shared) != 0)
+        limits_init(&bench->limits, &bench->options) != 0 || shortage_init(&bench->shortage) != 0 ||
+        worker_new(&bench->worker, 0, &bench->shared) != 0)
         broken("the worker cannot be made");
     memset((void *) bench->streams, 1, bench->most * sizeof(struct stream *)); /* in memory now */
     fanout_start(&bench->worker->fanout);
@@ -574,6 +579,7 @@ static void set_up(struct bench *bench)
 static void tear_down(struct bench *bench)
 {
     worker_free(bench->worker);
+    shortage_deinit(&bench->shortage);
     limits_deinit(&bench->limits);
     channel_deinit(&bench->channel);
     free((void *) bench->streams);

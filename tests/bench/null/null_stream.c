@@ -110,9 +110,9 @@ int stream_init(struct stream *stream, uv_loop_t *loop)
     return status;
 }
 
-int stream_accept(struct stream *stream, uv_stream_t *listener)
+int stream_open(struct stream *stream, int fd)
 {
-    (void) listener;
+    (void) fd;
     state.accepted = stream;
     return 0;
 }
@@ -210,6 +210,11 @@ size_t stream_waiting(const struct stream *stream)
             return state.waiting[i].len;
     }
     return 0;
+}
+
+uint32_t stream_acknowledged(const struct stream *stream)
+{
+    return (uint32_t) null_stream_got(stream);
 }
 
 int stream_finish(struct stream *stream)
