@@ -12,6 +12,8 @@ int transport_context_init(struct transport_context *context, uv_loop_t *loop,
     context->deflater = NULL;
     context->decoders = NULL;
     context->_server = config->server;
+    context->_reader = NULL;
+    context->_busy = context->_busy_before = 0;
     list_init(&context->_dirty);
     deadline_list_init(&context->_opening, config->opening_timeout);
     deadline_list_init(&context->_closing, config->closing_timeout);
@@ -51,6 +53,9 @@ void transport_context_flush(struct transport_context *context)
 {
     struct list *node;
 
+    context->_reader = NULL; /* the turn ends: everybody may read again */
+    context->_busy_before = context->_busy;
+    context->_busy = 0;
     while ((node = list_take_first(&context->_dirty)) != NULL)
         context->ops->flush(container_of(node, struct transport_output, dirty)->transport);
 }
