@@ -21,9 +21,9 @@ enum { EARLY_SIZE = 16 * 1024 };
 
 static struct plan *plan;
 static void *(*next_malloc)(size_t size);
-static void *(*next_calloc)(size_t count, size_t size);
-static void *(*next_realloc)(void *old, size_t size);
-static void (*next_free)(void *old);
+static void *(*next_calloc)(size_t nmemb, size_t size);
+static void *(*next_realloc)(void *ptr, size_t size);
+static void (*next_free)(void *ptr);
 
 /* What dlsym itself asks for, before it has told us whom to ask. */
 static _Alignas(16) unsigned char early[EARLY_SIZE];
@@ -96,27 +96,27 @@ void *malloc(size_t size)
     return fails() ? NULL : next_malloc(size);
 }
 
-void *calloc(size_t count, size_t size)
+void *calloc(size_t nmemb, size_t size)
 {
     if (next_calloc == NULL)
-        return early_alloc(count * size); /* zeroed, as it is static */
-    return fails() ? NULL : next_calloc(count, size);
+        return early_alloc(nmemb * size); /* zeroed, as it is static */
+    return fails() ? NULL : next_calloc(nmemb, size);
 }
 
-void *realloc(void *old, size_t size)
+void *realloc(void *ptr, size_t size)
 {
-    if (is_early(old) || next_realloc == NULL) {
+    if (is_early(ptr) || next_realloc == NULL) {
         void *room = malloc(size);
 
-        if (room != NULL && old != NULL)
-            memcpy(room, old, size);
+        if (room != NULL && ptr != NULL)
+            memcpy(room, ptr, size);
         return room;
     }
-    return fails() ? NULL : next_realloc(old, size);
+    return fails() ? NULL : next_realloc(ptr, size);
 }
 
-void free(void *old)
+void free(void *ptr)
 {
-    if (old != NULL && !is_early(old))
-        next_free(old);
+    if (ptr != NULL && !is_early(ptr))
+        next_free(ptr);
 }

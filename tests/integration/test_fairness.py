@@ -1,7 +1,7 @@
 """Who says much at full speed is not heard at the expense of others, and the server's memory stays
 bounded meanwhile.
 
-The tests of order stop the server, fill its sockets, and let it go on: whatever the machine's speed,
+The tests of order stop the server, fill its sockets, and let it go on: on a machine of any speed
 all were there at the same time, and where something stands in the stream tells when it was heard.
 """
 
@@ -46,16 +46,15 @@ class Flood:
         except OSError as error:
             self._error = error
 
+    def is_there(self) -> bool:
+        """All of it is in the kernel, or the kernel takes no more."""
+        unsent = fcntl.ioctl(self.client.sock.fileno(), termios.TIOCOUTQ, bytes(4))
+        return not self._thread.is_alive() or int.from_bytes(unsent, "little") > 64 << 10
+
     def wait(self) -> None:
         """All of it is sent."""
         self._thread.join(2 * rawws.TIMEOUT)
         assert not self._thread.is_alive() and self._error is None, self._error
-
-
-def full(client: rawws.Client) -> bool:
-    """The kernel takes no more of what the client has to say."""
-    unsent = fcntl.ioctl(client.sock.fileno(), termios.TIOCOUTQ, bytes(4))
-    return int.from_bytes(unsent, "little") > 64 << 10
 
 
 def warm_up(observer: rawws.Client, fast: list[rawws.Client]) -> None:
@@ -73,7 +72,7 @@ def serve(request, wsbroadcastd, tls_server) -> Callable[..., programs.Server]: 
 
 
 class Stopped:
-    """The server is stopped while the block runs: what is said in it is all there when it goes on."""
+    """The server is stopped while the block runs: all that is said in it waits for it together."""
 
     def __init__(self, server: programs.Server) -> None:
         self._pid = server.pid
@@ -88,8 +87,8 @@ class Stopped:
 def flood(server: programs.Server, size: int, fast: list[rawws.Client]) -> list[Flood]:
     """All of them begin, and the server's sockets are full of it."""
     floods = [Flood(client, number, size) for number, client in enumerate(fast)]
-    for client in fast:
-        programs.wait_until("the socket is full", lambda client=client: full(client))
+    for one in floods:
+        programs.wait_until("the socket is full", one.is_there)
     return floods
 
 
