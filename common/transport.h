@@ -5,7 +5,9 @@
  *     bytes are   frames   our Close   all that we  the socket is
  *     the owner's          is queued   owe is out   gone
  *
- * Reading: bytes come in through the loop's one read buffer; whole messages go to the owner.
+ * Reading: bytes come in through the loop's one read buffer; whole messages go to the owner. A
+ * transport reads once a turn, and the less, the more of them have much to say: so nobody is heard
+ * at the expense of others, and what comes in between two flushes is bounded.
  * Writing: nothing is written while the loop is busy reading. A transport that has something to
  * say is listed in its context; the owner of the loop calls transport_context_flush once at the
  * end of the turn, and each listed transport is flushed with one system call:
@@ -111,10 +113,13 @@ struct transport_context {
     struct list _dirty;
     struct deadline_list _opening;
     struct deadline_list _closing;
-    struct deadline_list _quiet;   /* open connections, until it is time to ask */
-    struct deadline_list _asked;   /* those that have a ping to answer */
-    struct deadline_list _message; /* those that are within a message */
-    uv_timer_t _tick;              /* runs only while something has a deadline */
+    struct deadline_list _quiet;     /* open connections, until it is time to ask */
+    struct deadline_list _asked;     /* those that have a ping to answer */
+    struct deadline_list _message;   /* those that are within a message */
+    uv_timer_t _tick;                /* runs only while something has a deadline */
+    const struct transport *_reader; /* who read last in this turn */
+    unsigned _busy;                  /* how many filled the buffer in this turn, */
+    unsigned _busy_before;           /* and in the one before */
     char _input[64 * 1024];
 };
 

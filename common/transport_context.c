@@ -15,6 +15,8 @@ int transport_context_init(struct transport_context *context, uv_loop_t *loop,
     context->decoders = NULL;
     context->_server = config->server;
     context->_hears_on = config->hears_on;
+    context->_reader = NULL;
+    context->_busy = context->_busy_before = 0;
     list_init(&context->_dirty);
     deadline_list_init(&context->_opening, config->opening_timeout);
     deadline_list_init(&context->_closing, config->closing_timeout);
@@ -52,6 +54,9 @@ void transport_context_deinit(struct transport_context *context)
 
 bool transport_context_flush_some(struct transport_context *context, unsigned budget)
 {
+    context->_reader = NULL; /* the turn ends: everybody may read again */
+    context->_busy_before = context->_busy;
+    context->_busy = 0;
     for (; budget > 0 && !list_empty(&context->_dirty); budget--) {
         struct list *node = list_take_first(&context->_dirty);
 

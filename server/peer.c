@@ -260,8 +260,6 @@ void peer_flush(struct peer *peer)
         size_t len;
         int status;
 
-        if (block_log_is_over(&peer->cursor))
-            skip(peer);
         bytes.count = block_log_read(&peer->cursor, bufs, TRANSPORT_MAX_BUFS, &len, &bytes.more);
         bytes.cut = peer->cursor.cut;
         status = transport_flush(&peer->transport, &bytes);
@@ -273,6 +271,9 @@ void peer_flush(struct peer *peer)
                 fanout_stall(peer->_fanout, peer);
             return;
         }
+        /* Now, and not when something new is published: that is the first thing it shall get. */
+        if (block_log_is_over(&peer->cursor))
+            skip(peer);
     }
     if (!transport_is_writable(&peer->transport))
         leave(peer); /* its Close is out, or it is gone: nothing may follow */
