@@ -263,9 +263,10 @@ void peer_flush(struct peer *peer)
         bytes.count = block_log_read(&peer->cursor, bufs, TRANSPORT_MAX_BUFS, &len, &bytes.more);
         bytes.cut = peer->cursor.cut;
         status = transport_flush(&peer->transport, &bytes);
-        if (bytes.passed > 0)
+        if (bytes.passed > 0) { /* else it is own frames that may be cut, and go first again */
             block_log_advance(&peer->cursor, bytes.passed);
-        peer->cursor.cut = bytes.passed < len;
+            peer->cursor.cut = bytes.passed < len;
+        }
         if (status == UV_EAGAIN) {
             if (peer->_fanout != NULL)
                 fanout_stall(peer->_fanout, peer);

@@ -211,3 +211,26 @@ def test_who_never_reads_again_is_dropped_when_it_does_not_answer(crowd):
     for _ in range(20):
         here.publish(max(PASSING // 20, here.size))
     here.server.wait_stderr("limit ping-timeout: dropped", 3)
+
+
+def test_own_frames_that_a_full_socket_cuts_are_whole_before_messages_go_on(wsbroadcastd, tmp_path):
+    """Pongs, more than are left with libuv, and a message are to go out, and nothing is taken. (What
+    a Unix socket takes, it takes as a whole.)"""
+    options = ["--prefix", "", "--max-control-per-second", "0", "--max-lag", "0"]
+    server = wsbroadcastd("-l", f"unix:{tmp_path}/socket", *options)
+    client = server.client()
+    count = 400
+    for number in range(count):
+        pings = b"".join(client.encode(PING, bytes([i]) * 125) for i in range(16))
+        client.send(pings + client.encode(BINARY, number.to_bytes(4, "big")))
+    heard = []
+    for _ in rawws.turns():
+        got = client.recv_frame()
+        if got.opcode == PONG:
+            assert got.payload == got.payload[:1] * 125 and got.payload[0] < 16
+        else:
+            assert got.opcode == BINARY
+            heard.append(int.from_bytes(got.payload, "big"))
+        if len(heard) == count:
+            break
+    assert heard == [*range(count)]
