@@ -298,9 +298,11 @@ static void on_drained(struct transport *transport)
 
 void peer_too_slow(struct peer *peer)
 {
-    if (!transport_is_open(&peer->transport))
-        return;
     block_log_give_up(&peer->cursor);
+    if (!transport_is_open(&peer->transport)) {
+        hit(peer, "max-lag", "cut short"); /* its Close follows as it would have */
+        return;
+    }
     if (worker_options(worker_of(peer))->skip_slow) {
         hit(peer, "max-lag", "skipped");
         return;
