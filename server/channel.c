@@ -37,6 +37,7 @@ void channel_listen(struct channel *channel, struct channel_listener *listener,
     listener->_on_published = on_published;
     list_init(&listener->_node);
     uv_mutex_lock(&channel->_lock);
+    atomic_store(&listener->reached, channel_appended(channel));
     list_append(&channel->_listeners, &listener->_node);
     uv_mutex_unlock(&channel->_lock);
 }
@@ -109,6 +110,23 @@ uint64_t channel_lag(const struct channel *channel, const struct block_cursor *c
 uint64_t channel_appended(const struct channel *channel)
 {
     return block_log_end(&channel->_plain.log) + block_log_end(&channel->_deflated.log);
+}
+
+uint64_t channel_reached(struct channel *channel, const struct channel_listener *own)
+{
+    uint64_t least = UINT64_MAX;
+    struct list *node;
+
+    uv_mutex_lock(&channel->_lock);
+    for (node = channel->_listeners.next; node != &channel->_listeners; node = node->next) {
+        struct channel_listener *listener = container_of(node, struct channel_listener, _node);
+        uint64_t reached = atomic_load_explicit(&listener->reached, memory_order_relaxed);
+
+        if (listener != own && reached < least)
+            least = reached;
+    }
+    uv_mutex_unlock(&channel->_lock);
+    return least;
 }
 
 /* ---- publishing ---- */

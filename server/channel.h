@@ -22,6 +22,8 @@ struct channel_listener {
     struct list _node;
     /* Runs on the publisher's thread, with the channel's lock held: pass it on, quickly. */
     void (*_on_published)(struct channel_listener *listener);
+    /* channel_appended up to where it has delivered all, but to those whose sockets are full. */
+    _Atomic uint64_t reached;
 };
 
 enum {
@@ -84,5 +86,8 @@ uint64_t channel_lag(const struct channel *channel, const struct block_cursor *c
 
 /* Bytes ever appended, in all forms: grows with each publication that somebody reads. */
 uint64_t channel_appended(const struct channel *channel);
+
+/* From any thread: what all listeners but `own` have reached; UINT64_MAX when there are none. */
+uint64_t channel_reached(struct channel *channel, const struct channel_listener *own);
 
 #endif

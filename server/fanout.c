@@ -15,6 +15,7 @@ static struct peer *peer_at(struct list *node)
 static void mark_due(struct fanout *fanout)
 {
     fanout->_unvisited = fanout->_ready_count;
+    fanout->_marked = channel_appended(fanout->channel);
     if (!list_linked(&fanout->_due))
         list_append(fanout->_due_list, &fanout->_due);
 }
@@ -153,6 +154,13 @@ static void close_peer(const struct fanout *fanout, struct peer *peer)
     transport_close(&peer->transport, fanout->_close_code, fanout->_close_reason);
 }
 
+/* All but the stalled have got what was appended up to here: others may wait for that. */
+static void reach(struct fanout *fanout, uint64_t end)
+{
+    if (end > atomic_load_explicit(&fanout->_listener.reached, memory_order_relaxed))
+        atomic_store_explicit(&fanout->_listener.reached, end, memory_order_relaxed);
+}
+
 /* Gives a peer what there is. It may leave or stall. */
 static void visit(struct fanout *fanout, struct peer *peer)
 {
@@ -176,8 +184,12 @@ bool fanout_flush(struct fanout *fanout, unsigned *budget)
         fanout->_lap--;
         fanout->_unvisited--;
         visit(fanout, take_next(fanout));
+        if (fanout->_lap == 0)
+            reach(fanout, fanout->_lap_began);
     }
     fanout->_unvisited = 0;
+    fanout->_lap = 0; /* all have got all: the next lap begins when something is new */
+    reach(fanout, fanout->_marked);
     return true;
 }
 

@@ -33,6 +33,7 @@ struct fanout {
     size_t _unvisited;   /* how many of them, from _next on, may have something to get */
     size_t _lap;         /* visits until everybody has been visited since _lap_began */
     uint64_t _lap_began; /* channel_appended at that time */
+    uint64_t _marked;    /* the same when all became _unvisited */
     struct list _stalled;
     struct list *_due_list; /* of the worker */
     struct list _due;

@@ -20,6 +20,8 @@ struct peer_more {
     uint32_t last_message;          /* when it last said something: milliseconds, modulo 2^32 */
     uint32_t unread;                /* bytes that waited when its reading was last judged */
     bool uncounted;                 /* it is not among the server's connections */
+    struct pace_publisher pace;
+    struct peer *peer; /* whose this is */
 };
 
 static struct peer *peer_of(struct transport *transport)
@@ -45,6 +47,8 @@ static struct peer_more *need_more(struct peer *peer)
 {
     if (peer->_more == NULL)
         peer->_more = calloc(1, sizeof *peer->_more);
+    if (peer->_more != NULL)
+        peer->_more->peer = peer;
     return peer->_more;
 }
 
@@ -53,6 +57,7 @@ static void free_more(struct peer *peer)
     if (peer->_more == NULL)
         return;
     upgrade_free(peer->_more->upgrade);
+    pace_forget(&peer->_more->pace);
     free(peer->_more->rate);
     free(peer->_more);
     peer->_more = NULL;
@@ -175,6 +180,24 @@ static void on_opening_timeout(struct transport *transport)
 
 /* ---- saying and hearing ---- */
 
+/* It says more than others can deliver, or may go on. */
+static void on_held(struct pace_publisher *publisher, bool held)
+{
+    struct peer *peer = container_of(publisher, struct peer_more, pace)->peer;
+
+    if (!held) {
+        transport_resume(&peer->transport);
+        return;
+    }
+    transport_pause(&peer->transport);
+    if (log_enabled(LOG_DEBUG)) {
+        char name[64];
+
+        log_debug("%s: waits for the subscribers of other workers",
+                  stream_peer_name(&peer->transport.stream, name, sizeof name));
+    }
+}
+
 static void on_message(struct transport *transport, enum frame_opcode opcode, const uint8_t *data,
                        size_t len)
 {
@@ -182,6 +205,8 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     struct frame_part parts[] = {worker_prefix(worker_of(peer)), {data, len}};
     bool text = opcode == FRAME_TEXT;
     uint64_t now = uv_now(transport->stream.tcp.loop);
+    struct worker *worker = worker_of(peer);
+    struct fanout *fanout = worker_fanout(worker);
     struct peer_more *more;
     const char *limit;
 
@@ -200,9 +225,12 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     }
     more->last_message = (uint32_t) now;
     /* It may have left: who cannot be written to any more can still be heard to its end. */
-    if (channel_publish(worker_fanout(worker_of(peer))->channel, worker_publisher(worker_of(peer)),
-                        opcode, text ? parts : parts + 1, text ? 2 : 1) != 0)
+    if (channel_publish(fanout->channel, worker_publisher(worker), opcode, text ? parts : parts + 1,
+                        text ? 2 : 1) != 0)
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
+    else
+        pace_published(worker_pace(worker), &more->pace, fanout->channel, &fanout->_listener, len,
+                       on_held);
 }
 
 static void on_control(struct transport *transport)
@@ -263,9 +291,10 @@ void peer_flush(struct peer *peer)
         bytes.count = block_log_read(&peer->cursor, bufs, TRANSPORT_MAX_BUFS, &len, &bytes.more);
         bytes.cut = peer->cursor.cut;
         status = transport_flush(&peer->transport, &bytes);
-        if (bytes.passed > 0)
+        if (bytes.passed > 0) { /* else it is own frames that may be cut, and go first again */
             block_log_advance(&peer->cursor, bytes.passed);
-        peer->cursor.cut = bytes.passed < len;
+            peer->cursor.cut = bytes.passed < len;
+        }
         if (status == UV_EAGAIN) {
             if (peer->_fanout != NULL)
                 fanout_stall(peer->_fanout, peer);
@@ -297,9 +326,11 @@ static void on_drained(struct transport *transport)
 
 void peer_too_slow(struct peer *peer)
 {
-    if (!transport_is_open(&peer->transport))
-        return;
     block_log_give_up(&peer->cursor);
+    if (!transport_is_open(&peer->transport)) {
+        hit(peer, "max-lag", "cut short"); /* its Close follows as it would have */
+        return;
+    }
     if (worker_options(worker_of(peer))->skip_slow) {
         hit(peer, "max-lag", "skipped");
         return;

@@ -34,6 +34,7 @@ struct worker {
     uv_timer_t sweep; /* runs only if one of its limits is set */
     struct list due;  /* fanouts to be flushed at the end of this turn */
     struct fanout fanout;
+    struct pace pace;
     size_t peers;
     uint64_t peers_ever;
     struct transport_context transports;
@@ -124,6 +125,7 @@ static void end_loop(struct worker *worker)
     uv_close((uv_handle_t *) &worker->turn_end, NULL);
     uv_close((uv_handle_t *) &worker->go_on, NULL);
     uv_close((uv_handle_t *) &worker->sweep, NULL);
+    pace_close(&worker->pace);
     transport_context_close(&worker->transports);
 }
 
@@ -217,6 +219,7 @@ static void init_handles(struct worker *worker)
     (void) uv_timer_init(&worker->loop, &worker->sweep);
     if (options->idle_timeout > 0 || options->min_read_rate > 0)
         (void) uv_timer_start(&worker->sweep, on_sweep, SWEEP_INTERVAL, SWEEP_INTERVAL);
+    pace_init(&worker->pace, &worker->loop);
     inbox_item_init(&worker->stop_item, on_stop);
 }
 
@@ -387,4 +390,9 @@ struct tls_context *worker_tls(struct worker *worker)
 struct fanout *worker_fanout(struct worker *worker)
 {
     return &worker->fanout;
+}
+
+struct pace *worker_pace(struct worker *worker)
+{
+    return &worker->pace;
 }

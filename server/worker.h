@@ -16,6 +16,7 @@
 #include "server/fanout.h"
 #include "server/inbox.h"
 #include "server/limits.h"
+#include "server/pace.h"
 #include "server/server_options.h"
 #include "server/shortage.h"
 #include "server/upgrade.h"
@@ -68,5 +69,6 @@ struct limits *worker_limits(const struct worker *worker);
 struct frame_part worker_prefix(const struct worker *worker);
 struct tls_context *worker_tls(struct worker *worker); /* NULL: ws:// */
 struct fanout *worker_fanout(struct worker *worker);
+struct pace *worker_pace(struct worker *worker);
 
 #endif

@@ -211,3 +211,49 @@ def test_who_never_reads_again_is_dropped_when_it_does_not_answer(crowd):
     for _ in range(20):
         here.publish(max(PASSING // 20, here.size))
     here.server.wait_stderr("limit ping-timeout: dropped", 3)
+
+
+def test_who_closes_and_does_not_read_lags_no_further_than_others(wsbroadcastd):
+    """What came before its Close is owed to it, but not without bound."""
+    lag = 24 << 20
+    options = ["--prefix", "", "--max-lag", str(lag), "--close-timeout", "0", "--ping-interval", "0"]
+    here = Crowd(wsbroadcastd(*options), size=SIZE, deflate=False)
+    here.join_slow(3)
+    here.publish(lag - (4 << 20))
+    here.server.reset_peak()
+    idle = here.server.peak_rss()
+    for client in here.slow:
+        client.send_close(1000)
+    here.publish(3 * lag)
+    here.server.wait_stderr("limit max-lag: cut short", 3)
+    grown = here.server.peak_rss() - idle
+    for client in here.slow:
+        heard, close = here.hear_until(client, CLOSE)
+        assert heard == [*range(len(heard))] and len(heard) < here.said
+        assert close.close_code == 1000
+        client.recv_eof()
+    here.leave()
+    assert programs.SANITIZED or grown < lag
+
+
+def test_own_frames_that_a_full_socket_cuts_are_whole_before_messages_go_on(wsbroadcastd, tmp_path):
+    """Pongs, more than are left with libuv, and a message are to go out, and nothing is taken. (What
+    a Unix socket takes, it takes as a whole.)"""
+    options = ["--prefix", "", "--max-control-per-second", "0", "--max-lag", "0"]
+    server = wsbroadcastd("-l", f"unix:{tmp_path}/socket", *options)
+    client = server.client()
+    count = 400
+    for number in range(count):
+        pings = b"".join(client.encode(PING, bytes([i]) * 125) for i in range(16))
+        client.send(pings + client.encode(BINARY, number.to_bytes(4, "big")))
+    heard = []
+    for _ in rawws.turns():
+        got = client.recv_frame()
+        if got.opcode == PONG:
+            assert got.payload == got.payload[:1] * 125 and got.payload[0] < 16
+        else:
+            assert got.opcode == BINARY
+            heard.append(int.from_bytes(got.payload, "big"))
+        if len(heard) == count:
+            break
+    assert heard == [*range(count)]
