@@ -87,14 +87,14 @@ static void take_out(struct fanout *fanout, struct peer *peer)
 
 void fanout_join(struct fanout *fanout, struct peer *peer, unsigned bits)
 {
-    channel_join(fanout->channel, bits, &peer->cursor);
+    (void) channel_join(fanout->channel, bits, NULL, &peer->cursor, NULL);
     put(fanout, peer, transport_is_stalled(&peer->transport));
 }
 
 void fanout_leave(struct fanout *fanout, struct peer *peer)
 {
     take_out(fanout, peer);
-    channel_leave(fanout->channel, &peer->cursor);
+    channel_leave(fanout->channel, &peer->cursor, NULL);
 }
 
 void fanout_stall(struct fanout *fanout, struct peer *peer)

@@ -196,7 +196,7 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     more->last_message = (uint32_t) now;
     /* It may have left: who cannot be written to any more can still be heard to its end. */
     if (channel_publish(worker_fanout(worker_of(peer))->channel, worker_publisher(worker_of(peer)),
-                        opcode, text ? parts : parts + 1, text ? 2 : 1) != 0)
+                        opcode, text ? parts : parts + 1, text ? 2 : 1, NULL) != 0)
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
 }
 
@@ -241,7 +241,7 @@ void peer_judge_reading(struct peer *peer, uint64_t least)
 static void skip(struct peer *peer)
 {
     if (peer->_fanout != NULL && transport_is_open(&peer->transport))
-        channel_skip(peer->_fanout->channel, &peer->cursor);
+        (void) channel_skip(peer->_fanout->channel, &peer->cursor, NULL, NULL);
 }
 
 void peer_flush(struct peer *peer)

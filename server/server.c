@@ -212,7 +212,7 @@ int server_run(const struct server_options *options)
     status = limits_init(&server.limits, options);
     if (status != 0)
         goto fail_limits;
-    status = channel_init(&server.channel);
+    status = channel_init(&server.channel, "", NULL);
     if (status != 0)
         goto fail_channel;
     status = prepare_tls(&server, &error);

@@ -568,14 +568,14 @@ static void perform(struct play *play, uint8_t choice, const struct worker_share
     play->watches = (choice & 8) == 0;
     play->skips = shared->options->skip_slow;
     if (play->watches)
-        channel_join(play->channel, CHANNEL_PLAIN, &play->cursor);
+        (void) channel_join(play->channel, CHANNEL_PLAIN, NULL, &play->cursor, NULL);
     (void) uv_idle_init(&play->worker->loop, &play->turn);
     (void) uv_idle_start(&play->turn, on_turn);
     fuzz_check(worker_start(play->worker) == 0, "worker_start");
     fuzz_check(uv_loop_alive(&play->worker->loop) == 0, "something is left in the loop");
     watch(play);
     if (play->watches)
-        channel_leave(play->channel, &play->cursor);
+        channel_leave(play->channel, &play->cursor, NULL);
     for (size_t i = 0; i < play->end_count; i++)
         fuzz_check(play->ends[i]._stream == NULL, "connection %zu was not closed", i);
     worker_free(play->worker);
@@ -600,7 +600,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     milliseconds = 1000000;
     time_stands = true;
-    fuzz_check(channel_init(&channel) == 0, "channel_init");
+    fuzz_check(channel_init(&channel, "", NULL) == 0, "channel_init");
     fuzz_check(deflater_new(&play.deflater, 6) == 0, "out of memory");
     play.channel = &channel;
     fuzz_check(limits_init(&limits, &options) == 0, "limits_init");

@@ -18,13 +18,14 @@ static struct block_log *new_log(void)
     struct block_log *log = malloc(sizeof *log);
 
     assert_non_null(log);
-    assert_int_equal(block_log_init(log), 0);
+    block_log_init(log, BLOCK_LOG_FRAMES);
+    assert_int_equal(block_log_start(log, 0), 0);
     return log;
 }
 
 static void free_log(struct block_log *log)
 {
-    block_log_deinit(log);
+    block_log_stop(log);
     free(log);
 }
 
