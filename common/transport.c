@@ -218,10 +218,12 @@ static void send_pong(struct transport *transport, const uint8_t *data, size_t l
         transport_abort(transport, status);
 }
 
-static void on_pong(struct transport *transport)
+static void on_pong(struct transport *transport, const struct decoder_event *event)
 {
     const struct transport_ops *ops = transport_context_of(transport)->ops;
 
+    if (ops->on_pong != NULL)
+        ops->on_pong(transport, event->data, event->len);
     if (transport->_asked)
         transport_time_quiet(transport);
     else if (ops->on_control != NULL)
@@ -267,7 +269,7 @@ static void handle(struct transport *transport, const struct decoder_event *even
         break;
     case DECODER_PONG:
         if (transport->_stage == TRANSPORT_OPEN)
-            on_pong(transport);
+            on_pong(transport, event);
         break;
     case DECODER_MORE:
         break;

@@ -69,6 +69,11 @@ struct transport_ops {
     void (*on_limit)(struct transport *transport, const char *limit, uint16_t code);
     /* A ping, or a pong that answers none of ours, came. May be NULL. */
     void (*on_control)(struct transport *transport);
+    /* What the next keep-alive ping is to bear, at most FRAME_MAX_CONTROL bytes: writes it and
+     * returns its length. May be NULL: then it bears nothing. */
+    size_t (*ping_payload)(struct transport *transport, char *out);
+    /* A pong came, with this payload, which is borrowed for the call. May be NULL. */
+    void (*on_pong)(struct transport *transport, const uint8_t *data, size_t len);
     /* End of the turn, and there is something to write: call transport_flush. */
     void (*flush)(struct transport *transport);
     /* There is room in the socket again: call transport_flush with what comes next. */
@@ -136,6 +141,7 @@ struct transport {
     bool _heard : 1;      /* something came since the last ping */
     bool _asked : 1;      /* a ping of ours is not answered */
     bool _in_message : 1; /* its deadline is the message's */
+    uint32_t note;        /* the owner's: room that would be lost otherwise */
 };
 
 /* The owner's part of one flush: whole frames, borrowed for the call. */

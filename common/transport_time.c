@@ -31,7 +31,10 @@ void transport_time_quiet(struct transport *transport)
 /* RFC 6455, 5.5.2: is there anybody? */
 static void ask(struct transport *transport)
 {
-    int status = transport_send(transport, FRAME_PING, NULL, 0);
+    const struct transport_ops *ops = transport_context_of(transport)->ops;
+    char payload[FRAME_MAX_CONTROL];
+    size_t len = ops->ping_payload != NULL ? ops->ping_payload(transport, payload) : 0;
+    int status = transport_send(transport, FRAME_PING, payload, len);
 
     transport->_heard = false;
     if (status != 0) {

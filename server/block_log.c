@@ -219,7 +219,7 @@ bool block_log_is_over(const struct block_cursor *cursor)
            (cursor->_last && unit_end(cursor->_block, cursor->_offset) == cursor->_offset);
 }
 
-static unsigned read_last(const struct block_cursor *cursor, uv_buf_t *bufs, size_t *len)
+unsigned block_log_read_unit(const struct block_cursor *cursor, uv_buf_t *bufs, size_t *len)
 {
     uint32_t end = unit_end(cursor->_block, cursor->_offset);
 
@@ -238,7 +238,7 @@ unsigned block_log_read(const struct block_cursor *cursor, uv_buf_t *bufs, unsig
     *len = 0;
     *more = false;
     if (cursor->_last)
-        return read_last(cursor, bufs, len);
+        return block_log_read_unit(cursor, bufs, len);
     while (block != NULL && !*more) {
         /* The link first: once there is one, the length that is read after it is final. */
         struct block *next = block_next(block);

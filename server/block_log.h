@@ -64,10 +64,9 @@ struct block_cursor {
     uint32_t _offset;
     bool _last : 1;    /* it goes no further than the unit it stands in */
     bool cut : 1;      /* the reader's note: what it read last ended within a unit */
-    bool stalled : 1;  /* the fanout's notes: the reader is not visited, */
-    bool joined : 1;   /* is one of its members, */
-    bool catching : 1; /* reads history, and not yet what is new */
-    uint8_t form;      /* the channel's note: in which form it reads what is new */
+    bool catching : 1; /* the channel's notes: the reader reads history, and not yet what is new; */
+    uint8_t form;      /* in which form it reads that */
+    uint8_t where;     /* the fanout's note: among whom it is */
 };
 
 enum {
@@ -115,6 +114,10 @@ bool block_log_is_over(const struct block_cursor *cursor);
  * reach the end. The bytes stay in place until the cursor advances or leaves. */
 unsigned block_log_read(const struct block_cursor *cursor, uv_buf_t *bufs, unsigned max,
                         size_t *len, bool *more);
+
+/* Lists the rest of the unit that the cursor stands in: in one buffer, or in none between two units.
+ * Returns how many. */
+unsigned block_log_read_unit(const struct block_cursor *cursor, uv_buf_t *bufs, size_t *len);
 
 /* Moves the cursor on by `len` bytes, which block_log_read has listed. */
 void block_log_advance(struct block_cursor *cursor, size_t len);

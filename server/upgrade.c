@@ -6,6 +6,7 @@
 #include "common/escape.h"
 #include "common/http_head.h"
 #include "common/log.h"
+#include "server/since.h"
 
 enum { MAX_REQUESTS = 100 }; /* answered on one connection before it is asked to come anew */
 
@@ -14,6 +15,7 @@ struct upgrade {
     const struct upgrade_policy *policy;
     bool loopback;
     unsigned requests;
+    struct handshake_verdict verdict; /* of the last request */
 };
 
 /* Ready for the next request. */
@@ -77,11 +79,11 @@ static bool refuse(struct upgrade *upgrade, struct transport *transport, int sta
     return true;
 }
 
-static bool accept_upgrade(struct transport *transport, const struct handshake_verdict *verdict)
+bool upgrade_accept(struct upgrade *upgrade, struct transport *transport, struct event_id place)
 {
     struct buffer *out = transport_opening_output(transport);
 
-    if (out != NULL && handshake_write_response(out, verdict) == 0)
+    if (out != NULL && handshake_write_response(out, &upgrade->verdict, place) == 0)
         return true;
     transport_abort(transport, UV_ENOMEM);
     return false;
@@ -89,20 +91,24 @@ static bool accept_upgrade(struct transport *transport, const struct handshake_v
 
 /* Answers one complete request. */
 static enum upgrade_result answer(struct upgrade *upgrade, struct transport *transport,
-                                  struct extension_deflate *deflate)
+                                  struct upgrade_request *request)
 {
     struct http_head *head = &upgrade->head;
-    struct handshake_verdict verdict;
+    struct handshake_verdict *verdict = &upgrade->verdict;
     bool keep_alive;
 
-    handshake_judge_request(head, &upgrade->policy->handshake, upgrade->loopback, &verdict);
-    *deflate = verdict.deflate;
-    if (verdict.status == 101)
-        return accept_upgrade(transport, &verdict) ? UPGRADE_DONE : UPGRADE_REFUSED;
+    handshake_judge_request(head, &upgrade->policy->handshake, upgrade->loopback, verdict);
+    request->deflate = verdict->deflate;
+    request->channel = verdict->channel;
+    if (verdict->status == 101 &&
+        since_parse(head, &verdict->target, &request->since, &verdict->why) == 0)
+        return UPGRADE_JOIN;
+    if (verdict->status == 101)
+        verdict->status = 400;
     /* A body is not read here, and a malformed request's end is not to be trusted. */
-    keep_alive = head->keep_alive && !head->has_body && verdict.status != 400 &&
+    keep_alive = head->keep_alive && !head->has_body && verdict->status != 400 &&
                  ++upgrade->requests < MAX_REQUESTS;
-    if (!refuse(upgrade, transport, verdict.status, verdict.why, keep_alive) || !keep_alive)
+    if (!refuse(upgrade, transport, verdict->status, verdict->why, keep_alive) || !keep_alive)
         return UPGRADE_REFUSED;
     http_head_deinit(head);
     begin_head(upgrade);
@@ -112,7 +118,7 @@ static enum upgrade_result answer(struct upgrade *upgrade, struct transport *tra
 
 enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *transport,
                                   const uint8_t *data, size_t len, size_t *used,
-                                  struct extension_deflate *deflate)
+                                  struct upgrade_request *request)
 {
     enum upgrade_result result = UPGRADE_MORE;
 
@@ -124,7 +130,7 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
         case HTTP_HEAD_MORE:
             break;
         case HTTP_HEAD_DONE:
-            result = answer(upgrade, transport, deflate);
+            result = answer(upgrade, transport, request);
             break;
         case HTTP_HEAD_BAD:
             (void) refuse(upgrade, transport, upgrade->head.status, upgrade->head.why, false);

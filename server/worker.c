@@ -11,6 +11,7 @@ enum {
     FLUSH_BUDGET = 128,    /* peers that get something before the loop looks at its input */
     MAX_LAG_MESSAGES = 2,  /* of the longest messages are never too much to lag behind */
     SWEEP_INTERVAL = 1000, /* milliseconds between two looks at who is idle or reads too slowly */
+    LAG_LOOKS = 16,        /* at the stalled, in the time that a message may wait for them */
 };
 
 struct worker {
@@ -26,9 +27,10 @@ struct worker {
     struct inbox_item stop_item;
     uv_prepare_t turn_end;
     uv_idle_t go_on;  /* active while a flush is not done: the loop does not wait for events */
-    uv_timer_t sweep; /* runs only if one of its limits is set */
+    uv_timer_t sweep; /* runs only if one of its limits is set, */
+    uv_timer_t lag;   /* and this one only if --max-lag limits the time */
     struct list due;  /* fanouts to be flushed at the end of this turn */
-    struct fanout fanout;
+    struct fanouts fanouts;
     size_t peers;
     struct transport_context transports;
 };
@@ -60,6 +62,7 @@ static void on_turn_end(uv_prepare_t *prepare)
 
     flush_due(worker);
     transport_context_flush(&worker->transports);
+    fanouts_clean(&worker->fanouts);
     if (list_empty(&worker->due))
         (void) uv_idle_stop(&worker->go_on);
     else
@@ -78,8 +81,21 @@ static void on_sweep(uv_timer_t *timer)
     struct worker *worker = container_of(timer, struct worker, sweep);
     const struct server_options *options = worker->shared->options;
 
-    fanout_sweep(&worker->fanout, uv_now(&worker->loop), options->idle_timeout,
-                 options->min_read_rate * SWEEP_INTERVAL / 1000);
+    struct list *node;
+
+    for (node = worker->fanouts.all.next; node != &worker->fanouts.all; node = node->next)
+        fanout_sweep(container_of(node, struct fanout, _node), uv_now(&worker->loop),
+                     options->idle_timeout, options->min_read_rate * SWEEP_INTERVAL / 1000);
+}
+
+/* Looks for how long messages wait for the stalled. */
+static void on_lag(uv_timer_t *timer)
+{
+    struct worker *worker = container_of(timer, struct worker, lag);
+    struct list *node;
+
+    for (node = worker->fanouts.all.next; node != &worker->fanouts.all; node = node->next)
+        fanout_judge_time(container_of(node, struct fanout, _node), uv_now(&worker->loop));
 }
 
 /* ---- the end ---- */
@@ -87,11 +103,12 @@ static void on_sweep(uv_timer_t *timer)
 /* Nothing is left to serve: without its handles the loop ends. */
 static void end_loop(struct worker *worker)
 {
-    fanout_stop(&worker->fanout);
+    fanouts_clean(&worker->fanouts);
     inbox_close(&worker->inbox);
     uv_close((uv_handle_t *) &worker->turn_end, NULL);
     uv_close((uv_handle_t *) &worker->go_on, NULL);
     uv_close((uv_handle_t *) &worker->sweep, NULL);
+    uv_close((uv_handle_t *) &worker->lag, NULL);
     transport_context_close(&worker->transports);
 }
 
@@ -101,6 +118,15 @@ static void close_listeners(struct worker *worker)
 
     while ((node = list_take_first(&worker->listeners)) != NULL)
         listener_close(container_of(node, struct listener, node));
+}
+
+static void close_fanouts(struct worker *worker)
+{
+    struct list *node;
+
+    for (node = worker->fanouts.all.next; node != &worker->fanouts.all; node = node->next)
+        fanout_close(container_of(node, struct fanout, _node), CLOSE_GOING_AWAY,
+                     "the server is going away");
 }
 
 static void on_stop(struct inbox_item *item)
@@ -114,7 +140,7 @@ static void on_stop(struct inbox_item *item)
     }
     worker->stopping = true;
     close_listeners(worker);
-    fanout_close(&worker->fanout, CLOSE_GOING_AWAY, "the server is going away");
+    close_fanouts(worker);
     if (worker->peers == 0)
         end_loop(worker);
 }
@@ -123,7 +149,6 @@ static void run(void *argument)
 {
     struct worker *worker = argument;
 
-    fanout_start(&worker->fanout);
     (void) uv_run(&worker->loop, UV_RUN_DEFAULT);
     (void) uv_async_send(worker->shared->done);
 }
@@ -180,6 +205,9 @@ static void init_handles(struct worker *worker)
     (void) uv_timer_init(&worker->loop, &worker->sweep);
     if (options->idle_timeout > 0 || options->min_read_rate > 0)
         (void) uv_timer_start(&worker->sweep, on_sweep, SWEEP_INTERVAL, SWEEP_INTERVAL);
+    (void) uv_timer_init(&worker->loop, &worker->lag);
+    if (options->max_lag_time > 0)
+        (void) uv_timer_start(&worker->lag, on_lag, 0, options->max_lag_time / LAG_LOOKS + 1);
     inbox_item_init(&worker->stop_item, on_stop);
 }
 
@@ -211,7 +239,12 @@ int worker_new(struct worker **worker, const struct worker_shared *shared)
         .deflater = fresh->transports.deflater,
         .compression_min = (size_t) options->compression_min,
     };
-    fanout_init(&fresh->fanout, shared->channel, &fresh->inbox, &fresh->due, max_lag_of(options));
+    fanouts_init(&fresh->fanouts, shared->channels, &fresh->inbox, &fresh->due,
+                 &(struct fanout_limits){
+                     .bytes = max_lag_of(options),
+                     .messages = options->max_lag_messages,
+                     .time = options->max_lag_time,
+                 });
     *worker = fresh;
     return 0;
 
@@ -262,7 +295,6 @@ void worker_free(struct worker *worker)
     if (worker->started) {
         (void) uv_thread_join(&worker->thread);
     } else { /* its loop has handles that nobody ran */
-        fanout_start(&worker->fanout);
         close_listeners(worker);
         end_loop(worker);
         (void) uv_run(&worker->loop, UV_RUN_DEFAULT);
@@ -328,7 +360,7 @@ struct tls_context *worker_tls(struct worker *worker)
     return worker->shared->tls;
 }
 
-struct fanout *worker_fanout(struct worker *worker)
+struct fanouts *worker_fanouts(struct worker *worker)
 {
-    return &worker->fanout;
+    return &worker->fanouts;
 }

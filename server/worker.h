@@ -11,7 +11,8 @@
 #include "common/tls_context.h"
 #include "common/transport.h"
 #include "server/channel.h"
-#include "server/fanout.h"
+#include "server/channels.h"
+#include "server/fanouts.h"
 #include "server/inbox.h"
 #include "server/limits.h"
 #include "server/server_options.h"
@@ -23,7 +24,7 @@ struct worker;
 struct worker_shared {
     const struct server_options *options;
     struct limits *limits;
-    struct channel *channel;
+    struct channels *channels;
     struct tls_context *tls; /* NULL: ws:// */
     uv_async_t *done;        /* sent when the worker's thread has ended */
 };
@@ -57,6 +58,6 @@ const struct channel_publisher *worker_publisher(const struct worker *worker);
 struct limits *worker_limits(const struct worker *worker);
 struct frame_part worker_prefix(const struct worker *worker);
 struct tls_context *worker_tls(struct worker *worker); /* NULL: ws:// */
-struct fanout *worker_fanout(struct worker *worker);
+struct fanouts *worker_fanouts(struct worker *worker);
 
 #endif

@@ -564,7 +564,7 @@ static void perform(struct play *play, uint8_t choice, const struct worker_share
     static const uint64_t lags[] = {0, 1000, 10000, 100};
 
     fuzz_check(worker_new(&play->worker, shared) == 0, "worker_new");
-    play->worker->fanout._max_lag = lags[choice >> 6];
+    play->worker->fanouts.limits.bytes = lags[choice >> 6];
     play->watches = (choice & 8) == 0;
     play->skips = shared->options->skip_slow;
     if (play->watches)
@@ -589,7 +589,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct play play = {.input = {data, size}};
     uint8_t choice = fuzz_first(&play.input);
     struct server_options options = options_of(choice, fuzz_first(&play.input));
-    struct channel channel;
+    struct channels channels;
     struct limits limits;
 
     if (!ready) {
@@ -600,13 +600,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     milliseconds = 1000000;
     time_stands = true;
-    fuzz_check(channel_init(&channel, "", NULL) == 0, "channel_init");
+    fuzz_check(channels_init(&channels, &options.history, options.max_channels) == 0,
+               "channels_init");
+    fuzz_check(channels_find(&channels, "", 0, &play.channel) == 0, "no default channel");
     fuzz_check(deflater_new(&play.deflater, 6) == 0, "out of memory");
-    play.channel = &channel;
     fuzz_check(limits_init(&limits, &options) == 0, "limits_init");
     perform(&play, choice,
             &(struct worker_shared){
-                .options = &options, .limits = &limits, .channel = &channel, .done = &done});
+                .options = &options, .limits = &limits, .channels = &channels, .done = &done});
     fuzz_check(limits._connections == 0, "connections are still counted");
     limits_deinit(&limits);
     judge(&play);
@@ -615,6 +616,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memory_end_deinit(&play.ends[i]);
     buffer_deinit(&play.watched);
     deflater_free(play.deflater);
-    channel_deinit(&channel);
+    channels_unref(&channels, play.channel);
+    fuzz_check(channels_count(&channels) == 0, "a channel is left");
+    channels_deinit(&channels);
     return 0;
 }
