@@ -170,7 +170,9 @@ class Wanderer:
         ):
             raise AssertionError(f"asked for {fields}, and it begins before: {self.start}")
         self.data = bytearray(self.client._buffer)
-        self.goal = self.chance.choice([0, 1000, 50_000, 500_000, 2_000_000])
+        self.messages: list[Message] = []
+        self.got = 0
+        self.goal = self.chance.choice([0, 500, 5_000, 50_000, 300_000, 2_000_000])
         self.client.sock.setblocking(False)
 
     def read(self) -> bool:
@@ -181,7 +183,8 @@ class Wanderer:
             return True
         assert data, f"{self.asked}: the server has closed"
         self.data += data
-        return len(self.data) < self.goal
+        self.got += len(data)
+        return self.got < self.goal
 
     def drop(self) -> None:
         if self.chance.random() < 0.5:
@@ -191,10 +194,19 @@ class Wanderer:
         self.settle()
 
     def settle(self) -> None:
-        messages, _ = frames_of(bytes(self.data))
-        begin = sequence_of(self.start)
-        self.segments.append(Segment(begin, self.asked, messages))
-        self.place = f"{self.server.epoch}-{begin + len(messages)}"
+        self.catch_up()
+        self.segments.append(Segment(sequence_of(self.start), self.asked, self.messages))
+        self.place = f"{self.server.epoch}-{self.reached()}"
+
+    def catch_up(self) -> None:
+        """Takes apart what has come since."""
+        messages, at = frames_of(bytes(self.data))
+        self.messages += messages
+        del self.data[:at]
+
+    def reached(self) -> int:
+        """The last message that it has."""
+        return sequence_of(self.start) + len(self.messages)
 
 
 class Crowd:
@@ -246,13 +258,9 @@ class Crowd:
             self._turn(False)
         self._check_reference(sent)
         for client in self.clients:
-            while True:
-                client.settle()
-                if client.segments[-1].start + len(client.segments[-1].messages) >= total:
-                    break
-                client.segments.pop()
-                for _ in range(5):
-                    self._turn(False)
+            while client.catch_up() or client.reached() < total:
+                self._turn(False)
+            client.settle()
             self._check(client)
             client.client.disconnect()
         self.reference.disconnect()

@@ -8,8 +8,8 @@ import pytest
 import rawws
 import seam
 
-SEAM_SECONDS = float(os.environ.get("WS_SEAM_SECONDS", "4"))  # a minute, by hand
-SEAM_CLIENTS = int(os.environ.get("WS_SEAM_CLIENTS", "60"))
+SEAM_SECONDS = float(os.environ.get("WS_SEAM_SECONDS", "2"))  # a minute, by hand
+SEAM_CLIENTS = int(os.environ.get("WS_SEAM_CLIENTS", "40"))
 
 
 @pytest.mark.parametrize("target", ["/ws", "/ws/prices/eur"])
