@@ -37,6 +37,7 @@ static struct block *block_new(struct block_log *log, uint32_t size)
     block->kind = log->_kind;
     block->note.log = log;
     block->note.size = sizeof *block + size;
+    block->note.held = false;
     list_init(&block->note.order);
     return block;
 }
