@@ -247,7 +247,7 @@ unsigned block_log_read(const struct block_cursor *cursor, uv_buf_t *bufs, unsig
 
         *more = offset < end && count == max;
         if (offset < end && !*more) {
-            bufs[count++] = uv_buf_init((char *) block->data + offset, end - offset);
+            bufs[count++] = (uv_buf_t){.base = (char *) block->data + offset, .len = end - offset};
             *len += end - offset;
         }
         block = next;

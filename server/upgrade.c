@@ -101,7 +101,7 @@ static enum upgrade_result answer(struct upgrade *upgrade, struct transport *tra
     request->deflate = verdict->deflate;
     request->channel = verdict->channel;
     if (verdict->status == 101 &&
-        since_parse(head, &verdict->target, &request->since, &verdict->why) == 0)
+        since_parse(head, &verdict->resource, &request->since, &verdict->why) == 0)
         return UPGRADE_JOIN;
     if (verdict->status == 101)
         verdict->status = 400;

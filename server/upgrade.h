@@ -23,7 +23,7 @@ enum upgrade_result {
 /* What an opening handshake asks for. */
 struct upgrade_request {
     struct extension_deflate deflate; /* what was agreed on */
-    struct target_text channel;       /* its name, borrowed until upgrade_free; or empty */
+    struct resource_text channel;     /* its name, borrowed until upgrade_free; or empty */
     struct channel_since since;
 };
 

@@ -18,7 +18,7 @@ static int judge(const char *query, const char *fields, struct channel_since *si
     char text[512];
     int len = snprintf(text, sizeof text, "GET /ws%s HTTP/1.1\r\nHost: h\r\n%s\r\n", query, fields);
     struct http_head head;
-    struct target target;
+    struct resource target;
     const char *why = NULL;
     size_t used;
     int status;
@@ -27,7 +27,7 @@ static int judge(const char *query, const char *fields, struct channel_since *si
     http_head_init(&head, HTTP_HEAD_REQUEST);
     assert_int_equal(http_head_feed(&head, (const uint8_t *) text, (size_t) len, &used),
                      HTTP_HEAD_DONE);
-    assert_int_equal(target_parse(&target, http_head_target(&head)), 0);
+    assert_int_equal(resource_parse(&target, http_head_target(&head)), 0);
     status = since_parse(&head, &target, since, &why);
     assert_true(status == 0 || (status == UV_EINVAL && why != NULL));
     http_head_deinit(&head);

@@ -1,4 +1,4 @@
-#include "common/target.h"
+#include "common/resource.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-static void check_text(struct target_text text, const char *expected)
+static void check_text(struct resource_text text, const char *expected)
 {
     if (expected == NULL) {
         assert_null(text.data);
@@ -24,12 +24,12 @@ static void check_text(struct target_text text, const char *expected)
 
 static void check_channel(const char *text, const char *endpoint, int status, const char *name)
 {
-    struct target target;
-    struct target_text channel = {NULL, 0};
+    struct resource target;
+    struct resource_text channel = {NULL, 0};
     int found;
 
-    assert_int_equal(target_parse(&target, text), 0);
-    found = target_channel(&target, endpoint, &channel);
+    assert_int_equal(resource_parse(&target, text), 0);
+    found = resource_channel(&target, endpoint, &channel);
     if (found != status)
         fail_msg("'%s' of '%s': %d instead of %d", text, endpoint, found, status);
     if (status == 0)
@@ -72,7 +72,7 @@ static void names_that_could_be_written_in_two_ways_are_refused(void **state)
 
     (void) state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (target_channel_is_valid(names[i], strlen(names[i])))
+        if (resource_channel_is_valid(names[i], strlen(names[i])))
             fail_msg("'%s' is said to be valid", names[i]);
     }
     check_channel("/ws/", "/ws", UV_EINVAL, NULL);
@@ -83,33 +83,33 @@ static void names_that_could_be_written_in_two_ways_are_refused(void **state)
 
 static void a_name_has_128_bytes_at_most(void **state)
 {
-    char name[TARGET_MAX_CHANNEL + 1];
+    char name[RESOURCE_MAX_CHANNEL + 1];
 
     (void) state;
     memset(name, 'a', sizeof name);
-    assert_true(target_channel_is_valid(name, 1));
-    assert_true(target_channel_is_valid(name, TARGET_MAX_CHANNEL));
-    assert_false(target_channel_is_valid(name, TARGET_MAX_CHANNEL + 1));
+    assert_true(resource_channel_is_valid(name, 1));
+    assert_true(resource_channel_is_valid(name, RESOURCE_MAX_CHANNEL));
+    assert_false(resource_channel_is_valid(name, RESOURCE_MAX_CHANNEL + 1));
 }
 
 static void other_forms_of_a_target_have_no_path(void **state)
 {
-    struct target target;
+    struct resource target;
 
     (void) state;
-    assert_int_equal(target_parse(&target, "*"), UV_EINVAL);
-    assert_int_equal(target_parse(&target, "h:80"), UV_EINVAL);
-    assert_int_equal(target_parse(&target, "ftp://h/ws"), UV_EINVAL);
-    assert_int_equal(target_parse(&target, ""), UV_EINVAL);
+    assert_int_equal(resource_parse(&target, "*"), UV_EINVAL);
+    assert_int_equal(resource_parse(&target, "h:80"), UV_EINVAL);
+    assert_int_equal(resource_parse(&target, "ftp://h/ws"), UV_EINVAL);
+    assert_int_equal(resource_parse(&target, ""), UV_EINVAL);
 }
 
 static void check_parameter(const char *text, const char *name, int status, const char *expected)
 {
-    struct target target;
-    struct target_text value;
+    struct resource target;
+    struct resource_text value;
 
-    assert_int_equal(target_parse(&target, text), 0);
-    assert_int_equal(target_parameter(&target, name, &value), status);
+    assert_int_equal(resource_parse(&target, text), 0);
+    assert_int_equal(resource_parameter(&target, name, &value), status);
     if (status == 0)
         check_text(value, expected);
 }
