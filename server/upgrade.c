@@ -15,7 +15,9 @@ struct upgrade {
     const struct upgrade_policy *policy;
     bool loopback;
     unsigned requests;
-    struct handshake_verdict verdict; /* of the last request */
+    /* Of the opening handshake; not all of the verdict, which is large: */
+    char accept[HANDSHAKE_ACCEPT_LEN + 1];
+    struct extension_deflate deflate;
 };
 
 /* Ready for the next request. */
@@ -82,8 +84,10 @@ static bool refuse(struct upgrade *upgrade, struct transport *transport, int sta
 bool upgrade_accept(struct upgrade *upgrade, struct transport *transport, struct event_id place)
 {
     struct buffer *out = transport_opening_output(transport);
+    struct handshake_verdict verdict = {.status = 101, .deflate = upgrade->deflate};
 
-    if (out != NULL && handshake_write_response(out, &upgrade->verdict, place) == 0)
+    memcpy(verdict.accept, upgrade->accept, sizeof verdict.accept);
+    if (out != NULL && handshake_write_response(out, &verdict, place) == 0)
         return true;
     transport_abort(transport, UV_ENOMEM);
     return false;
@@ -94,21 +98,22 @@ static enum upgrade_result answer(struct upgrade *upgrade, struct transport *tra
                                   struct upgrade_request *request)
 {
     struct http_head *head = &upgrade->head;
-    struct handshake_verdict *verdict = &upgrade->verdict;
+    struct handshake_verdict verdict;
     bool keep_alive;
 
-    handshake_judge_request(head, &upgrade->policy->handshake, upgrade->loopback, verdict);
-    request->deflate = verdict->deflate;
-    request->channel = verdict->channel;
-    if (verdict->status == 101 &&
-        since_parse(head, &verdict->resource, &request->since, &verdict->why) == 0)
+    handshake_judge_request(head, &upgrade->policy->handshake, upgrade->loopback, &verdict);
+    request->deflate = upgrade->deflate = verdict.deflate;
+    request->channel = verdict.channel;
+    memcpy(upgrade->accept, verdict.accept, sizeof upgrade->accept);
+    if (verdict.status == 101 &&
+        since_parse(head, &verdict.resource, &request->since, &verdict.why) == 0)
         return UPGRADE_JOIN;
-    if (verdict->status == 101)
-        verdict->status = 400;
+    if (verdict.status == 101)
+        verdict.status = 400;
     /* A body is not read here, and a malformed request's end is not to be trusted. */
-    keep_alive = head->keep_alive && !head->has_body && verdict->status != 400 &&
+    keep_alive = head->keep_alive && !head->has_body && verdict.status != 400 &&
                  ++upgrade->requests < MAX_REQUESTS;
-    if (!refuse(upgrade, transport, verdict->status, verdict->why, keep_alive) || !keep_alive)
+    if (!refuse(upgrade, transport, verdict.status, verdict.why, keep_alive) || !keep_alive)
         return UPGRADE_REFUSED;
     http_head_deinit(head);
     begin_head(upgrade);
