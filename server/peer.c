@@ -435,6 +435,8 @@ void peer_flush(struct peer *peer)
                 fanout_stall(peer->_fanout, peer);
             return;
         }
+        if (bytes.passed > 0 && block_log_is_over(&peer->cursor))
+            bytes.more = true; /* it was given up, and goes on elsewhere */
     }
     if (!transport_is_writable(&peer->transport))
         leave(peer); /* its Close is out, or it is gone: nothing may follow */
