@@ -257,13 +257,27 @@ class Crowd:
         while len(self._reference()) < total:
             self._turn(False)
         self._check_reference(sent)
+        self._reach(total)
+        self._say_one_more(total)
         for client in self.clients:
-            while client.catch_up() or client.reached() < total:
-                self._turn(False)
             client.settle()
             self._check(client)
             client.client.disconnect()
         self.reference.disconnect()
+
+    def _reach(self, total: int) -> None:
+        for client in self.clients:
+            while client.catch_up() or client.reached() < total:
+                self._turn(False)
+
+    def _say_one_more(self, total: int) -> None:
+        """By now nobody reads history: whoever takes compressed messages gets one."""
+        self.reference.send(open_frame(payload(0, 0)))
+        while len(self._reference()) < total + 1:
+            self._turn(False)
+        self._reach(total + 1)
+        for client in self.clients:
+            assert bool(client.messages[-1].rsv) == client.deflate, client.asked
 
     def _reference(self) -> list[bytes]:
         """What the one that was there from the beginning has heard so far."""
