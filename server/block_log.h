@@ -122,7 +122,7 @@ static inline bool block_log_is_over(const struct block_cursor *cursor)
 unsigned block_log_read(const struct block_cursor *cursor, uv_buf_t *bufs, unsigned max,
                         size_t *len, bool *more);
 
-/* Lists the rest of the unit that the cursor stands in: in one buffer, or in none between two units.
+/* Lists the rest of the unit that the cursor stands in: in one buffer, or in none between two.
  * Returns how many. */
 unsigned block_log_read_unit(const struct block_cursor *cursor, uv_buf_t *bufs, size_t *len);
 

@@ -40,8 +40,8 @@ int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, b
 void upgrade_free(struct upgrade *upgrade);
 
 /* Reads requests from `len` bytes and writes the answers to the transport. `*used` says how many
- * bytes were read; if the result is UPGRADE_JOIN, the rest are frames, and `request` is what is asked
- * for. */
+ * bytes were read; if the result is UPGRADE_JOIN, the rest are frames, and `request` is what is
+ * asked for. */
 enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *transport,
                                   const uint8_t *data, size_t len, size_t *used,
                                   struct upgrade_request *request);
