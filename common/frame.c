@@ -84,6 +84,15 @@ uint64_t frame_length(const uint8_t *frame)
     return header + (masked ? 4 : 0) + payload;
 }
 
+enum frame_opcode frame_look(const uint8_t *frame, struct frame_part *payload)
+{
+    uint64_t len = 0;
+    size_t header = frame_peek(frame, FRAME_MAX_HEADER, &len);
+
+    *payload = (struct frame_part){frame + header, (size_t) len};
+    return (enum frame_opcode)(frame[0] & 0x0f);
+}
+
 int frame_encode(struct frame_encoder *encoder, uint8_t *out, enum frame_opcode opcode,
                  bool compressed, const struct frame_part *parts, size_t count)
 {

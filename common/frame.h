@@ -79,6 +79,9 @@ static inline size_t frame_peek(const uint8_t *data, size_t len, uint64_t *paylo
  * that we encoded. */
 uint64_t frame_length(const uint8_t *frame);
 
+/* Takes apart such a frame, which is not masked: its opcode, and its payload, borrowed. */
+enum frame_opcode frame_look(const uint8_t *frame, struct frame_part *payload);
+
 /* Writes one unfragmented frame, whose payload is the `count` parts put together, to `out`, which
  * has room for frame_size() of it. `compressed` sets RSV1 (RFC 7692, 6). Returns 0, or UV_EIO when
  * the CSPRNG fails. */

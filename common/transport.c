@@ -238,6 +238,8 @@ static void on_pong(struct transport *transport, const struct decoder_event *eve
     const struct transport_ops *ops = transport_context_of(transport)->ops;
 
     watch(transport, false, FRAME_PONG, event->len);
+    if (ops->on_pong != NULL)
+        ops->on_pong(transport, event->data, event->len);
     if (transport->_asked)
         transport_time_quiet(transport);
     else if (ops->on_control != NULL)

@@ -71,6 +71,11 @@ struct transport_ops {
     void (*on_limit)(struct transport *transport, const char *limit, uint16_t code);
     /* A ping, or a pong that answers none of ours, came. May be NULL. */
     void (*on_control)(struct transport *transport);
+    /* What the next keep-alive ping is to bear, at most FRAME_MAX_CONTROL bytes: writes it and
+     * returns its length. May be NULL: then it bears nothing. */
+    size_t (*ping_payload)(struct transport *transport, char *out);
+    /* A pong came, with this payload, which is borrowed for the call. May be NULL. */
+    void (*on_pong)(struct transport *transport, const uint8_t *data, size_t len);
     /* For those who watch: a control frame has come, or is about to go out (`own`), with so many
      * bytes of payload. May be NULL. */
     void (*on_frame)(struct transport *transport, bool own, enum frame_opcode opcode, size_t len);
@@ -150,6 +155,7 @@ struct transport {
     bool _asked : 1;      /* a ping of ours is not answered */
     bool _paused : 1;     /* nothing is read: silence is not the peer's */
     bool _in_message : 1; /* its deadline is the message's */
+    uint32_t note;        /* the owner's: room that would be lost otherwise */
 };
 
 /* The owner's part of one flush: whole frames, borrowed for the call. */

@@ -37,10 +37,12 @@ void transport_time_quiet(struct transport *transport)
 static void ask(struct transport *transport)
 {
     const struct transport_ops *ops = transport_context_of(transport)->ops;
-    int status = transport_send(transport, FRAME_PING, NULL, 0);
+    char payload[FRAME_MAX_CONTROL];
+    size_t len = ops->ping_payload != NULL ? ops->ping_payload(transport, payload) : 0;
+    int status = transport_send(transport, FRAME_PING, payload, len);
 
     if (status == 0 && ops->on_frame != NULL)
-        ops->on_frame(transport, true, FRAME_PING, 0);
+        ops->on_frame(transport, true, FRAME_PING, len);
     transport->_heard = false;
     if (status != 0) {
         transport_abort(transport, status);

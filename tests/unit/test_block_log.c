@@ -19,13 +19,14 @@ static struct block_log *new_log(void)
     struct block_log *log = malloc(sizeof *log);
 
     assert_non_null(log);
-    assert_int_equal(block_log_init(log), 0);
+    block_log_init(log, BLOCK_LOG_FRAMES);
+    assert_int_equal(block_log_start(log, 0), 0);
     return log;
 }
 
 static void free_log(struct block_log *log)
 {
-    block_log_deinit(log);
+    block_log_stop(log);
     free(log);
 }
 
@@ -564,7 +565,7 @@ static void who_reads_on_keeps_what_it_needs_when_others_are_given_up(void **sta
         total += append_frame(log, 500);
     block_log_advance(&lost, 3);
     block_log_give_up(&lost);
-    block_log_deinit(log); /* the log goes, too: then the walkers are all that is left */
+    block_log_stop(log); /* the log goes, too: then the walkers are all that is left */
     before = heap_allocated();
     while (total > 0) {
         uv_buf_t bufs[3];

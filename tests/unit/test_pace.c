@@ -37,11 +37,11 @@ static void scene_init(struct scene *scene)
 {
     *scene = (struct scene){.held = false};
     assert_int_equal(uv_loop_init(&scene->loop), 0);
-    assert_int_equal(channel_init(&scene->channel), 0);
+    assert_int_equal(channel_init(&scene->channel, "", NULL), 0);
     assert_int_equal(frame_encoder_new(&scene->encoder, false), 0);
     channel_listen(&scene->channel, &scene->own, on_published);
     channel_listen(&scene->channel, &scene->other, on_published);
-    channel_join(&scene->channel, CHANNEL_PLAIN, &scene->cursor);
+    channel_join(&scene->channel, CHANNEL_PLAIN, NULL, &scene->cursor, NULL);
     pace_init(&scene->pace, &scene->loop);
 }
 
@@ -51,7 +51,7 @@ static void scene_deinit(struct scene *scene)
     pace_close(&scene->pace);
     assert_int_equal(uv_run(&scene->loop, UV_RUN_DEFAULT), 0);
     assert_int_equal(uv_loop_close(&scene->loop), 0);
-    channel_leave(&scene->channel, &scene->cursor);
+    channel_leave(&scene->channel, &scene->cursor, NULL);
     channel_deinit(&scene->channel);
     frame_encoder_free(scene->encoder);
 }
@@ -62,7 +62,7 @@ static void publish(struct scene *scene, size_t len)
                                                 .compression_min = SIZE_MAX};
     const struct frame_part part = {payload, len};
 
-    assert_int_equal(channel_publish(&scene->channel, &publisher, FRAME_BINARY, &part, 1), 0);
+    assert_int_equal(channel_publish(&scene->channel, &publisher, FRAME_BINARY, &part, 1, NULL), 0);
     pace_published(&scene->pace, &scene->publisher, &scene->channel, &scene->own, len, on_held);
 }
 

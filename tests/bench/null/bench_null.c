@@ -44,7 +44,6 @@ enum {
     LONG_RUN = 64, /* messages */
     PAYLOAD = 64,
     FRAME = PAYLOAD + 2,
-    PING = 2,        /* bytes of one */
     CLOSE_REPLY = 4, /* bytes of a Close with a code, */
     GOODBYE = 28,    /* and of one with the server's reason */
     GROUPS = 80,     /* ticks in one ping interval */
@@ -63,7 +62,8 @@ struct bench {
     struct shortage shortage;
     _Atomic size_t running;
     struct server_options options;
-    struct channel channel;
+    struct channels channels;
+    struct channel *channel; /* the default one, in which they all are */
     struct limits limits;
     uv_loop_t main_loop; /* what the worker tells when it is done */
     uv_async_t done;
@@ -253,11 +253,16 @@ static void publish(struct bench *bench, struct channel *channel, unsigned messa
     struct frame_part part = {payload, sizeof payload};
 
     for (unsigned i = 0; i < messages; i++) {
-        if (channel_publish(channel, &bench->worker->publisher, FRAME_TEXT, &part, 1) != 0)
+        if (channel_publish(channel, &bench->worker->publisher, FRAME_TEXT, &part, 1, NULL) != 0)
             broken("nothing can be published");
     }
-    if (channel == &bench->channel)
+    if (channel == bench->channel)
         bench->total += (uint64_t) messages * FRAME;
+}
+
+static struct fanout *own_fanout(const struct bench *bench)
+{
+    return container_of(bench->streams[0], struct peer, transport.stream)->_fanout;
 }
 
 /* So many messages for everybody, each round one flush. */
@@ -270,7 +275,7 @@ static void measure_flush(struct bench *bench, const char *name, unsigned messag
         uint64_t writes = null_network.writes, stalls = null_network.stalls;
         struct null_cost before = null_clock_spent(), cost;
 
-        publish(bench, &bench->channel, messages);
+        publish(bench, bench->channel, messages);
         run_until_quiet(bench);
         cost = null_clock_since(before);
         cpu[i] = a_peer(bench, cost.cpu);
@@ -294,21 +299,21 @@ static void measure_stalls(struct bench *bench)
 
     null_network.stall_one_in = 100;
     measure_flush(bench, "flush_stalls_ns", 1);
-    publish(bench, &bench->channel, LONG_RUN); /* longer than what is left with libuv */
+    publish(bench, bench->channel, LONG_RUN); /* longer than what is left with libuv */
     run_until_quiet(bench);
     check(bench, "a long run");
     null_network.held = true;
-    publish(bench, &bench->channel, 1);
+    publish(bench, bench->channel, 1);
     run_until_quiet(bench);
     null_network.stall_one_in = 0;
     held = null_network_waiting();
-    if (worker_fanout(bench->worker)->_ready_count != bench->count - held)
+    if (own_fanout(bench)->_ready_count != bench->count - held)
         broken("peers with a full socket are to be visited");
     for (unsigned i = 0; i < ROUNDS; i++) {
         uint64_t writes = null_network.writes;
         struct null_cost before = null_clock_spent();
 
-        publish(bench, &bench->channel, 1);
+        publish(bench, bench->channel, 1);
         run_until_quiet(bench);
         cpu[i] = null_clock_since(before).cpu / (double) (bench->count - held);
         if (null_network.writes - writes != bench->count - held)
@@ -325,7 +330,8 @@ static void measure_stalls(struct bench *bench)
  * channel, which has one peer. */
 static void measure_idle(struct bench *bench)
 {
-    struct fanout *own = worker_fanout(bench->worker), other;
+    static const struct fanout_limits no_limits;
+    struct fanout *own = own_fanout(bench), other;
     struct peer *peer =
         container_of(bench->streams[bench->count - 1], struct peer, transport.stream);
     uint64_t writes = null_network.writes;
@@ -339,13 +345,13 @@ static void measure_idle(struct bench *bench)
     if (null_network.writes != writes)
         broken("something is written though there is nothing to get");
 
-    if (channel_init(&channel) != 0)
+    if (channel_init(&channel, "other", NULL) != 0)
         broken("out of memory");
-    fanout_init(&other, &channel, &bench->worker->inbox, &bench->worker->due, 0);
-    fanout_start(&other);
-    fanout_leave(own, peer);
+    fanout_init(&other, &channel, &bench->worker->inbox, &bench->worker->due, &no_limits);
+    fanout_leave(own, peer, NULL);
     peer->_fanout = &other;
-    fanout_join(&other, peer, CHANNEL_PLAIN);
+    if (fanout_join(&other, peer, CHANNEL_PLAIN, NULL, NULL) != 0)
+        broken("out of memory");
     before = null_clock_spent();
     for (unsigned i = 0; i < IDLE_TURNS; i++) {
         publish(bench, &channel, 1);
@@ -354,15 +360,24 @@ static void measure_idle(struct bench *bench)
     tell("publish_elsewhere_ns", null_clock_since(before).cpu / IDLE_TURNS);
     if (null_network.writes - writes != IDLE_TURNS)
         broken("others than the channel's one peer are written to");
-    fanout_leave(&other, peer);
+    fanout_leave(&other, peer, NULL);
     peer->_fanout = own;
-    fanout_join(own, peer, CHANNEL_PLAIN);
+    if (fanout_join(own, peer, CHANNEL_PLAIN, NULL, NULL) != 0)
+        broken("out of memory");
     null_stream_set_got(bench->streams[bench->count - 1], bench->total);
-    fanout_stop(&other);
+    fanout_deinit(&other);
     channel_deinit(&channel);
 }
 
 /* ---- keep-alive ---- */
+
+/* Bytes of a ping, which bears the place of who gets it. */
+static size_t ping_size(const struct bench *bench)
+{
+    char text[EVENT_ID_SIZE];
+
+    return 2 + strlen(event_id_print(channel_last_id(bench->channel), text));
+}
 
 static void answer_ping(struct bench *bench, size_t from, size_t to)
 {
@@ -382,7 +397,7 @@ static void measure_herd(struct bench *bench)
     run_until_written(bench, bench->count);
     cost = null_clock_since(before);
     bench->times_turns = false;
-    bench->total += PING;
+    bench->total += ping_size(bench);
     check(bench, "pings");
     tell("ask_ns", a_peer(bench, cost.cpu));
     tell("ask_longest_turn_us", bench->longest / 1e3);
@@ -415,7 +430,7 @@ static void measure_ticks(struct bench *bench)
 
     null_clock_pass(bench->options.ping_interval);
     run_until_written(bench, bench->count);
-    bench->total += PING;
+    bench->total += ping_size(bench);
     writes = null_network.writes;
     for (size_t i = 0; i < GROUPS; i++) {
         answer_ping(bench, bench->count * i / GROUPS, bench->count * (i + 1) / GROUPS);
@@ -434,7 +449,7 @@ static void measure_ticks(struct bench *bench)
     if (null_network.writes - writes != bench->count)
         broken("%llu of %zu have been asked", (unsigned long long) (null_network.writes - writes),
                bench->count);
-    bench->total += PING;
+    bench->total += ping_size(bench);
     check(bench, "pings");
     answer_ping(bench, 0, bench->count);
     tell_spread("tick_80th_due_ms", cpu, GROUPS + 1);
@@ -444,7 +459,7 @@ static void measure_sweep(struct bench *bench)
 {
     struct null_cost before = null_clock_spent();
 
-    fanout_sweep(worker_fanout(bench->worker), 0, UINT32_MAX, 0);
+    fanout_sweep(own_fanout(bench), 0, UINT32_MAX, 0);
     tell("sweep_ms", null_clock_since(before).cpu / 1e6);
 }
 
@@ -559,7 +574,7 @@ static void set_up(struct bench *bench)
     bench->options.ping_timeout = 10 * bench->options.ping_interval;
     bench->shared = (struct worker_shared){.options = &bench->options,
                                            .limits = &bench->limits,
-                                           .channel = &bench->channel,
+                                           .channels = &bench->channels,
                                            .shortage = &bench->shortage,
                                            .workers = &bench->worker,
                                            .worker_count = 1,
@@ -568,12 +583,13 @@ static void set_up(struct bench *bench)
     (void) uv_loop_init(&bench->main_loop);
     (void) uv_async_init(&bench->main_loop, &bench->done, NULL);
     bench->streams = malloc(bench->most * sizeof(struct stream *));
-    if (bench->streams == NULL || channel_init(&bench->channel) != 0 ||
+    if (bench->streams == NULL ||
+        channels_init(&bench->channels, &bench->options.history, 0) != 0 ||
+        channels_find(&bench->channels, "", 0, &bench->channel) != 0 ||
         limits_init(&bench->limits, &bench->options) != 0 || shortage_init(&bench->shortage) != 0 ||
         worker_new(&bench->worker, 0, &bench->shared) != 0)
         broken("the worker cannot be made");
     memset((void *) bench->streams, 1, bench->most * sizeof(struct stream *)); /* in memory now */
-    fanout_start(&bench->worker->fanout);
 }
 
 static void tear_down(struct bench *bench)
@@ -581,7 +597,8 @@ static void tear_down(struct bench *bench)
     worker_free(bench->worker);
     shortage_deinit(&bench->shortage);
     limits_deinit(&bench->limits);
-    channel_deinit(&bench->channel);
+    channels_unref(&bench->channels, bench->channel);
+    channels_deinit(&bench->channels);
     free((void *) bench->streams);
     uv_close((uv_handle_t *) &bench->done, NULL);
     (void) uv_run(&bench->main_loop, UV_RUN_DEFAULT);
