@@ -28,14 +28,32 @@ void transport_time_quiet(struct transport *transport)
         transport_time_start(transport, &transport_context_of(transport)->_quiet);
 }
 
+/* Where no frames are spoken, nobody answers: TCP has to. */
+static void beat(struct transport *transport, const char *payload, size_t len)
+{
+    struct buffer *out;
+
+    transport_time_start(transport, &transport_context_of(transport)->_quiet);
+    if (transport_is_stalled(transport))
+        return;
+    out = transport_raw_output(transport);
+    if (out == NULL || buffer_append(out, payload, len) != 0)
+        transport_abort(transport, UV_ENOMEM);
+}
+
 /* RFC 6455, 5.5.2: is there anybody? */
 static void ask(struct transport *transport)
 {
     const struct transport_ops *ops = transport_context_of(transport)->ops;
     char payload[FRAME_MAX_CONTROL];
     size_t len = ops->ping_payload != NULL ? ops->ping_payload(transport, payload) : 0;
-    int status = transport_send(transport, FRAME_PING, payload, len);
+    int status;
 
+    if (transport->_raw) {
+        beat(transport, payload, len);
+        return;
+    }
+    status = transport_send(transport, FRAME_PING, payload, len);
     transport->_heard = false;
     if (status != 0) {
         transport_abort(transport, status);
@@ -99,13 +117,21 @@ static struct transport *expired(struct deadline *deadline)
     return deadline != NULL ? container_of(deadline, struct transport, _deadline) : NULL;
 }
 
+/* The next one whose opening takes too long. */
+static struct transport *expired_opening(struct transport_context *context, uint64_t now)
+{
+    struct transport *transport = expired(deadline_expired(&context->_opening, now));
+
+    return transport != NULL ? transport : expired(deadline_expired(&context->_body, now));
+}
+
 static void on_tick(uv_timer_t *timer)
 {
     struct transport_context *context = container_of(timer, struct transport_context, _tick);
     uint64_t now = uv_now(context->loop);
     struct transport *transport;
 
-    while ((transport = expired(deadline_expired(&context->_opening, now))) != NULL) {
+    while ((transport = expired_opening(context, now)) != NULL) {
         if (stream_is_ready(&transport->stream))
             context->ops->on_opening_timeout(transport);
         else
@@ -119,8 +145,8 @@ static void on_tick(uv_timer_t *timer)
         judge_asked(transport, now);
     while ((transport = expired(deadline_expired(&context->_quiet, now))) != NULL)
         ask(transport);
-    if (deadline_list_is_idle(&context->_opening) && deadline_list_is_idle(&context->_closing) &&
-        deadline_list_is_idle(&context->_message) && deadline_list_is_idle(&context->_asked) &&
-        deadline_list_is_idle(&context->_quiet))
+    if (deadline_list_is_idle(&context->_opening) && deadline_list_is_idle(&context->_body) &&
+        deadline_list_is_idle(&context->_closing) && deadline_list_is_idle(&context->_message) &&
+        deadline_list_is_idle(&context->_asked) && deadline_list_is_idle(&context->_quiet))
         (void) uv_timer_stop(timer);
 }
