@@ -13,6 +13,12 @@
 
 enum { SERVER_OPTIONS_MAX_LISTENS = 16, SERVER_OPTIONS_MAX_ORIGINS = 64 };
 
+/* Who may publish: bits. */
+enum {
+    SERVER_OPTIONS_PUBLISH_WS = 1,
+    SERVER_OPTIONS_PUBLISH_HTTP = 2,
+};
+
 struct server_options {
     const char *listens[SERVER_OPTIONS_MAX_LISTENS]; /* HOST:PORT, as given */
     size_t listen_count;
@@ -20,6 +26,7 @@ struct server_options {
     const char *prefix;
     const char *origins[SERVER_OPTIONS_MAX_ORIGINS];
     size_t origin_count;
+    unsigned publish;
     /* Limits: 0 turns each of them off. Times are in milliseconds. */
     uint64_t max_message; /* bytes */
     uint64_t max_lag;     /* bytes */

@@ -31,6 +31,7 @@ struct worker {
     uv_timer_t lag;   /* and this one only if --max-lag limits the time */
     struct list due;  /* fanouts to be flushed at the end of this turn */
     struct fanouts fanouts;
+    struct http_api api;
     size_t peers;
     struct transport_context transports;
 };
@@ -171,7 +172,8 @@ static struct transport_config transport_config_of(const struct server_options *
     };
 }
 
-static struct upgrade_policy upgrade_policy_of(const struct server_options *options)
+static struct upgrade_policy upgrade_policy_of(const struct server_options *options,
+                                               const struct http_api *api)
 {
     return (struct upgrade_policy){
         .handshake =
@@ -182,6 +184,7 @@ static struct upgrade_policy upgrade_policy_of(const struct server_options *opti
             },
         .max_header_bytes = options->max_header_bytes,
         .max_header_count = options->max_header_count,
+        .api = api,
     };
 }
 
@@ -221,7 +224,7 @@ int worker_new(struct worker **worker, const struct worker_shared *shared)
     if (fresh == NULL)
         return UV_ENOMEM;
     fresh->shared = shared;
-    fresh->policy = upgrade_policy_of(options);
+    fresh->policy = upgrade_policy_of(options, &fresh->api);
     list_init(&fresh->listeners);
     list_init(&fresh->due);
     status = uv_loop_init(&fresh->loop);
@@ -245,6 +248,14 @@ int worker_new(struct worker **worker, const struct worker_shared *shared)
                      .messages = options->max_lag_messages,
                      .time = options->max_lag_time,
                  });
+    fresh->api = (struct http_api){
+        .options = options,
+        .origins = fresh->policy.handshake.origins,
+        .channels = shared->channels,
+        .fanouts = &fresh->fanouts,
+        .publisher = &fresh->publisher,
+        .limits = shared->limits,
+    };
     *worker = fresh;
     return 0;
 
