@@ -6,8 +6,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/render.h"
+#include "client/route.h"
+#include "client/string_list.h"
 #include "common/error.h"
 #include "common/options.h"
+
+/* What the end of standard input means, and a command that fails. */
+enum client_input_eof { CLIENT_EOF_CLOSE, CLIENT_EOF_KEEP };
+enum client_exec_fail { CLIENT_EXEC_IGNORE, CLIENT_EXEC_STOP };
 
 struct client_options {
     const char *url;
@@ -16,8 +23,52 @@ struct client_options {
     uint64_t count;       /* messages to receive before closing; 0: no end */
     uint64_t max_message; /* bytes; 0: no limit */
     uint64_t timeout;     /* milliseconds for everything; 0: none */
-    bool raw;
+    bool raw;             /* at most one of these; `mode` says which */
+    bool json;
+    bool hex;
+    bool base64;
+    bool bytes;
+    const char *format;     /* or NULL */
+    enum render_mode mode;  /* as these have it */
+    enum stamp_kind stamps; /* before each message */
+    bool null;              /* NULs in place of newlines, in and out */
+    const char *until;      /* a POSIX extended regular expression, or NULL */
+    const char *command;    /* of --exec, or NULL */
+    uint64_t jobs;          /* commands at once */
+    uint64_t exec_timeout;  /* milliseconds for each; 0: none */
+    enum client_exec_fail exec_fail;
+
+    /* staying connected; all times in milliseconds, 0: none */
+    bool reconnect;
+    bool retry_all_errors;
+    uint64_t retries; /* in a row; 0: no end */
+    uint64_t retry_max_delay;
+    uint64_t ping_interval;
+    uint64_t ping_timeout;
+    uint64_t connect_timeout;
+    uint64_t idle_timeout;
+
+    /* the request */
+    struct string_list fields; /* "Name: value" */
+    struct string_list subprotocols;
+    const char *origin;
+    const char *user; /* "USER:PASSWORD" */
+    const char *user_file;
+    const char *bearer_file;
+    const char *user_agent;
+    uint64_t max_redirs;
+
+    /* the network */
+    const char *proxy;   /* NULL: the environment's; "": none */
+    const char *noproxy; /* NULL: the environment's */
+    const char *unix_socket;
+    struct route_rules routes;
+    bool ipv4; /* both or none: either family */
+    bool ipv6;
+
     bool send;
+    bool send_binary; /* and lines are binary messages; implies `send` */
+    enum client_input_eof input_eof;
     bool echo;
     bool no_compression;
     const char *cacert; /* names of PEM files, or NULL */
@@ -25,14 +76,17 @@ struct client_options {
     const char *key;
     bool insecure;
     bool quiet;
+    bool verbose;
+    bool stats;
     bool help;
     bool version;
 };
 
 /* wsrecv's exit status. */
 enum client_exit {
-    CLIENT_OK = 0,     /* closed cleanly, count reached, or ended by a signal */
-    CLIENT_OUTPUT = 1, /* standard output cannot be written */
+    CLIENT_OK = 0,        /* closed cleanly, count reached, or ended by a signal */
+    CLIENT_OUTPUT = 1,    /* standard output cannot be written */
+    CLIENT_UNMATCHED = 1, /* it ended without a message that --until matches */
     CLIENT_USAGE = 2,
     CLIENT_CONNECT = 3, /* cannot resolve or connect */
     CLIENT_TLS = 4,
@@ -40,7 +94,8 @@ enum client_exit {
     CLIENT_LOST = 6,      /* the connection ended without a Close */
     CLIENT_PROTOCOL = 7,  /* the server broke the protocol */
     CLIENT_CLOSED = 8,    /* the server closed with another code than 1000 or 1001 */
-    CLIENT_TIMEOUT = 124, /* --timeout passed */
+    CLIENT_RETRIES = 9,   /* --reconnect: the last of --retries has failed */
+    CLIENT_TIMEOUT = 124, /* --timeout or --idle-timeout passed */
 };
 
 extern const struct option_table client_options_table;

@@ -8,10 +8,10 @@
 
 static void read_file(struct input *input);
 
-int input_init(struct input *input, uv_loop_t *loop,
-               void (*on_line)(struct input *input, const uint8_t *line, size_t len))
+int input_init(struct input *input, uv_loop_t *loop, char delimiter, const struct input_ops *ops)
 {
-    *input = (struct input){._loop = loop, ._paused = true, ._on_line = on_line};
+    *input = (struct input){._loop = loop, ._paused = true, ._delimiter = delimiter, ._ops = ops};
+    (void) uv_idle_init(loop, &input->_rest); /* which cannot fail */
     descriptor_open(&input->_in, STDIN_FILENO, false);
     if (!descriptor_is_pollable(&input->_in))
         return 0;
@@ -30,8 +30,10 @@ void input_close(struct input *input)
     if (input->_closed)
         return;
     input->_closed = true;
+    input->_drained = true;
     input->_ended = true;
     buffer_deinit(&input->_partial);
+    uv_close((uv_handle_t *) &input->_rest, NULL);
     if (descriptor_is_pollable(&input->_in))
         uv_close((uv_handle_t *) &input->_poll, on_poll_closed);
     else if (input->_reading)
@@ -63,44 +65,57 @@ static void end_line(struct input *input, const uint8_t *data, size_t len)
     }
     input->_line++;
     if (!input->_skipping)
-        input->_on_line(input, data, len);
+        input->_ops->on_line(input, data, len);
     input->_skipping = false;
     input->_partial.len = 0;
 }
 
-static void take_chunk(struct input *input, size_t len)
+/* Tells the lines of the chunk, as long as the owner takes them. */
+static void take_chunk(struct input *input)
 {
-    const uint8_t *data = (const uint8_t *) input->_chunk;
-    const uint8_t *newline;
+    while (input->_at < input->_end && !input->_paused && !input->_closed) {
+        const uint8_t *data = (const uint8_t *) input->_chunk + input->_at;
+        size_t len = input->_end - input->_at;
+        const uint8_t *delimiter = memchr(data, input->_delimiter, len);
 
-    while (len > 0 && (newline = memchr(data, '\n', len)) != NULL) {
-        size_t line = (size_t) (newline - data);
-
-        end_line(input, data, line);
-        if (input->_closed)
-            return;
-        data += line + 1;
-        len -= line + 1;
+        if (delimiter == NULL) {
+            input->_at = input->_end;
+            keep_partial(input, data, len);
+        } else {
+            input->_at += (size_t) (delimiter - data) + 1;
+            end_line(input, data, (size_t) (delimiter - data));
+        }
     }
-    if (len > 0)
-        keep_partial(input, data, len);
+}
+
+/* When all is read and told, a last line without an end is one, too. */
+static void end_if_drained(struct input *input)
+{
+    if (!input->_drained || input->_at < input->_end || input->_paused || input->_ended)
+        return;
+    if (input->_partial.len > 0)
+        end_line(input, NULL, 0);
+    if (input->_closed)
+        return;
+    input->_ended = true;
+    buffer_deinit(&input->_partial);
+    input->_ops->on_end(input);
 }
 
 /* What one read brought: bytes, the end, or an error, which is an end that is reported. */
 static void take_result(struct input *input, ssize_t n)
 {
-    if (n > 0) {
-        take_chunk(input, (size_t) n);
-        return;
-    }
+    input->_at = 0;
+    input->_end = n > 0 ? (size_t) n : 0;
     if (n < 0)
         log_error("cannot read standard input: %s", uv_strerror((int) n));
-    if (input->_partial.len > 0)
-        end_line(input, NULL, 0);
-    input->_ended = true;
-    buffer_deinit(&input->_partial);
-    if (descriptor_is_pollable(&input->_in) && !input->_closed)
-        (void) uv_poll_stop(&input->_poll);
+    if (n <= 0) {
+        input->_drained = true;
+        if (descriptor_is_pollable(&input->_in))
+            (void) uv_poll_stop(&input->_poll);
+    }
+    take_chunk(input);
+    end_if_drained(input);
 }
 
 /* ---- reading ---- */
@@ -126,8 +141,11 @@ static void on_file_read(uv_fs_t *request)
     input->_reading = false;
     if (input->_closed)
         return;
+    /* Nobody can take it now: it is read again when somebody can. */
+    if (input->_paused && n > 0 && lseek(input->_in.fd, -n, SEEK_CUR) >= 0)
+        return;
     take_result(input, n);
-    if (!input->_paused && !input->_ended)
+    if (!input->_paused && !input->_drained)
         read_file(input);
 }
 
@@ -142,11 +160,35 @@ static void read_file(struct input *input)
         take_result(input, status);
 }
 
+/* Reads on, in the way of what it reads. */
+static void start_reading(struct input *input)
+{
+    if (input->_drained)
+        return;
+    if (descriptor_is_pollable(&input->_in))
+        (void) uv_poll_start(&input->_poll, UV_READABLE, on_poll);
+    else if (!input->_reading)
+        read_file(input);
+}
+
+/* Not within input_resume, whose caller may be in the middle of something. */
+static void on_rest(uv_idle_t *rest)
+{
+    struct input *input = container_of(rest, struct input, _rest);
+
+    (void) uv_idle_stop(rest);
+    take_chunk(input);
+    if (!input->_paused && !input->_closed)
+        start_reading(input);
+    end_if_drained(input);
+}
+
 void input_pause(struct input *input)
 {
     if (input->_paused || input->_ended)
         return;
     input->_paused = true;
+    (void) uv_idle_stop(&input->_rest);
     if (descriptor_is_pollable(&input->_in))
         (void) uv_poll_stop(&input->_poll);
 }
@@ -156,10 +198,15 @@ void input_resume(struct input *input)
     if (!input->_paused || input->_ended)
         return;
     input->_paused = false;
-    if (descriptor_is_pollable(&input->_in))
-        (void) uv_poll_start(&input->_poll, UV_READABLE, on_poll);
-    else if (!input->_reading)
-        read_file(input);
+    if (input->_at < input->_end || input->_drained)
+        (void) uv_idle_start(&input->_rest, on_rest);
+    else
+        start_reading(input);
+}
+
+bool input_is_ended(const struct input *input)
+{
+    return input->_ended && !input->_closed;
 }
 
 uint64_t input_line(const struct input *input)

@@ -1,12 +1,10 @@
 #include "client/printer.h"
 
-#include <openssl/evp.h>
 #include <unistd.h>
 
-#include "common/escape.h"
 #include "common/list.h"
 
-enum { BASE64_STEP = 3 << 20 }; /* bytes encoded at a time: OpenSSL counts in int */
+enum { KEPT = 1024 * 1024 }; /* bytes of room that are kept for the next turn; more is given back */
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 
@@ -17,14 +15,13 @@ static void watch(struct printer *printer, int events)
                          on_poll);
 }
 
-int printer_init(struct printer *printer, uv_loop_t *loop, bool raw,
+int printer_init(struct printer *printer, uv_loop_t *loop,
                  void (*on_drained)(struct printer *printer),
                  void (*on_broken)(struct printer *printer, int status))
 {
     int status;
 
-    *printer = (struct printer){._raw = raw, ._on_drained = on_drained, ._on_broken = on_broken};
-    printer->_escaped = isatty(STDOUT_FILENO) == 1;
+    *printer = (struct printer){._on_drained = on_drained, ._on_broken = on_broken};
     descriptor_open(&printer->_out, STDOUT_FILENO, true);
     if (!descriptor_is_pollable(&printer->_out))
         return 0;
@@ -71,50 +68,6 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     printer_flush(printer);
 }
 
-/* Lines in base64 take 4 bytes for 3, and the encoder ends them with a NUL. */
-static int append_base64(struct buffer *lines, const uint8_t *data, size_t len)
-{
-    static const char mark[] = "base64:";
-    int status = buffer_append(lines, mark, sizeof mark - 1);
-
-    if (status == 0)
-        status = buffer_reserve(lines, (len + 2) / 3 * 4 + 1);
-    while (status == 0 && len > 0) {
-        size_t step = len < BASE64_STEP ? len : BASE64_STEP;
-
-        lines->len += (size_t) EVP_EncodeBlock(lines->data + lines->len, data, (int) step);
-        data += step;
-        len -= step;
-    }
-    return status;
-}
-
-static int append_payload(struct printer *printer, enum frame_opcode opcode, const uint8_t *data,
-                          size_t len)
-{
-    if (opcode != FRAME_TEXT)
-        return append_base64(&printer->_lines, data, len);
-    if (printer->_escaped)
-        return escape_append(&printer->_lines, data, len);
-    return buffer_append(&printer->_lines, data, len);
-}
-
-int printer_print(struct printer *printer, enum frame_opcode opcode, const uint8_t *data,
-                  size_t len)
-{
-    static const char mark[] = "Received: ";
-    struct buffer *lines = &printer->_lines;
-    int status = 0;
-
-    if (!printer->_raw)
-        status = buffer_append(lines, mark, sizeof mark - 1);
-    if (status == 0)
-        status = append_payload(printer, opcode, data, len);
-    if (status == 0)
-        status = buffer_append(lines, "\n", 1);
-    return status;
-}
-
 /* The pipe is full: wait until its reader has made room. */
 static void wait_for_room(struct printer *printer)
 {
@@ -126,6 +79,8 @@ static void wait_for_room(struct printer *printer)
 
 static void all_written(struct printer *printer)
 {
+    if (printer->_lines.len > KEPT)
+        buffer_deinit(&printer->_lines);
     printer->_lines.len = 0;
     printer->_written = 0;
     if (!printer->_waiting)
@@ -154,11 +109,6 @@ void printer_flush(struct printer *printer)
         printer->_written += (size_t) n;
     }
     all_written(printer);
-}
-
-size_t printer_pending(const struct printer *printer)
-{
-    return printer->_lines.len - printer->_written;
 }
 
 bool printer_is_waiting(const struct printer *printer)

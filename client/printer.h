@@ -1,6 +1,5 @@
-/* Messages become lines on standard output. Lines that come in one turn of the loop go out in one
- * write at its end; when the reader is slow they wait here, and the owner stops receiving until
- * they are gone. */
+/* Standard output. What is to be printed in one turn of the loop goes out in one write at its end;
+ * when the reader is slow it waits here, and the owner stops receiving until it is gone. */
 #ifndef WS_PRINTER_H
 #define WS_PRINTER_H
 
@@ -11,41 +10,42 @@
 
 #include "client/descriptor.h"
 #include "common/buffer.h"
-#include "common/frame.h"
 
 struct printer {
     struct descriptor _out;
     uv_poll_t _poll;
     struct buffer _lines; /* not written yet */
     size_t _written;      /* of these, bytes that are */
-    bool _raw;
-    bool _escaped; /* it is a terminal that reads */
-    bool _waiting; /* for the reader of the pipe */
+    bool _waiting;        /* for the reader of the pipe */
     bool _broken;
     void (*_on_drained)(struct printer *printer);
     void (*_on_broken)(struct printer *printer, int status);
 };
 
-/* `raw` leaves out "Received: ". `on_drained` runs when all lines are written after some had to
- * wait; `on_broken` once, when nothing can be written any more (UV_EPIPE: the reader is gone, which
- * is noticed even while there is nothing to write). Returns 0 or a negative UV_E* code. */
-int printer_init(struct printer *printer, uv_loop_t *loop, bool raw,
+/* `on_drained` runs when all is written after some had to wait; `on_broken` once, when nothing can
+ * be written any more (UV_EPIPE: the reader is gone, which is noticed even while there is nothing
+ * to write). Returns 0 or a negative UV_E* code. */
+int printer_init(struct printer *printer, uv_loop_t *loop,
                  void (*on_drained)(struct printer *printer),
                  void (*on_broken)(struct printer *printer, int status));
 
 /* Stops; what waits is dropped. Run the loop once more before the printer's memory goes. */
 void printer_close(struct printer *printer);
 
-/* Adds the line for one message; for a terminal, without what would act on it. A binary message
- * becomes "base64:" and its bytes in base64. Returns 0 or UV_ENOMEM. */
-int printer_print(struct printer *printer, enum frame_opcode opcode, const uint8_t *data,
-                  size_t len);
+/* Where the owner appends what is to be printed. */
+static inline struct buffer *printer_output(struct printer *printer)
+{
+    return &printer->_lines;
+}
 
 /* Writes what can be written now. Call it at the end of the turn. */
 void printer_flush(struct printer *printer);
 
 /* Bytes that are not written yet. */
-size_t printer_pending(const struct printer *printer);
+static inline size_t printer_pending(const struct printer *printer)
+{
+    return printer->_lines.len - printer->_written;
+}
 
 /* True from a flush that the reader could not take until on_drained. */
 bool printer_is_waiting(const struct printer *printer);

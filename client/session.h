@@ -1,4 +1,4 @@
-/* One run of wsrecv: resolve, connect, opening handshake, receive and print, closing handshake. */
+/* One run of wsrecv: attempts to connect, connections, the waits between, and the exit status. */
 #ifndef WS_SESSION_H
 #define WS_SESSION_H
 

@@ -12,6 +12,7 @@
 struct deadline {
     struct list _node;
     uint32_t _since; /* milliseconds, modulo 2^32 */
+    uint32_t note;   /* the owner's, in what would be padding */
 };
 
 struct deadline_list {

@@ -75,33 +75,19 @@ size_t frame_size(bool masked, uint64_t payload)
     return 2 + length_field + (masked ? 4 : 0) + (size_t) payload;
 }
 
-/* The bytes of a header of this frame, and its payload's. */
-static size_t read_header(const uint8_t *frame, uint64_t *payload)
-{
-    bool masked = (frame[1] & 0x80) != 0;
-    size_t field;
-
-    *payload = frame[1] & 0x7f;
-    field = *payload < 126 ? 0 : *payload == 126 ? 2 : 8;
-    if (field > 0)
-        *payload = 0;
-    for (size_t i = 0; i < field; i++)
-        *payload = *payload << 8 | frame[2 + i];
-    return 2 + field + (masked ? 4 : 0);
-}
-
 uint64_t frame_length(const uint8_t *frame)
 {
-    uint64_t payload;
-    size_t header = read_header(frame, &payload);
+    bool masked = (frame[1] & 0x80) != 0;
+    uint64_t payload = 0;
+    size_t header = frame_peek(frame, FRAME_MAX_HEADER, &payload);
 
-    return header + payload;
+    return header + (masked ? 4 : 0) + payload;
 }
 
 enum frame_opcode frame_look(const uint8_t *frame, struct frame_part *payload)
 {
-    uint64_t len;
-    size_t header = read_header(frame, &len);
+    uint64_t len = 0;
+    size_t header = frame_peek(frame, FRAME_MAX_HEADER, &len);
 
     *payload = (struct frame_part){frame + header, (size_t) len};
     return (enum frame_opcode)(frame[0] & 0x0f);

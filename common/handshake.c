@@ -122,9 +122,9 @@ void handshake_judge_request(const struct http_head *request, const struct hands
     int found;
 
     *verdict = (struct handshake_verdict){.status = 101};
-    found = target_parse(&verdict->target, target);
+    found = resource_parse(&verdict->resource, target);
     if (found == 0)
-        found = target_channel(&verdict->target, policy->path, &verdict->channel);
+        found = resource_channel(&verdict->resource, policy->path, &verdict->channel);
     else
         found = UV_ENOENT;
     if (!host_valid(request))
@@ -208,8 +208,39 @@ int handshake_client_init(struct handshake_client *client)
     return 0;
 }
 
+static int write_field(struct buffer *out, const char *name, const char *value)
+{
+    return value != NULL ? buffer_printf(out, "%s: %s\r\n", name, value) : 0;
+}
+
+static int write_subprotocols(struct buffer *out, const struct handshake_request *request)
+{
+    int status = 0;
+
+    for (size_t i = 0; status == 0 && i < request->subprotocol_count; i++)
+        status = buffer_printf(out, "%s%s", i == 0 ? "Sec-WebSocket-Protocol: " : ", ",
+                               request->subprotocols[i]);
+    return status == 0 && request->subprotocol_count > 0 ? buffer_append(out, "\r\n", 2) : status;
+}
+
+/* What the user asks for. */
+static int write_wishes(struct buffer *out, const struct handshake_request *request)
+{
+    int status = write_field(out, "User-Agent", request->user_agent);
+
+    if (status == 0)
+        status = write_field(out, "Origin", request->origin);
+    if (status == 0)
+        status = write_field(out, "Authorization", request->authorization);
+    if (status == 0)
+        status = write_subprotocols(out, request);
+    for (size_t i = 0; status == 0 && i < request->field_count; i++)
+        status = buffer_printf(out, "%s\r\n", request->fields[i]);
+    return status;
+}
+
 int handshake_write_request(const struct handshake_client *client, struct buffer *out,
-                            const char *authority, const char *target, bool compression)
+                            const struct handshake_request *request)
 {
     int status = buffer_printf(out,
                                "GET %s HTTP/1.1\r\n"
@@ -217,20 +248,39 @@ int handshake_write_request(const struct handshake_client *client, struct buffer
                                "Upgrade: websocket\r\n"
                                "Connection: Upgrade\r\n"
                                "Sec-WebSocket-Key: %s\r\n"
-                               "Sec-WebSocket-Version: 13\r\n"
-                               "User-Agent: wsrecv/" WS_VERSION "\r\n",
-                               target, authority, client->key);
+                               "Sec-WebSocket-Version: 13\r\n",
+                               request->target, request->authority, client->key);
 
-    if (status == 0 && compression)
+    if (status == 0)
+        status = write_wishes(out, request);
+    if (status == 0 && request->compression)
         status = extension_write_offer(out);
     if (status == 0)
         status = buffer_append(out, "\r\n", 2);
     return status;
 }
 
+/* RFC 6455, 4.1: the server may name one of the subprotocols that were offered, or none. */
+static bool subprotocol_valid(const struct handshake_request *request,
+                              const struct http_head *response)
+{
+    const char *chosen = http_head_get(response, "Sec-WebSocket-Protocol");
+
+    if (chosen == NULL)
+        return true;
+    if (http_head_count(response, "Sec-WebSocket-Protocol") != 1)
+        return false;
+    for (size_t i = 0; i < request->subprotocol_count; i++) {
+        if (strcmp(chosen, request->subprotocols[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 int handshake_judge_response(const struct handshake_client *client,
-                             const struct http_head *response, bool compression,
-                             struct extension_deflate *deflate, struct error *error)
+                             const struct handshake_request *request,
+                             const struct http_head *response, struct extension_deflate *deflate,
+                             struct error *error)
 {
     const char *accept = http_head_get(response, "Sec-WebSocket-Accept");
     const char *why = NULL;
@@ -252,9 +302,9 @@ int handshake_judge_response(const struct handshake_client *client,
         why = "it needs exactly one Sec-WebSocket-Accept";
     else if (strcmp(accept, client->accept) != 0)
         why = "its Sec-WebSocket-Accept does not fit our key";
-    else if (extension_judge_answer(response, compression, deflate) != 0)
+    else if (extension_judge_answer(response, request->compression, deflate) != 0)
         why = "its Sec-WebSocket-Extensions does not answer what was offered";
-    else if (http_head_count(response, "Sec-WebSocket-Protocol") > 0)
+    else if (!subprotocol_valid(request, response))
         why = "it names a subprotocol that was not offered";
     if (why == NULL)
         return 0;

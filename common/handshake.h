@@ -12,7 +12,7 @@
 #include "common/extension.h"
 #include "common/http_head.h"
 #include "common/origin.h"
-#include "common/target.h"
+#include "common/resource.h"
 
 enum {
     HANDSHAKE_KEY_LEN = 24,    /* 16 bytes in base64 */
@@ -36,8 +36,8 @@ struct handshake_verdict {
     char accept[HANDSHAKE_ACCEPT_LEN + 1]; /* Sec-WebSocket-Accept */
     struct extension_deflate deflate;      /* permessage-deflate, if it was offered */
     /* Then, and when it is plain: */
-    struct target target;       /* borrowed from the request, as is the channel: */
-    struct target_text channel; /* its name; empty: the default one */
+    struct resource resource;     /* borrowed from the request, as is the channel: */
+    struct resource_text channel; /* its name; empty: the default one */
 };
 
 /* What the server serves. */
@@ -71,6 +71,20 @@ int handshake_write_refusal(struct buffer *out, int status, const char *why, boo
 
 /* ---- the client's side (RFC 6455, 4.1) ---- */
 
+/* What a request says. Nothing of it is checked here: no value may have a CR or LF. */
+struct handshake_request {
+    const char *authority;     /* host and port as in a URL */
+    const char *target;        /* path and query */
+    const char *user_agent;    /* NULL: none */
+    const char *origin;        /* NULL: none */
+    const char *authorization; /* the value of that field; NULL: none */
+    const char *const *subprotocols;
+    size_t subprotocol_count;
+    const char *const *fields; /* whole lines, "Name: value" */
+    size_t field_count;
+    bool compression; /* permessage-deflate is offered */
+};
+
 struct handshake_client {
     char key[HANDSHAKE_KEY_LEN + 1];       /* Sec-WebSocket-Key of the request */
     char accept[HANDSHAKE_ACCEPT_LEN + 1]; /* what the response must bear */
@@ -79,17 +93,16 @@ struct handshake_client {
 /* Draws a fresh key. Returns 0, or UV_EIO when the CSPRNG fails. */
 int handshake_client_init(struct handshake_client *client);
 
-/* Appends the request for `target` (path and query) at `authority` (host and port as in a URL);
- * `compression` offers permessage-deflate. Returns 0 or UV_ENOMEM. */
+/* Appends the request. Returns 0 or UV_ENOMEM. */
 int handshake_write_request(const struct handshake_client *client, struct buffer *out,
-                            const char *authority, const char *target, bool compression);
+                            const struct handshake_request *request);
 
-/* Judges a complete response head to a request that offered `compression` or not, and says in
- * `deflate` what was agreed on. Returns 0 when the connection is open, UV_ECONNREFUSED when the
- * server answered with another status than 101 (the text names it), or UV_EPROTO when it said 101
- * but not as RFC 6455, 4.1 asks. */
+/* Judges a complete response head to `request`, and says in `deflate` what was agreed on. Returns 0
+ * when the connection is open, UV_ECONNREFUSED when the server answered with another status than
+ * 101 (the text names it), or UV_EPROTO when it said 101 but not as RFC 6455, 4.1 asks. */
 int handshake_judge_response(const struct handshake_client *client,
-                             const struct http_head *response, bool compression,
-                             struct extension_deflate *deflate, struct error *error);
+                             const struct handshake_request *request,
+                             const struct http_head *response, struct extension_deflate *deflate,
+                             struct error *error);
 
 #endif

@@ -8,11 +8,19 @@
 
 static const char *log_program = "";
 static enum log_level log_threshold = LOG_INFO;
+static void (*log_before)(void *owner);
+static void *log_before_owner;
 
 void log_init(const char *program, enum log_level level)
 {
     log_program = program;
     log_threshold = level;
+}
+
+void log_set_before(void (*before)(void *owner), void *owner)
+{
+    log_before = before;
+    log_before_owner = owner;
 }
 
 bool log_enabled(enum log_level level)
@@ -40,6 +48,8 @@ void log_write(enum log_level level, const char *format, ...)
     if (len > sizeof line - 2)
         len = sizeof line - 2;
     line[len++] = '\n';
+    if (log_before != NULL)
+        log_before(log_before_owner);
     /* Where stderr itself fails there is nobody left to tell. */
     if (write(STDERR_FILENO, line, len) < 0)
         return;

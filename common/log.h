@@ -17,6 +17,10 @@ enum log_level {
 /* `program` is borrowed for the life of the process. */
 void log_init(const char *program, enum log_level level);
 
+/* From here on `before` runs before each line: for a program of one thread that has something else
+ * on its terminal. NULL for nothing. */
+void log_set_before(void (*before)(void *owner), void *owner);
+
 /* True when a line of this level would be written: ask before preparing costly arguments. */
 bool log_enabled(enum log_level level);
 

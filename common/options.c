@@ -3,15 +3,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
 enum {
-    OPTIONS_MAX = 64, /* options in a table */
-    HELP_COLUMN = 26, /* where the explanations begin */
+    OPTIONS_MAX = 128, /* options in a table */
+    HELP_COLUMN = 26,  /* where the explanations begin */
     STATUS_COLUMN = 7,
     HELP_WIDTH = 79,
 };
@@ -37,6 +36,20 @@ static int complain_of(int found, char **argv, struct error *error)
     return complain(error, word, "is unknown or ambiguous");
 }
 
+/* Stores which word of its argument's name an option was given; without one it is the first. */
+static int store_choice(const struct option_spec *spec, unsigned *member, const char *argument,
+                        struct error *error)
+{
+    unsigned choice = 0;
+    int status = 0;
+
+    if (argument != NULL)
+        status = options_parse_choice(argument, spec->argument, &choice, error);
+    if (status == 0)
+        *member = (unsigned) spec->min + choice;
+    return status;
+}
+
 /* Stores an option by its kind. */
 static int store_by_kind(const struct option_spec *spec, void *target, const char *argument,
                          struct error *error)
@@ -56,6 +69,8 @@ static int store_by_kind(const struct option_spec *spec, void *target, const cha
         return options_parse_count(argument, spec->min, spec->max, member, error);
     case OPTION_SECONDS:
         return options_parse_seconds(argument, spec->min == 0, member, error);
+    case OPTION_CHOICE:
+        return store_choice(spec, member, argument, error);
     case OPTION_CUSTOM:
         break;
     }
@@ -71,6 +86,13 @@ static int store(const struct option_spec *spec, void *target, const char *argum
     if (status != 0)
         error_set(error, status, "option '--%s': %s", spec->name, why.text);
     return status;
+}
+
+static int has_argument(const struct option_spec *spec)
+{
+    if (spec->argument == NULL)
+        return no_argument;
+    return spec->optional ? optional_argument : required_argument;
 }
 
 /* The table in getopt's own terms. */
@@ -94,7 +116,7 @@ static void to_getopt(const struct option_table *table, struct getopt_table *get
             continue;
         getopt_table->longs[n] = (struct option){
             .name = spec->name,
-            .has_arg = spec->argument != NULL ? required_argument : no_argument,
+            .has_arg = has_argument(spec),
             .val = 256 + (int) n,
         };
         getopt_table->specs[n++] = spec;
@@ -103,6 +125,7 @@ static void to_getopt(const struct option_table *table, struct getopt_table *get
         *shorts++ = spec->letter;
         if (spec->argument != NULL)
             *shorts++ = ':';
+        assert(!spec->optional); /* a short name's argument would have to be glued to it */
     }
     getopt_table->longs[n] = (struct option){0};
     *shorts = '\0';
@@ -254,13 +277,30 @@ int options_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *
     return 0;
 }
 
+int options_parse_choice(const char *text, const char *words, unsigned *choice, struct error *error)
+{
+    const char *word = words;
+
+    for (unsigned n = 0;; n++) {
+        size_t len = strcspn(word, "|");
+
+        if (strlen(text) == len && memcmp(text, word, len) == 0) {
+            *choice = n;
+            return 0;
+        }
+        if (word[len] == '\0')
+            return error_set(error, UV_EINVAL, "'%s' is none of %s", text, words);
+        word += len + 1;
+    }
+}
+
 int options_parse_seconds(const char *text, bool or_zero, uint64_t *milliseconds,
                           struct error *error)
 {
     const double most = INT32_MAX / 1000.0;
     const double rounding =
         1e-6; /* 2.007 has no exact form, and is 2007 milliseconds all the same */
-    double seconds;
+    double seconds, exact;
     char *end;
 
     errno = 0;
@@ -269,6 +309,8 @@ int options_parse_seconds(const char *text, bool or_zero, uint64_t *milliseconds
         !(seconds > 0 || (or_zero && seconds >= 0)) || seconds > most)
         return error_set(error, UV_EINVAL, "'%s' is not a number of seconds %s 0 (at most %.0f)",
                          text, or_zero ? "from" : "greater than", most);
-    *milliseconds = (uint64_t) ceil(seconds * 1000 - rounding);
+    exact = seconds * 1000 - rounding;
+    *milliseconds = (uint64_t) exact;
+    *milliseconds += exact > (double) *milliseconds ? 1 : 0; /* up; without 300 KiB of libm */
     return 0;
 }

@@ -19,6 +19,7 @@ enum option_kind {
     OPTION_SIZE,    /* uint64_t: bytes, from `min` to `max` */
     OPTION_COUNT,   /* uint64_t: a whole number, from `min` to `max` */
     OPTION_SECONDS, /* uint64_t: milliseconds; 0 only where `min` is 0 */
+    OPTION_CHOICE,  /* unsigned: which of the words of `argument` ("a|b"), the first being `min` */
 };
 
 /* What a shell offers where an option's argument belongs. */
@@ -88,6 +89,11 @@ int options_parse_size(const char *text, uint64_t min, uint64_t max, uint64_t *s
 /* A whole number from `min` to `max`. Returns 0, or UV_EINVAL with a text. */
 int options_parse_count(const char *text, uint64_t min, uint64_t max, uint64_t *count,
                         struct error *error);
+
+/* Which of `words`, written "a|b|c", the text is, counted from 0. Returns 0, or UV_EINVAL with a
+ * text. */
+int options_parse_choice(const char *text, const char *words, unsigned *choice,
+                         struct error *error);
 
 /* Seconds, fractions allowed, into milliseconds, rounded up; at most 24 days (2^31 ms), and 0 only
  * if `or_zero`. Returns 0, or UV_EINVAL with a text. */

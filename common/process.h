@@ -7,4 +7,10 @@
  * that is gone is an error code and not our death. */
 void process_prepare(void);
 
+/* Allows as many open files as may be: raises the soft limit to the hard one. */
+void process_raise_files(void);
+
+/* How many files may be open, all in all. */
+unsigned long long process_max_files(void);
+
 #endif

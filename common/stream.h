@@ -1,5 +1,5 @@
-/* A connected byte stream on a libuv loop: the one place that knows what is beneath (TCP, with or
- * without TLS; Unix sockets are to come). What is written goes to the socket at once, with one
+/* A connected byte stream on a libuv loop: the one place that knows what is beneath (TCP or a
+ * Unix socket, with or without TLS). What is written goes to the socket at once, with one
  * system call and no queue; only the rest of a short write is left with libuv. */
 #ifndef WS_STREAM_H
 #define WS_STREAM_H
@@ -15,16 +15,17 @@ struct stream_tls;
 /* Embedded in a connection; it must stay in place until the callback of stream_close. libuv's own
  * `data` is the TLS layer, or NULL. */
 struct stream {
-    uv_tcp_t tcp;
+    uv_tcp_t tcp; /* holds a Unix socket just as well */
 };
 
 int stream_init(struct stream *stream, uv_loop_t *loop);
 
-/* Takes the connection that waits on `listener` (a listening uv stream of the same loop). Returns
- * 0 or a negative UV_E* code. */
-int stream_accept(struct stream *stream, uv_stream_t *listener);
+/* Takes `fd`, a connected socket (TCP, or a Unix socket). Returns 0, or a negative UV_E* code and
+ * then `fd` is still the caller's. */
+int stream_open(struct stream *stream, int fd);
 
-/* Sets what every connection of ours wants: small writes leave at once (TCP_NODELAY). */
+/* Small writes leave at once (TCP_NODELAY). For a client: what a server accepts has it from the
+ * listening socket. */
 void stream_configure(struct stream *stream);
 
 /* Connected, and before anything is read or written: from here on TLS is spoken, in the role of the
@@ -40,6 +41,9 @@ bool stream_is_ready(const struct stream *stream);
  * With UV_EPROTO from reading it is the reason; with UV_EOF, that the end was not announced
  * (close_notify is missing): bytes may have been cut off. */
 const char *stream_error(const struct stream *stream);
+
+/* True when TLS was refused by nobody: the connection ended in the middle of its handshake. */
+bool stream_was_cut(const struct stream *stream);
 
 /* Starts reading: `on_alloc` and `on_read` as in libuv. With TLS, `on_read` is given plaintext in a
  * buffer that is not `on_alloc`'s. */
@@ -64,6 +68,9 @@ size_t stream_waiting(const struct stream *stream);
  * nothing of what was written for so many milliseconds. */
 void stream_limit_silence(struct stream *stream, unsigned milliseconds);
 
+/* A number that changes whenever the peer acknowledges bytes, modulo 2^32. */
+uint32_t stream_acknowledged(const struct stream *stream);
+
 /* Tells the peer that no more will come (TLS's close_notify, and the FIN of TCP). Nothing may be
  * queued. Returns 0 or a
  * negative UV_E* code. */
@@ -76,7 +83,8 @@ void stream_close(struct stream *stream, bool reset, uv_close_cb on_closed);
 /* Copies the peer's address; of family AF_UNSPEC when it is not known. */
 void stream_peer_address(const struct stream *stream, struct sockaddr_storage *address);
 
-/* Writes the peer's address, as "ADDRESS port PORT", or "unknown". Returns `out`. */
+/* Writes the peer's address, as "ADDRESS port PORT", "a Unix socket" or "unknown". Returns
+ * `out`. */
 const char *stream_peer_name(const struct stream *stream, char *out, size_t size);
 
 /* ---- the socket itself, for stream_tls ---- */

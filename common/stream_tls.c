@@ -26,7 +26,6 @@ struct stream_tls {
     uv_close_cb on_closed;
     struct buffer held;
     struct buffer sending;
-    uv_write_t send_request;
     uv_write_t *request; /* of stream_write, or NULL */
     uv_write_cb on_written;
     uv_buf_t *bufs; /* the source's, copied */
@@ -60,8 +59,9 @@ static void on_later(uv_idle_t *later);
 
 static void on_sent(uv_write_t *request, int status)
 {
-    struct stream_tls *layer = container_of(request, struct stream_tls, send_request);
+    struct stream_tls *layer = request->data;
 
+    free(request);
     buffer_deinit(&layer->sending);
     buffer_init(&layer->sending);
     if (is_closing(layer))
@@ -69,6 +69,25 @@ static void on_sent(uv_write_t *request, int status)
     if (status != 0)
         layer->write_status = status;
     advance(layer);
+}
+
+/* Leaves with libuv what the socket does not take now. The request is there only meanwhile: most
+ * connections never need one. Returns 0, or why that does not work. */
+static int queue_output(struct stream_tls *layer, struct buffer *output)
+{
+    uv_buf_t buf = uv_buf_init((char *) output->data, (unsigned) output->len);
+    uv_write_t *request = malloc(sizeof *request);
+    int status = UV_ENOMEM;
+
+    layer->sending = *output;
+    buffer_init(output);
+    if (request != NULL) {
+        request->data = layer;
+        status = uv_write(request, uv_of(layer), &buf, 1, on_sent);
+    }
+    if (status != 0)
+        free(request);
+    return status;
 }
 
 /* Sends the output: at once what the socket takes; libuv has the rest. Returns 0, or why writing
@@ -92,18 +111,20 @@ static int send_output(struct stream_tls *layer)
         buffer_init(output);
         return 0;
     }
-    layer->sending = *output;
-    buffer_init(output);
-    buf = uv_buf_init((char *) layer->sending.data, (unsigned) layer->sending.len);
-    layer->write_status = uv_write(&layer->send_request, uv_of(layer), &buf, 1, on_sent);
+    layer->write_status = queue_output(layer, output);
     return layer->write_status;
 }
 
 /* Encrypts and sends some of the source. Returns 0, or why writing does not work. */
 static int send_source(struct stream_tls *layer, struct tls_source *source)
 {
-    int status = 0;
+    size_t len = tls_source_left(source);
+    int status;
 
+    if (len > (size_t) BATCH * TLS_MAX_RECORD)
+        len = (size_t) BATCH * TLS_MAX_RECORD;
+    /* All at once: to grow by a second record would be to copy the first. */
+    status = buffer_reserve(tls_output(layer->tls), len + (size_t) BATCH * TLS_RECORD_OVERHEAD);
     for (int i = 0; i < BATCH && source->count > 0 && status == 0; i++)
         status = tls_write(layer->tls, source);
     if (status != 0) {
@@ -385,6 +406,11 @@ size_t stream_tls_waiting(const struct stream_tls *layer)
 bool stream_tls_is_ready(const struct stream_tls *layer)
 {
     return tls_is_established(layer->tls);
+}
+
+bool stream_tls_was_cut(const struct stream_tls *layer)
+{
+    return tls_was_cut(layer->tls);
 }
 
 const char *stream_tls_error(const struct stream_tls *layer)

@@ -14,6 +14,7 @@ struct tls {
     char *host;  /* of a client's URL, without a dot at the end; else NULL */
     char *error; /* or NULL */
     bool established;
+    bool cut;    /* the connection ended in the handshake */
     bool failed; /* OpenSSL must not be asked for anything more */
 };
 
@@ -71,8 +72,11 @@ static int expect(struct tls *tls, struct tls_context *context, const char *host
     tls->host = strndup(host, len);
     if (tls->host == NULL)
         return UV_ENOMEM;
-    if (tls_context_verifies(context))
+    if (tls_context_verifies(context)) {
+        if (SSL_set_app_data(tls->ssl, tls) != 1)
+            return UV_ENOMEM;
         SSL_set_verify(tls->ssl, SSL_VERIFY_PEER, on_verify);
+    }
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     if (X509_VERIFY_PARAM_set1_ip_asc(param, tls->host) == 1)
         return 0;
@@ -90,7 +94,7 @@ int tls_new(struct tls **tls, struct tls_context *context, const char *host)
     if (fresh == NULL)
         return status;
     fresh->ssl = tls_context_connection(context, &fresh->bio);
-    if (fresh->ssl != NULL && SSL_set_app_data(fresh->ssl, fresh) == 1)
+    if (fresh->ssl != NULL)
         status = host != NULL ? expect(fresh, context, host) : 0;
     ERR_clear_error();
     if (status != 0)
@@ -169,6 +173,7 @@ int tls_cut(struct tls *tls, int status)
         "the connection was cut off: it ended without TLS's close_notify"};
 
     if (!tls->established) {
+        tls->cut = tls->error == NULL;
         tls->failed = true;
         remember(tls, &in_handshake);
         return UV_EPROTO;
@@ -176,6 +181,11 @@ int tls_cut(struct tls *tls, int status)
     if (status == UV_EOF)
         remember(tls, &truncated);
     return status;
+}
+
+bool tls_was_cut(const struct tls *tls)
+{
+    return tls->cut;
 }
 
 /* ---- to the peer ---- */

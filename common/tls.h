@@ -19,7 +19,10 @@
 
 struct tls;
 
-enum { TLS_MAX_RECORD = 16 * 1024 }; /* bytes of plaintext in a record (RFC 8446, 5.1) */
+enum {
+    TLS_MAX_RECORD = 16 * 1024, /* bytes of plaintext in a record (RFC 8446, 5.1) */
+    TLS_RECORD_OVERHEAD = 29,   /* and around them, at most: header 5, explicit nonce 8, tag 16 */
+};
 
 /* Buffers of which the first `at` bytes are taken already. */
 struct tls_source {
@@ -66,6 +69,9 @@ int tls_cut(struct tls *tls, int status);
 
 /* Ciphertext that is to be sent; who sends it drops it from there. */
 struct buffer *tls_output(struct tls *tls);
+
+/* True when the peer's end of the connection was what broke the handshake: nothing was refused. */
+bool tls_was_cut(const struct tls *tls);
 
 /* What went wrong, in words, or NULL. Borrowed for the life of the connection. */
 const char *tls_error(const struct tls *tls);

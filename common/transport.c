@@ -112,6 +112,14 @@ void transport_fall_mute(struct transport *transport, int status)
         transport_time_start(transport, &transport_context_of(transport)->_closing);
 }
 
+static void watch(struct transport *transport, bool own, enum frame_opcode opcode, size_t len)
+{
+    const struct transport_ops *ops = transport_context_of(transport)->ops;
+
+    if (ops->on_frame != NULL)
+        ops->on_frame(transport, own, opcode, len);
+}
+
 /* ---- closing ---- */
 
 /* Where no frames are spoken there is no Close. */
@@ -135,6 +143,7 @@ static void queue_close(struct transport *transport, uint16_t code, const char *
     transport_time_start(transport, &transport_context_of(transport)->_closing);
     if (transport->_mute)
         return; /* it cannot be said; reading goes on until the end is known */
+    watch(transport, true, FRAME_CLOSE, code == CLOSE_NO_STATUS ? 0 : 2 + strlen(reason));
     if (output != NULL)
         status = outbox_set_close(&output->outbox, &coder, code, reason);
     if (status != 0)
@@ -191,6 +200,7 @@ static void on_close_frame(struct transport *transport, const struct decoder_eve
         .reason_len = event->len,
     };
 
+    watch(transport, false, FRAME_CLOSE, event->code == CLOSE_NO_STATUS ? 0 : 2 + event->len);
     transport->_finishing = transport_context_of(transport)->_server;
     if (transport->_stage == TRANSPORT_OPEN)
         queue_close(transport, event->code, "");
@@ -239,6 +249,7 @@ static void on_pong(struct transport *transport, const struct decoder_event *eve
 {
     const struct transport_ops *ops = transport_context_of(transport)->ops;
 
+    watch(transport, false, FRAME_PONG, event->len);
     if (ops->on_pong != NULL)
         ops->on_pong(transport, event->data, event->len);
     if (transport->_asked)
@@ -251,8 +262,11 @@ static void on_ping(struct transport *transport, const struct decoder_event *eve
 {
     const struct transport_ops *ops = transport_context_of(transport)->ops;
 
-    if (transport_is_open(transport))
+    watch(transport, false, FRAME_PING, event->len);
+    if (transport_is_open(transport)) {
+        watch(transport, true, FRAME_PONG, event->len);
         send_pong(transport, event->data, event->len);
+    }
     if (ops->on_control != NULL && transport->_stage == TRANSPORT_OPEN)
         ops->on_control(transport);
 }
@@ -270,7 +284,8 @@ static void handle(struct transport *transport, const struct decoder_event *even
 {
     switch (event->type) {
     case DECODER_MESSAGE:
-        if (transport->_stage == TRANSPORT_OPEN)
+        if (transport->_stage == TRANSPORT_OPEN ||
+            (transport->_stage == TRANSPORT_CLOSING && transport_context_of(transport)->_hears_on))
             transport_context_of(transport)->ops->on_message(transport, event->opcode, event->data,
                                                              event->len);
         break;
@@ -295,11 +310,13 @@ static void handle(struct transport *transport, const struct decoder_event *even
 
 static void decode(struct transport *transport, const uint8_t *data, size_t len)
 {
+    const struct transport_context *context = transport_context_of(transport);
     struct decoder_event event;
     bool completed = false;
 
-    if (decoder_feed(&transport->_decoder, transport_context_of(transport)->decoders, data, len) !=
-        0) {
+    if (context->ops->on_bytes != NULL)
+        context->ops->on_bytes(transport, len);
+    if (decoder_feed(&transport->_decoder, context->decoders, data, len) != 0) {
         transport_abort(transport, UV_ENOMEM);
         return;
     }
@@ -372,7 +389,6 @@ int transport_init(struct transport *transport, struct transport_context *contex
 int transport_start(struct transport *transport)
 {
     transport->_connected = true;
-    stream_configure(&transport->stream);
     transport_time_start(transport, &transport_context_of(transport)->_opening);
     return stream_read_start(&transport->stream, on_alloc, on_read);
 }
@@ -402,19 +418,20 @@ bool transport_is_open(const struct transport *transport)
     return transport->_stage == TRANSPORT_OPEN && !transport->_mute;
 }
 
-bool transport_is_writable(const struct transport *transport)
-{
-    return transport->_stage < TRANSPORT_DRAINING && !transport->_mute;
-}
-
 void transport_pause(struct transport *transport)
 {
-    if (transport->_stage != TRANSPORT_CLOSED)
-        stream_read_stop(&transport->stream);
+    if (transport->_stage == TRANSPORT_CLOSED)
+        return;
+    transport->_paused = true;
+    stream_read_stop(&transport->stream);
 }
 
 void transport_resume(struct transport *transport)
 {
+    if (transport->_paused && transport->_asked && transport_is_open(transport))
+        transport_time_start(transport, &transport_context_of(transport)->_asked); /* the answer
+                                                                                 may be here */
+    transport->_paused = false;
     if (transport->_stage != TRANSPORT_CLOSED && transport->_connected && !transport->_eof)
         (void) stream_read_start(&transport->stream, on_alloc, on_read);
 }

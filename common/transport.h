@@ -74,6 +74,11 @@ struct transport_ops {
     size_t (*ping_payload)(struct transport *transport, char *out);
     /* A pong came, with this payload, which is borrowed for the call. May be NULL. */
     void (*on_pong)(struct transport *transport, const uint8_t *data, size_t len);
+    /* For those who watch: a control frame has come, or is about to go out (`own`), with so many
+     * bytes of payload. May be NULL. */
+    void (*on_frame)(struct transport *transport, bool own, enum frame_opcode opcode, size_t len);
+    /* The same for bytes of frames that have come, whole or not. May be NULL. */
+    void (*on_bytes)(struct transport *transport, size_t len);
     /* End of the turn, and there is something to write: call transport_flush. */
     void (*flush)(struct transport *transport);
     /* There is room in the socket again: call transport_flush with what comes next. */
@@ -86,6 +91,7 @@ struct transport_ops {
 
 struct transport_config {
     bool server;            /* which side of RFC 6455 this is */
+    bool hears_on;          /* on_message also between our Close and the peer's */
     uint64_t max_message;   /* bytes of a received message; 0: no limit */
     int compression_level;  /* zlib's, of own messages and of those the owner broadcasts */
     uint64_t max_fragments; /* frames of a message; 0: no limit */
@@ -106,6 +112,7 @@ struct transport_context {
     struct deflater *deflater;
     struct decoder_pool *decoders;
     bool _server;
+    bool _hears_on;
     struct list _dirty;
     struct deadline_list _opening;
     struct deadline_list _body; /* those in their opening whose request has a body to come */
@@ -129,8 +136,9 @@ enum transport_stage {
 struct transport {
     struct stream stream;
     struct decoder _decoder;
-    struct transport_output *_output; /* while it has something to say, or its socket is full */
     struct deadline _deadline;
+    /* What a flush looks at stands at the end, beside what its owner looks at. */
+    struct transport_output *_output; /* while it has something to say, or its socket is full */
     uint8_t _stage;
     bool _finishing : 1;  /* when all is written: FIN */
     bool _mute : 1;       /* our Close is out, or writing has failed: nothing more is written */
@@ -141,6 +149,7 @@ struct transport {
     bool _connected : 1;  /* there is a socket to read from */
     bool _heard : 1;      /* something came since the last ping */
     bool _asked : 1;      /* a ping of ours is not answered */
+    bool _paused : 1;     /* nothing is read: silence is not the peer's */
     bool _in_message : 1; /* its deadline is the message's */
     bool _raw : 1;        /* no frames are spoken: see transport_open_raw */
     uint32_t note;        /* the owner's: room that would be lost otherwise */
@@ -171,6 +180,10 @@ void transport_context_deinit(struct transport_context *context);
 
 /* Flushes every transport that has own frames to write. Once, at the end of each loop turn. */
 void transport_context_flush(struct transport_context *context);
+
+/* The same for `budget` of them at most, those that have waited longest. True when none is left;
+ * else the others are for the next turn, which should come without waiting for events. */
+bool transport_context_flush_some(struct transport_context *context, unsigned budget);
 
 /* Aborts every transport that is in its opening (closing) handshake. */
 void transport_context_abort_opening(struct transport_context *context);
@@ -208,9 +221,13 @@ bool transport_is_open(const struct transport *transport);
 
 /* True while the owner's bytes may still go out, now or after a stall: before our Close is written
  * and while writing works. Once false it stays false. */
-bool transport_is_writable(const struct transport *transport);
+static inline bool transport_is_writable(const struct transport *transport)
+{
+    return transport->_stage < TRANSPORT_DRAINING && !transport->_mute;
+}
 
-/* True when a stalled peer has acknowledged something since this was last asked. */
+/* True when the peer has yet to read what we wrote, and has read some of it since this was last
+ * asked. */
 bool transport_reads_on(struct transport *transport);
 
 /* True while the rest of a short write waits. */
@@ -258,7 +275,8 @@ void transport_abort(struct transport *transport, int status);
 /* The same for one that has hit a limit, which is the option that sets it. */
 void transport_abort_for(struct transport *transport, const char *limit);
 
-/* Stops and resumes reading from the socket: back-pressure towards the peer. */
+/* Stops and resumes reading from the socket: back-pressure towards the peer. A ping that is out is
+ * not missed for it. */
 void transport_pause(struct transport *transport);
 void transport_resume(struct transport *transport);
 

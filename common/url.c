@@ -65,8 +65,6 @@ static const char *judge(struct url *url, const UriUriA *uri)
         return "its host has percent-escapes";
     if (!is_name_or_address(&uri->hostText))
         return "its host is neither a name nor an address";
-    if (uri->userInfo.first != NULL)
-        return "it has a user name, which everybody could read in the list of processes";
     if (uri->fragment.first != NULL)
         return "it has a fragment ('#'), which a WebSocket URL cannot have";
     if (!parse_port(url, uri))
@@ -116,33 +114,87 @@ static int make_target(struct url *url, const UriUriA *uri)
     return status;
 }
 
+/* Where the authority of a URL begins and ends; its user name and password end with the last '@'
+ * in it. Needs no valid URL: what is not valid is shown, too. */
+static const char *find_user(const char *text, size_t *len)
+{
+    const char *slashes = strstr(text, "//");
+    const char *first = slashes != NULL ? slashes + 2 : text;
+    const char *at = memrchr(first, '@', strcspn(first, "/?#"));
+
+    *len = at != NULL ? (size_t) (at - first) + 1 : 0;
+    return first;
+}
+
+char *url_without_user(const char *text)
+{
+    size_t len;
+    const char *user = find_user(text, &len);
+    char *copy;
+
+    return asprintf(&copy, "%.*s%s", (int) (user - text), text, user + len) >= 0 ? copy : NULL;
+}
+
+/* The user information, unescaped. Returns 0, UV_EINVAL when it has control characters, or
+ * UV_ENOMEM. */
+static int make_user(struct url *url, const UriUriA *uri)
+{
+    size_t len = range_len(&uri->userInfo);
+    const char *colon;
+
+    if (len == 0)
+        return 0;
+    colon = memchr(uri->userInfo.first, ':', len);
+    if (asprintf(&url->user, "%.*s%s", (int) len, uri->userInfo.first, colon != NULL ? "" : ":") <
+        0) {
+        url->user = NULL;
+        return UV_ENOMEM;
+    }
+    if (strstr(url->user, "%00") != NULL)
+        return UV_EINVAL;
+    (void) uriUnescapeInPlaceExA(url->user, URI_FALSE, URI_BR_DONT_TOUCH);
+    for (const char *c = url->user; *c != '\0'; c++) {
+        if ((unsigned char) *c < ' ' || *c == 0x7f)
+            return UV_EINVAL;
+    }
+    return 0;
+}
+
 int url_init(struct url *url, const char *text, struct error *error)
 {
     UriUriA uri;
     const char *wrong;
     int status;
 
-    *url = (struct url){0};
-    if (uriParseSingleUriA(&uri, text, NULL) != URI_SUCCESS)
-        return error_set(error, UV_EINVAL,
-                         "'%s' is not a URL: write ws://HOST:PORT/PATH, with spaces and other "
-                         "special characters percent-encoded",
-                         text);
-    wrong = judge(url, &uri);
-    if (wrong != NULL) {
-        uriFreeUriMembersA(&uri);
-        return error_set(error, UV_EINVAL, "cannot use the URL '%s': %s", text, wrong);
+    *url = (struct url){.text = url_without_user(text)};
+    if (url->text == NULL)
+        return error_set(error, UV_ENOMEM, "out of memory");
+    if (uriParseSingleUriA(&uri, text, NULL) != URI_SUCCESS) {
+        status = error_set(error, UV_EINVAL,
+                           "'%s' is not a URL: write ws://HOST:PORT/PATH, with spaces and other "
+                           "special characters percent-encoded",
+                           url->text);
+        url_deinit(url);
+        return status;
     }
-    url->host = strndup(uri.hostText.first, range_len(&uri.hostText));
-    status = url->host != NULL ? make_authority(url, uri.hostData.ip6 != NULL) : UV_ENOMEM;
+    wrong = judge(url, &uri);
+    status = wrong == NULL ? make_user(url, &uri) : UV_EINVAL;
+    if (status == UV_EINVAL && wrong == NULL)
+        wrong = "its user name or password has a control character";
+    if (status == 0)
+        url->host = strndup(uri.hostText.first, range_len(&uri.hostText));
+    if (status == 0)
+        status = url->host != NULL ? make_authority(url, uri.hostData.ip6 != NULL) : UV_ENOMEM;
     if (status == 0)
         status = make_target(url, &uri);
     uriFreeUriMembersA(&uri);
-    if (status != 0) {
+    if (status == UV_EINVAL)
+        (void) error_set(error, status, "cannot use the URL '%s': %s", url->text, wrong);
+    else if (status != 0)
+        (void) error_set(error, status, "out of memory");
+    if (status != 0)
         url_deinit(url);
-        return error_set(error, status, "out of memory");
-    }
-    return 0;
+    return status;
 }
 
 void url_deinit(struct url *url)
@@ -150,5 +202,57 @@ void url_deinit(struct url *url)
     free(url->host);
     free(url->authority);
     free(url->target);
+    free(url->user);
+    free(url->text);
     *url = (struct url){0};
+}
+
+/* ---- redirections ---- */
+
+static void set_range(UriTextRangeA *range, const char *text)
+{
+    range->first = text;
+    range->afterLast = text != NULL ? text + strlen(text) : NULL;
+}
+
+/* What a redirection leaves out, and its scheme in our terms. Returns 0 or UV_ENOMEM. */
+static int write_resolved(char **text, UriUriA *uri)
+{
+    int size = 0;
+
+    if (range_is(&uri->scheme, "http"))
+        set_range(&uri->scheme, "ws");
+    else if (range_is(&uri->scheme, "https"))
+        set_range(&uri->scheme, "wss");
+    set_range(&uri->userInfo, NULL);
+    set_range(&uri->fragment, NULL);
+    if (uriToStringCharsRequiredA(uri, &size) != URI_SUCCESS)
+        return UV_ENOMEM;
+    *text = malloc((size_t) size + 1);
+    if (*text == NULL)
+        return UV_ENOMEM;
+    (void) uriToStringA(*text, uri, size + 1, NULL);
+    return 0;
+}
+
+int url_resolve(char **text, const struct url *base, const char *reference, struct error *error)
+{
+    UriUriA from, relative, resolved;
+    int status = UV_ENOMEM;
+
+    if (uriParseSingleUriA(&relative, reference, NULL) != URI_SUCCESS)
+        return error_set(error, UV_EINVAL, "that is not a URL");
+    if (uriParseSingleUriA(&from, base->text, NULL) == URI_SUCCESS) {
+        if (uriAddBaseUriA(&resolved, &relative, &from) == URI_SUCCESS)
+            status = write_resolved(text, &resolved);
+        uriFreeUriMembersA(&resolved);
+        uriFreeUriMembersA(&from);
+    }
+    uriFreeUriMembersA(&relative);
+    return status == 0 ? 0 : error_set(error, status, "out of memory");
+}
+
+bool url_same_origin(const struct url *a, const struct url *b)
+{
+    return a->secure == b->secure && a->port == b->port && strcasecmp(a->host, b->host) == 0;
 }

@@ -13,10 +13,24 @@ struct url {
     uint16_t port;   /* 80 or 443 when the URL has none */
     char *authority; /* host and port as a Host field wants them; no default port */
     char *target;    /* path and query, at least "/" */
+    char *user;      /* "USER:PASSWORD", without percent-escapes; NULL when the URL has none */
+    char *text;      /* the URL without these, for people to see */
 };
 
 /* Returns 0, UV_EINVAL with a text that says what is wrong with the URL, or UV_ENOMEM. */
 int url_init(struct url *url, const char *text, struct error *error);
 void url_deinit(struct url *url);
+
+/* Copies a URL of any kind without its user name and password, if it has any. NULL when out of
+ * memory. */
+char *url_without_user(const char *text);
+
+/* Where a redirection leads: `reference`, as in a Location field, seen from `base` (RFC 3986, 5.2),
+ * with ws: and wss: for http: and https:, without user name and fragment. Returns 0 and the URL,
+ * the caller's to free; UV_EINVAL with a text; or UV_ENOMEM. */
+int url_resolve(char **text, const struct url *base, const char *reference, struct error *error);
+
+/* True when both have the same scheme, host and port (RFC 6454, 5). */
+bool url_same_origin(const struct url *a, const struct url *b);
 
 #endif

@@ -37,6 +37,7 @@ static struct block *block_new(struct block_log *log, uint32_t size)
     block->kind = log->_kind;
     block->note.log = log;
     block->note.size = sizeof *block + size;
+    block->note.held = false;
     list_init(&block->note.order);
     return block;
 }
@@ -246,7 +247,7 @@ unsigned block_log_read(const struct block_cursor *cursor, uv_buf_t *bufs, unsig
 
         *more = offset < end && count == max;
         if (offset < end && !*more) {
-            bufs[count++] = uv_buf_init((char *) block->data + offset, end - offset);
+            bufs[count++] = (uv_buf_t){.base = (char *) block->data + offset, .len = end - offset};
             *len += end - offset;
         }
         block = next;

@@ -56,6 +56,7 @@ struct block_note {
     struct list order;
     struct block_log *log;
     size_t size; /* bytes of memory that the block takes */
+    bool held;   /* it is in a list, by `order`, which others may be changing */
 };
 
 /* Where a subscriber stands; {0} stands nowhere. */

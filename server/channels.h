@@ -30,7 +30,7 @@ int channels_init(struct channels *channels, const struct history_policy *policy
 /* Frees all channels; nobody refers to one any more. */
 void channels_deinit(struct channels *channels);
 
-/* Finds the channel of a valid name (target_channel_is_valid, or ""), and refers to it. Returns 0,
+/* Finds the channel of a valid name (resource_channel_is_valid, or ""), and refers to it. Returns 0,
  * or UV_ENOENT when there is none. */
 int channels_find(struct channels *channels, const char *name, size_t len,
                   struct channel **channel);

@@ -281,6 +281,19 @@ static struct peer *take_next(struct fanout *fanout)
     return peer;
 }
 
+static void close_peer(const struct fanout *fanout, struct peer *peer)
+{
+    transport_close(&peer->transport, fanout->_close_code, fanout->_close_reason);
+}
+
+/* Gives a peer what there is. It may leave or stall. */
+static void visit(struct fanout *fanout, struct peer *peer)
+{
+    if (fanout->_close_reason != NULL)
+        close_peer(fanout, peer);
+    peer_flush(peer);
+}
+
 /* Visits the ready peers that may have something to get. True when all are done. */
 static bool flush_ready(struct fanout *fanout, unsigned *budget)
 {
@@ -295,7 +308,7 @@ static bool flush_ready(struct fanout *fanout, unsigned *budget)
             --*budget;
         fanout->_lap--;
         fanout->_unvisited--;
-        peer_flush(take_next(fanout)); /* it may leave or stall */
+        visit(fanout, take_next(fanout));
     }
     fanout->_unvisited = 0;
     return true;
@@ -312,7 +325,7 @@ static bool flush_catching(struct fanout *fanout, unsigned *budget)
             return true;
         list_move(&fanout->_catching, node);
         *budget -= *budget < CATCHING_COST ? *budget : CATCHING_COST;
-        peer_flush(peer_at(node)); /* it may leave, stall, or be ready */
+        visit(fanout, peer_at(node)); /* or it may be ready now */
     } while (*budget > 0);
     return list_empty(&fanout->_catching);
 }
@@ -326,18 +339,15 @@ bool fanout_flush(struct fanout *fanout, unsigned *budget)
     return flush_catching(fanout, budget) && done;
 }
 
-/* Calls `visit` for every peer; it may make the peer leave. */
-static void for_each(struct fanout *fanout, void (*visit)(struct peer *peer, const void *argument),
+/* Calls `judge` for every peer in a list; it may make the peer leave. */
+static void for_each(struct list *list, void (*judge)(struct peer *peer, const void *argument),
                      const void *argument)
 {
-    struct list *const lists[] = {&fanout->_ready, &fanout->_stalled, &fanout->_catching};
     struct list *node, *next;
 
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-        for (node = lists[i]->next; node != lists[i]; node = next) {
-            next = node->next;
-            visit(peer_at(node), argument);
-        }
+    for (node = list->next; node != list; node = next) {
+        next = node->next;
+        judge(peer_at(node), argument);
     }
 }
 
@@ -359,24 +369,41 @@ static void sweep_peer(struct peer *peer, const void *argument)
 
 void fanout_sweep(struct fanout *fanout, uint64_t now, uint64_t idle_timeout, uint64_t min_read)
 {
-    for_each(fanout, sweep_peer, &(struct sweep){now, idle_timeout, min_read});
+    const struct sweep sweep = {now, idle_timeout, min_read};
+
+    for_each(&fanout->_ready, sweep_peer, &sweep);
+    for_each(&fanout->_stalled, sweep_peer, &sweep);
+    for_each(&fanout->_catching, sweep_peer, &sweep);
 }
 
-struct farewell {
-    enum frame_close_code code;
-    const char *reason;
-};
-
-static void close_peer(struct peer *peer, const void *argument)
+/* What waits for a stalled peer grows by its Close; it gets no other visit. */
+static void close_stalled(struct peer *peer, const void *argument)
 {
-    const struct farewell *farewell = argument;
+    const struct fanout *fanout = argument;
 
-    transport_close(&peer->transport, farewell->code, farewell->reason);
+    close_peer(fanout, peer);
 }
 
 void fanout_close(struct fanout *fanout, enum frame_close_code code, const char *reason)
 {
-    for_each(fanout, close_peer, &(struct farewell){code, reason});
+    fanout->_close_code = code;
+    fanout->_close_reason = reason;
+    for_each(&fanout->_stalled, close_stalled, fanout);
+    for_each(&fanout->_catching, close_stalled, fanout);
+    mark_due(fanout);
+}
+
+static void abort_peer(struct peer *peer, const void *argument)
+{
+    (void) argument;
+    transport_abort(&peer->transport, UV_ECANCELED);
+}
+
+void fanout_abort(struct fanout *fanout)
+{
+    for_each(&fanout->_ready, abort_peer, NULL);
+    for_each(&fanout->_stalled, abort_peer, NULL);
+    for_each(&fanout->_catching, abort_peer, NULL);
 }
 
 static void look_at(struct fanout *fanout, const struct peer *peer, struct fanout_lag *lag)

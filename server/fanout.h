@@ -61,15 +61,16 @@ struct fanout {
     struct inbox *_inbox; /* of the worker */
     struct inbox_item _item;
     struct channel_listener _listener;
-    uv_thread_t _thread;        /* of the worker: set when it starts to run */
+    uv_thread_t _thread;        /* of the worker */
     uint64_t _lag_checked;      /* channel_appended when the stalled were last looked at, */
     uint64_t _messages_checked; /* and messages published */
     const struct fanout_limits *_limits;
-    struct fanout_mark
-        *_marks; /* FANOUT_MARKS of them, a ring, while somebody is stalled whose time
-                                   is limited; else NULL */
+    /* A ring of FANOUT_MARKS, while somebody is stalled whose time is limited; else NULL. */
+    struct fanout_mark *_marks;
     unsigned _first_mark;
     unsigned _mark_count;
+    enum frame_close_code _close_code;
+    const char *_close_reason; /* NULL: nobody is to be closed */
 };
 
 /* On the worker's thread. `due` is where the fanout lists itself when it wants to be flushed; who
@@ -122,7 +123,11 @@ struct fanout_lag {
 
 void fanout_judge_all(struct fanout *fanout, struct fanout_lag *lag);
 
-/* Starts the closing handshake with every peer. */
+/* Starts the closing handshake with every peer: with those whose sockets are full or who catch up
+ * at once, with the others as the flush comes to them. `reason` is static. */
 void fanout_close(struct fanout *fanout, enum frame_close_code code, const char *reason);
+
+/* Drops every peer. */
+void fanout_abort(struct fanout *fanout);
 
 #endif

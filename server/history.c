@@ -3,11 +3,12 @@
 #include <stdlib.h>
 
 enum {
-    MARKS = HISTORY_STEPS + 2,
+    MARKS = HISTORY_STEPS + 4,
     SLACK = 512 * 1024, /* bytes of memory that the blocks may take beside a tenth of the bytes */
 };
 
-/* All messages up to `sequence` were published before `time`. */
+/* The message after `sequence` was published at `time`, and what followed, up to the next mark,
+ * within a step. */
 struct mark {
     uint64_t time;
     uint64_t sequence;
@@ -66,6 +67,7 @@ static void hold(struct history *history, struct block_note *note)
 {
     struct histories *histories = history->_histories;
 
+    note->held = true;
     history->_held += note->size;
     uv_mutex_lock(&histories->_lock);
     list_append(&histories->_order, &note->order);
@@ -77,6 +79,7 @@ static void let_go(struct history *history, struct block_note *note)
 {
     struct histories *histories = history->_histories;
 
+    note->held = false;
     history->_held -= note->size;
     uv_mutex_lock(&histories->_lock);
     list_remove(&note->order);
@@ -170,44 +173,46 @@ static struct mark *mark_at(struct history_marks *marks, unsigned i)
     return &marks->ring[(marks->first + i) % MARKS];
 }
 
-/* Notes the time, unless it is about that of the last mark. */
+static uint64_t step_of(const struct history *history)
+{
+    return history->_histories->policy.age / HISTORY_STEPS + 1;
+}
+
+/* The message after `sequence` is published now: notes it, unless it is within a step of the last
+ * mark. There is room: older marks have expired. */
 static void set_mark(struct history *history, uint64_t now, uint64_t sequence)
 {
     struct history_marks *marks = history->_marks;
-    uint64_t step = history->_histories->policy.age / HISTORY_STEPS + 1;
 
-    if (marks->count == MARKS ||
-        (marks->count > 0 && now < mark_at(marks, marks->count - 1)->time + step))
+    if (marks->count > 0 && now < mark_at(marks, marks->count - 1)->time + step_of(history))
         return;
     *mark_at(marks, marks->count++) = (struct mark){now, sequence};
 }
 
-/* Up to which message all are too old. */
-static uint64_t take_expired(struct history *history, uint64_t now)
+/* Up to which message all are too old; `last` is the newest. */
+static uint64_t take_expired(struct history *history, uint64_t now, uint64_t last)
 {
     struct history_marks *marks = history->_marks;
+    uint64_t life = history->_histories->policy.age + step_of(history);
     uint64_t sequence = 0;
 
-    while (marks->count > 0 && mark_at(marks, 0)->time + history->_histories->policy.age <= now) {
-        sequence = mark_at(marks, 0)->sequence;
+    while (marks->count > 0 && mark_at(marks, 0)->time + life <= now) {
         marks->first = (marks->first + 1) % MARKS;
         marks->count--;
+        sequence = marks->count > 0 ? mark_at(marks, 0)->sequence : last;
     }
     return sequence;
 }
 
 void history_expire(struct history *history, uint64_t sequence)
 {
-    uint64_t now, expired;
+    uint64_t expired;
 
     if (history->_marks == NULL)
         return;
-    now = history->_histories->now();
-    expired = take_expired(history, now);
+    expired = take_expired(history, history->_histories->now(), sequence);
     while (!history_is_empty(history) && history->_sequence < expired)
         drop(history);
-    if (history->_marks != NULL)
-        set_mark(history, now, sequence);
 }
 
 /* ---- messages come ---- */
@@ -218,17 +223,17 @@ int history_begin(struct history *history, struct block_log *log, uint64_t seque
 
     if (aging)
         history_expire(history, sequence); /* it may be empty now */
-    if (aging && history->_marks == NULL) {
+    if (aging && history->_marks == NULL)
         history->_marks = calloc(1, sizeof *history->_marks);
-        if (history->_marks == NULL)
-            return UV_ENOMEM;
+    if (aging && history->_marks == NULL)
+        return UV_ENOMEM;
+    if (aging)
         set_mark(history, history->_histories->now(), sequence);
-    }
     if (history_is_empty(history)) {
         block_log_join(log, &history->_cursor);
         history->_sequence = sequence;
         hold(history, block_log_note(&history->_cursor));
-    } else if (!list_linked(&block_log_tail_note(log)->order)) {
+    } else if (!block_log_tail_note(log)->held) {
         hold(history, block_log_tail_note(log));
     }
     return 0;

@@ -52,7 +52,7 @@ enum kind { NOTHING, UNKNOWN_METHOD, OPTIONS, PUBLISH, LIST, INFO, EVENTS, MESSA
 
 static enum kind kind_of(const struct http_api_request *request)
 {
-    struct target_text info;
+    struct resource_text info;
 
     if (has_method(request, "OPTIONS"))
         return OPTIONS;
@@ -62,7 +62,7 @@ static enum kind kind_of(const struct http_api_request *request)
         return UNKNOWN_METHOD;
     if (request->list)
         return LIST;
-    if (target_parameter(request->target, "info", &info) != 0 || info.data != NULL)
+    if (resource_parameter(request->resource, "info", &info) != 0 || info.data != NULL)
         return INFO;
     if (accepts(request, HTTP_ANSWER_EVENTS))
         return EVENTS;
@@ -98,7 +98,7 @@ static enum http_api_step judge_events(const struct http_api_request *request,
 
     if (has_method(request, "HEAD"))
         http_api_refuse(answer, 405, "an event stream has no end: ask for it with GET");
-    else if (since_parse(request->head, request->target, since, &why) != 0)
+    else if (since_parse(request->head, request->resource, since, &why) != 0)
         http_api_refuse(answer, 400, why);
     else
         return HTTP_API_EVENTS;

@@ -28,12 +28,12 @@ struct http_api {
 
 struct http_api_request {
     const struct http_head *head;
-    const struct target *target;
-    struct target_text channel; /* its name */
-    bool list;                  /* it is about all channels */
-    bool loopback;              /* it came through a listener that only this machine reaches */
-    struct limits_rate **rate;  /* what the connection has published lately */
-    uint64_t now;               /* milliseconds */
+    const struct resource *resource;
+    struct resource_text channel; /* its name */
+    bool list;                    /* it is about all channels */
+    bool loopback;                /* it came through a listener that only this machine reaches */
+    struct limits_rate **rate;    /* what the connection has published lately */
+    uint64_t now;                 /* milliseconds */
 };
 
 struct http_api_answer {

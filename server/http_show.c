@@ -20,10 +20,10 @@ enum {
 static bool get_limit(const struct http_api_request *request, size_t *limit,
                       struct http_api_answer *answer)
 {
-    struct target_text text;
+    struct resource_text text;
 
     *limit = LIMIT;
-    if (target_parameter(request->target, "limit", &text) == 0) {
+    if (resource_parameter(request->resource, "limit", &text) == 0) {
         if (text.data == NULL)
             return true;
         *limit = 0;
@@ -39,10 +39,10 @@ static bool get_limit(const struct http_api_request *request, size_t *limit,
 }
 
 /* Reads `?after=`, which may be left out. False as above. */
-static bool get_after(const struct http_api_request *request, struct target_text *after,
+static bool get_after(const struct http_api_request *request, struct resource_text *after,
                       struct http_api_answer *answer)
 {
-    if (target_parameter(request->target, "after", after) == 0)
+    if (resource_parameter(request->resource, "after", after) == 0)
         return true;
     http_api_refuse(answer, 400, "a parameter of the query stands there twice");
     return false;
@@ -78,7 +78,7 @@ static struct channel *first_channel(const struct http_api *api,
                                      struct http_api_answer *answer)
 {
     struct channel *after = NULL;
-    struct target_text name;
+    struct resource_text name;
 
     if (!get_after(request, &name, answer))
         return NULL;
@@ -98,7 +98,7 @@ static int append_channels(const struct http_api *api, struct channel *channel, 
 
     for (size_t i = 0; channel != NULL && status == 0; i++) {
         struct channel_info info;
-        char last[TARGET_MAX_CHANNEL + 1];
+        char last[RESOURCE_MAX_CHANNEL + 1];
         size_t len = strlen(channel->name);
 
         channel_info(channel, &info);
@@ -185,7 +185,7 @@ void http_show_info(const struct http_api *api, const struct http_api_request *r
 static bool get_since(const struct http_api_request *request, struct channel_since *since,
                       struct http_api_answer *answer)
 {
-    struct target_text after;
+    struct resource_text after;
     const char *why;
 
     if (!get_after(request, &after, answer))
@@ -197,7 +197,7 @@ static bool get_since(const struct http_api_request *request, struct channel_sin
         http_api_refuse(answer, 400, "this is no event ID: send one as you got it");
         return false;
     }
-    if (since_parse(request->head, request->target, since, &why) != 0) {
+    if (since_parse(request->head, request->resource, since, &why) != 0) {
         http_api_refuse(answer, 400, why);
         return false;
     }

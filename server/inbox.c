@@ -1,13 +1,21 @@
 #include "server/inbox.h"
 
+/* From here on the item can be posted anew, as it has to be: its run, which is to come, may be too
+ * early for what is written next. */
 static struct inbox_item *take_first(struct inbox *inbox)
 {
+    struct inbox_item *item;
     struct list *node;
 
     uv_mutex_lock(&inbox->_lock);
     node = list_take_first(&inbox->_items);
     uv_mutex_unlock(&inbox->_lock);
-    return node != NULL ? container_of(node, struct inbox_item, _node) : NULL;
+    if (node == NULL)
+        return NULL;
+    item = container_of(node, struct inbox_item, _node);
+    /* Acquires what those have written who found it posted; each of them released it. */
+    (void) atomic_exchange_explicit(&item->_posted, false, memory_order_acq_rel);
+    return item;
 }
 
 static void on_async(uv_async_t *async)
@@ -50,13 +58,16 @@ void inbox_deinit(struct inbox *inbox)
 void inbox_item_init(struct inbox_item *item, void (*run)(struct inbox_item *item))
 {
     list_init(&item->_node);
+    atomic_init(&item->_posted, false);
     item->_run = run;
 }
 
 void inbox_post(struct inbox *inbox, struct inbox_item *item)
 {
+    if (atomic_exchange_explicit(&item->_posted, true, memory_order_acq_rel))
+        return;
     uv_mutex_lock(&inbox->_lock);
-    if (!inbox->_closed && !list_linked(&item->_node)) {
+    if (!inbox->_closed) {
         if (list_empty(&inbox->_items))
             (void) uv_async_send(&inbox->_async);
         list_append(&inbox->_items, &item->_node);
@@ -69,4 +80,5 @@ void inbox_withdraw(struct inbox *inbox, struct inbox_item *item)
     uv_mutex_lock(&inbox->_lock);
     list_remove(&item->_node);
     uv_mutex_unlock(&inbox->_lock);
+    atomic_store_explicit(&item->_posted, false, memory_order_relaxed);
 }

@@ -4,12 +4,15 @@
 #ifndef WS_INBOX_H
 #define WS_INBOX_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <uv.h>
 
 #include "common/list.h"
 
 struct inbox_item {
     struct list _node;
+    _Atomic bool _posted; /* it is in the list, or on its way there: it will run */
     void (*_run)(struct inbox_item *item);
 };
 
@@ -30,10 +33,11 @@ void inbox_deinit(struct inbox *inbox);
 /* `run` is called on the worker's thread for each time the item was posted (or more). */
 void inbox_item_init(struct inbox_item *item, void (*run)(struct inbox_item *item));
 
-/* From any thread, until inbox_deinit. */
+/* From any thread, until inbox_deinit. What was written before is seen when the item runs. Takes no
+ * lock if the item waits already. */
 void inbox_post(struct inbox *inbox, struct inbox_item *item);
 
-/* From the worker's thread: takes the item back if it has not run yet. */
+/* From the worker's thread, while nobody posts it: takes the item back if it has not run yet. */
 void inbox_withdraw(struct inbox *inbox, struct inbox_item *item);
 
 #endif

@@ -107,7 +107,7 @@ static const char *arrive_address(struct limits *limits, const struct sockaddr *
     struct limits_address *found;
 
     *entry = NULL;
-    if (most == 0)
+    if (most == 0 || address->sa_family == AF_UNIX) /* who comes by a Unix socket has none */
         return NULL;
     found = find_address(limits, address);
     if (found == NULL)
@@ -119,6 +119,11 @@ static const char *arrive_address(struct limits *limits, const struct sockaddr *
     found->connections++;
     *entry = found;
     return NULL;
+}
+
+bool limits_count_addresses(const struct limits *limits)
+{
+    return limits->options->max_connections_per_address > 0;
 }
 
 const char *limits_arrive(struct limits *limits, const struct sockaddr *address,

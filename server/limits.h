@@ -6,6 +6,7 @@
 #define WS_LIMITS_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -30,8 +31,12 @@ struct limits {
 int limits_init(struct limits *limits, const struct server_options *options);
 void limits_deinit(struct limits *limits);
 
-/* Counts a connection in. Returns NULL, or the name of the limit that forbids it; then it is not
- * counted. `*entry` is what limits_depart wants back (NULL if addresses are not counted). */
+/* True if connections are counted by their address, too. */
+bool limits_count_addresses(const struct limits *limits);
+
+/* Counts a connection in; `address` matters only where addresses are counted. Returns NULL, or the
+ * name of the limit that forbids it; then it is not counted. `*entry` is what limits_depart wants
+ * back (NULL if addresses are not counted). */
 const char *limits_arrive(struct limits *limits, const struct sockaddr *address,
                           struct limits_address **entry);
 void limits_depart(struct limits *limits, struct limits_address *entry);

@@ -2,86 +2,16 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/log.h"
+enum {
+    BATCH = 64, /* connections accepted in one turn of the loop */
+    HOLD = 250, /* milliseconds before what was short is asked for again */
+};
 
-enum { BACKLOG = 4096 }; /* connections that may wait for accept; the kernel caps it (somaxconn) */
-
-static const char *address_name(const struct sockaddr *address, char *out, size_t size)
-{
-    bool v6 = address->sa_family == AF_INET6;
-    char text[INET6_ADDRSTRLEN] = "?";
-    in_port_t port = 0;
-
-    (void) uv_ip_name(address, text, sizeof text);
-    if (v6)
-        port = ((const struct sockaddr_in6 *) (const void *) address)->sin6_port;
-    else if (address->sa_family == AF_INET)
-        port = ((const struct sockaddr_in *) (const void *) address)->sin_port;
-    (void) snprintf(out, size, v6 ? "[%s]:%u" : "%s:%u", text, ntohs(port));
-    return out;
-}
-
-static int open_socket(const struct sockaddr *address, int *fd)
-{
-    socklen_t len =
-        address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-    int on = 1;
-
-    *fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (*fd < 0)
-        return uv_translate_sys_error(errno);
-    /* A server that restarts need not wait for the last one's connections to be forgotten. */
-    if (setsockopt(*fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        /* [::] and 0.0.0.0 are two addresses: who wants both says so. */
-        (address->sa_family == AF_INET6 &&
-         setsockopt(*fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
-        bind(*fd, address, len) != 0 || listen(*fd, BACKLOG) != 0) {
-        int status = uv_translate_sys_error(errno);
-
-        (void) close(*fd);
-        return status;
-    }
-    return 0;
-}
-
-static const char *advice(int status)
-{
-    switch (status) {
-    case UV_EADDRINUSE:
-        return "; stop the program that uses it, or listen elsewhere with --listen";
-    case UV_EACCES:
-        return "; ports below 1024 want privileges";
-    case UV_EADDRNOTAVAIL:
-        return "; this machine does not have that address";
-    default:
-        return "";
-    }
-}
-
-int listener_bind(const struct sockaddr *address, int *fd, struct error *error)
-{
-    char name[64];
-    int status = open_socket(address, fd);
-
-    if (status == 0)
-        return 0;
-    return error_set(error, status, "cannot listen on %s: %s%s",
-                     address_name(address, name, sizeof name), uv_strerror(status), advice(status));
-}
-
-const char *listener_name(int fd, char *out, size_t size)
-{
-    struct sockaddr_storage address = {0};
-    socklen_t len = sizeof address;
-
-    (void) getsockname(fd, (struct sockaddr *) &address, &len);
-    return address_name((const struct sockaddr *) &address, out, size);
-}
-
+/* A Unix socket, and an address of this machine. */
 static bool is_loopback(int fd)
 {
     struct sockaddr_storage address = {0};
@@ -91,72 +21,143 @@ static bool is_loopback(int fd)
     if (address.ss_family == AF_INET6)
         return IN6_IS_ADDR_LOOPBACK(
             &((const struct sockaddr_in6 *) (const void *) &address)->sin6_addr);
-    return address.ss_family == AF_INET &&
-           ntohl(((const struct sockaddr_in *) (const void *) &address)->sin_addr.s_addr) >> 24 ==
+    if (address.ss_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *) (const void *) &address)->sin_addr.s_addr) >>
+                   24 ==
                IN_LOOPBACKNET;
+    return address.ss_family == AF_UNIX;
 }
+
+/* ---- accepting ---- */
+
+/* The queue is empty: whatever was short is no more. */
+static void relieve(struct listener *listener)
+{
+    if (!listener->_short)
+        return;
+    listener->_short = false;
+    shortage_end(listener->_shortage);
+}
+
+/* What accept(2) says of a connection that failed while it waited: the next may be well. */
+static bool is_passing(int error)
+{
+    switch (error) {
+    case EINTR:
+    case ECONNABORTED:
+    case EPERM: /* a firewall's verdict */
+    case EPROTO:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Returns 0, UV_EAGAIN when nobody waits, or why it cannot go on. */
+static int accept_one(struct listener *listener)
+{
+    int fd = accept4(listener->_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd >= 0)
+        return listener->_on_connection(listener, fd);
+    return is_passing(errno) ? 0 : uv_translate_sys_error(errno);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+static void on_retry(uv_timer_t *timer);
+
+static void go_on(struct listener *listener)
+{
+    if (!listener->_holding)
+        return;
+    listener->_holding = false;
+    (void) uv_timer_stop(&listener->_retry);
+    (void) uv_poll_start(&listener->_poll, UV_READABLE, on_poll); /* cannot fail: it ran before */
+}
+
+/* Polling on would spin: the socket stays readable. */
+static void hold(struct listener *listener, int status)
+{
+    listener->_holding = true;
+    (void) uv_poll_stop(&listener->_poll);
+    (void) uv_timer_start(&listener->_retry, on_retry, HOLD, 0);
+    if (listener->_short)
+        return;
+    listener->_short = true;
+    shortage_begin(listener->_shortage, status, uv_now(listener->_poll.loop));
+}
+
+static void accept_batch(struct listener *listener)
+{
+    int status = 0;
+
+    for (int i = 0; i < BATCH && status == 0; i++)
+        status = accept_one(listener);
+    if (status == UV_EAGAIN)
+        relieve(listener);
+    if (status == 0 || status == UV_EAGAIN)
+        go_on(listener);
+    else
+        hold(listener, status);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    (void) status; /* accepting will tell */
+    (void) events;
+    accept_batch(container_of(poll, struct listener, _poll));
+}
+
+static void on_retry(uv_timer_t *timer)
+{
+    accept_batch(container_of(timer, struct listener, _retry));
+}
+
+void listener_retry(struct listener *listener)
+{
+    if (listener->_short)
+        accept_batch(listener);
+}
+
+/* ---- life ---- */
 
 static void on_closed(uv_handle_t *handle)
 {
-    free(container_of(handle, struct listener, _tcp));
+    struct listener *listener = handle->data;
+
+    listener->_handles--;
+    if (listener->_handles == 0)
+        free(listener);
 }
 
-static void on_refused(uv_handle_t *handle)
-{
-    struct listener *listener = container_of(handle, struct listener, _refused);
-
-    listener->_refusing = false;
-    if (listener->_closing)
-        uv_close((uv_handle_t *) &listener->_tcp, on_closed);
-}
-
-/* libuv listens no further until the connection that waits is accepted: it is, and closed. */
-static void refuse(struct listener *listener)
-{
-    if (listener->_refusing || uv_tcp_init(listener->_tcp.loop, &listener->_refused) != 0)
-        return;
-    listener->_refusing = true;
-    (void) uv_accept((uv_stream_t *) &listener->_tcp, (uv_stream_t *) &listener->_refused);
-    uv_close((uv_handle_t *) &listener->_refused, on_refused);
-}
-
-static void on_incoming(uv_stream_t *stream, int status)
-{
-    struct listener *listener = container_of(stream, struct listener, _tcp);
-
-    if (status == 0)
-        status = listener->_on_connection(listener, stream);
-    if (status == 0)
-        return;
-    log_warn("cannot take a connection: %s", uv_strerror(status));
-    if (status == UV_ENOMEM)
-        refuse(listener);
-}
-
-int listener_open(struct listener **listener, uv_loop_t *loop, int fd,
-                  int (*on_connection)(struct listener *listener, uv_stream_t *stream))
+int listener_open(struct listener **listener, uv_loop_t *loop, int fd, struct shortage *shortage,
+                  int (*on_connection)(struct listener *listener, int fd))
 {
     struct listener *fresh = calloc(1, sizeof *fresh);
-    int status;
+    int status = fresh != NULL ? uv_poll_init(loop, &fresh->_poll, fd) : UV_ENOMEM;
 
-    if (fresh == NULL) {
-        (void) close(fd);
-        return UV_ENOMEM;
-    }
-    list_init(&fresh->node);
-    fresh->loopback = is_loopback(fd);
-    fresh->_on_connection = on_connection;
-    status = uv_tcp_init(loop, &fresh->_tcp);
     if (status != 0) {
         (void) close(fd);
         free(fresh);
         return status;
     }
-    status = uv_tcp_open(&fresh->_tcp, fd);
-    if (status != 0)
-        (void) close(fd);
-    else
-        status = uv_listen((uv_stream_t *) &fresh->_tcp, BACKLOG, on_incoming);
+    (void) uv_timer_init(loop, &fresh->_retry);
+    fresh->_poll.data = fresh;
+    fresh->_retry.data = fresh;
+    fresh->_handles = 2;
+    fresh->_fd = fd;
+    fresh->loopback = is_loopback(fd);
+    fresh->_shortage = shortage;
+    fresh->_on_connection = on_connection;
+    list_init(&fresh->node);
+    status = uv_poll_start(&fresh->_poll, UV_READABLE, on_poll);
     if (status != 0)
         listener_close(fresh);
     else
@@ -167,7 +168,7 @@ int listener_open(struct listener **listener, uv_loop_t *loop, int fd,
 void listener_close(struct listener *listener)
 {
     list_remove(&listener->node);
-    listener->_closing = true;
-    if (!listener->_refusing)
-        uv_close((uv_handle_t *) &listener->_tcp, on_closed);
+    uv_close((uv_handle_t *) &listener->_poll, on_closed);
+    uv_close((uv_handle_t *) &listener->_retry, on_closed);
+    (void) close(listener->_fd); /* libuv, which has let go of it, leaves that to us */
 }

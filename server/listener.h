@@ -1,38 +1,42 @@
-/* A listening socket. It is bound in the main thread, where failing can still be told to the one
- * who started the program, and then served by a worker's loop. */
+/* A listening socket, bound by `sockets`, and served by a worker's loop. Connections are accepted a
+ * bounded batch a turn, so that a storm of them does not keep the connected waiting. When there is
+ * no descriptor or no memory for another one, the listener stops looking for a while instead of
+ * spinning: who comes then waits in the kernel's queue. */
 #ifndef WS_LISTENER_H
 #define WS_LISTENER_H
 
 #include <stdbool.h>
-#include <sys/socket.h>
+#include <stddef.h>
 #include <uv.h>
 
-#include "common/error.h"
 #include "common/list.h"
-
-/* Binds and listens, and sets `*fd`. Returns 0, or a negative UV_E* code with a text that names the
- * address and the reason. */
-int listener_bind(const struct sockaddr *address, int *fd, struct error *error);
-
-/* Writes the address that a listening socket is bound to, as it stands in a URL: "127.0.0.1:8000"
- * or "[::1]:8000". Returns `out`. */
-const char *listener_name(int fd, char *out, size_t size);
+#include "server/shortage.h"
 
 struct listener {
-    uv_tcp_t _tcp;
-    uv_tcp_t _refused; /* takes a connection that nobody has memory for */
-    bool _refusing;    /* `_refused` is closing */
-    bool _closing;
-    bool loopback;    /* only this machine reaches it */
-    struct list node; /* for the owner's list */
-    int (*_on_connection)(struct listener *listener, uv_stream_t *stream);
+    uv_poll_t _poll;
+    uv_timer_t _retry; /* runs while nothing is accepted */
+    int _fd;
+    unsigned _handles; /* of the two above, those that are not closed */
+    bool _holding;     /* not polled: waits for what was short */
+    bool _short;       /* something was, and the queue has not been empty since */
+    bool loopback;     /* only this machine reaches it */
+    /* For the owner: */
+    void *owner;
+    struct list node;
+    bool spread; /* its connections are for all workers, */
+    size_t turn; /* and this one is next */
+    struct shortage *_shortage;
+    int (*_on_connection)(struct listener *listener, int fd);
 };
 
-/* Serves `fd`, which it takes, on a loop: `on_connection` is called for each connection and accepts
- * it from `stream`, or fails with a negative UV_E* code before it has: then the connection is
- * dropped. Returns the listener in `*listener`, or a negative UV_E* code. */
-int listener_open(struct listener **listener, uv_loop_t *loop, int fd,
-                  int (*on_connection)(struct listener *listener, uv_stream_t *stream));
+/* Serves `fd`, which it takes, on a loop: `on_connection` is called for each connection, whose
+ * socket it takes; it returns a negative UV_E* code if it could not serve it. Returns the listener
+ * in `*listener`, or a negative UV_E* code. */
+int listener_open(struct listener **listener, uv_loop_t *loop, int fd, struct shortage *shortage,
+                  int (*on_connection)(struct listener *listener, int fd));
+
+/* Something that was short may be there again, such as the descriptor of one who left. */
+void listener_retry(struct listener *listener);
 
 /* Stops listening; the listener is freed when the loop has let go of it. */
 void listener_close(struct listener *listener);

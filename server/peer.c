@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/escape.h"
 #include "common/log.h"
@@ -102,7 +103,8 @@ static void count_in(struct peer *peer)
     struct sockaddr_storage address = {0};
     const char *limit;
 
-    stream_peer_address(&peer->transport.stream, &address);
+    if (limits_count_addresses(worker_limits(worker_of(peer))))
+        stream_peer_address(&peer->transport.stream, &address);
     limit = limits_arrive(worker_limits(worker_of(peer)), (const struct sockaddr *) &address,
                           &peer->_more->address);
     peer->_more->uncounted = limit != NULL;
@@ -113,7 +115,7 @@ static void count_in(struct peer *peer)
                    "there are too many connections: try again later");
 }
 
-int peer_accept(struct transport_context *transports, uv_stream_t *listener, bool loopback)
+int peer_accept(struct transport_context *transports, int fd, bool loopback)
 {
     struct peer *peer = calloc(1, sizeof *peer);
     int status = UV_ENOMEM;
@@ -126,7 +128,9 @@ int peer_accept(struct transport_context *transports, uv_stream_t *listener, boo
     if (status != 0)
         goto fail;
     worker_peer_arrived(worker_of(peer)); /* from here on it leaves through on_closed */
-    status = stream_accept(&peer->transport.stream, listener);
+    status = stream_open(&peer->transport.stream, fd);
+    if (status != 0)
+        (void) close(fd);
     if (status == 0 && worker_tls(worker_of(peer)) != NULL)
         status = stream_start_tls(&peer->transport.stream, worker_tls(worker_of(peer)), NULL);
     if (status == 0)
@@ -140,6 +144,7 @@ int peer_accept(struct transport_context *transports, uv_stream_t *listener, boo
     return 0; /* it has been taken, whatever became of it */
 
 fail:
+    (void) close(fd);
     if (peer != NULL)
         free_more(peer);
     free(peer);

@@ -22,10 +22,10 @@ struct peer {
 /* What the transports of a worker ask of their peers. */
 extern const struct transport_ops peer_transport_ops;
 
-/* Takes the connection that waits on `listener`, which only this machine reaches if `loopback`; the
- * peer owns itself from then on and tells its worker when it is gone. Returns 0, or a negative
- * UV_E* code if the connection has not been taken. */
-int peer_accept(struct transport_context *transports, uv_stream_t *listener, bool loopback);
+/* Takes an accepted socket, which came through a listener that only this machine reaches if
+ * `loopback`; the peer owns itself from then on and tells its worker when it is gone. Returns 0, or
+ * a negative UV_E* code if there was nothing left to make a peer of, and the socket is closed. */
+int peer_accept(struct transport_context *transports, int fd, bool loopback);
 
 /* Writes what is owed: own frames and whatever the log has for it, with one system call as a
  * rule. */

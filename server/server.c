@@ -1,27 +1,24 @@
 #include "server/server.h"
 
-#include <netdb.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include <uv.h>
 
 #include "common/list.h"
 #include "common/log.h"
+#include "common/process.h"
 #include "server/channels.h"
 #include "server/limits.h"
-#include "server/listener.h"
+#include "server/shortage.h"
+#include "server/sockets.h"
 #include "server/worker.h"
 
-enum {
-    MAX_SOCKETS = 64,
-    EXPIRY_INTERVAL = 1000, /* milliseconds between two looks at what is too old */
-};
+enum { EXPIRY_INTERVAL = 1000 }; /* milliseconds between two looks at what is too old */
 
 struct server {
     const struct server_options *options;
     uv_loop_t loop; /* the main thread's: signals only */
-    uv_async_t worker_done;
+    uv_async_t workers_done;
     uv_signal_t sigint;
     uv_signal_t sigterm;
     uv_signal_t sighup;      /* started only with TLS */
@@ -29,87 +26,77 @@ struct server {
     struct channels channels;
     uv_timer_t expiry; /* of history, if its age matters */
     struct limits limits;
+    struct shortage shortage;
+    struct sockets sockets;
     struct worker_shared shared;
-    struct worker *worker;
-    int sockets[MAX_SOCKETS]; /* bound, not yet given to the worker: else -1 */
-    size_t socket_count;
+    struct worker **workers; /* shared.worker_count of them; NULL: not made */
+    size_t started;          /* of them */
+    _Atomic size_t running;  /* of those, have not ended */
 };
 
-/* ---- sockets ---- */
-
-/* Binds every address that one --listen stands for ("localhost" may be two). */
-static int bind_one(struct server *server, const char *listen, struct error *error)
+/* A worker cannot be made, or started. */
+static int complain(struct error *error, int status, size_t worker, size_t count)
 {
-    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
-    uv_getaddrinfo_t request;
-    char host[256], port[6];
-    int status = server_options_split_listen(listen, host, port, error);
+    const char *advice = "";
 
-    if (status != 0)
-        return status;
-    status = uv_getaddrinfo(&server->loop, &request, NULL, host, port, &hints);
-    if (status != 0)
-        return error_set(error, status, "cannot listen on %s: %s", listen, uv_strerror(status));
-    status = UV_EADDRNOTAVAIL;
-    for (const struct addrinfo *address = request.addrinfo; address != NULL;
-         address = address->ai_next) {
-        int result =
-            server->socket_count < MAX_SOCKETS
-                ? listener_bind(address->ai_addr, &server->sockets[server->socket_count], error)
-                : error_set(error, UV_EMFILE, "too many addresses to listen on");
+    if (status == UV_EMFILE)
+        advice = "; raise 'ulimit -n' (LimitNOFILE= in a systemd unit), or ask for fewer --workers";
+    else if (status == UV_EAGAIN || status == UV_ENOMEM)
+        advice = "; raise the limit on memory or threads (ulimit -v, ulimit -u, TasksMax= in a "
+                 "systemd unit), or ask for fewer --workers";
+    return error_set(error, status, "cannot start worker %zu of %zu: %s%s", worker + 1, count,
+                     uv_strerror(status), advice);
+}
 
-        if (result == 0)
-            server->socket_count++;
-        /* A name may stand for an address that this machine has no use for: one will do. */
-        if (result == 0 || (result != UV_EADDRNOTAVAIL && result != UV_EAFNOSUPPORT))
-            status = result;
-        if (status != 0 && status != UV_EADDRNOTAVAIL)
-            break;
+/* ---- the beginning ---- */
+
+static int make_workers(struct server *server, struct error *error)
+{
+    for (size_t i = 0; i < server->shared.worker_count; i++) {
+        int status = worker_new(&server->workers[i], i, &server->shared);
+
+        if (status != 0)
+            return complain(error, status, i, server->shared.worker_count);
     }
-    uv_freeaddrinfo(request.addrinfo);
-    return status;
+    return 0;
 }
 
-static int bind_all(struct server *server, struct error *error)
-{
-    int status = 0;
-
-    for (size_t i = 0; i < server->options->listen_count && status == 0; i++)
-        status = bind_one(server, server->options->listens[i], error);
-    return status;
-}
-
-/* Hands the sockets to the worker, and says where clients find it. */
+/* Hands the sockets to the workers, starts them, and says where clients find them. */
 static int serve(struct server *server, struct error *error)
 {
-    char names[MAX_SOCKETS][64];
-    int status = 0;
+    int status;
 
-    for (size_t i = 0; i < server->socket_count && status == 0; i++) {
-        int fd = server->sockets[i];
+    for (size_t i = 0; i < server->sockets.count; i++) {
+        struct sockets_socket *one = &server->sockets.list[i];
 
-        listener_name(fd, names[i], sizeof names[i]);
-        server->sockets[i] = -1;
-        status = worker_listen(server->worker, fd);
+        status = worker_listen(server->workers[one->worker], sockets_take(one), one->shared);
+        if (status != 0)
+            return complain(error, status, one->worker, server->shared.worker_count);
     }
-    if (status == 0)
-        status = worker_start(server->worker);
-    if (status != 0)
-        return error_set(error, status, "cannot start a worker: %s", uv_strerror(status));
-    for (size_t i = 0; i < server->socket_count; i++)
-        log_info("listening on %s://%s%s", server->tls != NULL ? "wss" : "ws", names[i],
-                 server->options->path);
+    while (server->started < server->shared.worker_count) {
+        status = worker_start(server->workers[server->started]);
+        if (status != 0)
+            return complain(error, status, server->started, server->shared.worker_count);
+        server->started++;
+    }
+    sockets_announce(&server->sockets, server->options);
     return 0;
 }
 
 /* ---- the end ---- */
+
+static void stop_workers(struct server *server)
+{
+    for (size_t i = 0; i < server->started; i++)
+        worker_stop(server->workers[i]);
+}
 
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct server *server = handle->data;
 
     log_info("stopping on %s", number == SIGINT ? "SIGINT" : "SIGTERM");
-    worker_stop(server->worker);
+    stop_workers(server);
 }
 
 /* Renewed certificates are taken over without a pause; what cannot be used changes nothing. */
@@ -132,16 +119,25 @@ static void on_expiry(uv_timer_t *timer)
 
 static void close_handles(struct server *server)
 {
-    uv_close((uv_handle_t *) &server->worker_done, NULL);
+    uv_close((uv_handle_t *) &server->workers_done, NULL);
     uv_close((uv_handle_t *) &server->sigint, NULL);
     uv_close((uv_handle_t *) &server->sigterm, NULL);
     uv_close((uv_handle_t *) &server->sighup, NULL);
     uv_close((uv_handle_t *) &server->expiry, NULL);
 }
 
-static void on_worker_done(uv_async_t *async)
+static void on_workers_done(uv_async_t *async)
 {
-    close_handles(container_of(async, struct server, worker_done));
+    close_handles(container_of(async, struct server, workers_done));
+}
+
+static void free_workers(struct server *server)
+{
+    for (size_t i = 0; i < server->started; i++)
+        worker_join(server->workers[i]);
+    for (size_t i = 0; i < server->shared.worker_count; i++)
+        worker_free(server->workers[i]);
+    free(server->workers);
 }
 
 /* ---- life ---- */
@@ -149,7 +145,7 @@ static void on_worker_done(uv_async_t *async)
 /* The main loop's handles; on failure the loop has none. */
 static int init_handles(struct server *server)
 {
-    int status = uv_async_init(&server->loop, &server->worker_done, on_worker_done);
+    int status = uv_async_init(&server->loop, &server->workers_done, on_workers_done);
 
     if (status != 0)
         return status;
@@ -174,31 +170,46 @@ static int init_handles(struct server *server)
     return status;
 }
 
+/* Runs the workers until they have ended: because of a signal, or because not all could start. */
+static int run_workers(struct server *server, struct error *error)
+{
+    int status = make_workers(server, error);
+
+    if (status == 0)
+        status = serve(server, error);
+    if (status != 0)
+        stop_workers(server);
+    if (server->started == 0)
+        close_handles(server); /* as the last worker's end would */
+    (void) uv_run(&server->loop, UV_RUN_DEFAULT);
+    return status;
+}
+
 static int start(struct server *server, struct error *error)
 {
-    int status = init_handles(server);
+    int status;
 
-    if (status == 0) {
-        server->shared = (struct worker_shared){
-            .options = server->options,
-            .limits = &server->limits,
-            .channels = &server->channels,
-            .tls = server->tls,
-            .done = &server->worker_done,
-        };
-        status = worker_new(&server->worker, &server->shared);
-        if (status == 0)
-            status = serve(server, error);
-        else
-            (void) error_set(error, status, "cannot make a worker: %s", uv_strerror(status));
-        if (status != 0)
-            close_handles(server);
-        (void) uv_run(&server->loop, UV_RUN_DEFAULT); /* until on_worker_done, or just to close */
-        worker_free(server->worker);
-        limits_report(&server->limits);
-    } else {
+    server->shared = (struct worker_shared){
+        .options = server->options,
+        .limits = &server->limits,
+        .channels = &server->channels,
+        .tls = server->tls,
+        .shortage = &server->shortage,
+        .workers = calloc(server->options->workers, sizeof *server->workers),
+        .worker_count = server->options->workers,
+        .running = &server->running,
+        .done = &server->workers_done,
+    };
+    server->workers = server->shared.workers;
+    if (server->workers == NULL)
+        return UV_ENOMEM;
+    status = init_handles(server);
+    if (status == 0)
+        status = run_workers(server, error);
+    else
         (void) error_set(error, status, "cannot handle signals: %s", uv_strerror(status));
-    }
+    free_workers(server);
+    limits_report(&server->limits);
     return status;
 }
 
@@ -219,27 +230,30 @@ int server_run(const struct server_options *options)
     struct error error = {"out of memory"};
     int status;
 
+    process_raise_files();
     status = uv_loop_init(&server.loop);
     if (status != 0)
         goto fail_loop;
     status = limits_init(&server.limits, options);
     if (status != 0)
         goto fail_limits;
+    status = shortage_init(&server.shortage);
+    if (status != 0)
+        goto fail_shortage;
     status = channels_init(&server.channels, &options->history, options->max_channels);
     if (status != 0)
         goto fail_channel;
     status = prepare_tls(&server, &error);
     if (status == 0)
-        status = bind_all(&server, &error);
+        status = sockets_init(&server.sockets, options, options->workers, &server.loop, &error);
     if (status == 0)
         status = start(&server, &error);
-    for (size_t i = 0; i < server.socket_count; i++) {
-        if (server.sockets[i] >= 0)
-            (void) close(server.sockets[i]);
-    }
+    sockets_deinit(&server.sockets);
     tls_context_free(server.tls);
     channels_deinit(&server.channels);
 fail_channel:
+    shortage_deinit(&server.shortage);
+fail_shortage:
     limits_deinit(&server.limits);
 fail_limits:
     (void) uv_loop_close(&server.loop);

@@ -1,6 +1,8 @@
 #include "server/server_options.h"
 
+#include <sched.h>
 #include <string.h>
+#include <sys/un.h>
 #include <uv.h>
 
 #include "common/http_head.h"
@@ -17,8 +19,8 @@ enum { MAX_DAYS = 365 };
 static int store_listen(void *target, const char *argument, struct error *error)
 {
     struct server_options *options = target;
-    char host[256], port[6];
-    int status = server_options_split_listen(argument, host, port, error);
+    struct server_options_listen where;
+    int status = server_options_parse_listen(argument, &where, error);
 
     if (status != 0)
         return status;
@@ -27,6 +29,29 @@ static int store_listen(void *target, const char *argument, struct error *error)
                          SERVER_OPTIONS_MAX_LISTENS);
     options->listens[options->listen_count++] = argument;
     return 0;
+}
+
+/* The CPUs that this process may use. */
+static uint64_t count_cpus(void)
+{
+    cpu_set_t cpus;
+    int count = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
+
+    return count < SERVER_OPTIONS_MAX_WORKERS ? (uint64_t) count : SERVER_OPTIONS_MAX_WORKERS;
+}
+
+static int store_workers(void *target, const char *argument, struct error *error)
+{
+    struct server_options *options = target;
+
+    if (strcmp(argument, "auto") == 0) {
+        options->workers = count_cpus();
+        return 0;
+    }
+    if (options_parse_count(argument, 1, SERVER_OPTIONS_MAX_WORKERS, &options->workers, error) == 0)
+        return 0;
+    return error_set(error, UV_EINVAL, "'%s' is neither 'auto' nor a whole number from 1 to %d",
+                     argument, SERVER_OPTIONS_MAX_WORKERS);
 }
 
 static int store_path(void *target, const char *argument, struct error *error)
@@ -168,10 +193,14 @@ static int store_log_level(void *target, const char *argument, struct error *err
 
 static const struct option_spec specs[] = {
     {.help = "Serving:"},
-    {"listen", 'l', "HOST:PORT",
-     "listen here; may be given several times; [ADDRESS]:PORT for IPv6; port 0 takes a free one "
-     "(default: 127.0.0.1:8000)",
+    {"listen", 'l', "ADDRESS",
+     "HOST:PORT or [IPV6-ADDRESS]:PORT (port 0 takes a free one), unix:PATH, or fd:N for a "
+     "listening socket that is inherited; may be given several times (default: the sockets that "
+     "systemd passes on, else 127.0.0.1:8000)",
      OPTION_BY(store_listen)},
+    {"workers", 'w', "N|auto",
+     "threads that share the connections; auto: one for each CPU (default: 1)",
+     OPTION_BY(store_workers)},
     {"path", 0, "PATH", "the path of the endpoint (default: /ws)", OPTION_BY(store_path)},
     {"prefix", 0, "TEXT",
      "put before each text that is broadcast; may be empty (default: 'Message: ')",
@@ -287,6 +316,7 @@ const struct option_table server_options_table = {
     .epilogue = "Examples:\n"
                 "  wsbroadcastd                          serve ws://127.0.0.1:8000/ws\n"
                 "  wsbroadcastd -l 0.0.0.0:80 -l [::]:80 serve everybody\n"
+                "  wsbroadcastd -w auto -l unix:/run/ws  on all CPUs, behind a proxy\n"
                 "  wsbroadcastd --prefix '' --path /     pass texts on as they come\n"
                 "  wsbroadcastd --tls-cert cert.pem --tls-key key.pem   serve wss://\n"
                 "\n"
@@ -301,6 +331,7 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
     int operands, status;
 
     *options = (struct server_options){
+        .workers = 1,
         .path = "/ws",
         .prefix = "Message: ",
         .publish = SERVER_OPTIONS_PUBLISH_WS | SERVER_OPTIONS_PUBLISH_HTTP,
@@ -330,9 +361,49 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
     if ((options->tls_cert == NULL) != (options->tls_key == NULL) ||
         (options->tls_client_ca != NULL && options->tls_cert == NULL))
         return error_set(error, UV_EINVAL, "TLS needs both '--tls-cert FILE' and '--tls-key FILE'");
-    if (options->listen_count == 0)
-        options->listens[options->listen_count++] = "127.0.0.1:8000";
     return 0;
+}
+
+static int parse_inherited(const char *text, struct server_options_listen *where,
+                           struct error *error)
+{
+    struct error why;
+    uint64_t number;
+
+    where->kind = SERVER_OPTIONS_INHERITED;
+    if (options_parse_count(text + 3, 3, INT32_MAX, &number, &why) != 0)
+        return error_set(error, UV_EINVAL,
+                         "'%s' is not fd:N with the number of a descriptor from 3", text);
+    where->fd = (int) number;
+    return 0;
+}
+
+static int parse_unix(const char *text, struct server_options_listen *where, struct error *error)
+{
+    const size_t most = sizeof((struct sockaddr_un *) NULL)->sun_path - 1;
+    size_t len = strlen(text + 5);
+
+    where->kind = SERVER_OPTIONS_UNIX;
+    where->path = text + 5;
+    if (len == 0)
+        return error_set(error, UV_EINVAL, "'%s' is not unix:PATH: there is no path", text);
+    if (len > most)
+        return error_set(error, UV_EINVAL,
+                         "the path of '%s' has %zu bytes, and that of a Unix socket has %zu at "
+                         "most: choose a shorter one",
+                         text, len, most);
+    return 0;
+}
+
+int server_options_parse_listen(const char *text, struct server_options_listen *where,
+                                struct error *error)
+{
+    *where = (struct server_options_listen){.kind = SERVER_OPTIONS_TCP, .text = text};
+    if (strncmp(text, "unix:", 5) == 0)
+        return parse_unix(text, where, error);
+    if (strncmp(text, "fd:", 3) == 0)
+        return parse_inherited(text, where, error);
+    return server_options_split_listen(text, where->host, where->port, error);
 }
 
 int server_options_split_listen(const char *text, char host[256], char port[6], struct error *error)
@@ -362,6 +433,7 @@ int server_options_split_listen(const char *text, char host[256], char port[6], 
     return 0;
 fail:
     return error_set(error, UV_EINVAL,
-                     "'%s' is not HOST:PORT or [IPV6-ADDRESS]:PORT with a port from 0 to 65535",
+                     "'%s' is not HOST:PORT or [IPV6-ADDRESS]:PORT with a port from 0 to 65535, "
+                     "unix:PATH or fd:N",
                      text);
 }

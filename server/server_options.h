@@ -11,7 +11,11 @@
 #include "common/options.h"
 #include "server/history.h"
 
-enum { SERVER_OPTIONS_MAX_LISTENS = 16, SERVER_OPTIONS_MAX_ORIGINS = 64 };
+enum {
+    SERVER_OPTIONS_MAX_LISTENS = 16,
+    SERVER_OPTIONS_MAX_ORIGINS = 64,
+    SERVER_OPTIONS_MAX_WORKERS = 1024,
+};
 
 /* Who may publish: bits. */
 enum {
@@ -20,8 +24,9 @@ enum {
 };
 
 struct server_options {
-    const char *listens[SERVER_OPTIONS_MAX_LISTENS]; /* HOST:PORT, as given */
-    size_t listen_count;
+    const char *listens[SERVER_OPTIONS_MAX_LISTENS]; /* as given */
+    size_t listen_count;                             /* 0: the default */
+    uint64_t workers;
     const char *path;
     const char *prefix;
     const char *origins[SERVER_OPTIONS_MAX_ORIGINS];
@@ -68,6 +73,27 @@ extern const struct option_table server_options_table;
  * or UV_EINVAL with a text for the user. */
 int server_options_parse(struct server_options *options, int argc, char **argv,
                          struct error *error);
+
+enum server_options_listen_kind {
+    SERVER_OPTIONS_TCP,       /* HOST:PORT */
+    SERVER_OPTIONS_UNIX,      /* unix:PATH */
+    SERVER_OPTIONS_INHERITED, /* fd:N */
+};
+
+/* What one --listen asks for. */
+struct server_options_listen {
+    enum server_options_listen_kind kind;
+    const char *text; /* all of it, as given */
+    char host[256];
+    char port[6];
+    const char *path;
+    int fd;
+};
+
+/* Takes the argument of a --listen apart; strings are borrowed from it. Returns 0, or UV_EINVAL
+ * with a text. */
+int server_options_parse_listen(const char *text, struct server_options_listen *where,
+                                struct error *error);
 
 /* Cuts "HOST:PORT" or "[V6]:PORT" into its parts, NUL-terminated. Returns 0, or UV_EINVAL with a
  * text. */

@@ -12,7 +12,7 @@ static int parse_id(const char *text, size_t len, struct channel_since *since, c
     return UV_EINVAL;
 }
 
-static int parse_history(const struct target_text *value, struct channel_since *since,
+static int parse_history(const struct resource_text *value, struct channel_since *since,
                          const char **why)
 {
     since->kind = CHANNEL_SINCE_LAST;
@@ -32,16 +32,16 @@ static int parse_history(const struct target_text *value, struct channel_since *
     return value->len > 0 ? 0 : UV_EINVAL;
 }
 
-int since_parse(const struct http_head *request, const struct target *target,
+int since_parse(const struct http_head *request, const struct resource *resource,
                 struct channel_since *since, const char **why)
 {
     const char *field = http_head_get(request, "Last-Event-ID");
-    struct target_text id, history;
+    struct resource_text id, history;
 
     *since = (struct channel_since){.kind = CHANNEL_SINCE_NOW};
     *why = "a parameter of the query stands there twice";
-    if (target_parameter(target, "last_event_id", &id) != 0 ||
-        target_parameter(target, "history", &history) != 0)
+    if (resource_parameter(resource, "last_event_id", &id) != 0 ||
+        resource_parameter(resource, "history", &history) != 0)
         return UV_EINVAL;
     *why = "Last-Event-ID must appear once";
     if (http_head_count(request, "Last-Event-ID") > 1)

@@ -6,11 +6,11 @@
 #define WS_SINCE_H
 
 #include "common/http_head.h"
-#include "common/target.h"
+#include "common/resource.h"
 #include "server/channel.h"
 
 /* Returns 0, or UV_EINVAL with `*why` for people (static). */
-int since_parse(const struct http_head *request, const struct target *target,
+int since_parse(const struct http_head *request, const struct resource *resource,
                 struct channel_since *since, const char **why);
 
 #endif

@@ -16,17 +16,27 @@ enum {
     MAX_ANSWERS = 64 * 1024, /* bytes of answers that wait while further requests are read */
 };
 
+/* What plain HTTP takes: made when it is first spoken. */
+struct talk {
+    struct resource resource; /* of the request, borrowed from its head, as is */
+    struct resource_text channel;
+    bool list;
+    bool events; /* it wants to listen to an event stream */
+    bool in_body;
+    struct http_body body;    /* while in_body */
+    struct limits_rate *rate; /* what the connection has published lately */
+};
+
 struct upgrade {
     struct http_head head;
     const struct upgrade_policy *policy;
     bool loopback;
-    bool accepted_events; /* the last request is for an event stream */
-    bool in_body;
     unsigned refusals;
-    struct handshake_verdict verdict; /* of the last request */
-    struct http_body body;            /* of the last request, while in_body */
-    struct limits_rate *rate;         /* what the connection has published lately */
-    struct buffer held;               /* input that waits until answers have left */
+    /* Of the opening handshake; not all of the verdict, which is large: */
+    char accept[HANDSHAKE_ACCEPT_LEN + 1];
+    struct extension_deflate deflate;
+    struct talk *talk;  /* NULL: there was no plain HTTP */
+    struct buffer held; /* input that waits until answers have left */
 };
 
 /* Ready for the next request. */
@@ -55,9 +65,12 @@ void upgrade_free(struct upgrade *upgrade)
     if (upgrade == NULL)
         return;
     http_head_deinit(&upgrade->head);
-    http_body_deinit(&upgrade->body);
     buffer_deinit(&upgrade->held);
-    free(upgrade->rate);
+    if (upgrade->talk != NULL) {
+        http_body_deinit(&upgrade->talk->body);
+        free(upgrade->talk->rate);
+        free(upgrade->talk);
+    }
     free(upgrade);
 }
 
@@ -95,22 +108,35 @@ static bool refuse(struct upgrade *upgrade, struct transport *transport, int sta
 bool upgrade_accept(struct upgrade *upgrade, struct transport *transport, struct event_id place)
 {
     struct buffer *out = transport_opening_output(transport);
+    struct handshake_verdict verdict = {.status = 101, .deflate = upgrade->deflate};
 
-    if (out != NULL &&
-        (upgrade->accepted_events ? http_api_write_events(out, &upgrade->head, place)
-                                  : handshake_write_response(out, &upgrade->verdict, place)) == 0)
+    int status = UV_ENOMEM;
+
+    memcpy(verdict.accept, upgrade->accept, sizeof verdict.accept);
+    if (out != NULL)
+        status = upgrade->talk != NULL && upgrade->talk->events
+                     ? http_api_write_events(out, &upgrade->head, place)
+                     : handshake_write_response(out, &verdict, place);
+    if (status == 0)
         return true;
     transport_abort(transport, UV_ENOMEM);
     return false;
+}
+
+static bool is_in_body(const struct upgrade *upgrade)
+{
+    return upgrade->talk != NULL && upgrade->talk->in_body;
 }
 
 /* The request is answered: the next one may come. */
 static void go_on(struct upgrade *upgrade, struct transport *transport)
 {
     http_head_deinit(&upgrade->head);
-    http_body_deinit(&upgrade->body);
-    upgrade->body = (struct http_body){0};
-    upgrade->in_body = false;
+    if (upgrade->talk != NULL) {
+        http_body_deinit(&upgrade->talk->body);
+        upgrade->talk->body = (struct http_body){0};
+        upgrade->talk->in_body = false;
+    }
     begin_head(upgrade);
     transport_restart_opening(transport);
 }
@@ -122,11 +148,11 @@ static struct http_api_request api_request(struct upgrade *upgrade,
 {
     return (struct http_api_request){
         .head = &upgrade->head,
-        .target = &upgrade->verdict.target,
-        .channel = upgrade->verdict.channel,
-        .list = !upgrade->verdict.plain,
+        .resource = &upgrade->talk->resource,
+        .channel = upgrade->talk->channel,
+        .list = upgrade->talk->list,
         .loopback = upgrade->loopback,
-        .rate = &upgrade->rate,
+        .rate = &upgrade->talk->rate,
         .now = uv_now(transport->stream.tcp.loop),
     };
 }
@@ -176,8 +202,8 @@ static enum upgrade_result publish(struct upgrade *upgrade, struct transport *tr
     struct http_api_request request = api_request(upgrade, transport);
     struct http_api_answer answer = {.status = 200};
 
-    http_api_publish(upgrade->policy->api, &request, upgrade->body.data.data,
-                     upgrade->body.data.len, &answer);
+    http_api_publish(upgrade->policy->api, &request, upgrade->talk->body.data.data,
+                     upgrade->talk->body.data.len, &answer);
     answer.origin = http_head_get(&upgrade->head, "Origin"); /* it was allowed */
     return reply(upgrade, transport, &answer, true);
 }
@@ -185,11 +211,11 @@ static enum upgrade_result publish(struct upgrade *upgrade, struct transport *tr
 static enum upgrade_result refuse_body(struct upgrade *upgrade, struct transport *transport)
 {
     struct http_api_answer answer = {
-        .limit = upgrade->body.status == 413 ? "max-message" : NULL,
+        .limit = upgrade->talk->body.status == 413 ? "max-message" : NULL,
     };
 
-    http_api_refuse(&answer, upgrade->body.status, upgrade->body.why);
-    if (upgrade->body.status == 413) {
+    http_api_refuse(&answer, upgrade->talk->body.status, upgrade->talk->body.why);
+    if (upgrade->talk->body.status == 413) {
         struct http_api_request request = api_request(upgrade, transport);
 
         (void) snprintf(answer.text, sizeof answer.text,
@@ -207,7 +233,7 @@ static enum upgrade_result begin_body(struct upgrade *upgrade, struct transport 
     uint64_t most = http_api_max_body(upgrade->policy->api, request);
     struct buffer *out;
 
-    switch (http_body_begin(&upgrade->body, &upgrade->head, most)) {
+    switch (http_body_begin(&upgrade->talk->body, &upgrade->head, most)) {
     case HTTP_BODY_DONE:
         return publish(upgrade, transport);
     case HTTP_BODY_BAD:
@@ -215,7 +241,7 @@ static enum upgrade_result begin_body(struct upgrade *upgrade, struct transport 
     case HTTP_BODY_MORE:
         break;
     }
-    upgrade->in_body = true;
+    upgrade->talk->in_body = true;
     transport_expect_body(transport);
     if (more || upgrade->head.minor == 0 || http_head_get(&upgrade->head, "Expect") == NULL)
         return UPGRADE_MORE;
@@ -229,7 +255,7 @@ static enum upgrade_result begin_body(struct upgrade *upgrade, struct transport 
 static enum upgrade_result feed_body(struct upgrade *upgrade, struct transport *transport,
                                      const uint8_t *data, size_t len, size_t *used)
 {
-    switch (http_body_feed(&upgrade->body, &upgrade->head, data, len, used)) {
+    switch (http_body_feed(&upgrade->talk->body, &upgrade->head, data, len, used)) {
     case HTTP_BODY_DONE:
         return publish(upgrade, transport);
     case HTTP_BODY_BAD:
@@ -246,22 +272,34 @@ static enum upgrade_result feed_body(struct upgrade *upgrade, struct transport *
  * them, where the endpoint does not have that path. */
 static bool is_for_api(const struct handshake_verdict *verdict)
 {
-    const struct target *target = &verdict->target;
+    const struct resource *resource = &verdict->resource;
 
-    return verdict->plain || (verdict->status == 404 && target->path_len == strlen(http_api_list) &&
-                              memcmp(target->path, http_api_list, target->path_len) == 0);
+    return verdict->plain ||
+           (verdict->status == 404 && resource->path_len == strlen(http_api_list) &&
+            memcmp(resource->path, http_api_list, resource->path_len) == 0);
 }
 
 static enum upgrade_result answer_plain(struct upgrade *upgrade, struct transport *transport,
+                                        const struct handshake_verdict *verdict,
                                         struct upgrade_request *request, bool more)
 {
-    struct http_api_request wanted = api_request(upgrade, transport);
+    struct http_api_request wanted;
     struct http_api_answer answer;
 
+    if (upgrade->talk == NULL)
+        upgrade->talk = calloc(1, sizeof *upgrade->talk);
+    if (upgrade->talk == NULL) {
+        transport_abort(transport, UV_ENOMEM);
+        return UPGRADE_REFUSED;
+    }
+    upgrade->talk->resource = verdict->resource;
+    upgrade->talk->channel = verdict->channel;
+    upgrade->talk->list = !verdict->plain;
+    wanted = api_request(upgrade, transport);
     switch (http_api_judge(upgrade->policy->api, &wanted, &request->since, &answer)) {
     case HTTP_API_EVENTS:
         http_api_free(&answer);
-        upgrade->accepted_events = request->events = true;
+        upgrade->talk->events = request->events = true;
         return UPGRADE_JOIN;
     case HTTP_API_BODY:
         http_api_free(&answer);
@@ -278,24 +316,25 @@ static enum upgrade_result answer(struct upgrade *upgrade, struct transport *tra
                                   struct upgrade_request *request, bool more)
 {
     struct http_head *head = &upgrade->head;
-    struct handshake_verdict *verdict = &upgrade->verdict;
+    struct handshake_verdict verdict;
     bool keep_alive;
 
-    handshake_judge_request(head, &upgrade->policy->handshake, upgrade->loopback, verdict);
+    handshake_judge_request(head, &upgrade->policy->handshake, upgrade->loopback, &verdict);
     request->events = false;
-    request->deflate = verdict->deflate;
-    request->channel = verdict->channel;
-    if (verdict->status == 101 &&
-        since_parse(head, &verdict->target, &request->since, &verdict->why) == 0)
+    request->deflate = upgrade->deflate = verdict.deflate;
+    request->channel = verdict.channel;
+    memcpy(upgrade->accept, verdict.accept, sizeof upgrade->accept);
+    if (verdict.status == 101 &&
+        since_parse(head, &verdict.resource, &request->since, &verdict.why) == 0)
         return UPGRADE_JOIN;
-    if (verdict->status == 101)
-        verdict->status = 400;
-    if (is_for_api(verdict))
-        return answer_plain(upgrade, transport, request, more);
+    if (verdict.status == 101)
+        verdict.status = 400;
+    if (is_for_api(&verdict))
+        return answer_plain(upgrade, transport, &verdict, request, more);
     /* A body is not read here, and a malformed request's end is not to be trusted. */
-    keep_alive = head->keep_alive && !head->has_body && verdict->status != 400 &&
+    keep_alive = head->keep_alive && !head->has_body && verdict.status != 400 &&
                  ++upgrade->refusals < MAX_REFUSALS;
-    if (!refuse(upgrade, transport, verdict->status, verdict->why, keep_alive) || !keep_alive)
+    if (!refuse(upgrade, transport, verdict.status, verdict.why, keep_alive) || !keep_alive)
         return UPGRADE_REFUSED;
     go_on(upgrade, transport);
     return UPGRADE_MORE;
@@ -342,7 +381,7 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
     while (result == UPGRADE_MORE && *used < len && !is_full(upgrade, transport)) {
         size_t taken;
 
-        result = upgrade->in_body
+        result = is_in_body(upgrade)
                      ? feed_body(upgrade, transport, data + *used, len - *used, &taken)
                      : feed_head(upgrade, transport, data + *used, len - *used, &taken, request);
         *used += taken;
@@ -366,7 +405,7 @@ bool upgrade_take_held(struct upgrade *upgrade, struct transport *transport, str
 
 const char *upgrade_time_limit(const struct upgrade *upgrade)
 {
-    return upgrade->in_body ? "message-timeout" : "handshake-timeout";
+    return is_in_body(upgrade) ? "message-timeout" : "handshake-timeout";
 }
 
 void upgrade_refuse(struct upgrade *upgrade, struct transport *transport, int status,

@@ -4,11 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
+#include "server/arrivals.h"
 #include "server/listener.h"
 #include "server/peer.h"
 
 enum {
-    FLUSH_BUDGET = 128,    /* peers that get something before the loop looks at its input */
+    FLUSH_BUDGET = 128,    /* peers that get messages, and peers that get own frames, before the
+                              loop looks at its input */
     MAX_LAG_MESSAGES = 2,  /* of the longest messages are never too much to lag behind */
     SWEEP_INTERVAL = 1000, /* milliseconds between two looks at who is idle or reads too slowly */
     LAG_LOOKS = 16,        /* at the stalled, in the time that a message may wait for them */
@@ -19,12 +22,14 @@ struct worker {
     uv_thread_t thread;
     bool started;
     bool stopping;
+    size_t number;
     const struct worker_shared *shared;
     struct upgrade_policy policy;
     struct channel_publisher publisher;
     struct list listeners;
     struct inbox inbox;
     struct inbox_item stop_item;
+    struct arrivals arrivals; /* what other workers have accepted for this one */
     uv_prepare_t turn_end;
     uv_idle_t go_on;  /* active while a flush is not done: the loop does not wait for events */
     uv_timer_t sweep; /* runs only if one of its limits is set, */
@@ -33,6 +38,7 @@ struct worker {
     struct fanouts fanouts;
     struct http_api api;
     size_t peers;
+    uint64_t peers_ever;
     struct transport_context transports;
 };
 
@@ -60,21 +66,47 @@ static void flush_due(struct worker *worker)
 static void on_turn_end(uv_prepare_t *prepare)
 {
     struct worker *worker = container_of(prepare, struct worker, turn_end);
+    bool done;
 
     flush_due(worker);
-    transport_context_flush(&worker->transports);
+    done = transport_context_flush_some(&worker->transports, FLUSH_BUDGET);
     fanouts_clean(&worker->fanouts);
-    if (list_empty(&worker->due))
+    if (done && list_empty(&worker->due))
         (void) uv_idle_stop(&worker->go_on);
     else
         (void) uv_idle_start(&worker->go_on, on_go_on);
 }
 
-static int on_connection(struct listener *listener, uv_stream_t *stream)
+/* A connection has come. Of a listener that all workers share, each gets every n-th. */
+static int on_connection(struct listener *listener, int fd)
 {
-    struct worker *worker = container_of(stream->loop, struct worker, loop);
+    struct worker *worker = listener->owner;
+    const struct worker_shared *shared = worker->shared;
+    struct worker *taker = worker;
 
-    return peer_accept(&worker->transports, stream, listener->loopback);
+    if (listener->spread)
+        taker = shared->workers[listener->turn++ % shared->worker_count];
+    if (taker != worker)
+        return arrivals_give(&taker->arrivals, &(struct arrival){fd, listener->loopback});
+    return peer_accept(&worker->transports, fd, listener->loopback);
+}
+
+static void on_arrival(struct arrivals *arrivals, const struct arrival *arrival)
+{
+    struct worker *worker = container_of(arrivals, struct worker, arrivals);
+    int status = peer_accept(&worker->transports, arrival->fd, arrival->loopback);
+
+    if (status != 0)
+        log_warn("dropped a connection: %s", uv_strerror(status));
+}
+
+/* Who could not be accepted for want of a descriptor may be now. */
+static void retry_listeners(struct worker *worker)
+{
+    struct list *node;
+
+    for (node = worker->listeners.next; node != &worker->listeners; node = node->next)
+        listener_retry(container_of(node, struct listener, node));
 }
 
 static void on_sweep(uv_timer_t *timer)
@@ -130,17 +162,27 @@ static void close_fanouts(struct worker *worker)
                      "the server is going away");
 }
 
+static void abort_fanouts(struct worker *worker)
+{
+    struct list *node;
+
+    for (node = worker->fanouts.all.next; node != &worker->fanouts.all; node = node->next)
+        fanout_abort(container_of(node, struct fanout, _node));
+}
+
 static void on_stop(struct inbox_item *item)
 {
     struct worker *worker = container_of(item, struct worker, stop_item);
 
     transport_context_abort_opening(&worker->transports);
     if (worker->stopping) {
+        abort_fanouts(worker); /* some may not have been told yet */
         transport_context_abort_closing(&worker->transports);
         return;
     }
     worker->stopping = true;
     close_listeners(worker);
+    arrivals_close(&worker->arrivals);
     close_fanouts(worker);
     if (worker->peers == 0)
         end_loop(worker);
@@ -151,7 +193,10 @@ static void run(void *argument)
     struct worker *worker = argument;
 
     (void) uv_run(&worker->loop, UV_RUN_DEFAULT);
-    (void) uv_async_send(worker->shared->done);
+    log_debug("worker %zu: %llu connections in all", worker->number,
+              (unsigned long long) worker->peers_ever);
+    if (atomic_fetch_sub(worker->shared->running, 1) == 1)
+        (void) uv_async_send(worker->shared->done);
 }
 
 /* ---- life ---- */
@@ -214,7 +259,7 @@ static void init_handles(struct worker *worker)
     inbox_item_init(&worker->stop_item, on_stop);
 }
 
-int worker_new(struct worker **worker, const struct worker_shared *shared)
+int worker_new(struct worker **worker, size_t number, const struct worker_shared *shared)
 {
     const struct server_options *options = shared->options;
     struct transport_config config = transport_config_of(options);
@@ -223,6 +268,7 @@ int worker_new(struct worker **worker, const struct worker_shared *shared)
 
     if (fresh == NULL)
         return UV_ENOMEM;
+    fresh->number = number;
     fresh->shared = shared;
     fresh->policy = upgrade_policy_of(options, &fresh->api);
     list_init(&fresh->listeners);
@@ -233,6 +279,9 @@ int worker_new(struct worker **worker, const struct worker_shared *shared)
     status = inbox_init(&fresh->inbox, &fresh->loop);
     if (status != 0)
         goto fail_inbox;
+    status = arrivals_init(&fresh->arrivals, &fresh->inbox, on_arrival);
+    if (status != 0)
+        goto fail_arrivals;
     status = transport_context_init(&fresh->transports, &fresh->loop, &peer_transport_ops, &config);
     if (status != 0)
         goto fail_transports;
@@ -260,6 +309,8 @@ int worker_new(struct worker **worker, const struct worker_shared *shared)
     return 0;
 
 fail_transports:
+    arrivals_deinit(&fresh->arrivals);
+fail_arrivals:
     inbox_close(&fresh->inbox);
     (void) uv_run(&fresh->loop, UV_RUN_DEFAULT);
     inbox_deinit(&fresh->inbox);
@@ -270,14 +321,18 @@ fail_loop:
     return status;
 }
 
-int worker_listen(struct worker *worker, int fd)
+int worker_listen(struct worker *worker, int fd, bool spread)
 {
     struct listener *listener;
-    int status = listener_open(&listener, &worker->loop, fd, on_connection);
+    int status =
+        listener_open(&listener, &worker->loop, fd, worker->shared->shortage, on_connection);
 
-    if (status == 0)
-        list_append(&worker->listeners, &listener->node);
-    return status;
+    if (status != 0)
+        return status;
+    listener->owner = worker;
+    listener->spread = spread;
+    list_append(&worker->listeners, &listener->node);
+    return 0;
 }
 
 int worker_start(struct worker *worker)
@@ -288,7 +343,10 @@ int worker_start(struct worker *worker)
     /* Signals are the main thread's: a worker, which inherits the mask, gets none. */
     (void) sigfillset(&all);
     (void) pthread_sigmask(SIG_SETMASK, &all, &before);
+    (void) atomic_fetch_add(worker->shared->running, 1);
     status = uv_thread_create(&worker->thread, run, worker);
+    if (status != 0)
+        (void) atomic_fetch_sub(worker->shared->running, 1);
     (void) pthread_sigmask(SIG_SETMASK, &before, NULL);
     worker->started = status == 0;
     return status;
@@ -299,17 +357,22 @@ void worker_stop(struct worker *worker)
     inbox_post(&worker->inbox, &worker->stop_item);
 }
 
+void worker_join(struct worker *worker)
+{
+    (void) uv_thread_join(&worker->thread);
+}
+
 void worker_free(struct worker *worker)
 {
     if (worker == NULL)
         return;
-    if (worker->started) {
-        (void) uv_thread_join(&worker->thread);
-    } else { /* its loop has handles that nobody ran */
+    if (!worker->started) { /* its loop has handles that nobody ran */
         close_listeners(worker);
+        arrivals_close(&worker->arrivals);
         end_loop(worker);
         (void) uv_run(&worker->loop, UV_RUN_DEFAULT);
     }
+    arrivals_deinit(&worker->arrivals);
     inbox_deinit(&worker->inbox);
     transport_context_deinit(&worker->transports);
     (void) uv_loop_close(&worker->loop);
@@ -326,11 +389,13 @@ struct worker *worker_of_transports(struct transport_context *transports)
 void worker_peer_arrived(struct worker *worker)
 {
     worker->peers++;
+    worker->peers_ever++;
 }
 
 void worker_peer_left(struct worker *worker)
 {
     worker->peers--;
+    retry_listeners(worker);
     if (worker->stopping && worker->peers == 0)
         end_loop(worker);
 }

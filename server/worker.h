@@ -1,8 +1,10 @@
-/* A thread with a loop, and all the connections that it accepted: everything beneath a worker is
- * touched by its thread alone. What workers share is the server's options and its channels. */
+/* A thread with a loop, and its share of the connections: everything beneath a worker is touched by
+ * its thread alone. What workers share is in struct worker_shared, and what they pass to each other
+ * goes through inboxes. */
 #ifndef WS_WORKER_H
 #define WS_WORKER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <uv.h>
@@ -17,6 +19,7 @@
 #include "server/inbox.h"
 #include "server/limits.h"
 #include "server/server_options.h"
+#include "server/shortage.h"
 #include "server/upgrade.h"
 
 struct worker;
@@ -27,24 +30,31 @@ struct worker_shared {
     struct limits *limits;
     struct channels *channels;
     struct tls_context *tls; /* NULL: ws:// */
-    uv_async_t *done;        /* sent when the worker's thread has ended */
+    struct shortage *shortage;
+    struct worker **workers; /* all of them: complete before the first one starts */
+    size_t worker_count;
+    _Atomic size_t *running; /* workers whose threads have not ended */
+    uv_async_t *done;        /* sent by the last of them */
 };
 
-/* Returns 0 or a negative UV_E* code. */
-int worker_new(struct worker **worker, const struct worker_shared *shared);
+/* `number` counts from 0. Returns 0 or a negative UV_E* code. */
+int worker_new(struct worker **worker, size_t number, const struct worker_shared *shared);
 
-/* Before worker_start: serves a bound socket, which it takes. Returns 0 or a negative UV_E*
- * code. */
-int worker_listen(struct worker *worker, int fd);
+/* Before worker_start: serves a listening socket, which it takes; `spread` says that it shares the
+ * connections with all workers, in turn. Returns 0 or a negative UV_E* code. */
+int worker_listen(struct worker *worker, int fd, bool spread);
 
 /* Starts the thread. Returns 0 or a negative UV_E* code. */
 int worker_start(struct worker *worker);
 
-/* From any thread: the worker stops accepting, says goodbye (Close 1001) to every peer, delivers
- * what is owed, and ends within a few seconds. A second time: it drops everybody and ends. */
+/* From any thread, once it was started: the worker stops accepting, says goodbye (Close 1001) to
+ * every peer, delivers what is owed, and ends within a few seconds. A second time: it drops
+ * everybody and ends. */
 void worker_stop(struct worker *worker);
 
-/* Waits for the thread, if it was started, and frees. */
+/* Waits for the thread, once it was started. All workers are joined before the first one is freed:
+ * until then they may pass things to each other. */
+void worker_join(struct worker *worker);
 void worker_free(struct worker *worker);
 
 /* ---- for the worker's own peers, on its thread ---- */

@@ -40,6 +40,7 @@ static void check_accepted(const struct http_head *request, const struct handsha
     struct buffer response = {0};
     struct http_head head;
     struct error error;
+    const struct handshake_request wish = {.compression = true};
     const char *key = http_head_get(request, "sec-websocket-key");
     unsigned char nonce[HANDSHAKE_KEY_LEN];
 
@@ -59,7 +60,7 @@ static void check_accepted(const struct http_head *request, const struct handsha
     fuzz_check(handshake_write_response(&response, verdict, (struct event_id){1, 2}) == 0,
                "out of memory");
     fuzz_check(heads_parse_own(&head, HTTP_HEAD_RESPONSE, &response) == response.len, "bytes");
-    fuzz_check(handshake_judge_response(&client, &head, true, &agreed, &error) == 0,
+    fuzz_check(handshake_judge_response(&client, &wish, &head, &agreed, &error) == 0,
                "our client refuses it: %s", error.text);
     fuzz_check(agreed.agreed == verdict->deflate.agreed, "compression or none");
     if (agreed.agreed) {

@@ -16,6 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                                    .accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="};
     struct fuzz_input input = {data, size};
     bool offered = (fuzz_last(&input) & 1) == 0;
+    struct handshake_request request = {.compression = offered};
     struct extension_deflate deflate = {.agreed = false};
     struct http_head response;
     struct error error = {""};
@@ -23,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!heads_parse(&response, HTTP_HEAD_RESPONSE, input.data, input.len))
         return 0;
-    status = handshake_judge_response(&client, &response, offered, &deflate, &error);
+    status = handshake_judge_response(&client, &request, &response, &deflate, &error);
     if (status == 0) {
         fuzz_check(response.status == 101, "status %d", response.status);
         fuzz_check(strcasecmp(http_head_get(&response, "upgrade"), "websocket") == 0, "Upgrade");

@@ -108,17 +108,14 @@ int clock_gettime(clockid_t clock, struct timespec *out)
 
 static void connect_client(struct play *play, size_t client, int accept_status)
 {
-    struct memory_listener listener = {0};
     struct memory_end *end = &play->ends[play->end_count];
 
     if (play->end_count == MOST_ENDS || play->stopped)
         return;
     play->end_count++;
     memory_end_init(end);
-    listener.stream.loop = &play->worker->loop;
-    listener.waiting = end;
-    listener.status = accept_status;
-    (void) on_connection(&(struct listener){.loopback = true}, &listener.stream);
+    memory_end_offer(end, accept_status);
+    (void) on_connection(&(struct listener){.owner = play->worker, .loopback = true}, -1);
     play->clients[client] = end;
 }
 
@@ -448,6 +445,7 @@ static void read_all(struct told *told, const struct memory_end *end)
     while (input.len > 0 && !open) {
         struct extension_deflate deflate;
         struct handshake_client client = {.accept = ""};
+        const struct handshake_request request = {.compression = true};
         struct http_head head;
         struct error error;
         const char *accept;
@@ -459,7 +457,7 @@ static void read_all(struct told *told, const struct memory_end *end)
         fuzz_check(!open || accept != NULL, "no Sec-WebSocket-Accept");
         if (open) {
             (void) snprintf(client.accept, sizeof client.accept, "%s", accept);
-            fuzz_check(handshake_judge_response(&client, &head, true, &deflate, &error) == 0,
+            fuzz_check(handshake_judge_response(&client, &request, &head, &deflate, &error) == 0,
                        "our client refuses: %s", error.text);
         } else {
             fuzz_check(head.status >= 400, "status %d", head.status);
@@ -563,7 +561,7 @@ static void perform(struct play *play, uint8_t choice, const struct worker_share
 {
     static const uint64_t lags[] = {0, 1000, 10000, 100};
 
-    fuzz_check(worker_new(&play->worker, shared) == 0, "worker_new");
+    fuzz_check(worker_new(&play->worker, 0, shared) == 0, "worker_new");
     play->worker->fanouts.limits.bytes = lags[choice >> 6];
     play->watches = (choice & 8) == 0;
     play->skips = shared->options->skip_slow;
@@ -578,6 +576,7 @@ static void perform(struct play *play, uint8_t choice, const struct worker_share
         channel_leave(play->channel, &play->cursor, NULL);
     for (size_t i = 0; i < play->end_count; i++)
         fuzz_check(play->ends[i]._stream == NULL, "connection %zu was not closed", i);
+    worker_join(play->worker);
     worker_free(play->worker);
 }
 
@@ -591,6 +590,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct server_options options = options_of(choice, fuzz_first(&play.input));
     struct channels channels;
     struct limits limits;
+    struct shortage shortage;
+    _Atomic size_t running = 0;
 
     if (!ready) {
         log_init("fuzz", LOG_ERROR);
@@ -605,9 +606,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_check(channels_find(&channels, "", 0, &play.channel) == 0, "no default channel");
     fuzz_check(deflater_new(&play.deflater, 6) == 0, "out of memory");
     fuzz_check(limits_init(&limits, &options) == 0, "limits_init");
+    fuzz_check(shortage_init(&shortage) == 0, "shortage_init");
     perform(&play, choice,
-            &(struct worker_shared){
-                .options = &options, .limits = &limits, .channels = &channels, .done = &done});
+            &(struct worker_shared){.options = &options,
+                                    .limits = &limits,
+                                    .channels = &channels,
+                                    .shortage = &shortage,
+                                    .workers = &play.worker,
+                                    .worker_count = 1,
+                                    .running = &running,
+                                    .done = &done});
+    shortage_deinit(&shortage);
     fuzz_check(limits._connections == 0, "connections are still counted");
     limits_deinit(&limits);
     judge(&play);

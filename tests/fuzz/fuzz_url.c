@@ -18,6 +18,8 @@ static void check_plain(const char *text)
 static void check_request(const struct url *url)
 {
     struct handshake_policy policy = {.compression = true};
+    struct handshake_request wish = {
+        .authority = url->authority, .target = url->target, .compression = true};
     struct handshake_verdict verdict;
     struct handshake_client client;
     struct buffer request = {0};
@@ -26,8 +28,7 @@ static void check_request(const struct url *url)
 
     fuzz_check(path != NULL && handshake_client_init(&client) == 0, "out of something");
     policy.path = path;
-    fuzz_check(handshake_write_request(&client, &request, url->authority, url->target, true) == 0,
-               "out of memory");
+    fuzz_check(handshake_write_request(&client, &request, &wish) == 0, "out of memory");
     fuzz_check(heads_parse_own(&head, HTTP_HEAD_REQUEST, &request) == request.len, "bytes");
     fuzz_check(strcmp(http_head_target(&head), url->target) == 0, "target");
     fuzz_check(strcmp(http_head_get(&head, "Host"), url->authority) == 0, "Host");

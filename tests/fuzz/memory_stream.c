@@ -14,6 +14,9 @@ struct memory_write {
     uv_buf_t bufs[]; /* what is still to be written */
 };
 
+static struct memory_end *offered; /* to the next stream_open */
+static int offered_status;
+
 static struct memory_end *end_of(const struct stream *stream)
 {
     return stream->tcp.data;
@@ -148,6 +151,12 @@ void memory_end_pump(struct memory_end *end)
     }
 }
 
+void memory_end_offer(struct memory_end *end, int status)
+{
+    offered = end;
+    offered_status = status;
+}
+
 /* ---- common/stream.h ---- */
 
 int stream_init(struct stream *stream, uv_loop_t *loop)
@@ -158,15 +167,15 @@ int stream_init(struct stream *stream, uv_loop_t *loop)
     return status;
 }
 
-int stream_accept(struct stream *stream, uv_stream_t *listener)
+int stream_open(struct stream *stream, int fd)
 {
-    struct memory_listener *from = container_of(listener, struct memory_listener, stream);
-    struct memory_end *end = from->waiting;
+    struct memory_end *end = offered;
 
-    if (from->status != 0)
-        return from->status;
+    (void) fd;
+    if (offered_status != 0)
+        return offered_status;
     fuzz_check(end != NULL, "nobody waits");
-    from->waiting = NULL;
+    offered = NULL;
     end->_stream = stream;
     stream->tcp.data = end;
     return 0;
@@ -274,6 +283,11 @@ size_t stream_waiting(const struct stream *stream)
             waiting += write->bufs[i].len;
     }
     return waiting;
+}
+
+uint32_t stream_acknowledged(const struct stream *stream)
+{
+    return (uint32_t) end_of(stream)->written.len;
 }
 
 int stream_finish(struct stream *stream)

@@ -23,7 +23,7 @@ struct memory_end {
     bool reset;            /* it closed with RST */
     bool closed;           /* it is gone: nothing refers to this any more */
 
-    struct stream *_stream; /* NULL before it is accepted, and once closed */
+    struct stream *_stream; /* NULL before it is opened, and once closed */
     uv_alloc_cb _on_alloc;
     uv_read_cb _on_read; /* NULL: not reading */
     uv_close_cb _on_closed;
@@ -32,17 +32,13 @@ struct memory_end {
     struct memory_write *_writes;
 };
 
-/* What stands in for a listening socket: stream_accept takes the end that waits here. */
-struct memory_listener {
-    uv_stream_t stream; /* only its loop means anything */
-    struct memory_end *waiting;
-    int status; /* what stream_accept answers; 0: it works */
-};
-
 void memory_end_init(struct memory_end *end);
 
-/* The end must be closed, or was never accepted. */
+/* The end must be closed, or was never opened. */
 void memory_end_deinit(struct memory_end *end);
+
+/* The next stream_open, whatever the descriptor, takes this end, or fails with `status`. */
+void memory_end_offer(struct memory_end *end, int status);
 
 /* Puts bytes, or the end of them (UV_EOF, UV_ECONNRESET …), where the server will read them. */
 void memory_end_send(struct memory_end *end, const void *data, size_t len);

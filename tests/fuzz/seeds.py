@@ -333,6 +333,65 @@ def urls():
         seed("url", name, text.encode())
 
 
+# ---- proxies, rules, fields, redirections ----
+
+SOCKS, PROXY, EXCEPTED, RESOLVE, CONNECT_TO, FIELD, RETRY_AFTER, REDIRECT = range(8)
+WITH_USER = 0x80
+
+
+def networks():
+    said = {
+        "socks_v4": (b"\5\0\5\0\0\1\0\0\0\0\0\0", 0),
+        "socks_name": (b"\5\0\5\0\0\3\1x\0\0", 0),
+        "socks_v6": (b"\5\0\5\0\0\4" + bytes(18), 0),
+        "socks_user": (b"\5\2\1\0\5\0\0\1\0\0\0\0\0\0", WITH_USER),
+        "socks_refused": (b"\5\0\5\2", 0),
+    }
+    for name, (data, user) in said.items():
+        seed("network", name, data + bytes([3, SOCKS | user]))
+    texts = {
+        "proxy": (PROXY, "socks5h://me:p%40@[::1]:9"),
+        "excepted": (EXCEPTED, "a, .example 192.0.2.0/24,2001:db8::/32,*"),
+        "resolve": (RESOLVE, "h:80:127.0.0.1,[::1],::2"),
+        "connect_to": (CONNECT_TO, "h:80:[::1]:81"),
+        "connect_to_empty": (CONNECT_TO, ":::"),
+        "field": (FIELD, "X-Name: value"),
+        "field_of_ours": (FIELD, "sec-websocket-key: x"),
+        "seconds": (RETRY_AFTER, "120"),
+        "date": (RETRY_AFTER, "Sun, 06 Nov 1994 08:49:38 GMT"),
+        "relative": (REDIRECT, "../x?y#z"),
+        "absolute": (REDIRECT, "http://u:p@h:81/x"),
+    }
+    for name, (what, text) in texts.items():
+        seed("network", name, text.encode() + bytes([what]))
+
+
+# ---- what is printed ----
+
+IS_TEXT = 0x80
+RECEIVED, RAW, JSON, HEX, BASE64, FORMAT, BYTES_OUT = range(7)
+
+
+def renders():
+    every = rb"%p|%x|%X|%b|%l|%t|%I|%U|%r|%i|%u|%n|%%\a\e\n\r\t\v\0\\\c"
+    rich = "q\" \\ \b\f\n\r\t \0 \x1b[m \x7f\x85 gr\u00fc\u00df \u2028\u202e\u2066\u061c \U0001f30d"
+    cases = {
+        "every_escape": (every, rich.encode(), IS_TEXT),
+        "unknown": (b"%p %z", b"x", IS_TEXT),
+        "end": (b"x\\", b"x", IS_TEXT),
+        "binary": (b"%p %b", bytes(range(256)), 0),
+    }
+    for name, (text, payload, kind) in cases.items():
+        seed("render", name, text + b"\0" + payload + bytes([choose(FORMAT, kind)]))
+    for mode in range(BYTES_OUT + 1):
+        seed("render", f"mode{mode}", b"\0" + rich.encode() + bytes([choose(mode, IS_TEXT)]))
+
+
+def choose(mode, kind):
+    """The last byte: of those with that bit, the least that is this mode modulo the modes."""
+    return next(n for n in range(kind, 256) if n % (BYTES_OUT + 1) == mode)
+
+
 # ---- plays for the server ----
 
 (BYTES, UPGRADE, FRAME, LONG, DEFLATE, TURN, TIME, ROOM, FLOOD, EOF, RESET, BREAK, PIECE, WAKE,
@@ -449,4 +508,6 @@ if __name__ == "__main__":
     inflations()
     frames()
     urls()
+    networks()
+    renders()
     plays()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,9 @@ def pytest_configure() -> None:
     """Thousands of connections need descriptors, here and in the programs that inherit them."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    for name in list(os.environ):  # what wsrecv would heed
+        if name.lower().endswith("_proxy") or name == "WSRECV_TOKEN":
+            del os.environ[name]
 
 
 @pytest.fixture

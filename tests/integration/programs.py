@@ -18,6 +18,8 @@ BUILD = Path(__file__).resolve().parents[2] / "build"
 WSBROADCASTD = os.environ.get("WSBROADCASTD") or str(BUILD / "server" / "wsbroadcastd")
 WSRECV = os.environ.get("WSRECV") or str(BUILD / "client" / "wsrecv")
 
+WORKERS = os.environ.get("WS_TEST_WORKERS")  # of every server that a test does not give a number
+
 STOP_SECONDS = 5.0  # after SIGTERM everything is over within this
 
 
@@ -36,13 +38,16 @@ if SANITIZED:
 class Program:
     """A running program. Its stderr is read all the time, its stdout only when asked for."""
 
-    def __init__(self, argv: list[str], *, stdin: object = None, stdout: object = None) -> None:
+    def __init__(
+        self, argv: list[str], *, stdin: object = None, stdout: object = None, **popen: object
+    ) -> None:
         self.name = Path(argv[0]).name
         self.process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=subprocess.PIPE if stdout is None else stdout,
             stderr=subprocess.PIPE,
+            **popen,
         )
         self.pid = self.process.pid
         self.expected: int | None = None
@@ -175,24 +180,50 @@ class Program:
         assert found
         return int(found[1]) * 1024
 
+    def cpu_seconds(self) -> float:
+        """The CPU time it has used, of all threads."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _open_files(self) -> list[str]:
+        """What its file descriptors refer to."""
+        found = []
+        for fd in Path(f"/proc/{self.pid}/fd").iterdir():
+            try:
+                found.append(os.readlink(fd))
+            except FileNotFoundError:  # closed meanwhile
+                pass
+        return found
+
     def descriptors(self) -> int:
-        """How many file descriptors are open."""
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        """How many file descriptors are open; without those of /dev/null, of which libuv keeps one
+        for each worker from its first connection on."""
+        return sum(what != "/dev/null" for what in self._open_files())
+
+    def sockets(self) -> int:
+        """How many sockets are open."""
+        return sum(what.startswith("socket:") for what in self._open_files())
 
 
 class Server(Program):
-    """wsbroadcastd on ports of its own choice, ready to serve."""
+    """wsbroadcastd on ports of its own choice, ready to serve.
 
-    def __init__(self, *options: str, listeners: int = 1) -> None:
+    The port of a Unix socket is its path.
+    """
+
+    def __init__(self, *options: str, listeners: int = 1, **popen: object) -> None:
         listen = () if "-l" in options or "--listen" in options else ("-l", "127.0.0.1:0")
-        super().__init__([WSBROADCASTD, *listen, *options])
+        workers = ("-w", WORKERS) if WORKERS and "-w" not in options else ()
+        super().__init__([WSBROADCASTD, *listen, *workers, *options], **popen)
         try:
-            ready = self.wait_stderr(r"listening on (wss?://\S+:(\d+)/\S*)", listeners)
+            ready = self.wait_stderr(
+                r"listening on (wss?://\S+:(\d+)/\S*|unix:(\S+) \(path .*)", listeners
+            )
         except BaseException:
             self.process.kill()
             raise
         self.urls = [match[1] for match in ready]
-        self.ports = [int(match[2]) for match in ready]
+        self.ports = [int(match[2]) if match[2] else match[3] for match in ready]
         self.url = self.urls[0]
         self.port = self.ports[0]
 

@@ -199,7 +199,8 @@ class Peer:
         self.masked = masked
         self._buffer = bytearray()
         sock.settimeout(TIMEOUT)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def __enter__(self) -> Peer:
         return self
@@ -335,15 +336,19 @@ class Peer:
 
 
 class Client(Peer):
-    """A client on a bare socket."""
+    """A client on a bare socket. In place of a port there may be the path of a Unix socket."""
 
-    def __init__(self, port: int, host: str = "127.0.0.1", *, receive_buffer: int = 0) -> None:
-        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    def __init__(
+        self, port: int | str, host: str = "127.0.0.1", *, receive_buffer: int = 0
+    ) -> None:
+        local = isinstance(port, str)
+        tcp = socket.AF_INET6 if ":" in host else socket.AF_INET
+        sock = socket.socket(socket.AF_UNIX if local else tcp)
         if receive_buffer:  # has to be set before connect, as it decides the window
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.settimeout(TIMEOUT)
         try:
-            sock.connect((host, port))
+            sock.connect(port if local else (host, port))
         except BaseException:
             sock.close()
             raise
@@ -424,13 +429,19 @@ class ServerPeer(Peer):
 
 
 class ScriptedServer:
-    """Serves one connection with `script`, in a thread, and closes it when the script returns.
+    """Serves one connection with `script`, in a thread, and closes it when the script returns; or,
+    with a list of scripts, as many connections, one after the other.
 
-    What the script raises is raised again where the `with` block ends.
+    What a script raises is raised again where the `with` block ends.
     """
 
-    def __init__(self, script: Callable[[ServerPeer], object], port: int = 0) -> None:
-        self._script = script
+    def __init__(
+        self,
+        script: Callable[[ServerPeer], object] | list[Callable[[ServerPeer], object]],
+        port: int = 0,
+    ) -> None:
+        self._scripts = script if isinstance(script, list) else [script]
+        self.served = 0  # connections that have come
         self._error: BaseException | None = None
         self._listener = socket.create_server(("127.0.0.1", port))
         self._listener.settimeout(TIMEOUT)
@@ -440,9 +451,11 @@ class ScriptedServer:
 
     def _serve(self) -> None:
         try:
-            sock, _ = self._listener.accept()
-            with ServerPeer(sock) as peer:
-                self._script(peer)
+            for script in self._scripts:
+                sock, _ = self._listener.accept()
+                self.served += 1
+                with ServerPeer(sock) as peer:
+                    script(peer)
         except BaseException as error:  # handed over to the test's own thread
             self._error = error
 

@@ -9,7 +9,7 @@ import pytest
 import rawws
 
 IDLE, FIRST = 5_000, 500
-BYTES_A_CONNECTION = 600
+BYTES_A_CONNECTION = 400
 WAVES, WAVE = 20, 50
 
 
@@ -26,7 +26,7 @@ def connect(server: programs.Server, count: int) -> list[rawws.Client]:
     return clients
 
 
-def test_an_idle_connection_costs_at_most_600_bytes(server):
+def test_an_idle_connection_costs_at_most_400_bytes(server):
     """User-space memory, as the slope between 500 and 5,500 upgraded connections."""
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < FIRST + IDLE + 100:
         pytest.skip("too few file descriptors are allowed here")

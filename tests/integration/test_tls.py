@@ -220,6 +220,34 @@ def test_sessions_are_resumed(server, authority, version) -> None:
     first.close()
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_an_idle_connection_costs_at_most_15_000_bytes(tls_server, authority, version) -> None:
+    """User-space memory, as the slope between 200 and 1,700 that have joined and read all there is.
+    OpenSSL's five largest structures are 11,500 of it."""
+    server = tls_server()
+    context = authority.client_context()
+    context.minimum_version = context.maximum_version = version
+    clients = [server.connect(context).upgrade() for _ in range(200)]
+    some = server.rss_anon()
+    clients += [server.connect(context).upgrade() for _ in range(1500)]
+    each = (server.rss_anon() - some) / 1500
+    clients[0].send_text("x")
+    assert {client.recv_message() for client in clients} == {"Message: x"}
+    print(f"{each:.0f} bytes a connection")
+    if not programs.SANITIZED:
+        assert each <= 15_000
+    for client in clients:
+        client.reset()
+
+
+def test_aes_128_goes_before_aes_256(server, authority) -> None:
+    """Also for a client that would have it the other way round."""
+    assert server.connect().sock.cipher()[0] == "TLS_AES_128_GCM_SHA256"
+    context = authority.client_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    assert server.connect(context).sock.cipher()[0] == "ECDHE-ECDSA-AES128-GCM-SHA256"
+
+
 def test_close_notify_is_sent(server) -> None:
     client = server.client()
     client.send_close(1000)

@@ -40,6 +40,12 @@ static void without_arguments_the_defaults_hold(void **state)
     assert_int_equal(options.count, 0);
     assert_int_equal(options.max_message, 16 * 1024 * 1024);
     assert_int_equal(options.timeout, 0);
+    assert_int_equal(options.ping_interval, 20000);
+    assert_int_equal(options.ping_timeout, 20000);
+    assert_int_equal(options.connect_timeout, 30000);
+    assert_int_equal(options.idle_timeout, 0);
+    assert_int_equal(options.max_redirs, 10);
+    assert_false(options.reconnect || options.retry_all_errors || options.ipv4 || options.ipv6);
     assert_false(options.raw || options.send || options.echo || options.no_compression ||
                  options.quiet || options.help || options.version);
     client_options_deinit(&options);
@@ -105,6 +111,12 @@ static void an_error_names_the_option_and_leaves_nothing_behind(void **state)
         {{"-m", "x", "-m"}, "-m"},
         {{"-m", "x", "--no-such"}, "--no-such"},
         {{"-m", "x", "ws://a/", "ws://b/"}, "ws://b/"},
+        {{"-H", "X: y", "-H", "Host: z"}, "--header"},
+        {{"--subprotocol", "a", "--subprotocol", "a"}, "--subprotocol"},
+        {{"--resolve", "h:1:::1", "--resolve", "h"}, "--resolve"},
+        {{"--connect-to", "a:1:b:2", "--connect-to", "a:1:b"}, "--connect-to"},
+        {{"-H", "X: y", "--user-file=x", "--bearer-file=y"}, "--user-file"},
+        {{"-H", "X: y", "--retries", "3"}, "--retries"},
     };
 
     (void) state;
@@ -144,9 +156,10 @@ static void help_fits_80_columns_and_shows_every_option(void **state)
 /* The help is where a script's author looks the exit status up. */
 static void help_lists_every_exit_status(void **state)
 {
-    static const enum client_exit all[] = {
-        CLIENT_OK,      CLIENT_OUTPUT, CLIENT_USAGE,    CLIENT_CONNECT, CLIENT_TLS,
-        CLIENT_REFUSED, CLIENT_LOST,   CLIENT_PROTOCOL, CLIENT_CLOSED,  CLIENT_TIMEOUT,
+    static const int all[] = {
+        CLIENT_OK,     CLIENT_OUTPUT,  CLIENT_USAGE,   CLIENT_CONNECT,
+        CLIENT_TLS,    CLIENT_REFUSED, CLIENT_LOST,    CLIENT_PROTOCOL,
+        CLIENT_CLOSED, CLIENT_RETRIES, CLIENT_TIMEOUT, OPTION_STATUS_N,
     };
 
     (void) state;

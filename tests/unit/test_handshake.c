@@ -315,6 +315,9 @@ static void a_stranger_origin_is_403_and_its_answer_names_the_way_in(void **stat
     assert_non_null(strstr(verdict.text, "--origin 'http://else\\xc2\\x9bwhere'"));
 }
 
+/* A request that asks for nothing special. */
+static const struct handshake_request plain = {.authority = "h", .target = "/"};
+
 static void the_response_is_accepted_by_the_client_whose_key_it_answers(void **state)
 {
     static const struct handshake_verdict verdict = {.status = 101, .accept = SAMPLE_ACCEPT};
@@ -330,7 +333,7 @@ static void the_response_is_accepted_by_the_client_whose_key_it_answers(void **s
     assert_memory_equal(out.data, "before", 6);
     buffer_drop(&out, 6);
     parse(&head, HTTP_HEAD_RESPONSE, (const char *) out.data, out.len);
-    assert_int_equal(handshake_judge_response(&client, &head, false, &deflate, &error), 0);
+    assert_int_equal(handshake_judge_response(&client, &plain, &head, &deflate, &error), 0);
     assert_false(deflate.agreed);
     http_head_deinit(&head);
     buffer_deinit(&out);
@@ -426,6 +429,8 @@ static void keys_are_fresh_and_their_answers_are_the_servers(void **state)
 static void the_request_is_one_that_a_server_accepts(void **state)
 {
     static const struct handshake_policy policy = {.path = "/ws"};
+    static const struct handshake_request request = {.authority = "[::1]:8000",
+                                                     .target = "/ws?x=1"};
     struct handshake_client client;
     struct handshake_verdict verdict;
     struct buffer out = {0};
@@ -433,7 +438,7 @@ static void the_request_is_one_that_a_server_accepts(void **state)
 
     (void) state;
     assert_int_equal(handshake_client_init(&client), 0);
-    assert_int_equal(handshake_write_request(&client, &out, "[::1]:8000", "/ws?x=1", false), 0);
+    assert_int_equal(handshake_write_request(&client, &out, &request), 0);
     parse(&head, HTTP_HEAD_REQUEST, (const char *) out.data, out.len);
     handshake_judge_request(&head, &policy, false, &verdict);
     assert_int_equal(verdict.status, 101);
@@ -449,6 +454,8 @@ static void the_request_is_one_that_a_server_accepts(void **state)
 static bool agree(bool client_offers, bool server_takes)
 {
     struct handshake_policy policy = {.path = "/", .compression = server_takes};
+    struct handshake_request request = {
+        .authority = "h", .target = "/", .compression = client_offers};
     struct handshake_client client;
     struct handshake_verdict verdict;
     struct extension_deflate deflate;
@@ -457,7 +464,7 @@ static bool agree(bool client_offers, bool server_takes)
     struct error error;
 
     assert_int_equal(handshake_client_init(&client), 0);
-    assert_int_equal(handshake_write_request(&client, &out, "h", "/", client_offers), 0);
+    assert_int_equal(handshake_write_request(&client, &out, &request), 0);
     parse(&head, HTTP_HEAD_REQUEST, (const char *) out.data, out.len);
     handshake_judge_request(&head, &policy, false, &verdict);
     http_head_deinit(&head);
@@ -465,7 +472,7 @@ static bool agree(bool client_offers, bool server_takes)
     buffer_drop(&out, out.len);
     assert_int_equal(handshake_write_response(&out, &verdict, (struct event_id){1, 2}), 0);
     parse(&head, HTTP_HEAD_RESPONSE, (const char *) out.data, out.len);
-    assert_int_equal(handshake_judge_response(&client, &head, client_offers, &deflate, &error), 0);
+    assert_int_equal(handshake_judge_response(&client, &request, &head, &deflate, &error), 0);
     http_head_deinit(&head);
     buffer_deinit(&out);
     assert_int_equal(deflate.agreed, verdict.deflate.agreed);
@@ -496,7 +503,7 @@ static int judge_response(const char *line, const char *fields, struct error *er
     assert_in_range(len, 1, sizeof text - 1);
     parse(&head, HTTP_HEAD_RESPONSE, text, (size_t) len);
     *error = (struct error){""};
-    status = handshake_judge_response(&client, &head, false, &deflate, error);
+    status = handshake_judge_response(&client, &plain, &head, &deflate, error);
     http_head_deinit(&head);
     return status;
 }

@@ -92,6 +92,21 @@ static void an_item_that_has_run_can_be_posted_again(void **state)
     }
 }
 
+/* A deadlock, if the promise is broken. */
+static void posting_what_waits_already_takes_no_lock(void **state)
+{
+    struct task task;
+
+    (void) state;
+    init_task(&task);
+    inbox_post(&inbox, &task.item);
+    uv_mutex_lock(&inbox._lock);
+    inbox_post(&inbox, &task.item);
+    uv_mutex_unlock(&inbox._lock);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    assert_int_equal(task.runs, 1);
+}
+
 static void items_run_in_the_order_of_their_first_post(void **state)
 {
     struct task tasks[3];
@@ -227,6 +242,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         IN_LOOP(an_item_runs_once_however_often_it_was_posted),
         IN_LOOP(an_item_that_has_run_can_be_posted_again),
+        IN_LOOP(posting_what_waits_already_takes_no_lock),
         IN_LOOP(items_run_in_the_order_of_their_first_post),
         IN_LOOP(an_item_may_post_itself_while_it_runs),
         IN_LOOP(a_withdrawn_item_does_not_run_and_the_others_do),

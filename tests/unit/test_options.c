@@ -24,6 +24,8 @@ struct target {
     uint64_t count;
     uint64_t size;
     uint64_t time;
+    unsigned choice;
+    unsigned optional;
 };
 
 static int store_name(void *target, const char *argument, struct error *error)
@@ -54,6 +56,9 @@ static const struct option_spec specs[] = {
     {"time", 't', "SECONDS", "a time", OPTION_AT(SECONDS, struct target, time), .min = 1},
     {"one-blank-would", 0, "N", "there is room for", OPTION_AT(COUNT, struct target, count)},
     {"time-or-none", 0, "SECONDS", "a time, or 0", OPTION_AT(SECONDS, struct target, time)},
+    {"choice", 'c', "one|two|three", "a word", OPTION_AT(CHOICE, struct target, choice)},
+    {"optional", 0, "iso|epoch", "a word, or none", OPTION_AT(CHOICE, struct target, optional),
+     .min = 5, .optional = true},
 };
 
 static const struct option_status statuses[] = {
@@ -262,6 +267,39 @@ static void an_error_about_a_letter_beyond_ascii_names_no_other_word(void **stat
     }
 }
 
+static void a_choice_is_one_of_the_words_that_help_shows(void **state)
+{
+    static const struct {
+        const char *words[MAX_ARGS];
+        unsigned choice, optional;
+        const char *text; /* of the error, or NULL */
+    } cases[] = {
+        {{"-c", "one"}, 0, 0, NULL},
+        {{"--choice=three"}, 2, 0, NULL},
+        {{"--optional"}, 0, 5, NULL},
+        {{"--optional=epoch"}, 0, 6, NULL},
+        {{"--optional", "epoch"}, 0, 5, NULL}, /* an operand */
+        {{"-c", "on"}, 0, 0, "option '--choice': 'on' is none of one|two|three"},
+        {{"-c", "one|two"}, 0, 0, "option '--choice': 'one|two' is none of one|two|three"},
+        {{"-c", ""}, 0, 0, "option '--choice': '' is none of one|two|three"},
+        {{"--optional="}, 0, 0, "option '--optional': '' is none of iso|epoch"},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct target target;
+        struct error error;
+        int operands;
+        int status = parse(cases[i].words, &target, &operands, &error);
+
+        assert_int_equal(status, cases[i].text == NULL ? 0 : UV_EINVAL);
+        assert_int_equal(target.choice, cases[i].choice);
+        assert_int_equal(target.optional, cases[i].optional);
+        if (cases[i].text != NULL)
+            assert_string_equal(error.text, cases[i].text);
+    }
+}
+
 /* ---- help ---- */
 
 /* The help, in memory of its own. */
@@ -306,6 +344,10 @@ static void help_is_made_from_the_table(void **state)
               "                          there is room for\n"
               "      --time-or-none SECONDS\n"
               "                          a time, or 0\n"
+              "  -c, --choice one|two|three\n"
+              "                          a word\n"
+              "      --optional[=iso|epoch]\n"
+              "                          a word, or none\n"
               "\n"
               "The end.\n"
               "\n"
@@ -541,6 +583,7 @@ int main(void)
         cmocka_unit_test(an_error_names_the_option),
         cmocka_unit_test(an_error_within_a_cluster_does_not_name_the_option_before),
         cmocka_unit_test(an_error_about_a_letter_beyond_ascii_names_no_other_word),
+        cmocka_unit_test(a_choice_is_one_of_the_words_that_help_shows),
         cmocka_unit_test(help_is_made_from_the_table),
         cmocka_unit_test(sizes_are_bytes_or_powers_of_1024),
         cmocka_unit_test(what_is_no_size_is_refused),

@@ -1,5 +1,6 @@
 #include "server/server_options.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,8 +36,8 @@ static void without_arguments_the_defaults_hold(void **state)
     (void) state;
     memset(&options, 0xff, sizeof options);
     assert_int_equal(parse(none, &options, &error), 0);
-    assert_int_equal(options.listen_count, 1);
-    assert_string_equal(options.listens[0], "127.0.0.1:8000");
+    assert_int_equal(options.listen_count, 0);
+    assert_int_equal(options.workers, 1);
     assert_string_equal(options.path, "/ws");
     assert_string_equal(options.prefix, "Message: ");
     assert_int_equal(options.origin_count, 0);
@@ -195,6 +196,11 @@ static void an_error_names_the_option_and_what_was_given(void **state)
         {{"--compression-level", "10"}, "--compression-level", "1 to 9"},
         {{"--ping-interval", "-1"}, "--ping-interval", "-1"},
         {{"--max-connections", "many"}, "--max-connections", "many"},
+        {{"--workers", "0"}, "--workers", "'0'"},
+        {{"--workers", "1025"}, "--workers", "1 to 1024"},
+        {{"--workers", "all"}, "--workers", "'auto'"},
+        {{"--listen", "unix:"}, "--listen", "'unix:'"},
+        {{"--listen", "fd:2"}, "--listen", "'fd:2'"},
         {{"--no-such"}, "--no-such", ""},
         {{"operand"}, "operand", ""},
         {{"--", "-V"}, "-V", ""},
@@ -279,6 +285,40 @@ static void what_is_no_address_is_refused_by_name(void **state)
     }
 }
 
+static void an_address_may_be_a_path_or_a_descriptor(void **state)
+{
+    struct server_options_listen where;
+    struct error error;
+
+    (void) state;
+    assert_int_equal(server_options_parse_listen("unix:/run/a:80", &where, &error), 0);
+    assert_int_equal(where.kind, SERVER_OPTIONS_UNIX);
+    assert_string_equal(where.path, "/run/a:80");
+    assert_int_equal(server_options_parse_listen("fd:17", &where, &error), 0);
+    assert_int_equal(where.kind, SERVER_OPTIONS_INHERITED);
+    assert_int_equal(where.fd, 17);
+    assert_int_equal(server_options_parse_listen("[::1]:80", &where, &error), 0);
+    assert_int_equal(where.kind, SERVER_OPTIONS_TCP);
+    assert_string_equal(where.host, "::1");
+    assert_string_equal(where.port, "80");
+    assert_string_equal(where.text, "[::1]:80");
+}
+
+static void workers_are_counted_or_as_many_as_there_are_cpus(void **state)
+{
+    static const char *const four[] = {"-w", "4", NULL}, *const automatic[] = {"-w", "auto", NULL};
+    struct server_options options;
+    struct error error;
+    cpu_set_t cpus;
+
+    (void) state;
+    assert_int_equal(parse(four, &options, &error), 0);
+    assert_int_equal(options.workers, 4);
+    assert_int_equal(sched_getaffinity(0, sizeof cpus, &cpus), 0);
+    assert_int_equal(parse(automatic, &options, &error), 0);
+    assert_int_equal(options.workers, CPU_COUNT(&cpus));
+}
+
 static void a_host_may_have_255_bytes_and_no_more(void **state)
 {
     struct error error;
@@ -328,6 +368,8 @@ int main(void)
         cmocka_unit_test(there_is_room_for_so_many_addresses_and_not_one_more),
         cmocka_unit_test(an_address_is_cut_into_host_and_port),
         cmocka_unit_test(what_is_no_address_is_refused_by_name),
+        cmocka_unit_test(an_address_may_be_a_path_or_a_descriptor),
+        cmocka_unit_test(workers_are_counted_or_as_many_as_there_are_cpus),
         cmocka_unit_test(a_host_may_have_255_bytes_and_no_more),
         cmocka_unit_test(help_fits_80_columns_and_shows_every_option),
     };

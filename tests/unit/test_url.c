@@ -1,5 +1,6 @@
 #include "common/url.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
@@ -92,9 +93,6 @@ static const struct bad {
     {"ws://h:80:80/", "not a URL"},
     {"ws://h/#", "fragment"},
     {"ws://h/ws#x", "fragment"},
-    {"ws://user@h/", "user name"},
-    {"ws://user:secret@h/", "user name"},
-    {"ws://@h/", "user name"},
     {"ws://h/a b", "not a URL"},
     {" ws://h/", "not a URL"},
     {"ws://h/\r\nX: y", "not a URL"},
@@ -127,6 +125,117 @@ static void what_is_no_websocket_url_is_refused_with_the_reason(void **state)
     }
 }
 
+static void a_user_is_decoded_and_kept_out_of_what_people_see(void **state)
+{
+    static const struct {
+        const char *text, *user, *shown;
+    } cases[] = {
+        {"ws://me:pw@h/ws", "me:pw", "ws://h/ws"},
+        {"ws://me@h/ws", "me:", "ws://h/ws"},
+        {"ws://m%65:p%40%3A@h:81/a@b?c@d", "me:p@:", "ws://h:81/a@b?c@d"},
+        {"ws://@h/", NULL, "ws://h/"},
+        {"ws://h/a@b", NULL, "ws://h/a@b"},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error error = {""};
+        struct url url;
+
+        if (url_init(&url, cases[i].text, &error) != 0)
+            fail_msg("%s: %s", cases[i].text, error.text);
+        assert_string_equal(url.text, cases[i].shown);
+        if (cases[i].user == NULL)
+            assert_null(url.user);
+        else
+            assert_string_equal(url.user, cases[i].user);
+        url_deinit(&url);
+    }
+}
+
+static void what_is_refused_does_not_show_its_password(void **state)
+{
+    static const char *const cases[] = {
+        "http://me:pw@h/", "ws://me:pw@h/ x", "ws://me:pw%0a@h/", "ws://me:pw%00@h/",
+        "ws://me:pw@h/#f", "//me:pw@h",       "me:pw@h",          "ws://me:pw@x@h/",
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error error = {""};
+        struct url url;
+
+        if (url_init(&url, cases[i], &error) != UV_EINVAL)
+            fail_msg("'%s' is not refused", cases[i]);
+        assert_null(strstr(error.text, "pw"));
+    }
+}
+
+/* RFC 3986, 5.4, in our schemes. */
+static void a_redirection_is_resolved_as_rfc_3986_has_it(void **state)
+{
+    static const struct {
+        const char *reference, *to;
+    } cases[] = {
+        {"g", "ws://a/b/c/g"},
+        {"./g", "ws://a/b/c/g"},
+        {"g/", "ws://a/b/c/g/"},
+        {"/g", "ws://a/g"},
+        {"//g", "ws://g"},
+        {"?y", "ws://a/b/c/d;p?y"},
+        {"", "ws://a/b/c/d;p?q"},
+        {"../../g", "ws://a/g"},
+        {"../../../g", "ws://a/g"},
+        {"g#s", "ws://a/b/c/g"},
+        {"http://x/y", "ws://x/y"},
+        {"HTTPS://x:1/y?z", "wss://x:1/y?z"},
+        {"wss://u:p@x/", "wss://x/"},
+        {"mailto:x@y", "mailto:x@y"},
+    };
+    struct error error = {""};
+    struct url base;
+
+    (void) state;
+    assert_int_equal(url_init(&base, "ws://u:p@a/b/c/d;p?q", &error), 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = NULL;
+
+        assert_int_equal(url_resolve(&text, &base, cases[i].reference, &error), 0);
+        assert_string_equal(text, cases[i].to);
+        free(text);
+    }
+    {
+        char *text = NULL;
+
+        assert_int_equal(url_resolve(&text, &base, "ws://x y", &error), UV_EINVAL);
+    }
+    url_deinit(&base);
+}
+
+static void an_origin_is_scheme_host_and_port(void **state)
+{
+    static const struct {
+        const char *a, *b;
+        bool same;
+    } cases[] = {
+        {"ws://h/a", "ws://H:80/b?c", true}, {"ws://h/", "ws://h:81/", false},
+        {"ws://h/", "wss://h:80/", false},   {"ws://h/", "ws://h.x/", false},
+        {"ws://u:p@h/", "ws://h/", true},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error error;
+        struct url a, b;
+
+        assert_int_equal(url_init(&a, cases[i].a, &error), 0);
+        assert_int_equal(url_init(&b, cases[i].b, &error), 0);
+        assert_int_equal(url_same_origin(&a, &b), cases[i].same);
+        url_deinit(&a);
+        url_deinit(&b);
+    }
+}
+
 /* RFC 3986, 3.2.2: an IP literal stands in brackets in a Host field, whatever its version. */
 static void an_ip_literal_of_the_future_is_refused_or_keeps_its_brackets(void **state)
 {
@@ -146,6 +255,10 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_url_is_cut_into_what_a_client_needs),
         cmocka_unit_test(what_is_no_websocket_url_is_refused_with_the_reason),
+        cmocka_unit_test(a_user_is_decoded_and_kept_out_of_what_people_see),
+        cmocka_unit_test(what_is_refused_does_not_show_its_password),
+        cmocka_unit_test(a_redirection_is_resolved_as_rfc_3986_has_it),
+        cmocka_unit_test(an_origin_is_scheme_host_and_port),
         cmocka_unit_test(an_ip_literal_of_the_future_is_refused_or_keeps_its_brackets),
     };
 

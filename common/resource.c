@@ -1,10 +1,10 @@
-#include "common/target.h"
+#include "common/resource.h"
 
 #include <string.h>
 #include <strings.h>
 #include <uv.h>
 
-int target_parse(struct target *target, const char *text)
+int resource_parse(struct resource *resource, const char *text)
 {
     static const char *const schemes[] = {"http://", "https://", "ws://", "wss://"};
     bool rooted = false;
@@ -18,12 +18,12 @@ int target_parse(struct target *target, const char *text)
     }
     if (*text != '/' && !rooted)
         return UV_EINVAL;
-    target->path = *text == '/' ? text : "/"; /* RFC 9112, 3.2.2: an empty path */
-    target->path_len = strcspn(target->path, "?");
-    target->query = *text == '/' ? text + target->path_len : text;
-    if (*target->query == '?')
-        target->query++;
-    target->query_len = strlen(target->query);
+    resource->path = *text == '/' ? text : "/"; /* RFC 9112, 3.2.2: an empty path */
+    resource->path_len = strcspn(resource->path, "?");
+    resource->query = *text == '/' ? text + resource->path_len : text;
+    if (*resource->query == '?')
+        resource->query++;
+    resource->query_len = strlen(resource->query);
     return 0;
 }
 
@@ -43,11 +43,11 @@ static bool part_is_valid(const char *part, size_t len)
            !(len == 2 && part[0] == '.' && part[1] == '.');
 }
 
-bool target_channel_is_valid(const char *name, size_t len)
+bool resource_channel_is_valid(const char *name, size_t len)
 {
     size_t begin = 0;
 
-    if (len > TARGET_MAX_CHANNEL)
+    if (len > RESOURCE_MAX_CHANNEL)
         return false;
     for (size_t i = 0; i < len; i++) {
         if (name[i] != '/')
@@ -59,13 +59,14 @@ bool target_channel_is_valid(const char *name, size_t len)
     return part_is_valid(name + begin, len - begin);
 }
 
-int target_channel(const struct target *target, const char *endpoint, struct target_text *channel)
+int resource_channel(const struct resource *resource, const char *endpoint,
+                     struct resource_text *channel)
 {
     size_t len = strlen(endpoint);
 
-    if (target->path_len < len || memcmp(target->path, endpoint, len) != 0)
+    if (resource->path_len < len || memcmp(resource->path, endpoint, len) != 0)
         return UV_ENOENT;
-    *channel = (struct target_text){target->path + len, target->path_len - len};
+    *channel = (struct resource_text){resource->path + len, resource->path_len - len};
     if (channel->len == 0)
         return 0;
     if (endpoint[len - 1] != '/') {
@@ -74,16 +75,17 @@ int target_channel(const struct target *target, const char *endpoint, struct tar
         channel->data++;
         channel->len--;
     }
-    return target_channel_is_valid(channel->data, channel->len) ? 0 : UV_EINVAL;
+    return resource_channel_is_valid(channel->data, channel->len) ? 0 : UV_EINVAL;
 }
 
-int target_parameter(const struct target *target, const char *name, struct target_text *value)
+int resource_parameter(const struct resource *resource, const char *name,
+                       struct resource_text *value)
 {
-    const char *end = target->query + target->query_len;
+    const char *end = resource->query + resource->query_len;
     size_t name_len = strlen(name);
 
-    *value = (struct target_text){NULL, 0};
-    for (const char *at = target->query; at < end;) {
+    *value = (struct resource_text){NULL, 0};
+    for (const char *at = resource->query; at < end;) {
         const char *stop = memchr(at, '&', (size_t) (end - at));
         size_t len = (size_t) ((stop != NULL ? stop : end) - at);
 

@@ -1,0 +1,85 @@
+#include "client/target.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "client/request.h"
+#include "common/escape.h"
+
+int target_init(struct target *target, const struct client_options *options, struct error *error)
+{
+    int status;
+
+    *target = (struct target){._options = options};
+    status = url_init(&target->_home, options->url, error);
+    if (status == 0)
+        status = request_load_credentials(&target->_authorization, options, &target->_home, error);
+    if (status != 0)
+        target_deinit(target);
+    return status;
+}
+
+void target_deinit(struct target *target)
+{
+    url_deinit(&target->_home);
+    url_deinit(&target->_away);
+    if (target->_authorization != NULL)
+        explicit_bzero(target->_authorization, strlen(target->_authorization));
+    free(target->_authorization);
+    target->_authorization = NULL;
+}
+
+const struct url *target_url(const struct target *target)
+{
+    return target->_away.text != NULL ? &target->_away : &target->_home;
+}
+
+struct handshake_request target_request(const struct target *target)
+{
+    const struct url *url = target_url(target);
+
+    return request_for(target->_options, url, target->_authorization,
+                       url_same_origin(url, &target->_home));
+}
+
+int target_redirect(struct target *target, const char *location, struct error *error)
+{
+    const struct url *from = target_url(target);
+    char shown[256];
+    struct error why;
+    struct url url;
+    char *text = NULL;
+    int status;
+
+    escape_text(shown, sizeof shown, location, strlen(location));
+    if (target->_redirections == target->_options->max_redirs)
+        return error_set(error, UV_ELOOP,
+                         "%s: the server redirects to '%s', and that is more than the %" PRIu64
+                         " redirections of --max-redirs",
+                         from->text, shown, target->_options->max_redirs);
+    status = url_resolve(&text, from, location, &why);
+    if (status == 0)
+        status = url_init(&url, text, &why);
+    free(text);
+    if (status != 0)
+        return error_set(error, status, "%s: the server redirects to '%s': %s", from->text, shown,
+                         why.text);
+    if (from->secure && !url.secure) {
+        url_deinit(&url);
+        return error_set(error, UV_EPROTO,
+                         "%s: the server redirects to '%s', where there is no TLS: not followed",
+                         from->text, shown);
+    }
+    url_deinit(&target->_away);
+    target->_away = url;
+    target->_redirections++;
+    return 0;
+}
+
+void target_reset(struct target *target)
+{
+    url_deinit(&target->_away);
+    target->_redirections = 0;
+}

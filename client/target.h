@@ -1,0 +1,41 @@
+/* Which URL is connected to: the user's, or where redirections have led; and what is said there.
+ * Only servers of the same origin as the user's URL hear his secrets. */
+#ifndef WS_TARGET_H
+#define WS_TARGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "client/client_options.h"
+#include "common/error.h"
+#include "common/handshake.h"
+#include "common/url.h"
+
+struct target {
+    const struct client_options *_options;
+    struct url _home; /* the user's */
+    struct url _away; /* where the last redirection has led */
+    uint64_t _redirections;
+    char *_authorization;
+};
+
+/* Parses the user's URL and finds his credentials. `options` is borrowed. Returns 0, or a negative
+ * UV_E* code with a text, and then there is nothing to deinit. */
+int target_init(struct target *target, const struct client_options *options, struct error *error);
+void target_deinit(struct target *target);
+
+/* The URL to connect to. */
+const struct url *target_url(const struct target *target);
+
+/* The request to be sent there; valid until one of the functions below is called. */
+struct handshake_request target_request(const struct target *target);
+
+/* Goes where `location`, of a redirecting response, says. Returns 0; or a negative UV_E* code, and
+ * a text that says why not: that was one too many, it would lead from wss: to ws:, it is no
+ * WebSocket URL. */
+int target_redirect(struct target *target, const char *location, struct error *error);
+
+/* Back to the user's URL. */
+void target_reset(struct target *target);
+
+#endif
