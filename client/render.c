@@ -4,7 +4,7 @@
 #include <uv.h>
 
 #include "client/encode.h"
-#include "client/json.h"
+#include "common/json.h"
 
 static const char received[] = "Received: ";
 

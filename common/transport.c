@@ -127,6 +127,16 @@ static void watch(struct transport *transport, bool own, enum frame_opcode opcod
 
 /* ---- closing ---- */
 
+/* Where no frames are spoken there is no Close. */
+static void close_raw(struct transport *transport)
+{
+    transport->_stage = TRANSPORT_CLOSING;
+    if (transport->_mute)
+        transport_abort(transport, UV_EPIPE);
+    else
+        transport_finish(transport);
+}
+
 /* Queues our Close frame: from here on nothing else of our own may follow. */
 static void queue_close(struct transport *transport, uint16_t code, const char *reason)
 {
@@ -149,8 +159,15 @@ void transport_close(struct transport *transport, enum frame_close_code code, co
 {
     if (transport->_stage == TRANSPORT_OPENING)
         transport_abort(transport, UV_ECANCELED);
+    else if (transport->_stage == TRANSPORT_OPEN && transport->_raw)
+        close_raw(transport);
     else if (transport->_stage == TRANSPORT_OPEN)
         queue_close(transport, (uint16_t) code, reason);
+}
+
+void transport_expect_body(struct transport *transport)
+{
+    transport_time_start(transport, &transport_context_of(transport)->_body);
 }
 
 void transport_restart_opening(struct transport *transport)
@@ -217,7 +234,7 @@ static void fail(struct transport *transport, uint16_t code, const char *why, co
 void transport_reject(struct transport *transport, enum frame_close_code code, const char *reason,
                       const char *limit)
 {
-    if (transport->_stage == TRANSPORT_OPEN)
+    if (transport->_stage == TRANSPORT_OPEN && !transport->_raw)
         fail(transport, (uint16_t) code, reason, limit);
 }
 
@@ -337,7 +354,7 @@ static void on_eof(struct transport *transport)
     else if (transport->_stage == TRANSPORT_OPENING && transport_context_of(transport)->_server &&
              owing && !transport->_finishing)
         transport_finish(transport); /* it asked, half-closed, and waits for the answer */
-    else if (!transport->_deaf)
+    else if (!transport->_deaf || (transport->_raw && transport->_stage == TRANSPORT_OPEN))
         transport_abort(transport, UV_EOF);
 }
 
@@ -406,6 +423,19 @@ int transport_open(struct transport *transport, const struct extension_deflate *
     transport->_stage = TRANSPORT_OPEN;
     transport_time_quiet(transport);
     return deflate->agreed ? decoder_allow_deflate(&transport->_decoder, deflate) : 0;
+}
+
+void transport_open_raw(struct transport *transport)
+{
+    const struct transport_context *context = transport_context_of(transport);
+
+    transport->_stage = TRANSPORT_OPEN;
+    transport->_raw = true;
+    go_deaf(transport);
+    if (deadline_list_expires(&context->_quiet) && deadline_list_expires(&context->_asked))
+        stream_limit_silence(&transport->stream, deadline_list_timeout(&context->_quiet) +
+                                                     deadline_list_timeout(&context->_asked));
+    transport_time_quiet(transport);
 }
 
 bool transport_is_open(const struct transport *transport)

@@ -117,6 +117,7 @@ struct transport_context {
     bool _hears_on;
     struct list _dirty;
     struct deadline_list _opening;
+    struct deadline_list _body; /* those in their opening whose request has a body to come */
     struct deadline_list _closing;
     struct deadline_list _quiet;     /* open connections, until it is time to ask */
     struct deadline_list _asked;     /* those that have a ping to answer */
@@ -155,6 +156,7 @@ struct transport {
     bool _asked : 1;      /* a ping of ours is not answered */
     bool _paused : 1;     /* nothing is read: silence is not the peer's */
     bool _in_message : 1; /* its deadline is the message's */
+    bool _raw : 1;        /* no frames are spoken: see transport_open_raw */
     uint32_t note;        /* the owner's: room that would be lost otherwise */
 };
 
@@ -206,6 +208,16 @@ struct buffer *transport_opening_output(struct transport *transport);
  * that was agreed on. Returns 0 or UV_ENOMEM. */
 int transport_open(struct transport *transport, const struct extension_deflate *deflate);
 
+/* The same, but no frames are spoken: the owner's bytes are a body that lasts until the connection
+ * ends. What comes in is forgotten, but for the end; closing is a FIN behind what is owed; and what
+ * ping_payload writes is sent as it is, at each interval. Whose TCP acknowledges nothing for as long
+ * as a ping may go unanswered is dropped. */
+void transport_open_raw(struct transport *transport);
+
+/* Where the owner of such a one writes what is for it alone, which goes out between two of its
+ * units, as own frames do between two frames. NULL when out of memory, or too late. */
+struct buffer *transport_raw_output(struct transport *transport);
+
 /* Takes bytes as if they had just been read. */
 void transport_input(struct transport *transport, const uint8_t *data, size_t len);
 
@@ -254,6 +266,10 @@ void transport_reject(struct transport *transport, enum frame_close_code code, c
 
 /* In stage OPENING: a request is answered; the time for the next one starts. */
 void transport_restart_opening(struct transport *transport);
+
+/* In stage OPENING: the head of a request has come; the time for its body starts, which is that of
+ * a message. on_opening_timeout runs at its end. */
+void transport_expect_body(struct transport *transport);
 
 /* In stage OPENING: when what waits is written, ends the connection. */
 void transport_finish(struct transport *transport);

@@ -19,6 +19,7 @@ int transport_context_init(struct transport_context *context, uv_loop_t *loop,
     context->_busy = context->_busy_before = 0;
     list_init(&context->_dirty);
     deadline_list_init(&context->_opening, config->opening_timeout);
+    deadline_list_init(&context->_body, config->message_timeout);
     deadline_list_init(&context->_closing, config->closing_timeout);
     deadline_list_init(&context->_quiet, config->ping_interval);
     deadline_list_init(&context->_asked, config->ping_timeout);
@@ -82,6 +83,7 @@ static void abort_all(struct deadline_list *deadlines)
 void transport_context_abort_opening(struct transport_context *context)
 {
     abort_all(&context->_opening);
+    abort_all(&context->_body);
 }
 
 void transport_context_abort_closing(struct transport_context *context)

@@ -417,3 +417,33 @@ void fanout_abort(struct fanout *fanout)
     for_each(&fanout->_stalled, abort_peer, NULL);
     for_each(&fanout->_catching, abort_peer, NULL);
 }
+
+static void look_at(struct fanout *fanout, const struct peer *peer, struct fanout_lag *lag)
+{
+    uint64_t bytes = channel_lag(fanout->channel, &peer->cursor);
+    uint64_t last = channel_last_id(fanout->channel).sequence;
+    uint64_t acknowledged;
+
+    if (bytes > lag->bytes)
+        lag->bytes = bytes;
+    if (bytes > 0 && last - block_log_least_place(&peer->cursor) > lag->messages &&
+        last - block_log_place(&peer->cursor) > lag->messages)
+        lag->messages = last - block_log_place(&peer->cursor);
+    if (peer->cursor.form == CHANNEL_EVENTS)
+        return; /* nothing comes from it */
+    acknowledged = peer_acknowledged(peer);
+    if (!lag->acknowledges || acknowledged < lag->acknowledged)
+        lag->acknowledged = acknowledged;
+    lag->acknowledges = true;
+}
+
+void fanout_judge_all(struct fanout *fanout, struct fanout_lag *lag)
+{
+    struct list *const lists[] = {&fanout->_ready, &fanout->_stalled, &fanout->_catching};
+
+    *lag = (struct fanout_lag){0};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        for (struct list *node = lists[i]->next; node != lists[i]; node = node->next)
+            look_at(fanout, peer_at(node), lag);
+    }
+}

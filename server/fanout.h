@@ -114,6 +114,16 @@ void fanout_sweep(struct fanout *fanout, uint64_t now, uint64_t idle_timeout, ui
  * several times in that time. `now` in milliseconds. */
 void fanout_judge_time(struct fanout *fanout, uint64_t now);
 
+/* How far behind the slowest of the peers is, and what all that can say so have acknowledged. */
+struct fanout_lag {
+    uint64_t bytes;
+    uint64_t messages;
+    bool acknowledges; /* there are such peers: */
+    uint64_t acknowledged;
+};
+
+void fanout_judge_all(struct fanout *fanout, struct fanout_lag *lag);
+
 /* Starts the closing handshake with every peer: with those whose sockets are full or who catch up
  * at once, with the others as the flush comes to them. `reason` is static. */
 void fanout_close(struct fanout *fanout, enum frame_close_code code, const char *reason);

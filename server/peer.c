@@ -7,6 +7,7 @@
 
 #include "common/escape.h"
 #include "common/log.h"
+#include "server/event_stream.h"
 #include "server/fanout.h"
 #include "server/limits.h"
 #include "server/upgrade.h"
@@ -29,8 +30,9 @@ struct peer_more {
 };
 
 enum {
-    CATCH_UP_BUFS = 4,         /* blocks of history that are written at a time */
-    CATCH_UP_REST = 64 * 1024, /* bytes left to read when it is told where to go on */
+    CATCH_UP_BUFS = 4,           /* blocks of history that are written at a time */
+    CATCH_UP_EVENTS = 64 * 1024, /* bytes of events that are made of it at a time */
+    CATCH_UP_REST = 64 * 1024,   /* bytes left to read when it is told where to go on */
 };
 
 static struct peer *peer_of(struct transport *transport)
@@ -159,8 +161,9 @@ fail:
 static const char *join(struct peer *peer, const struct upgrade_request *request,
                         struct event_id *start, int *http)
 {
-    unsigned form = request->deflate.agreed ? request->deflate.server_max_window_bits
-                                            : (unsigned) CHANNEL_PLAIN;
+    unsigned form = request->events           ? (unsigned) CHANNEL_EVENTS
+                    : request->deflate.agreed ? request->deflate.server_max_window_bits
+                                              : (unsigned) CHANNEL_PLAIN;
     int status = fanouts_get(worker_fanouts(worker_of(peer)), request->channel.data,
                              request->channel.len, &peer->_fanout);
 
@@ -176,6 +179,21 @@ static const char *join(struct peer *peer, const struct upgrade_request *request
         return "this event ID is of a message to come: send one as you got it";
     }
     return status != 0 ? "out of memory" : NULL;
+}
+
+/* It has joined, and is told so: from here on it gets frames, or events. */
+static int open_transport(struct peer *peer, const struct upgrade_request *request)
+{
+    if (log_enabled(LOG_DEBUG)) {
+        char name[64];
+
+        log_debug("%s: joined%s", stream_peer_name(&peer->transport.stream, name, sizeof name),
+                  request->events ? " (events)" : "");
+    }
+    if (!request->events)
+        return transport_open(&peer->transport, &request->deflate);
+    transport_open_raw(&peer->transport);
+    return 0;
 }
 
 static void on_opening(struct transport *transport, const uint8_t *data, size_t len)
@@ -202,14 +220,9 @@ static void on_opening(struct transport *transport, const uint8_t *data, size_t 
         return;
     transport->note = (uint32_t) start.sequence;
     end_upgrade(peer);
-    if (transport_open(transport, &request.deflate) != 0) {
+    if (open_transport(peer, &request) != 0) {
         transport_abort(transport, UV_ENOMEM);
         return;
-    }
-    if (log_enabled(LOG_DEBUG)) {
-        char name[64];
-
-        log_debug("%s: joined", stream_peer_name(&transport->stream, name, sizeof name));
     }
     transport_input(transport, data + used, len - used);
 }
@@ -218,7 +231,7 @@ static void on_opening_timeout(struct transport *transport)
 {
     struct peer *peer = peer_of(transport);
 
-    hit(peer, "handshake-timeout", "refused with 408");
+    hit(peer, upgrade_time_limit(peer->_more->upgrade), "refused with 408");
     upgrade_refuse(peer->_more->upgrade, transport, 408, "the request did not come in time");
 }
 
@@ -257,6 +270,10 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     /* Who cannot be written to has not heard the goodbye; the others have, and expect no more. */
     if (worker_is_stopping(worker_of(peer)))
         return;
+    if ((worker_options(worker_of(peer))->publish & SERVER_OPTIONS_PUBLISH_WS) == 0) {
+        transport_reject(transport, CLOSE_POLICY, "this feed is read-only", NULL);
+        return;
+    }
     more = need_more(peer);
     if (more == NULL) {
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
@@ -290,9 +307,16 @@ static void on_control(struct transport *transport)
         transport_reject(transport, CLOSE_POLICY, "too many control frames", limit);
 }
 
+/* It hears, and says nothing. */
+static bool is_for_events(const struct peer *peer)
+{
+    return peer->cursor.form == CHANNEL_EVENTS;
+}
+
 void peer_judge_idle(struct peer *peer, uint64_t now, uint64_t timeout)
 {
-    if (peer->_more == NULL || (uint32_t) now - peer->_more->last_message < timeout ||
+    if (peer->_more == NULL || is_for_events(peer) ||
+        (uint32_t) now - peer->_more->last_message < timeout ||
         !transport_is_open(&peer->transport))
         return;
     hit(peer, "idle-timeout", "closed with 1000");
@@ -315,12 +339,19 @@ void peer_judge_reading(struct peer *peer, uint64_t least)
 
 /* ---- places ---- */
 
+/* A comment (WHATWG HTML, 9.2.7). */
+static const char heartbeat[] = {':', '\n', '\n'};
+
 static size_t ping_payload(struct transport *transport, char *out)
 {
     struct peer *peer = peer_of(transport);
 
     if (!fanout_has(peer))
         return 0;
+    if (is_for_events(peer)) {
+        memcpy(out, heartbeat, sizeof heartbeat);
+        return sizeof heartbeat;
+    }
     return strlen(event_id_print(channel_place(peer->_fanout->channel, &peer->cursor), out));
 }
 
@@ -360,6 +391,8 @@ static void skip(struct peer *peer)
         return;
     }
     fanout_resume(peer->_fanout, peer); /* it does not catch up any more */
+    if (is_for_events(peer))
+        return; /* each event has its ID */
     event_id_print(start, text);
     (void) transport_send(&peer->transport, FRAME_PING, text, strlen(text));
 }
@@ -420,6 +453,49 @@ static void catch_up(struct peer *peer)
         meet(peer);
 }
 
+/* The next messages of history, as events of its own, up to where it goes on with others. Returns 0
+ * or UV_ENOMEM. */
+static int append_events(struct peer *peer, struct buffer *out)
+{
+    const struct peer_more *more = peer->_more;
+    struct event_id id = channel_place(peer->_fanout->channel, &peer->cursor);
+    struct channel_message message;
+    int status = 0;
+
+    while (status == 0 && out->len < CATCH_UP_EVENTS &&
+           (more->meeting._block == NULL || block_log_position(&peer->cursor) != more->stop) &&
+           channel_next(&peer->cursor, &message)) {
+        struct frame_part payload = {message.payload, message.len};
+        char line[EVENT_STREAM_MAX_ID + 1];
+        size_t len;
+
+        id.sequence++;
+        len = event_stream_write_id(line, id);
+        status = buffer_append(out, line, len);
+        if (status == 0)
+            status = event_stream_add(out, message.opcode, &payload, 1);
+    }
+    return status;
+}
+
+/* The same, for events: one bounded write. */
+static void catch_up_with_events(struct peer *peer)
+{
+    struct transport_bytes none = {.more = true};
+    struct buffer *out = transport_raw_output(&peer->transport);
+    int status;
+
+    if (out == NULL || append_events(peer, out) != 0) {
+        transport_abort(&peer->transport, UV_ENOMEM);
+        return;
+    }
+    status = transport_flush(&peer->transport, &none);
+    if (status == UV_EAGAIN)
+        fanout_stall(peer->_fanout, peer);
+    else if (status == 0)
+        meet(peer);
+}
+
 /* True when that is all for now: it has more history to read. */
 static bool is_catching_up(struct peer *peer)
 {
@@ -427,7 +503,10 @@ static bool is_catching_up(struct peer *peer)
         block_log_give_up(&peer->cursor); /* it is to go: that does not wait for history */
     if (!transport_is_open(&peer->transport) || block_log_is_over(&peer->cursor))
         return false;
-    catch_up(peer);
+    if (is_for_events(peer))
+        catch_up_with_events(peer);
+    else
+        catch_up(peer);
     return peer->cursor.catching && transport_is_writable(&peer->transport);
 }
 
@@ -472,9 +551,23 @@ void peer_flush(struct peer *peer)
         leave(peer); /* its Close is out, or it is gone: nothing may follow */
 }
 
+/* Answers have left: further requests, which were held, may be read. */
+static void feed_held(struct peer *peer)
+{
+    struct buffer held;
+
+    if (peer->_more == NULL || peer->_more->upgrade == NULL ||
+        !transport_is_writable(&peer->transport) ||
+        !upgrade_take_held(peer->_more->upgrade, &peer->transport, &held))
+        return;
+    transport_input(&peer->transport, held.data, held.len);
+    buffer_deinit(&held);
+}
+
 static void flush(struct transport *transport)
 {
     peer_flush(peer_of(transport));
+    feed_held(peer_of(transport));
 }
 
 static void on_drained(struct transport *transport)
@@ -486,6 +579,7 @@ static void on_drained(struct transport *transport)
     if (fanout_has(peer))
         fanout_resume(peer->_fanout, peer);
     peer_flush(peer);
+    feed_held(peer);
 }
 
 void peer_too_slow(struct peer *peer)

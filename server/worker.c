@@ -37,6 +37,7 @@ struct worker {
     struct list due;  /* fanouts to be flushed at the end of this turn */
     struct fanouts fanouts;
     struct pace pace;
+    struct http_api api;
     size_t peers;
     uint64_t peers_ever;
     struct transport_context transports;
@@ -218,7 +219,8 @@ static struct transport_config transport_config_of(const struct server_options *
     };
 }
 
-static struct upgrade_policy upgrade_policy_of(const struct server_options *options)
+static struct upgrade_policy upgrade_policy_of(const struct server_options *options,
+                                               const struct http_api *api)
 {
     return (struct upgrade_policy){
         .handshake =
@@ -229,6 +231,7 @@ static struct upgrade_policy upgrade_policy_of(const struct server_options *opti
             },
         .max_header_bytes = options->max_header_bytes,
         .max_header_count = options->max_header_count,
+        .api = api,
     };
 }
 
@@ -270,7 +273,7 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
         return UV_ENOMEM;
     fresh->number = number;
     fresh->shared = shared;
-    fresh->policy = upgrade_policy_of(options);
+    fresh->policy = upgrade_policy_of(options, &fresh->api);
     list_init(&fresh->listeners);
     list_init(&fresh->due);
     status = uv_loop_init(&fresh->loop);
@@ -297,6 +300,14 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
                      .messages = options->max_lag_messages,
                      .time = options->max_lag_time,
                  });
+    fresh->api = (struct http_api){
+        .options = options,
+        .origins = fresh->policy.handshake.origins,
+        .channels = shared->channels,
+        .fanouts = &fresh->fanouts,
+        .publisher = &fresh->publisher,
+        .limits = shared->limits,
+    };
     *worker = fresh;
     return 0;
 

@@ -15,6 +15,7 @@
 #include "server/channel.h"
 #include "server/channels.h"
 #include "server/fanouts.h"
+#include "server/http_api.h"
 #include "server/inbox.h"
 #include "server/limits.h"
 #include "server/pace.h"
