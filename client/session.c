@@ -479,8 +479,8 @@ static int start(struct session *session)
         log_error("cannot start: %s", uv_strerror(status));
         return status;
     }
-    status = traffic_init(&session->traffic, &session->loop, session->options, &session_traffic_ops,
-                          &error);
+    status = traffic_init(&session->traffic, &session->loop, session->options,
+                          target_url(&session->target)->text, &session_traffic_ops, &error);
     if (status != 0) {
         log_error("%s", error.text);
         return status;
