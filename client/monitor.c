@@ -116,6 +116,7 @@ void monitor_frame(struct monitor *monitor, bool own, enum frame_opcode opcode, 
 
 void monitor_request(struct monitor *monitor, const uint8_t *head, size_t len)
 {
+    monitor->_head.len = 0; /* of a response that was cut short */
     if (monitor->_options->verbose)
         trace_head(true, head, len, &monitor->_options->fields);
 }

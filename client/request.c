@@ -208,8 +208,8 @@ static int load_file(char **authorization, const char *name, bool bearer, struct
     return status;
 }
 
-int request_load_credentials(char **authorization, const struct client_options *options,
-                             const struct url *url, struct error *error)
+static int find_credentials(char **authorization, const struct client_options *options,
+                            const struct url *url, struct error *error)
 {
     const char *token = getenv("WSRECV_TOKEN");
 
@@ -225,6 +225,15 @@ int request_load_credentials(char **authorization, const struct client_options *
     if (token != NULL && *token != '\0' && !has_field(&options->fields, "Authorization"))
         return make_bearer(authorization, token, "WSRECV_TOKEN", error);
     return 0;
+}
+
+int request_load_credentials(char **authorization, const struct client_options *options,
+                             const struct url *url, struct error *error)
+{
+    int status = find_credentials(authorization, options, url, error);
+
+    (void) unsetenv("WSRECV_TOKEN"); /* the commands of --exec inherit the environment */
+    return status;
 }
 
 /* ---- the request ---- */

@@ -113,12 +113,12 @@ static void finish(struct session *session, enum client_exit status, const char 
 {
     decide(session, status, why);
     traffic_end(&session->traffic);
-    if (connection_is_open(&session->connection))
+    if (connection_is_open(&session->connection)) {
         connection_close(&session->connection);
-    else if (!traffic_is_running(&session->traffic))
-        end(session);
-    else
-        stop_attempts(session); /* the end of the commands is waited for */
+    } else if (!session->sent || session->hurried) {
+        stop_attempts(session);
+        end_when_printed(session);
+    } /* else the server's Close is on its way */
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -239,8 +239,9 @@ static void plan_retry(struct session *session, const struct outcome *outcome)
         session->why = outcome->error;
         return;
     }
-    (void) error_set(&why, 0, "giving up after %llu retries: %s",
-                     (unsigned long long) session->options->retries, outcome->error.text);
+    (void) error_set(&why, 0, "giving up after %llu %s: %s",
+                     (unsigned long long) session->options->retries,
+                     session->options->retries == 1 ? "retry" : "retries", outcome->error.text);
     decide(session, CLIENT_RETRIES, why.text);
 }
 
@@ -427,6 +428,7 @@ static void begin_attempt(struct session *session)
     uint64_t limit = session->options->connect_timeout;
 
     target_reset(&session->target);
+    session->sent = false;
     if (limit > 0)
         (void) uv_timer_start(&session->attempt, on_attempt_timeout, limit, 0);
     connect_to_target(session);
@@ -479,8 +481,8 @@ static int start(struct session *session)
         log_error("cannot start: %s", uv_strerror(status));
         return status;
     }
-    status = traffic_init(&session->traffic, &session->loop, session->options, &session_traffic_ops,
-                          &error);
+    status = traffic_init(&session->traffic, &session->loop, session->options,
+                          target_url(&session->target)->text, &session_traffic_ops, &error);
     if (status != 0) {
         log_error("%s", error.text);
         return status;

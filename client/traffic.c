@@ -265,7 +265,7 @@ int traffic_check(const struct client_options *options, struct error *error)
 }
 
 /* What needs no loop. Returns 0, or an error with a text. */
-static int init_acting(struct traffic *traffic, struct error *error)
+static int init_acting(struct traffic *traffic, const char *url, struct error *error)
 {
     const struct client_options *options = traffic->_options;
     bool terminal = options->command == NULL && isatty(STDOUT_FILENO) == 1;
@@ -275,7 +275,7 @@ static int init_acting(struct traffic *traffic, struct error *error)
         .null = options->null,
         .escaped = terminal,
         .format = options->format,
-        .url = options->url,
+        .url = url,
     };
     int status = 0;
 
@@ -289,7 +289,7 @@ static int init_acting(struct traffic *traffic, struct error *error)
 }
 
 int traffic_init(struct traffic *traffic, uv_loop_t *loop, const struct client_options *options,
-                 const struct traffic_ops *ops, struct error *error)
+                 const char *url, const struct traffic_ops *ops, struct error *error)
 {
     const struct runner_config commands = {
         .command = options->command,
@@ -302,7 +302,7 @@ int traffic_init(struct traffic *traffic, uv_loop_t *loop, const struct client_o
     traffic->_options = options;
     traffic->_ops = ops;
     traffic->_start = uv_hrtime();
-    status = init_acting(traffic, error);
+    status = init_acting(traffic, url, error);
     if (status != 0)
         return status;
     (void) uv_timer_init(loop, &traffic->_greeting); /* which cannot fail */

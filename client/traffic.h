@@ -59,10 +59,10 @@ struct traffic {
  * with a text. */
 int traffic_check(const struct client_options *options, struct error *error);
 
-/* Pointers are borrowed for the life of the traffic. Returns 0, or a negative UV_E* code with a
- * text. */
+/* `url` is what is printed with messages, without user name and password. Pointers are borrowed for
+ * the life of the traffic. Returns 0, or a negative UV_E* code with a text. */
 int traffic_init(struct traffic *traffic, uv_loop_t *loop, const struct client_options *options,
-                 const struct traffic_ops *ops, struct error *error);
+                 const char *url, const struct traffic_ops *ops, struct error *error);
 
 /* Stops for good; what is not printed is dropped, commands are killed. Run the loop once more, then
  * deinit. */

@@ -55,6 +55,17 @@ def test_v_shows_both_handshakes_and_frames_with_their_sizes(wsrecv):
     assert "bWU6" not in said  # "me:" in base64
 
 
+def test_v_shows_a_response_that_was_cut_short_not_again_with_the_next(wsrecv):
+    def script(peer: ServerPeer) -> None:
+        peer.recv_head()
+        peer.send(b"HTTP/1.1 101 Half\r\nX-Half: 1\r\n")
+
+    with ScriptedServer([script, say()]) as server:
+        listener = wsrecv("-v", "--reconnect", server.url).wait(0)
+    assert "< HTTP/1.1 101 Switching Protocols\n" in listener.stderr
+    assert "Half" not in listener.stderr
+
+
 @pytest.mark.parametrize(("why", "status"), [(b"it rains", 5), (b"\x07ring", 7)], ids=repr)
 def test_v_shows_what_is_refused_and_does_nothing_to_the_terminal(wsrecv, why, status):
     def script(peer: ServerPeer) -> None:
