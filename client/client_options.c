@@ -215,7 +215,7 @@ static const struct option_spec specs[] = {
     {"idle-timeout", 0, "SECONDS",
      "exit 124, or connect again with --reconnect, when no message has come for so long",
      OPTION_AT(SECONDS, struct client_options, idle_timeout), .min = 1},
-    {.help = "Missing nothing, from servers that give event IDs (a gap is reported in any case):"},
+    {.help = "Missing nothing (where the server gives event IDs; a gap is always reported):"},
     {"since", 0, "ID|all|N",
      "begin behind the message ID, with all that the server has kept, or with the last N of it; "
      "--reconnect goes on by itself from there",

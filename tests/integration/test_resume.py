@@ -15,8 +15,8 @@ import pytest
 import rawws
 from rawws import PING, PONG, ScriptedServer, ServerPeer
 
-KILLS = int(os.environ.get("WS_KILLS", "25"))  # 100, and 100,000 messages, by hand
-KILL_MESSAGES = int(os.environ.get("WS_KILL_MESSAGES", "10000"))
+KILLS = int(os.environ.get("WS_KILLS", "100"))
+KILL_MESSAGES = int(os.environ.get("WS_KILL_MESSAGES", "100000"))
 
 OK, OUTPUT, USAGE, REFUSED, GAP = 0, 1, 2, 5, 10
 EPOCH, OTHER = "00112233445566aa", "ffeeddccbbaa9988"
@@ -669,7 +669,7 @@ def test_killed_at_any_moment_nothing_is_lost_and_one_message_repeated_at_most(
     script = Script()
     stride = KILL_MESSAGES // KILLS
     chance = random.Random(KILLS)
-    args = ("-q", "-r", "--reconnect", "--since", "all", "--state-file", state_file(tmp_path))
+    args = ("-r", "--reconnect", "--since", "all", "--state-file", state_file(tmp_path))
     publisher = server.client()
     published = 0
     for _ in range(KILLS):
@@ -687,6 +687,7 @@ def test_killed_at_any_moment_nothing_is_lost_and_one_message_repeated_at_most(
         sender.join()
     listener = wsrecv(*args, server.url, stdout=script.pipe)
     script.wait_line(str(published - 1))
+    listener.wait_stderr("Connected")
     listener.stop()
     script.close()
     publisher.disconnect()
