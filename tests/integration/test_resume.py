@@ -632,11 +632,15 @@ def test_keep_alive_pings_amid_a_stream_are_no_gaps(real_server, wsrecv):
 class Script:
     """What a shell script is to wsrecv: a pipe, whose end it reads, however often that ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, reads: bool = True) -> None:
         self._end, self.pipe = os.pipe()
         self.lines: list[str] = []
         self._grew = threading.Condition()
         self._thread = threading.Thread(target=self._read, daemon=True)
+        if reads:
+            self.read()
+
+    def read(self) -> None:
         self._thread.start()
 
     def _read(self) -> None:
@@ -660,6 +664,33 @@ class Script:
     def close(self) -> None:
         os.close(self.pipe)
         self._thread.join(rawws.TIMEOUT)
+
+
+def test_a_reader_that_is_left_behind_learns_by_how_much(real_server, wsrecv):
+    """Each message is printed or counted in a gap, and has the ID that it was published with."""
+    server = real_server("--slow-consumer", "skip", "--max-lag", "100msg", "--prefix", "")
+    count = 30000
+    script = Script(reads=False)
+    listener = wsrecv("--json", "--no-compression", server.url, stdout=script.pipe)
+    listener.wait_stderr("Connected")
+    publisher = wsrecv("-q", "-s", "--input-eof", "close", server.url, stdin=-1, stdout=-3)
+    publisher.process.stdin.write(b"".join(b"%d %01000d\n" % (n, 0) for n in range(1, count + 1)))
+    publisher.process.stdin.close()
+    publisher.wait(OK)
+    script.read()
+
+    def lost() -> int:
+        return sum(int(gap.split()[1]) for gap in gaps(listener))
+
+    programs.wait_until("all has come", lambda: len(script.lines) + lost() == count)
+    listener.stop()
+    script.close()
+    assert lost() > 0, "nothing was skipped"
+    number = 0
+    for message in map(json.loads, script.lines):
+        number += 1 + message.get("gap", 0)
+        assert int(message["data"].split()[0]) == number
+        assert message["id"].endswith(f"-{number}")
 
 
 def test_killed_at_any_moment_nothing_is_lost_and_one_message_repeated_at_most(
