@@ -1,6 +1,6 @@
-/* Messages that are on their way out, in the order in which they came, each with its ID; and how far
- * all of them have arrived. They may arrive in any order, as commands of --exec end in any order:
- * what counts as arrived is what has nothing before it that has not. Pure. */
+/* Messages that are on their way out, in the order in which they came, each with its ID; and how
+ * far all of them have arrived. They may arrive in any order, as commands of --exec end in any
+ * order: what counts as arrived is what has nothing before it that has not. Pure. */
 #ifndef WS_LEDGER_H
 #define WS_LEDGER_H
 

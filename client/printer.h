@@ -26,9 +26,10 @@ struct printer {
     void (*_on_broken)(struct printer *printer, int status);
 };
 
-/* `on_mark` runs when all up to the next mark is written. `on_drained` runs when all is written after some had to wait; `on_broken` once, when nothing can
- * be written any more (UV_EPIPE: the reader is gone, which is noticed even while there is nothing
- * to write). Returns 0 or a negative UV_E* code. */
+/* `on_mark` runs when all up to the next mark is written; `on_drained` when all is written after
+ * some had to wait; `on_broken` once, when nothing can be written any more (UV_EPIPE: the reader is
+ * gone, which is noticed even while there is nothing to write). Returns 0 or a negative UV_E* code.
+ */
 int printer_init(struct printer *printer, uv_loop_t *loop, void (*on_mark)(struct printer *printer),
                  void (*on_drained)(struct printer *printer),
                  void (*on_broken)(struct printer *printer, int status));

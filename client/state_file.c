@@ -66,8 +66,8 @@ static bool read_record(const char *record, struct event_id *id, uint64_t *numbe
     return memcmp(whole, record, RECORD) == 0;
 }
 
-/* Finds the newest whole record of both. Returns 0, or UV_EINVAL when none is whole and one at least
- * has been written. */
+/* Finds the newest whole record of both. Returns 0, or UV_EINVAL when none is whole and one at
+ * least has been written. */
 static int read_records(struct state_file *file, const char *head, struct event_id *id, bool *known)
 {
     bool blank = true;

@@ -1,6 +1,6 @@
-/* The file of --state-file: the place in a server's log, kept for the next run. It is written once a
- * message, so it is not replaced but written over, in place: two records, of which the newer whole
- * one holds, and so one is whole at any time.
+/* The file of --state-file: the place in a server's log, kept for the next run. It is written once
+ * a message, so it is not replaced (which takes a hundred times as long) but written over, in place:
+ * two records, of which the newer whole one counts, so that one is whole at any time.
  *
  *     wsrecv --state-file: two records, the newer whole one counts
  *     9f86d081884c7d65-1024                 00000000000001f3 5e0a1c77     64 bytes: ID, number of
@@ -24,8 +24,8 @@ struct state_file {
     uint64_t _records;
 };
 
-/* Opens the file, or makes it. `url` is what its place belongs to. `*known` tells whether there is a
- * place, which is `*id`. Returns 0; or a negative UV_E* code with a text: it cannot be opened, is
+/* Opens the file, or makes it. `url` is what its place belongs to. `*known` tells whether there is
+ * a place, which is `*id`. Returns 0; or a negative UV_E* code with a text: it cannot be opened, is
  * used by somebody else, belongs to another URL, or is something else. */
 int state_file_open(struct state_file *file, const char *name, const char *url, struct event_id *id,
                     bool *known, struct error *error);

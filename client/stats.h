@@ -33,8 +33,8 @@ void stats_pong(struct stats *stats, uint64_t now);
 double stats_rate(const struct stats *stats, uint64_t now);
 
 /* Writes one line, without its newline: messages and payload bytes with their rates, payload bytes
- * for each byte of the frames they came in (compression), round-trip times of pings, reconnects, gaps.
- * Returns `out`. */
+ * for each byte of the frames they came in (compression), round-trip times of pings, reconnects,
+ * gaps. Returns `out`. */
 const char *stats_write(const struct stats *stats, uint64_t now, char *out, size_t size);
 
 #endif
