@@ -1,5 +1,5 @@
 /* The file of --state-file: the place in a server's log, kept for the next run. It is written once
- * a message, so it is not replaced (which takes a hundred times as long) but written over, in place:
+ * a message, so it is not replaced, which takes a hundred times as long, but written over in place:
  * two records, of which the newer whole one counts, so that one is whole at any time.
  *
  *     wsrecv --state-file: two records, the newer whole one counts

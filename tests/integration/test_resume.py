@@ -303,9 +303,12 @@ def test_fail_on_gap_between_two_connections(wsrecv):
 )
 def test_who_asks_for_what_takes_ids_hears_that_there_are_none(wsrecv, tmp_path, option, said):
     option = [str(tmp_path / "state") if word == "STATE" else word for word in option]
-    with ScriptedServer([say(None, "one"), say(None, "two", close=1000)]) as server:
+    asked: list[rawws.Head] = []
+    scripts = [say(None, "one"), say(None, "two", ask=asked, close=1000)]
+    with ScriptedServer(scripts) as server:
         listener = wsrecv("-q", "-r", *FAST, *option, server.url).wait(OK)
     assert listener.read_rest() == "one\ntwo\n"
+    assert asked[0].target == "/ws"  # what has been heard is not asked for again
     assert len(listener.wait_stderr(said)) == 1
 
 
