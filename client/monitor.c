@@ -92,6 +92,11 @@ void monitor_connected(struct monitor *monitor)
     stats_connected(&monitor->_stats);
 }
 
+void monitor_gap(struct monitor *monitor)
+{
+    stats_gap(&monitor->_stats);
+}
+
 void monitor_bytes(struct monitor *monitor, size_t len)
 {
     stats_wire(&monitor->_stats, len);

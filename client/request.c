@@ -55,6 +55,8 @@ static int add_line(struct string_list *fields, const char *line, struct error *
     if (!request_value_valid(line))
         return error_set(error, UV_EINVAL, "the field '%.*s' has a control character", (int) name,
                          line);
+    if (strncasecmp(line, "Last-Event-ID:", strlen("Last-Event-ID:")) == 0)
+        return error_set(error, UV_EINVAL, "the field 'Last-Event-ID' is what --since ID is for");
     if (is_own(line, name))
         return error_set(error, UV_EINVAL, "the field '%.*s' is the opening handshake's own",
                          (int) name, line);

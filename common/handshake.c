@@ -233,6 +233,8 @@ static int write_wishes(struct buffer *out, const struct handshake_request *requ
     if (status == 0)
         status = write_field(out, "Authorization", request->authorization);
     if (status == 0)
+        status = write_field(out, "Last-Event-ID", request->last_event_id);
+    if (status == 0)
         status = write_subprotocols(out, request);
     for (size_t i = 0; status == 0 && i < request->field_count; i++)
         status = buffer_printf(out, "%s\r\n", request->fields[i]);

@@ -78,6 +78,7 @@ struct handshake_request {
     const char *user_agent;    /* NULL: none */
     const char *origin;        /* NULL: none */
     const char *authorization; /* the value of that field; NULL: none */
+    const char *last_event_id; /* the place to go on behind; NULL: none */
     const char *const *subprotocols;
     size_t subprotocol_count;
     const char *const *fields; /* whole lines, "Name: value" */

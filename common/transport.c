@@ -272,6 +272,8 @@ static void on_ping(struct transport *transport, const struct decoder_event *eve
         watch(transport, true, FRAME_PONG, event->len);
         send_pong(transport, event->data, event->len);
     }
+    if (ops->on_ping != NULL && transport->_stage == TRANSPORT_OPEN)
+        ops->on_ping(transport, event->data, event->len);
     if (ops->on_control != NULL && transport->_stage == TRANSPORT_OPEN)
         ops->on_control(transport);
 }

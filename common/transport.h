@@ -81,6 +81,8 @@ struct transport_ops {
     void (*on_frame)(struct transport *transport, bool own, enum frame_opcode opcode, size_t len);
     /* The same for bytes of frames that have come, whole or not. May be NULL. */
     void (*on_bytes)(struct transport *transport, size_t len);
+    /* A ping came, and is answered; its payload is borrowed for the call. May be NULL. */
+    void (*on_ping)(struct transport *transport, const uint8_t *data, size_t len);
     /* End of the turn, and there is something to write: call transport_flush. */
     void (*flush)(struct transport *transport);
     /* There is room in the socket again: call transport_flush with what comes next. */

@@ -18,7 +18,7 @@ from rawws import PING, PONG, ScriptedServer, ServerPeer
 SECRET = "s3cr3t-0f-0urs"
 STATS = (
     r"wsrecv: (\d+) messages \([\d.]+/s\), (\d+) bytes \(\d+/s\) in [\d.]+ s, "
-    r"compression ([\d.]+), pings (none|p50 [\d.]+ ms p99 [\d.]+ ms of (\d+)), (\d+) reconnects"
+    r"compression ([\d.]+), pings (none|p50 [\d.]+ ms p99 [\d.]+ ms of (\d+)), (\d+) reconnects, 0 gaps"
 )
 
 
