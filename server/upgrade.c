@@ -15,9 +15,6 @@ struct upgrade {
     const struct upgrade_policy *policy;
     bool loopback;
     unsigned requests;
-    /* Of the opening handshake; not all of the verdict, which is large: */
-    char accept[HANDSHAKE_ACCEPT_LEN + 1];
-    struct extension_deflate deflate;
 };
 
 /* Ready for the next request. */
@@ -84,9 +81,11 @@ static bool refuse(struct upgrade *upgrade, struct transport *transport, int sta
 bool upgrade_accept(struct upgrade *upgrade, struct transport *transport, struct event_id place)
 {
     struct buffer *out = transport_opening_output(transport);
-    struct handshake_verdict verdict = {.status = 101, .deflate = upgrade->deflate};
+    struct handshake_verdict verdict;
 
-    memcpy(verdict.accept, upgrade->accept, sizeof verdict.accept);
+    /* Once more: to keep the verdict for every connection would cost more. */
+    handshake_judge_request(&upgrade->head, &upgrade->policy->handshake, upgrade->loopback,
+                            &verdict);
     if (out != NULL && handshake_write_response(out, &verdict, place) == 0)
         return true;
     transport_abort(transport, UV_ENOMEM);
@@ -102,9 +101,8 @@ static enum upgrade_result answer(struct upgrade *upgrade, struct transport *tra
     bool keep_alive;
 
     handshake_judge_request(head, &upgrade->policy->handshake, upgrade->loopback, &verdict);
-    request->deflate = upgrade->deflate = verdict.deflate;
+    request->deflate = verdict.deflate;
     request->channel = verdict.channel;
-    memcpy(upgrade->accept, verdict.accept, sizeof upgrade->accept);
     if (verdict.status == 101 &&
         since_parse(head, &verdict.resource, &request->since, &verdict.why) == 0)
         return UPGRADE_JOIN;
