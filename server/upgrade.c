@@ -32,9 +32,6 @@ struct upgrade {
     const struct upgrade_policy *policy;
     bool loopback;
     unsigned refusals;
-    /* Of the opening handshake; not all of the verdict, which is large: */
-    char accept[HANDSHAKE_ACCEPT_LEN + 1];
-    struct extension_deflate deflate;
     struct talk *talk;  /* NULL: there was no plain HTTP */
     struct buffer held; /* input that waits until answers have left */
 };
@@ -108,11 +105,12 @@ static bool refuse(struct upgrade *upgrade, struct transport *transport, int sta
 bool upgrade_accept(struct upgrade *upgrade, struct transport *transport, struct event_id place)
 {
     struct buffer *out = transport_opening_output(transport);
-    struct handshake_verdict verdict = {.status = 101, .deflate = upgrade->deflate};
-
+    struct handshake_verdict verdict;
     int status = UV_ENOMEM;
 
-    memcpy(verdict.accept, upgrade->accept, sizeof verdict.accept);
+    /* Once more: to keep the verdict for every connection would cost more. */
+    handshake_judge_request(&upgrade->head, &upgrade->policy->handshake, upgrade->loopback,
+                            &verdict);
     if (out != NULL)
         status = upgrade->talk != NULL && upgrade->talk->events
                      ? http_api_write_events(out, &upgrade->head, place)
@@ -321,9 +319,8 @@ static enum upgrade_result answer(struct upgrade *upgrade, struct transport *tra
 
     handshake_judge_request(head, &upgrade->policy->handshake, upgrade->loopback, &verdict);
     request->events = false;
-    request->deflate = upgrade->deflate = verdict.deflate;
+    request->deflate = verdict.deflate;
     request->channel = verdict.channel;
-    memcpy(upgrade->accept, verdict.accept, sizeof upgrade->accept);
     if (verdict.status == 101 &&
         since_parse(head, &verdict.resource, &request->since, &verdict.why) == 0)
         return UPGRADE_JOIN;
