@@ -44,8 +44,8 @@ int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, b
 void upgrade_free(struct upgrade *upgrade);
 
 /* Reads requests from `len` bytes and writes the answers to the transport. `*used` says how many
- * bytes were read, or are held until the answers have left; if the result is UPGRADE_JOIN, the rest are
- * frames, and `request` is what is asked for. */
+ * bytes were read, or are held until the answers have left; if the result is UPGRADE_JOIN, the rest
+ * are frames, and `request` is what is asked for. */
 enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *transport,
                                   const uint8_t *data, size_t len, size_t *used,
                                   struct upgrade_request *request);
@@ -54,8 +54,8 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
  * to upgrade_input. To be asked after each flush. False when there are none, or not yet. */
 bool upgrade_take_held(struct upgrade *upgrade, struct transport *transport, struct buffer *held);
 
-/* After UPGRADE_JOIN: writes 101, or the head of the event stream; `place` is the ID just before the first message that will be
- * sent. False when the transport had to be aborted. */
+/* After UPGRADE_JOIN: writes 101, or the head of the event stream; `place` is the ID just before the
+ * first message that will be sent. False when the transport had to be aborted. */
 bool upgrade_accept(struct upgrade *upgrade, struct transport *transport, struct event_id place);
 
 /* Refuses whatever the request may turn out to be, and ends the connection. */

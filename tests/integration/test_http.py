@@ -106,7 +106,7 @@ def test_ids_count_the_messages_of_a_channel(server, peer):
     with server.client() as client:
         first = peer.post("a")["id"]
         client.send_text("b")
-        client.recv_message()
+        assert [client.recv_message() for _ in "ab"] == ["Message: a", "Message: b"]
         third = peer.post("c")["id"]
         assert (sequence(first), sequence(third)) == (1, 3)
         assert first.split("-")[0] == third.split("-")[0]
@@ -304,7 +304,7 @@ def test_a_body_that_does_not_come_is_408(wsbroadcastd):
         client.send(raw("Content-Length: 5", body=b"hell"))
         check_line(client.recv_response(), 408)
         client.recv_eof()
-    assert "limit message-timeout: refused with 408" in server.stderr
+    server.wait_stderr("limit message-timeout: refused with 408")
 
 
 def test_too_long_names_the_limit(wsbroadcastd):
