@@ -214,10 +214,9 @@ void block_log_give_up(struct block_cursor *cursor)
     cursor->_last = true;
 }
 
-bool block_log_is_over(const struct block_cursor *cursor)
+bool block_log_is_between(const struct block_cursor *cursor)
 {
-    return cursor->_block == NULL ||
-           (cursor->_last && unit_end(cursor->_block, cursor->_offset) == cursor->_offset);
+    return unit_end(cursor->_block, cursor->_offset) == cursor->_offset;
 }
 
 unsigned block_log_read_unit(const struct block_cursor *cursor, uv_buf_t *bufs, size_t *len)

@@ -107,8 +107,14 @@ void block_log_leave(struct block_cursor *cursor);
  * behind that block. At the end of a unit it leaves. */
 void block_log_give_up(struct block_cursor *cursor);
 
+/* True when the cursor, which stands somewhere, stands between two units. */
+bool block_log_is_between(const struct block_cursor *cursor);
+
 /* True when block_log_give_up was called, and all has been read; or when it stands nowhere. */
-bool block_log_is_over(const struct block_cursor *cursor);
+static inline bool block_log_is_over(const struct block_cursor *cursor)
+{
+    return cursor->_block == NULL || (cursor->_last && block_log_is_between(cursor));
+}
 
 /* Lists what lies between the cursor and the end, in at most `max` buffers, each ending with a
  * unit. Returns how many; `*len` is their bytes in all, and `*more` is true when they do not
@@ -116,7 +122,7 @@ bool block_log_is_over(const struct block_cursor *cursor);
 unsigned block_log_read(const struct block_cursor *cursor, uv_buf_t *bufs, unsigned max,
                         size_t *len, bool *more);
 
-/* Lists the rest of the unit that the cursor stands in: in one buffer, or in none between two units.
+/* Lists the rest of the unit that the cursor stands in: in one buffer, or in none between two.
  * Returns how many. */
 unsigned block_log_read_unit(const struct block_cursor *cursor, uv_buf_t *bufs, size_t *len);
 

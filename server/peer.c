@@ -403,7 +403,7 @@ static void cut_bufs(uv_buf_t *bufs, unsigned *count, size_t *len, uint64_t most
 }
 
 /* One bounded write of history. */
-static void catch_up(struct peer *peer)
+static void catch_up(struct peer *peer, const struct peer_more *more)
 {
     uv_buf_t bufs[CATCH_UP_BUFS];
     struct transport_bytes bytes = {.bufs = bufs, .cut = peer->cursor.cut};
@@ -411,8 +411,8 @@ static void catch_up(struct peer *peer)
     int status;
 
     bytes.count = block_log_read(&peer->cursor, bufs, CATCH_UP_BUFS, &len, &bytes.more);
-    if (peer->_more->meeting._block != NULL)
-        cut_bufs(bufs, &bytes.count, &len, peer->_more->stop - block_log_position(&peer->cursor));
+    if (more->meeting._block != NULL)
+        cut_bufs(bufs, &bytes.count, &len, more->stop - block_log_position(&peer->cursor));
     bytes.more = true;
     status = transport_flush(&peer->transport, &bytes);
     if (bytes.passed > 0)
@@ -472,12 +472,13 @@ static bool is_catching_up(struct peer *peer)
 {
     if (!transport_is_open(&peer->transport))
         block_log_give_up(&peer->cursor); /* it is to go: that does not wait for history */
-    if (!transport_is_open(&peer->transport) || block_log_is_over(&peer->cursor))
+    if (!transport_is_open(&peer->transport) || block_log_is_over(&peer->cursor) ||
+        peer->_more == NULL)
         return false;
     if (is_for_events(peer))
         catch_up_with_events(peer);
     else
-        catch_up(peer);
+        catch_up(peer, peer->_more);
     return peer->cursor.catching && transport_is_writable(&peer->transport);
 }
 
@@ -514,6 +515,8 @@ void peer_flush(struct peer *peer)
                 fanout_stall(peer->_fanout, peer);
             return;
         }
+        if (bytes.passed > 0 && block_log_is_over(&peer->cursor))
+            bytes.more = true; /* it was given up, and goes on elsewhere */
     }
     if (!transport_is_writable(&peer->transport))
         leave(peer); /* its Close is out, or it is gone: nothing may follow */

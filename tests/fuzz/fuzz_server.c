@@ -681,6 +681,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memory_end_deinit(&play.ends[i]);
     buffer_deinit(&play.watched);
     deflater_free(play.deflater);
+    fuzz_check(play.channel->_plain.readers == 0 && play.channel->_deflated.readers == 0 &&
+                   play.channel->_subscribers == 0,
+               "somebody is still said to read");
     channels_unref(&channels, play.channel);
     fuzz_check(options.history.messages > 0 || channels_count(&channels) == 0, "a channel is left");
     channels_deinit(&channels);

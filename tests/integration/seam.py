@@ -161,7 +161,10 @@ class Wanderer:
         query, fields = self._ask()
         if self.deflate:
             fields["Sec_WebSocket_Extensions"] = "permessage-deflate"
-        self.client = rawws.Client(self.server.port).upgrade(self.target + query, **fields)
+        # Who has room for little stalls within history, too, and near its end.
+        room = self.chance.choice([0, 0, 4096, 32768])
+        self.client = rawws.Client(self.server.port, receive_buffer=room)
+        self.client.upgrade(self.target + query, **fields)
         self.start = self.client.accepted.headers["last-event-id"]
         self.asked = f"{query} {fields}"
         assert self.start.startswith(self.server.epoch + "-")
@@ -257,13 +260,27 @@ class Crowd:
         while len(self._reference()) < total:
             self._turn(False)
         self._check_reference(sent)
+        self._reach(total)
+        self._say_one_more(total)
         for client in self.clients:
-            while client.catch_up() or client.reached() < total:
-                self._turn(False)
             client.settle()
             self._check(client)
             client.client.disconnect()
         self.reference.disconnect()
+
+    def _reach(self, total: int) -> None:
+        for client in self.clients:
+            while client.catch_up() or client.reached() < total:
+                self._turn(False)
+
+    def _say_one_more(self, total: int) -> None:
+        """By now nobody reads history: whoever takes compressed messages gets one."""
+        self.reference.send(open_frame(payload(0, 0)))
+        while len(self._reference()) < total + 1:
+            self._turn(False)
+        self._reach(total + 1)
+        for client in self.clients:
+            assert bool(client.messages[-1].rsv) == client.deflate, client.asked
 
     def _reference(self) -> list[bytes]:
         """What the one that was there from the beginning has heard so far."""
