@@ -212,8 +212,8 @@ int transport_open(struct transport *transport, const struct extension_deflate *
 
 /* The same, but no frames are spoken: the owner's bytes are a body that lasts until the connection
  * ends. What comes in is forgotten, but for the end; closing is a FIN behind what is owed; and what
- * ping_payload writes is sent as it is, at each interval. Whose TCP acknowledges nothing for as long
- * as a ping may go unanswered is dropped. */
+ * ping_payload writes is sent as it is, at each interval. Whose TCP acknowledges nothing for as
+ * long as a ping may go unanswered is dropped. */
 void transport_open_raw(struct transport *transport);
 
 /* Where the owner of such a one writes what is for it alone, which goes out between two of its

@@ -222,12 +222,12 @@ static void publish_lines(const struct http_api *api, const struct http_api_requ
             http_api_refuse(answer, 400, "there is no line in it: nothing is published");
         goto done;
     }
+    parts = (const struct frame_part *) (const void *) lines.parts.data;
     items = calloc(lines.count, sizeof *items);
-    if (items == NULL) {
+    if (items == NULL || parts == NULL) {
         http_api_refuse(answer, 503, "out of memory: nothing is published");
         goto done;
     }
-    parts = (const struct frame_part *) (const void *) lines.parts.data;
     for (size_t i = 0; i < lines.count; i++) {
         items[i] = (struct channel_item){FRAME_TEXT, parts + PARTS * i, PARTS};
         if (is_too_fast(api, request, parts[PARTS * i + 1].len, answer))
