@@ -75,11 +75,6 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     printer_flush(printer);
 }
 
-struct buffer *printer_output(struct printer *printer)
-{
-    return &printer->_lines;
-}
-
 int printer_mark(struct printer *printer)
 {
     return buffer_append(&printer->_marks, &printer->_lines.len, sizeof printer->_lines.len);
@@ -153,11 +148,6 @@ void printer_flush(struct printer *printer)
     }
     if (!printer->_broken)
         all_written(printer);
-}
-
-size_t printer_pending(const struct printer *printer)
-{
-    return printer->_lines.len - printer->_written;
 }
 
 bool printer_is_waiting(const struct printer *printer)

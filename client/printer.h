@@ -38,7 +38,10 @@ int printer_init(struct printer *printer, uv_loop_t *loop, void (*on_mark)(struc
 void printer_close(struct printer *printer);
 
 /* Where the owner appends what is to be printed. */
-struct buffer *printer_output(struct printer *printer);
+static inline struct buffer *printer_output(struct printer *printer)
+{
+    return &printer->_lines;
+}
 
 /* What has been appended so far is the end of a message: on_mark will tell when it is written, and
  * no write goes beyond it. Returns 0 or UV_ENOMEM. */
@@ -51,7 +54,10 @@ void printer_drop(struct printer *printer);
 void printer_flush(struct printer *printer);
 
 /* Bytes that are not written yet. */
-size_t printer_pending(const struct printer *printer);
+static inline size_t printer_pending(const struct printer *printer)
+{
+    return printer->_lines.len - printer->_written;
+}
 
 /* True from a flush that the reader could not take until on_drained. */
 bool printer_is_waiting(const struct printer *printer);

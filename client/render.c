@@ -206,17 +206,22 @@ static int append_line(const struct render *render, struct buffer *out,
     return 0;
 }
 
-int render_append(struct render *render, struct buffer *out, const struct message *message)
+/* Any message in any mode. Out of line, so that append_line does not pay for its stack. */
+static __attribute__((noinline)) int append_dressed(struct render *render, struct buffer *out,
+                                                    const struct message *message)
 {
-    int status;
+    int status = append_stamp(render, out, message);
 
-    render->_number++;
-    if (render->_plain && message->opcode == FRAME_TEXT)
-        return append_line(render, out, message);
-    status = append_stamp(render, out, message);
     if (status == 0)
         status = append_body(render, out, message);
     if (status == 0 && has_end(render))
         status = buffer_append(out, render->_config.null ? "" : "\n", 1);
     return status;
+}
+
+int render_append(struct render *render, struct buffer *out, const struct message *message)
+{
+    render->_number++;
+    return render->_plain && message->opcode == FRAME_TEXT ? append_line(render, out, message)
+                                                           : append_dressed(render, out, message);
 }

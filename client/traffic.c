@@ -12,7 +12,7 @@
 #include "common/utf8.h"
 
 enum {
-    PRINT_BATCH = 128 * 1024,     /* bytes of lines that are written before the turn ends */
+    PRINT_BATCH = 64 * 1024,      /* bytes of lines that are written before the turn ends */
     SEND_QUEUE_HIGH = 256 * 1024, /* bytes of frames that wait: no more input is read */
     /* Milliseconds between being connected and the first message of -m. A shell that starts three
      * listeners and one who speaks, all in one breath, means the three to hear it; each of them

@@ -19,13 +19,11 @@ void buffer_deinit(struct buffer *buffer)
     buffer_init(buffer);
 }
 
-int buffer_reserve(struct buffer *buffer, size_t more)
+int buffer_grow(struct buffer *buffer, size_t more)
 {
     size_t size = buffer->_size;
     uint8_t *data;
 
-    if (more <= size - buffer->len)
-        return 0;
     if (more > SIZE_MAX / 4 - buffer->len)
         return UV_ENOMEM;
     size = size > 0 ? size * 2 : BUFFER_FIRST_SIZE;

@@ -15,9 +15,15 @@ struct buffer {
 void buffer_init(struct buffer *buffer);
 void buffer_deinit(struct buffer *buffer);
 
+/* buffer_reserve, where the room is not there yet. */
+int buffer_grow(struct buffer *buffer, size_t more);
+
 /* Makes room for `more` bytes behind those stored; growth doubles, so that appending is linear in
  * all. Returns 0, or UV_ENOMEM with the buffer unchanged. */
-int buffer_reserve(struct buffer *buffer, size_t more);
+static inline int buffer_reserve(struct buffer *buffer, size_t more)
+{
+    return more <= buffer->_size - buffer->len ? 0 : buffer_grow(buffer, more);
+}
 
 /* Copies `len` bytes in. Returns 0, or UV_ENOMEM with the buffer unchanged. */
 int buffer_append(struct buffer *buffer, const void *data, size_t len);

@@ -1,40 +1,18 @@
 #include "common/decoder.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 #include <wslay/wslay.h>
 
 #include "common/buffer.h"
+#include "common/decoder_pool.h"
 #include "common/deflate.h"
 #include "common/utf8.h"
 
 enum {
-    POOL_SPARE = 16,          /* contexts kept for the next frames; more are freed when returned */
-    POOL_SPARE_INFLATERS = 4, /* the same for compressed messages */
-    WIRE_FACTOR = 8,          /* a compressed message may be so many times longer on the wire, */
-    WIRE_SLACK = 64 * 1024,   /* and this much */
-    WIDEST_WINDOW = 15,       /* what an inflater that is lent can follow: any sender */
-};
-
-struct decoder_lease {
-    wslay_frame_context_ptr wslay;
-    struct decoder_pool *pool;
-    struct decoder_lease *next; /* in the pool */
-
-    const uint8_t *input; /* what wslay has not asked for yet */
-    size_t input_len;
-
-    /* Bytes that wslay was given since the last frame ended: none of them means that we stand
-     * between two frames. */
-    uint64_t unfinished;
-    bool in_frame;        /* wslay has shown the frame's header, but not all of its payload */
-    uint64_t payload_got; /* of that frame */
-    uint8_t header[FRAME_MAX_HEADER]; /* a header that is not complete, kept to be judged early */
-    uint8_t header_len;
-    uint8_t control_len;
-    uint8_t control[FRAME_MAX_CONTROL]; /* a control frame's payload that came in pieces */
+    WIRE_FACTOR = 8,        /* a compressed message may be so many times longer on the wire, */
+    WIRE_SLACK = 64 * 1024, /* and this much */
 };
 
 struct decoder_message {
@@ -48,165 +26,7 @@ struct decoder_message {
     struct buffer payload; /* as the sender meant it */
 };
 
-struct decoder_deflate {
-    struct extension_deflate agreed;
-    struct decoder_pool *pool; /* of the inflater */
-    /* Kept while a compressed message is under way; and for good when the sender takes its context
-     * from one message to the next. */
-    struct inflater *inflater;
-};
-
-struct decoder_pool {
-    enum decoder_role role;
-    uint64_t max_message;
-    uint64_t max_frames; /* of a message */
-    uint64_t max_empty;
-    struct decoder_lease *spare;
-    size_t spares;
-    size_t lent;
-    struct inflater *inflaters[POOL_SPARE_INFLATERS];
-    size_t spare_inflaters;
-};
-
-/* ---- the pool ---- */
-
-static ssize_t on_recv(uint8_t *out, size_t size, int flags, void *user_data)
-{
-    struct decoder_lease *lease = user_data;
-    size_t len = lease->input_len < size ? lease->input_len : size;
-
-    (void) flags;
-    if (len == 0)
-        return 0;
-    memcpy(out, lease->input, len);
-    lease->input += len;
-    lease->input_len -= len;
-    lease->unfinished += len;
-    return (ssize_t) len;
-}
-
-static void lease_free(struct decoder_lease *lease)
-{
-    wslay_frame_context_free(lease->wslay);
-    free(lease);
-}
-
-static struct decoder_lease *pool_lend(struct decoder_pool *pool)
-{
-    static const struct wslay_frame_callbacks callbacks = {.recv_callback = on_recv};
-    struct decoder_lease *lease = pool->spare;
-
-    if (lease != NULL) {
-        pool->spare = lease->next;
-        pool->spares--;
-    } else {
-        lease = calloc(1, sizeof *lease);
-        if (lease == NULL)
-            return NULL;
-        if (wslay_frame_context_init(&lease->wslay, &callbacks, lease) != 0) {
-            free(lease);
-            return NULL;
-        }
-        lease->pool = pool;
-    }
-    pool->lent++;
-    return lease;
-}
-
-/* A context that stopped within a frame, or that wslay gave up on, serves nobody else. */
-static void pool_return(struct decoder_lease *lease)
-{
-    struct decoder_pool *pool = lease->pool;
-
-    pool->lent--;
-    if (lease->unfinished > 0 || pool->spares == POOL_SPARE) {
-        lease_free(lease);
-        return;
-    }
-    lease->next = pool->spare;
-    pool->spare = lease;
-    pool->spares++;
-}
-
-int decoder_pool_new(struct decoder_pool **pool, enum decoder_role role, uint64_t max_message)
-{
-    struct decoder_pool *fresh = calloc(1, sizeof *fresh);
-
-    if (fresh == NULL)
-        return UV_ENOMEM;
-    fresh->role = role;
-    fresh->max_message = max_message > 0 ? max_message : UINT64_MAX;
-    decoder_pool_limit_fragments(fresh, 0, 0);
-    *pool = fresh;
-    return 0;
-}
-
-void decoder_pool_limit_fragments(struct decoder_pool *pool, uint64_t frames, uint64_t empty)
-{
-    pool->max_frames = frames > 0 ? frames : UINT64_MAX;
-    pool->max_empty = empty > 0 ? empty : UINT64_MAX;
-}
-
-void decoder_pool_free(struct decoder_pool *pool)
-{
-    if (pool == NULL)
-        return;
-    assert(pool->lent == 0);
-    while (pool->spare != NULL) {
-        struct decoder_lease *lease = pool->spare;
-
-        pool->spare = lease->next;
-        lease_free(lease);
-    }
-    while (pool->spare_inflaters > 0)
-        inflater_free(pool->inflaters[--pool->spare_inflaters]);
-    free(pool);
-}
-
-size_t decoder_pool_lent(const struct decoder_pool *pool)
-{
-    return pool->lent;
-}
-
-/* ---- inflaters ---- */
-
-static bool takes_context_over(const struct decoder_deflate *deflate)
-{
-    return deflate->pool->role == DECODER_SERVER ? !deflate->agreed.client_no_context_takeover
-                                                 : !deflate->agreed.server_no_context_takeover;
-}
-
-static struct inflater *need_inflater(struct decoder_deflate *deflate)
-{
-    struct decoder_pool *pool = deflate->pool;
-    unsigned bits = WIDEST_WINDOW;
-
-    if (deflate->inflater != NULL)
-        return deflate->inflater;
-    if (takes_context_over(deflate))
-        bits = pool->role == DECODER_SERVER ? deflate->agreed.client_max_window_bits
-                                            : deflate->agreed.server_max_window_bits;
-    else if (pool->spare_inflaters > 0)
-        return deflate->inflater = pool->inflaters[--pool->spare_inflaters];
-    (void) inflater_new(&deflate->inflater, bits);
-    return deflate->inflater;
-}
-
-/* The message is complete: an inflater that need not remember it serves the next one. */
-static void release_inflater(struct decoder_deflate *deflate)
-{
-    struct decoder_pool *pool = deflate->pool;
-
-    if (takes_context_over(deflate))
-        return;
-    if (pool->spare_inflaters < POOL_SPARE_INFLATERS) {
-        inflater_reset(deflate->inflater);
-        pool->inflaters[pool->spare_inflaters++] = deflate->inflater;
-    } else {
-        inflater_free(deflate->inflater);
-    }
-    deflate->inflater = NULL;
-}
+/* ---- compressed messages ---- */
 
 int decoder_allow_deflate(struct decoder *decoder, const struct extension_deflate *agreed)
 {
@@ -320,8 +140,7 @@ static bool judge_partial_header(const struct decoder *decoder, struct decoder_e
     unsigned opcode = header[0] & 0xfU;
     unsigned rsv = (header[0] >> 4) & 7U;
     bool compressed = (rsv & WSLAY_RSV1_BIT) != 0;
-    size_t length_field, i;
-    uint64_t payload = 0;
+    uint64_t payload;
 
     if (lease->header_len < 2)
         return true;
@@ -331,13 +150,8 @@ static bool judge_partial_header(const struct decoder *decoder, struct decoder_e
         fault(event, CLOSE_PROTOCOL_ERROR, "malformed frame header"); /* RFC 6455, 5.5 */
         return false;
     }
-    length_field = (header[1] & 0x7f) == 126 ? 2 : (header[1] & 0x7f) == 127 ? 8 : 0;
-    if (length_field == 0)
-        return judge_length(decoder, opcode, compressed, header[1] & 0x7fU, event);
-    if (lease->header_len < 2 + length_field)
+    if (frame_peek(header, lease->header_len, &payload) == 0)
         return true;
-    for (i = 0; i < length_field; i++)
-        payload = payload << 8 | header[2 + i];
     if (payload >> 63 != 0)
         return true; /* not a length at all: wslay says so when it comes to it */
     return judge_length(decoder, opcode, compressed, payload, event);
@@ -416,17 +230,43 @@ static bool take_control(struct decoder_lease *lease, const struct wslay_frame_i
 static void set_message(struct decoder_event *event, enum frame_opcode opcode, const uint8_t *data,
                         size_t len)
 {
-    *event =
-        (struct decoder_event){.type = DECODER_MESSAGE, .opcode = opcode, .data = data, .len = len};
+    event->type = DECODER_MESSAGE;
+    event->opcode = opcode;
+    event->data = data;
+    event->len = len;
 }
 
 /* A message whose one frame came in one piece needs no copy: it is lent where wslay has it. */
-static void lend_whole(const struct wslay_frame_iocb *piece, struct decoder_event *event)
+static void lend_whole(enum frame_opcode opcode, const uint8_t *data, size_t len,
+                       struct decoder_event *event)
 {
-    if (piece->opcode == FRAME_TEXT && !utf8_valid(piece->data, piece->data_length))
+    if (opcode == FRAME_TEXT && !utf8_valid(data, len))
         fault(event, CLOSE_INVALID_DATA, "text is not UTF-8");
     else
-        set_message(event, (enum frame_opcode) piece->opcode, piece->data, piece->data_length);
+        set_message(event, opcode, data, len);
+}
+
+/* Most of what a server sends is this: a message in one frame, unmasked, not compressed, its length
+ * in the shortest form, and all of it has come. It is lent where it lies, between two frames of
+ * wslay's. Whatever is anything else, or not allowed, is for wslay. True when `event` is set. */
+static inline bool lend_plain(struct decoder *decoder, struct decoder_event *event)
+{
+    struct decoder_lease *lease = decoder->_lease;
+    const uint8_t *frame = lease->input;
+    size_t len = lease->input_len, header;
+    uint64_t payload;
+
+    if (lease->unfinished > 0 || lease->pool->role != DECODER_CLIENT || decoder->_message != NULL)
+        return false;
+    header = frame_peek(frame, len, &payload);
+    if (header == 0 || payload > len - header || payload > lease->pool->max_message ||
+        (header > 2 && frame_size(false, payload) != header + payload) || (frame[1] & 0x80) != 0 ||
+        (frame[0] != (0x80 | FRAME_TEXT) && frame[0] != (0x80 | FRAME_BINARY)))
+        return false;
+    lease->input += header + payload;
+    lease->input_len -= header + payload;
+    lend_whole((enum frame_opcode)(frame[0] & 0xf), frame + header, (size_t) payload, event);
+    return true;
 }
 
 /* Adds a piece to the message's payload. True unless `event` says what is wrong with it. */
@@ -440,7 +280,7 @@ static bool append_piece(struct decoder *decoder, const struct wslay_frame_iocb 
     message->wire += piece->data_length;
     if (!message->compressed)
         status = buffer_append(&message->payload, piece->data, piece->data_length);
-    else if (need_inflater(decoder->_deflate) != NULL)
+    else if (decoder_pool_need_inflater(decoder->_deflate) != NULL)
         status = inflater_inflate(decoder->_deflate->inflater, piece->data, piece->data_length,
                                   complete, &message->payload, decoder->_lease->pool->max_message);
     if (status == UV_E2BIG)
@@ -468,7 +308,7 @@ static bool take_data(struct decoder *decoder, const struct wslay_frame_iocb *pi
     bool complete = last && piece->fin != 0;
 
     if (message == NULL && complete && piece->rsv == 0) {
-        lend_whole(piece, event);
+        lend_whole((enum frame_opcode) piece->opcode, piece->data, piece->data_length, event);
         return true;
     }
     if (message == NULL) {
@@ -487,7 +327,7 @@ static bool take_data(struct decoder *decoder, const struct wslay_frame_iocb *pi
     if (!complete)
         return false;
     if (message->compressed)
-        release_inflater(decoder->_deflate);
+        decoder_pool_release_inflater(decoder->_deflate);
     message->delivered = true;
     set_message(event, message->opcode, message->payload.data, message->payload.len);
     return true;
@@ -505,6 +345,7 @@ static bool take_piece(struct decoder *decoder, const struct wslay_frame_iocb *p
             !judge_length(decoder, piece->opcode, piece->rsv != 0, piece->payload_length, event))
             return true;
         lease->in_frame = true;
+        lease->frame_len = frame_size(piece->mask != 0, piece->payload_length);
         lease->payload_got = 0;
         lease->header_len = 0;
     }
@@ -512,7 +353,7 @@ static bool take_piece(struct decoder *decoder, const struct wslay_frame_iocb *p
     last = lease->payload_got == piece->payload_length;
     if (last) {
         lease->in_frame = false;
-        lease->unfinished -= frame_size(piece->mask != 0, piece->payload_length);
+        lease->unfinished -= lease->frame_len;
     }
     if (is_control(piece->opcode))
         return take_control(lease, piece, last, event);
@@ -532,7 +373,7 @@ int decoder_feed(struct decoder *decoder, struct decoder_pool *pool, const uint8
                  size_t len)
 {
     if (decoder->_lease == NULL) {
-        decoder->_lease = pool_lend(pool);
+        decoder->_lease = decoder_pool_lend(pool);
         if (decoder->_lease == NULL)
             return UV_ENOMEM;
     }
@@ -543,14 +384,15 @@ int decoder_feed(struct decoder *decoder, struct decoder_pool *pool, const uint8
     return 0;
 }
 
-void decoder_next(struct decoder *decoder, struct decoder_event *event)
+/* The next thing that wslay's frames say. Out of line: what lend_plain takes shall not pay for what
+ * this needs of the stack. */
+static __attribute__((noinline)) void next_of_frames(struct decoder *decoder,
+                                                     struct decoder_event *event)
 {
     struct decoder_lease *lease = decoder->_lease;
     struct wslay_frame_iocb piece;
     ssize_t got;
 
-    if (decoder->_message != NULL && decoder->_message->delivered)
-        message_free(decoder);
     while ((got = wslay_frame_recv(lease->wslay, &piece)) >= 0) {
         if (take_piece(decoder, &piece, event))
             return;
@@ -561,12 +403,20 @@ void decoder_next(struct decoder *decoder, struct decoder_event *event)
     }
     *event = (struct decoder_event){.type = DECODER_MORE};
     if (lease->unfinished == 0) {
-        pool_return(lease);
+        decoder_pool_return(lease);
         decoder->_lease = NULL;
     } else if (!lease->in_frame) {
         keep_partial_header(lease, lease->input);
         (void) judge_partial_header(decoder, event);
     }
+}
+
+void decoder_next(struct decoder *decoder, struct decoder_event *event)
+{
+    if (decoder->_message != NULL && decoder->_message->delivered)
+        message_free(decoder);
+    if (!lend_plain(decoder, event))
+        next_of_frames(decoder, event);
 }
 
 bool decoder_is_busy(const struct decoder *decoder)
@@ -583,7 +433,7 @@ void decoder_deinit(struct decoder *decoder)
         decoder->_deflate = NULL;
     }
     if (decoder->_lease != NULL) {
-        pool_return(decoder->_lease);
+        decoder_pool_return(decoder->_lease);
         decoder->_lease = NULL;
     }
 }

@@ -78,14 +78,19 @@ size_t frame_size(bool masked, uint64_t payload)
 uint64_t frame_length(const uint8_t *frame)
 {
     bool masked = (frame[1] & 0x80) != 0;
-    uint64_t payload = frame[1] & 0x7f;
-    size_t field = payload < 126 ? 0 : payload == 126 ? 2 : 8;
+    uint64_t payload = 0;
+    size_t header = frame_peek(frame, FRAME_MAX_HEADER, &payload);
 
-    if (field > 0)
-        payload = 0;
-    for (size_t i = 0; i < field; i++)
-        payload = payload << 8 | frame[2 + i];
-    return 2 + field + (masked ? 4 : 0) + payload;
+    return header + (masked ? 4 : 0) + payload;
+}
+
+enum frame_opcode frame_look(const uint8_t *frame, struct frame_part *payload)
+{
+    uint64_t len = 0;
+    size_t header = frame_peek(frame, FRAME_MAX_HEADER, &len);
+
+    *payload = (struct frame_part){frame + header, (size_t) len};
+    return (enum frame_opcode)(frame[0] & 0x0f);
 }
 
 int frame_encode(struct frame_encoder *encoder, uint8_t *out, enum frame_opcode opcode,

@@ -54,9 +54,33 @@ void frame_encoder_free(struct frame_encoder *encoder);
 /* The bytes on the wire of a frame with this much payload. */
 size_t frame_size(bool masked, uint64_t payload);
 
+/* What the `len` bytes at the start of a frame say of its payload's length, and nothing judged: not
+ * that the form is the shortest, not the 63 bits. Returns the length of the header up to where a
+ * masking key would be; 0 while there are fewer bytes than those. (RFC 6455, 5.2) */
+static inline size_t frame_peek(const uint8_t *data, size_t len, uint64_t *payload)
+{
+    size_t header = 2;
+
+    if (len < header)
+        return 0;
+    *payload = data[1] & 0x7f;
+    if (*payload < 126)
+        return header;
+    header += *payload == 126 ? 2 : 8;
+    if (len < header)
+        return 0;
+    *payload = 0;
+    for (size_t i = 2; i < header; i++)
+        *payload = *payload << 8 | data[i];
+    return header;
+}
+
 /* The bytes of a whole frame that begins at `frame` and is known to be right, as in a log of frames
  * that we encoded. */
 uint64_t frame_length(const uint8_t *frame);
+
+/* Takes apart such a frame, which is not masked: its opcode, and its payload, borrowed. */
+enum frame_opcode frame_look(const uint8_t *frame, struct frame_part *payload);
 
 /* Writes one unfragmented frame, whose payload is the `count` parts put together, to `out`, which
  * has room for frame_size() of it. `compressed` sets RSV1 (RFC 7692, 6). Returns 0, or UV_EIO when

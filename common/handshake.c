@@ -51,28 +51,6 @@ static bool host_valid(const struct http_head *request)
     return *host != '\0' && strpbrk(host, " \t\"#/<>?@\\^`{|},") == NULL;
 }
 
-/* Finds the path in a target of origin-form or absolute-form (RFC 9112, 3.2.1 and 3.2.2). Returns
- * NULL for the other forms. */
-static const char *path_of(const char *target, size_t *len)
-{
-    static const char *const schemes[] = {"http://", "https://", "ws://", "wss://"};
-
-    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
-        if (strncasecmp(target, schemes[i], strlen(schemes[i])) != 0)
-            continue;
-        target += strlen(schemes[i]);
-        target += strcspn(target, "/?");
-        if (*target != '/') {
-            *len = 1;
-            return "/";
-        }
-    }
-    if (*target != '/')
-        return NULL;
-    *len = strcspn(target, "?");
-    return target;
-}
-
 static bool is_upgrade(const struct http_head *request)
 {
     /* RFC 9110, 7.8: a server ignores Upgrade in a request of HTTP/1.0 */
@@ -135,18 +113,24 @@ void handshake_judge_request(const struct http_head *request, const struct hands
                              bool loopback, struct handshake_verdict *verdict)
 {
     const char *target = http_head_target(request);
-    const char *requested;
-    size_t len = 0;
+    int found;
 
     *verdict = (struct handshake_verdict){.status = 101};
-    requested = path_of(target, &len);
+    found = resource_parse(&verdict->resource, target);
+    if (found == 0)
+        found = resource_channel(&verdict->resource, policy->path, &verdict->channel);
+    else
+        found = UV_ENOENT;
     if (!host_valid(request))
         refuse(verdict, 400, "the request needs exactly one valid Host field");
     else if (strchr(target, '#') != NULL)
         refuse(verdict, 400, "a request target has no fragment");
-    else if (requested == NULL || strlen(policy->path) != len ||
-             memcmp(requested, policy->path, len) != 0)
+    else if (found == UV_ENOENT)
         refuse(verdict, 404, "there is nothing here: check the path");
+    else if (found != 0)
+        refuse(verdict, 404,
+               "this is no channel's name: it has 1 to 128 letters, digits and -._~, with / "
+               "between parts");
     else if (strcmp(http_head_method(request), "GET") != 0)
         refuse(verdict, 405, "only GET is allowed here");
     else
@@ -155,14 +139,17 @@ void handshake_judge_request(const struct http_head *request, const struct hands
         judge_origin(request, &policy->origins, loopback, verdict);
 }
 
-int handshake_write_response(struct buffer *out, const struct handshake_verdict *verdict)
+int handshake_write_response(struct buffer *out, const struct handshake_verdict *verdict,
+                             struct event_id place)
 {
+    char id[EVENT_ID_SIZE];
     int status = buffer_printf(out,
                                "HTTP/1.1 101 Switching Protocols\r\n"
                                "Upgrade: websocket\r\n"
                                "Connection: Upgrade\r\n"
-                               "Sec-WebSocket-Accept: %s\r\n",
-                               verdict->accept);
+                               "Sec-WebSocket-Accept: %s\r\n"
+                               "Last-Event-ID: %s\r\n",
+                               verdict->accept, event_id_print(place, id));
 
     if (status == 0)
         status = extension_write_answer(out, &verdict->deflate);

@@ -8,9 +8,11 @@
 
 #include "common/buffer.h"
 #include "common/error.h"
+#include "common/event_id.h"
 #include "common/extension.h"
 #include "common/http_head.h"
 #include "common/origin.h"
+#include "common/resource.h"
 
 enum {
     HANDSHAKE_KEY_LEN = 24,    /* 16 bytes in base64 */
@@ -27,11 +29,13 @@ struct handshake_verdict {
     /* When status is 101: */
     char accept[HANDSHAKE_ACCEPT_LEN + 1]; /* Sec-WebSocket-Accept */
     struct extension_deflate deflate;      /* permessage-deflate, if it was offered */
+    struct resource resource;              /* borrowed from the request, as is the channel: */
+    struct resource_text channel;          /* its name; empty: the default one */
 };
 
 /* What the server serves. */
 struct handshake_policy {
-    const char *path; /* the one path that may be upgraded */
+    const char *path; /* the path that may be upgraded, and channels beneath it */
     bool compression; /* offers of permessage-deflate are taken */
     struct origin_policy origins;
 };
@@ -42,8 +46,10 @@ struct handshake_policy {
 void handshake_judge_request(const struct http_head *request, const struct handshake_policy *policy,
                              bool loopback, struct handshake_verdict *verdict);
 
-/* Appends the response to a verdict of 101. Returns 0 or UV_ENOMEM. */
-int handshake_write_response(struct buffer *out, const struct handshake_verdict *verdict);
+/* Appends the response to a verdict of 101; `place` is the ID just before the first message that
+ * will be sent. Returns 0 or UV_ENOMEM. */
+int handshake_write_response(struct buffer *out, const struct handshake_verdict *verdict,
+                             struct event_id place);
 
 /* Appends a refusal: status line, the fields that the status asks for (Allow of 405, Upgrade and
  * Sec-WebSocket-Version of 426), and `why` with a newline as its text/plain body, which

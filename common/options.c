@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -301,7 +300,7 @@ int options_parse_seconds(const char *text, bool or_zero, uint64_t *milliseconds
     const double most = INT32_MAX / 1000.0;
     const double rounding =
         1e-6; /* 2.007 has no exact form, and is 2007 milliseconds all the same */
-    double seconds;
+    double seconds, exact;
     char *end;
 
     errno = 0;
@@ -310,6 +309,8 @@ int options_parse_seconds(const char *text, bool or_zero, uint64_t *milliseconds
         !(seconds > 0 || (or_zero && seconds >= 0)) || seconds > most)
         return error_set(error, UV_EINVAL, "'%s' is not a number of seconds %s 0 (at most %.0f)",
                          text, or_zero ? "from" : "greater than", most);
-    *milliseconds = (uint64_t) ceil(seconds * 1000 - rounding);
+    exact = seconds * 1000 - rounding;
+    *milliseconds = (uint64_t) exact;
+    *milliseconds += exact > (double) *milliseconds ? 1 : 0; /* up; without 300 KiB of libm */
     return 0;
 }

@@ -7,6 +7,11 @@
 #include "common/transport_output.h"
 #include "common/transport_time.h"
 
+enum {
+    TURN_INPUT = 1024 * 1024, /* bytes that are read in one turn, more or less */
+    MIN_READ = 4096,          /* bytes that one read may bring, however many read */
+};
+
 /* ---- the end ---- */
 
 /* Tells the owner that the peer has hit a limit; `code` is what it is closed with, or 0. */
@@ -233,6 +238,8 @@ static void on_pong(struct transport *transport, const struct decoder_event *eve
     const struct transport_ops *ops = transport_context_of(transport)->ops;
 
     watch(transport, false, FRAME_PONG, event->len);
+    if (ops->on_pong != NULL)
+        ops->on_pong(transport, event->data, event->len);
     if (transport->_asked)
         transport_time_quiet(transport);
     else if (ops->on_control != NULL)
@@ -342,6 +349,8 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 
     if (nread > 0)
         transport_input(transport, (const uint8_t *) buf->base, (size_t) nread);
+    else if (nread == UV_ENOBUFS)
+        return; /* on_alloc gave none: the rest waits in the socket for the next turn */
     else if (nread == UV_EOF)
         on_eof(transport);
     else if (nread < 0 && transport->_stage == TRANSPORT_DRAINING)
@@ -350,14 +359,32 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
         transport_abort(transport, (int) nread);
 }
 
-/* Reading is synchronous in libuv: alloc, read, callback. One buffer serves all. */
+/* How much one read may bring. What all of them bring in one turn stays near TURN_INPUT, also when
+ * many have much to say. */
+static size_t read_size(const struct transport_context *context)
+{
+    unsigned busy = context->_busy > context->_busy_before ? context->_busy : context->_busy_before;
+    size_t share = TURN_INPUT / (busy + 1);
+
+    if (share > sizeof context->_input)
+        return sizeof context->_input;
+    return share > MIN_READ ? share : MIN_READ;
+}
+
+/* Reading is synchronous in libuv: alloc, read, callback. One buffer serves all. libuv asks again
+ * at once (32 times) for a stream whose read has filled the buffer, and is given none: then it
+ * leaves that stream until the next turn. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     struct transport *transport = container_of(handle, struct transport, stream.tcp);
+    struct transport_context *context = transport_context_of(transport);
+    bool again = context->_reader == transport;
 
     (void) suggested;
-    *buf = uv_buf_init(transport_context_of(transport)->_input,
-                       sizeof transport_context_of(transport)->_input);
+    context->_reader = transport;
+    if (again)
+        context->_busy++;
+    *buf = uv_buf_init(context->_input, again ? 0 : (unsigned) read_size(context));
 }
 
 /* ---- life ---- */
@@ -386,11 +413,6 @@ int transport_open(struct transport *transport, const struct extension_deflate *
 bool transport_is_open(const struct transport *transport)
 {
     return transport->_stage == TRANSPORT_OPEN && !transport->_mute;
-}
-
-bool transport_is_writable(const struct transport *transport)
-{
-    return transport->_stage < TRANSPORT_DRAINING && !transport->_mute;
 }
 
 void transport_pause(struct transport *transport)

@@ -5,7 +5,9 @@
  *     bytes are   frames   our Close   all that we  the socket is
  *     the owner's          is queued   owe is out   gone
  *
- * Reading: bytes come in through the loop's one read buffer; whole messages go to the owner.
+ * Reading: bytes come in through the loop's one read buffer; whole messages go to the owner. A
+ * transport reads once a turn, and the less, the more of them have much to say: so nobody is heard
+ * at the expense of others, and what comes in between two flushes is bounded.
  * Writing: nothing is written while the loop is busy reading. A transport that has something to
  * say is listed in its context; the owner of the loop calls transport_context_flush once at the
  * end of the turn, and each listed transport is flushed with one system call:
@@ -69,6 +71,11 @@ struct transport_ops {
     void (*on_limit)(struct transport *transport, const char *limit, uint16_t code);
     /* A ping, or a pong that answers none of ours, came. May be NULL. */
     void (*on_control)(struct transport *transport);
+    /* What the next keep-alive ping is to bear, at most FRAME_MAX_CONTROL bytes: writes it and
+     * returns its length. May be NULL: then it bears nothing. */
+    size_t (*ping_payload)(struct transport *transport, char *out);
+    /* A pong came, with this payload, which is borrowed for the call. May be NULL. */
+    void (*on_pong)(struct transport *transport, const uint8_t *data, size_t len);
     /* For those who watch: a control frame has come, or is about to go out (`own`), with so many
      * bytes of payload. May be NULL. */
     void (*on_frame)(struct transport *transport, bool own, enum frame_opcode opcode, size_t len);
@@ -113,10 +120,13 @@ struct transport_context {
     struct list _dirty;
     struct deadline_list _opening;
     struct deadline_list _closing;
-    struct deadline_list _quiet;   /* open connections, until it is time to ask */
-    struct deadline_list _asked;   /* those that have a ping to answer */
-    struct deadline_list _message; /* those that are within a message */
-    uv_timer_t _tick;              /* runs only while something has a deadline */
+    struct deadline_list _quiet;     /* open connections, until it is time to ask */
+    struct deadline_list _asked;     /* those that have a ping to answer */
+    struct deadline_list _message;   /* those that are within a message */
+    uv_timer_t _tick;                /* runs only while something has a deadline */
+    const struct transport *_reader; /* who read last in this turn */
+    unsigned _busy;                  /* how many filled the buffer in this turn, */
+    unsigned _busy_before;           /* and in the one before */
     char _input[64 * 1024];
 };
 
@@ -132,8 +142,9 @@ enum transport_stage {
 struct transport {
     struct stream stream;
     struct decoder _decoder;
-    struct transport_output *_output; /* while it has something to say, or its socket is full */
     struct deadline _deadline;
+    /* What a flush looks at stands at the end, beside what its owner looks at. */
+    struct transport_output *_output; /* while it has something to say, or its socket is full */
     uint8_t _stage;
     bool _finishing : 1;  /* when all is written: FIN */
     bool _mute : 1;       /* our Close is out, or writing has failed: nothing more is written */
@@ -146,6 +157,7 @@ struct transport {
     bool _asked : 1;      /* a ping of ours is not answered */
     bool _paused : 1;     /* nothing is read: silence is not the peer's */
     bool _in_message : 1; /* its deadline is the message's */
+    uint32_t note;        /* the owner's: room that would be lost otherwise */
 };
 
 /* The owner's part of one flush: whole frames, borrowed for the call. */
@@ -174,6 +186,10 @@ void transport_context_deinit(struct transport_context *context);
 /* Flushes every transport that has own frames to write. Once, at the end of each loop turn. */
 void transport_context_flush(struct transport_context *context);
 
+/* The same for `budget` of them at most, those that have waited longest. True when none is left;
+ * else the others are for the next turn, which should come without waiting for events. */
+bool transport_context_flush_some(struct transport_context *context, unsigned budget);
+
 /* Aborts every transport that is in its opening (closing) handshake. */
 void transport_context_abort_opening(struct transport_context *context);
 void transport_context_abort_closing(struct transport_context *context);
@@ -200,7 +216,10 @@ bool transport_is_open(const struct transport *transport);
 
 /* True while the owner's bytes may still go out, now or after a stall: before our Close is written
  * and while writing works. Once false it stays false. */
-bool transport_is_writable(const struct transport *transport);
+static inline bool transport_is_writable(const struct transport *transport)
+{
+    return transport->_stage < TRANSPORT_DRAINING && !transport->_mute;
+}
 
 /* True when the peer has yet to read what we wrote, and has read some of it since this was last
  * asked. */

@@ -1,3 +1,5 @@
+#include <limits.h>
+
 #include "common/transport_output.h"
 
 int transport_context_init(struct transport_context *context, uv_loop_t *loop,
@@ -13,6 +15,8 @@ int transport_context_init(struct transport_context *context, uv_loop_t *loop,
     context->decoders = NULL;
     context->_server = config->server;
     context->_hears_on = config->hears_on;
+    context->_reader = NULL;
+    context->_busy = context->_busy_before = 0;
     list_init(&context->_dirty);
     deadline_list_init(&context->_opening, config->opening_timeout);
     deadline_list_init(&context->_closing, config->closing_timeout);
@@ -48,12 +52,23 @@ void transport_context_deinit(struct transport_context *context)
     deflater_free(context->deflater);
 }
 
+bool transport_context_flush_some(struct transport_context *context, unsigned budget)
+{
+    context->_reader = NULL; /* the turn ends: everybody may read again */
+    context->_busy_before = context->_busy;
+    context->_busy = 0;
+    for (; budget > 0 && !list_empty(&context->_dirty); budget--) {
+        struct list *node = list_take_first(&context->_dirty);
+
+        context->ops->flush(container_of(node, struct transport_output, dirty)->transport);
+    }
+    return list_empty(&context->_dirty);
+}
+
 void transport_context_flush(struct transport_context *context)
 {
-    struct list *node;
-
-    while ((node = list_take_first(&context->_dirty)) != NULL)
-        context->ops->flush(container_of(node, struct transport_output, dirty)->transport);
+    while (!transport_context_flush_some(context, UINT_MAX)) {
+    }
 }
 
 static void abort_all(struct deadline_list *deadlines)

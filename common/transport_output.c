@@ -176,7 +176,7 @@ static void add_buf(struct flush *flush, void *data, size_t len)
 {
     if (len == 0)
         return;
-    flush->bufs[flush->count++] = uv_buf_init(data, (unsigned) len);
+    flush->bufs[flush->count++] = (uv_buf_t){.base = data, .len = len};
     flush->total += len;
 }
 
@@ -246,7 +246,7 @@ static void fill(struct transport_bell *bell, const struct flush *flush, size_t 
     if (wanted < rest && wanted > rest - flush->close)
         wanted = rest - flush->close;
     bell->last = flush->last && wanted == rest;
-    for (unsigned i = 0; bell->len < wanted; i++) {
+    for (unsigned i = 0; i < flush->count && bell->len < wanted; i++) {
         const uv_buf_t *buf = &flush->bufs[i];
         size_t len;
 
@@ -307,25 +307,53 @@ static void all_written(struct transport *transport, const struct flush *flush)
         output_free(transport);
 }
 
-/* Writes everything there is, with one system call if the socket takes it. */
-static int flush_all(struct transport *transport, struct transport_bytes *bytes)
+/* So much of the flush has been written, or it has failed. */
+static int conclude(struct transport *transport, const struct flush *flush, ssize_t written,
+                    struct transport_bytes *bytes)
 {
-    struct flush flush;
-    ssize_t written;
-
-    gather(&flush, transport, bytes);
-    written = flush.total > 0 ? stream_try_write(&transport->stream, flush.bufs, flush.count) : 0;
     if (written < 0) {
         transport_fall_mute(transport, (int) written);
         return UV_EPIPE;
     }
-    if ((size_t) written < flush.total)
-        return stall(transport, &flush, (size_t) written, &bytes->passed);
-    bytes->passed = flush.owners;
-    all_written(transport, &flush);
-    if (flush.last)
+    if ((size_t) written < flush->total)
+        return stall(transport, flush, (size_t) written, &bytes->passed);
+    bytes->passed = flush->owners;
+    all_written(transport, flush);
+    if (flush->last)
         transport_last_written(transport);
     return 0;
+}
+
+/* Writes everything there is, with one system call if the socket takes it. */
+static int flush_all(struct transport *transport, struct transport_bytes *bytes)
+{
+    struct flush flush;
+
+    gather(&flush, transport, bytes);
+    return conclude(
+        transport, &flush,
+        flush.total > 0 ? stream_try_write(&transport->stream, flush.bufs, flush.count) : 0, bytes);
+}
+
+/* The same for a transport that has nothing of its own to say, as nearly all: the owner's buffers
+ * are written as they are. */
+static int flush_owners(struct transport *transport, struct transport_bytes *bytes)
+{
+    struct flush flush;
+    size_t total = 0;
+    ssize_t written;
+
+    for (unsigned i = 0; i < bytes->count; i++)
+        total += bytes->bufs[i].len;
+    if (total == 0)
+        return 0;
+    written = stream_try_write(&transport->stream, bytes->bufs, bytes->count);
+    if (written == (ssize_t) total) {
+        bytes->passed = total;
+        return 0;
+    }
+    gather(&flush, transport, bytes);
+    return conclude(transport, &flush, written, bytes);
 }
 
 int transport_flush(struct transport *transport, struct transport_bytes *bytes)
@@ -337,9 +365,9 @@ int transport_flush(struct transport *transport, struct transport_bytes *bytes)
     bytes->passed = 0;
     if (!transport_is_writable(transport))
         return UV_EPIPE;
+    if (transport->_output == NULL && !transport->_finishing)
+        return flush_owners(transport, bytes);
     if (transport_is_stalled(transport))
         return UV_EAGAIN; /* it waits for on_drained, as what is queued already does */
-    if (bytes->count == 0 && transport->_output == NULL && !transport->_finishing)
-        return 0;
     return flush_all(transport, bytes);
 }

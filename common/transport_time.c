@@ -3,6 +3,11 @@
 enum {
     TICK = 250,  /* milliseconds between two looks at the deadlines */
     LATE = 1000, /* milliseconds by which a tick is so late that it was we who slept */
+    /* Peers that came together fall due together. A tick judges so many of them; the next one
+     * comes after so many milliseconds, and the loop has its turns in between. It also takes a
+     * herd apart: their next deadlines are no longer the same. */
+    HERD = 128,
+    HERD_TICK = 1,
 };
 
 static void on_tick(uv_timer_t *timer);
@@ -32,10 +37,12 @@ void transport_time_quiet(struct transport *transport)
 static void ask(struct transport *transport)
 {
     const struct transport_ops *ops = transport_context_of(transport)->ops;
-    int status = transport_send(transport, FRAME_PING, NULL, 0);
+    char payload[FRAME_MAX_CONTROL];
+    size_t len = ops->ping_payload != NULL ? ops->ping_payload(transport, payload) : 0;
+    int status = transport_send(transport, FRAME_PING, payload, len);
 
     if (status == 0 && ops->on_frame != NULL)
-        ops->on_frame(transport, true, FRAME_PING, 0);
+        ops->on_frame(transport, true, FRAME_PING, len);
     transport->_heard = false;
     if (status != 0) {
         transport_abort(transport, status);
@@ -69,6 +76,31 @@ void transport_time_message(struct transport *transport, bool completed)
 
 /* ---- the tick ---- */
 
+static void judge_opening(struct transport *transport, uint64_t now)
+{
+    (void) now;
+    if (stream_is_ready(&transport->stream))
+        transport_context_of(transport)->ops->on_opening_timeout(transport);
+    else
+        transport_abort_for(transport, "handshake-timeout"); /* before TLS stands: no answer */
+}
+
+/* The closing handshake takes too long; or writing has failed, and reading found out no more. */
+static void judge_closing(struct transport *transport, uint64_t now)
+{
+    (void) now;
+    if (transport->_broken)
+        transport_abort(transport, UV_ETIMEDOUT);
+    else
+        transport_abort_for(transport, "close-timeout");
+}
+
+static void judge_message(struct transport *transport, uint64_t now)
+{
+    (void) now;
+    transport_reject(transport, CLOSE_POLICY, "message took too long", "message-timeout");
+}
+
 /* The time to answer a ping is over. Whoever has said anything else is there, too, and whoever
  * still reads what comes before the ping. If we have not looked for long (the process was stopped,
  * or reading is paused), the answer may lie in the socket. */
@@ -85,42 +117,38 @@ static void judge_asked(struct transport *transport, uint64_t now)
         transport_abort_for(transport, "ping-timeout");
 }
 
-/* The closing handshake takes too long; or writing has failed, and reading found out no more. */
-static void judge_closing(struct transport *transport)
+static void judge_quiet(struct transport *transport, uint64_t now)
 {
-    if (transport->_broken)
-        transport_abort(transport, UV_ETIMEDOUT);
-    else
-        transport_abort_for(transport, "close-timeout");
+    (void) now;
+    ask(transport);
 }
 
-static struct transport *expired(struct deadline *deadline)
+/* Judges the transports whose time in a list is over, until the budget is spent. */
+static void judge(struct deadline_list *deadlines, uint64_t now, unsigned *budget,
+                  void (*judge_one)(struct transport *transport, uint64_t now))
 {
-    return deadline != NULL ? container_of(deadline, struct transport, _deadline) : NULL;
+    struct deadline *deadline;
+
+    for (; *budget > 0 && (deadline = deadline_expired(deadlines, now)) != NULL; --*budget)
+        judge_one(container_of(deadline, struct transport, _deadline), now);
 }
 
 static void on_tick(uv_timer_t *timer)
 {
     struct transport_context *context = container_of(timer, struct transport_context, _tick);
     uint64_t now = uv_now(context->loop);
-    struct transport *transport;
+    unsigned budget = HERD;
 
-    while ((transport = expired(deadline_expired(&context->_opening, now))) != NULL) {
-        if (stream_is_ready(&transport->stream))
-            context->ops->on_opening_timeout(transport);
-        else
-            transport_abort_for(transport, "handshake-timeout"); /* before TLS stands: no answer */
-    }
-    while ((transport = expired(deadline_expired(&context->_closing, now))) != NULL)
-        judge_closing(transport);
-    while ((transport = expired(deadline_expired(&context->_message, now))) != NULL)
-        transport_reject(transport, CLOSE_POLICY, "message took too long", "message-timeout");
-    while ((transport = expired(deadline_expired(&context->_asked, now))) != NULL)
-        judge_asked(transport, now);
-    while ((transport = expired(deadline_expired(&context->_quiet, now))) != NULL)
-        ask(transport);
-    if (deadline_list_is_idle(&context->_opening) && deadline_list_is_idle(&context->_closing) &&
-        deadline_list_is_idle(&context->_message) && deadline_list_is_idle(&context->_asked) &&
-        deadline_list_is_idle(&context->_quiet))
+    judge(&context->_opening, now, &budget, judge_opening);
+    judge(&context->_closing, now, &budget, judge_closing);
+    judge(&context->_message, now, &budget, judge_message);
+    judge(&context->_asked, now, &budget, judge_asked);
+    judge(&context->_quiet, now, &budget, judge_quiet);
+    if (budget == 0)
+        (void) uv_timer_start(timer, on_tick, HERD_TICK, TICK);
+    else if (deadline_list_is_idle(&context->_opening) &&
+             deadline_list_is_idle(&context->_closing) &&
+             deadline_list_is_idle(&context->_message) && deadline_list_is_idle(&context->_asked) &&
+             deadline_list_is_idle(&context->_quiet))
         (void) uv_timer_stop(timer);
 }

@@ -3,19 +3,26 @@
 #include <string.h>
 #include <unistr.h>
 
+static uint64_t word_at(const uint8_t *data)
+{
+    uint64_t word;
+
+    memcpy(&word, data, sizeof word);
+    return word;
+}
+
 /* How many bytes at the front are ASCII, found by whole words. */
 static size_t ascii_prefix(const uint8_t *data, size_t len)
 {
+    const uint64_t high = 0x8080808080808080U;
     size_t n = 0;
 
-    while (len - n >= 8) {
-        uint64_t word;
-
-        memcpy(&word, data + n, sizeof word);
-        if ((word & 0x8080808080808080U) != 0)
-            break;
-        n += sizeof word;
-    }
+    while (len - n >= 32 && ((word_at(data + n) | word_at(data + n + 8) | word_at(data + n + 16) |
+                              word_at(data + n + 24)) &
+                             high) == 0)
+        n += 32;
+    while (len - n >= 8 && (word_at(data + n) & high) == 0)
+        n += 8;
     while (n < len && data[n] < 0x80)
         n++;
     return n;
@@ -91,7 +98,7 @@ bool utf8_complete(const struct utf8 *utf8)
 
 bool utf8_valid(const uint8_t *data, size_t len)
 {
-    struct utf8 utf8 = {0};
+    size_t skip = ascii_prefix(data, len);
 
-    return utf8_feed(&utf8, data, len) && utf8_complete(&utf8);
+    return skip == len || u8_check(data + skip, len - skip) == NULL;
 }

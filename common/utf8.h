@@ -1,6 +1,6 @@
 /* Is this text UTF-8? Asked as the bytes arrive, so that a bad sequence is noticed at its first
  * bad byte, wherever a peer cuts its message (RFC 6455, 8.1; RFC 3629). Runs of ASCII are skipped
- * eight bytes at a time; libunistring judges the rest. */
+ * by words; libunistring judges the rest. */
 #ifndef WS_UTF8_H
 #define WS_UTF8_H
 

@@ -1,6 +1,8 @@
 #include "server/block_log.h"
 
+#include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/frame.h"
 
@@ -12,11 +14,14 @@ struct block {
     uint32_t size;
     _Atomic uint32_t len; /* bytes committed; final once `next` is set */
     uint64_t start;       /* where in the log the first byte is */
+    uint64_t units;       /* before it */
     struct block *_Atomic next;
+    enum block_log_kind kind;
+    struct block_note note;
     uint8_t data[];
 };
 
-static struct block *block_new(uint32_t size, uint64_t start)
+static struct block *block_new(struct block_log *log, uint32_t size)
 {
     struct block *block = malloc(sizeof *block + size);
 
@@ -27,7 +32,13 @@ static struct block *block_new(uint32_t size, uint64_t start)
     atomic_init(&block->len, 0);
     atomic_init(&block->next, NULL);
     block->size = size;
-    block->start = start;
+    block->start = block_log_end(log);
+    block->units = log->_units;
+    block->kind = log->_kind;
+    block->note.log = log;
+    block->note.size = sizeof *block + size;
+    block->note.held = false;
+    list_init(&block->note.order);
     return block;
 }
 
@@ -66,27 +77,51 @@ static uint32_t block_len(const struct block *block)
     return atomic_load_explicit(&block->len, memory_order_acquire);
 }
 
-int block_log_init(struct block_log *log)
+void block_log_init(struct block_log *log, enum block_log_kind kind)
 {
+    log->_tail = NULL;
     atomic_init(&log->_end, 0);
-    log->_tail = block_new(BLOCK_LOG_MIN_SIZE, 0);
+    log->_units = 0;
+    log->_kind = kind;
+}
+
+int block_log_start(struct block_log *log, uint64_t units)
+{
+    if (log->_tail != NULL)
+        return 0;
+    log->_units = units;
+    log->_tail = block_new(log, BLOCK_LOG_MIN_SIZE);
     return log->_tail != NULL ? 0 : UV_ENOMEM;
 }
 
-void block_log_deinit(struct block_log *log)
+void block_log_stop(struct block_log *log)
 {
     block_unwalk(log->_tail);
     log->_tail = NULL;
+}
+
+bool block_log_is_started(const struct block_log *log)
+{
+    return log->_tail != NULL;
+}
+
+/* Bytes of the block behind one of `old` bytes: twice as many, and room for a whole number of units
+ * like this one, so that where all are alike nothing is left over. */
+static uint32_t size_behind(uint32_t old, size_t size)
+{
+    uint32_t wanted = old < BLOCK_LOG_MAX_SIZE / 2 ? 2 * old : BLOCK_LOG_MAX_SIZE;
+
+    if (size >= wanted)
+        return (uint32_t) size;
+    return size > 0 ? (uint32_t) (wanted / size * size) : wanted;
 }
 
 /* Seals the tail and links a fresh one behind it, with room for at least `size` bytes. */
 static struct block *grow(struct block_log *log, size_t size)
 {
     struct block *old = log->_tail;
-    struct block *fresh;
-    uint32_t wanted = old->size < BLOCK_LOG_MAX_SIZE / 2 ? 2 * old->size : BLOCK_LOG_MAX_SIZE;
+    struct block *fresh = block_new(log, size_behind(old->size, size));
 
-    fresh = block_new(size > wanted ? (uint32_t) size : wanted, block_log_end(log));
     if (fresh == NULL)
         return NULL;
     /* One walker is the log, which leaves the old tail; one are all walkers of the old tail. */
@@ -114,6 +149,7 @@ void block_log_commit(struct block_log *log, size_t size)
 {
     struct block *tail = log->_tail;
 
+    log->_units++;
     /* The end first: nobody who sees the bytes may find the log to be shorter. */
     atomic_fetch_add_explicit(&log->_end, size, memory_order_relaxed);
     atomic_store_explicit(&tail->len, block_len(tail) + (uint32_t) size, memory_order_release);
@@ -141,13 +177,25 @@ void block_log_leave(struct block_cursor *cursor)
     cursor->cut = false;
 }
 
-/* Where the frame ends that the byte before `offset` belongs to: `offset`, between two frames. */
-static uint32_t frame_end(const struct block *block, uint32_t offset)
+static uint64_t unit_length(const struct block *block, uint64_t offset)
+{
+    const uint8_t *unit = block->data + offset;
+    const uint8_t *end;
+
+    if (block->kind == BLOCK_LOG_FRAMES)
+        return frame_length(unit);
+    end = memmem(unit, block_len(block) - (size_t) offset, "\n\n", 2);
+    assert(end != NULL);
+    return (uint64_t) (end - unit) + 2;
+}
+
+/* Where the unit ends that the byte before `offset` belongs to: `offset`, between two units. */
+static uint32_t unit_end(const struct block *block, uint32_t offset)
 {
     uint64_t end = 0;
 
     while (end < offset)
-        end += frame_length(block->data + end);
+        end += unit_length(block, end);
     return (uint32_t) end;
 }
 
@@ -157,7 +205,7 @@ void block_log_give_up(struct block_cursor *cursor)
 
     if (block == NULL || cursor->_last)
         return;
-    if (frame_end(block, cursor->_offset) == cursor->_offset) {
+    if (unit_end(block, cursor->_offset) == cursor->_offset) {
         block_log_leave(cursor);
         return;
     }
@@ -166,15 +214,14 @@ void block_log_give_up(struct block_cursor *cursor)
     cursor->_last = true;
 }
 
-bool block_log_is_over(const struct block_cursor *cursor)
+bool block_log_is_between(const struct block_cursor *cursor)
 {
-    return cursor->_block == NULL ||
-           (cursor->_last && frame_end(cursor->_block, cursor->_offset) == cursor->_offset);
+    return unit_end(cursor->_block, cursor->_offset) == cursor->_offset;
 }
 
-static unsigned read_last(const struct block_cursor *cursor, uv_buf_t *bufs, size_t *len)
+unsigned block_log_read_unit(const struct block_cursor *cursor, uv_buf_t *bufs, size_t *len)
 {
-    uint32_t end = frame_end(cursor->_block, cursor->_offset);
+    uint32_t end = unit_end(cursor->_block, cursor->_offset);
 
     *len = end - cursor->_offset;
     bufs[0] = uv_buf_init((char *) cursor->_block->data + cursor->_offset, (unsigned) *len);
@@ -191,7 +238,7 @@ unsigned block_log_read(const struct block_cursor *cursor, uv_buf_t *bufs, unsig
     *len = 0;
     *more = false;
     if (cursor->_last)
-        return read_last(cursor, bufs, len);
+        return block_log_read_unit(cursor, bufs, len);
     while (block != NULL && !*more) {
         /* The link first: once there is one, the length that is read after it is final. */
         struct block *next = block_next(block);
@@ -199,13 +246,22 @@ unsigned block_log_read(const struct block_cursor *cursor, uv_buf_t *bufs, unsig
 
         *more = offset < end && count == max;
         if (offset < end && !*more) {
-            bufs[count++] = uv_buf_init((char *) block->data + offset, end - offset);
+            bufs[count++] = (uv_buf_t){.base = (char *) block->data + offset, .len = end - offset};
             *len += end - offset;
         }
         block = next;
         offset = 0;
     }
     return count;
+}
+
+static void move_to(struct block_cursor *cursor, struct block *next)
+{
+    struct block *block = cursor->_block;
+
+    cursor->_block = block_walk(next);
+    cursor->_offset = 0;
+    block_unwalk(block);
 }
 
 void block_log_advance(struct block_cursor *cursor, size_t len)
@@ -220,10 +276,79 @@ void block_log_advance(struct block_cursor *cursor, size_t len)
             return;
         }
         len -= rest;
-        cursor->_block = block_walk(next);
-        cursor->_offset = 0;
-        block_unwalk(block);
+        move_to(cursor, next);
     }
+}
+
+/* ---- places ---- */
+
+uint64_t block_log_position(const struct block_cursor *cursor)
+{
+    return cursor->_block != NULL ? cursor->_block->start + cursor->_offset : 0;
+}
+
+uint64_t block_log_place(const struct block_cursor *cursor)
+{
+    const struct block *block = cursor->_block;
+    uint64_t units = 0;
+
+    if (block == NULL)
+        return 0;
+    for (uint64_t at = 0; at < cursor->_offset; at += unit_length(block, at))
+        units++;
+    return block->units + units;
+}
+
+uint64_t block_log_least_place(const struct block_cursor *cursor)
+{
+    return cursor->_block != NULL ? cursor->_block->units : 0;
+}
+
+void block_log_seek(struct block_cursor *cursor, uint64_t units)
+{
+    struct block *next;
+    uint64_t at = 0;
+
+    while ((next = block_next(cursor->_block)) != NULL && next->units <= units)
+        move_to(cursor, next);
+    for (uint64_t n = cursor->_block->units; n < units; n++)
+        at += unit_length(cursor->_block, at);
+    cursor->_offset = (uint32_t) at;
+    cursor->cut = false;
+}
+
+void block_log_copy(const struct block_cursor *cursor, struct block_cursor *copy)
+{
+    copy->_block = block_walk(cursor->_block);
+    copy->_offset = cursor->_offset;
+    copy->_last = false;
+    copy->cut = false;
+}
+
+bool block_log_unit(struct block_cursor *cursor, struct block_unit *unit)
+{
+    struct block *next = block_next(cursor->_block); /* before the length, as in block_log_read */
+
+    if (next != NULL && cursor->_offset == block_len(cursor->_block)) {
+        move_to(cursor, next);
+        next = block_next(next);
+    }
+    if (cursor->_offset == block_len(cursor->_block))
+        return false;
+    unit->data = cursor->_block->data + cursor->_offset;
+    unit->len = (size_t) unit_length(cursor->_block, cursor->_offset);
+    unit->leaves = next != NULL && cursor->_offset + unit->len == block_len(cursor->_block);
+    return true;
+}
+
+struct block_note *block_log_note(const struct block_cursor *cursor)
+{
+    return &cursor->_block->note;
+}
+
+struct block_note *block_log_tail_note(struct block_log *log)
+{
+    return &log->_tail->note;
 }
 
 uint64_t block_log_lag(const struct block_log *log, const struct block_cursor *cursor)

@@ -2,32 +2,53 @@
  * channel is shared by all workers; its lock is held for one append, so that everybody sees the
  * same order (and for the rare coming and going of subscribers). Reading the log takes no lock.
  *
- * Subscribers that agreed on permessage-deflate read a second log beside the first, which bears the
- * same messages in the same order, compressed where that makes them smaller. Each message is
- * compressed once, whoever listens, for the smallest window among them. A log that nobody reads is
- * not written. */
+ * The same messages lie in up to three logs, one for each form in which somebody reads them:
+ *
+ *     plain      frames                            read by most, by all who catch up; and history
+ *     deflated   frames, compressed where that     read by those who agreed on permessage-deflate
+ *                makes them smaller
+ *     events     of an event stream                read by those who came with plain HTTP
+ *
+ * Each is written once, whoever listens (compressed for the smallest window among them), and only
+ * while it is read. Messages are counted: the n-th is unit n of every log that has it, so a
+ * subscriber may go over from one log to another without a seam. The count and the log's epoch make
+ * the message's ID.
+ *
+ * Who asks for what was published before begins as a cursor on the plain log's history. When little
+ * is left to read, channel_meet puts a second cursor at the end of the log that it is to go on
+ * with, and says where in the plain log that is; when it has come there, channel_go_live has it go
+ * on with the second. */
 #ifndef WS_CHANNEL_H
 #define WS_CHANNEL_H
 
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
+#include "common/buffer.h"
 #include "common/deflate.h"
+#include "common/event_id.h"
 #include "common/frame.h"
 #include "common/list.h"
 #include "server/block_log.h"
+#include "server/history.h"
 
 /* One who wants to be told when a channel has something new. Embedded in a fanout. */
 struct channel_listener {
     struct list _node;
     /* Runs on the publisher's thread, with the channel's lock held: pass it on, quickly. */
     void (*_on_published)(struct channel_listener *listener);
+    /* channel_appended up to where it has delivered all, but to those whose sockets are full. */
+    _Atomic uint64_t reached;
 };
 
+/* The form in which a subscriber reads: the bits of its window, or one of the others. */
 enum {
-    CHANNEL_PLAIN = 0,      /* in place of a window's bits: no compression */
+    CHANNEL_PLAIN = 0,
     CHANNEL_LEAST_BITS = 8, /* windows a subscriber may have, as powers of 2 */
     CHANNEL_MOST_BITS = 15,
+    CHANNEL_EVENTS = 16,
 };
 
 /* One form of the channel's messages, and how many read it. */
@@ -40,10 +61,17 @@ struct channel {
     uv_mutex_t _lock;
     struct channel_log _plain;
     struct channel_log _deflated;
-    size_t _windows[CHANNEL_MOST_BITS + 1]; /* readers of _deflated, by the bits of their window */
-    _Atomic unsigned _bits;                 /* the smallest of them; 0: there are none */
-    uint64_t _sequence;                     /* messages ever published */
+    struct channel_log _events;
+    uint32_t
+        _windows[CHANNEL_MOST_BITS + 1]; /* readers of _deflated, by the bits of their window */
+    _Atomic unsigned _bits;              /* the smallest of them; 0: there are none */
+    _Atomic bool _has_events;            /* somebody reads _events */
+    uint64_t _epoch;
+    _Atomic uint64_t _sequence; /* messages ever published */
+    _Atomic size_t _subscribers;
+    struct history _history;
     struct list _listeners;
+    const char *name; /* "": the default channel; borrowed */
 };
 
 /* What a thread publishes with. */
@@ -53,8 +81,49 @@ struct channel_publisher {
     size_t compression_min; /* bytes of payload that are worth compressing */
 };
 
-/* Returns 0 or a negative UV_E* code. */
-int channel_init(struct channel *channel);
+/* A message to publish: its payload is the parts put together. */
+struct channel_item {
+    enum frame_opcode opcode;
+    const struct frame_part *parts;
+    size_t count;
+};
+
+/* What a publisher may know afterwards. */
+struct channel_receipt {
+    struct event_id id; /* of the (last) message */
+    size_t subscribers; /* who will get it */
+};
+
+/* Where a subscriber wants to begin. */
+struct channel_since {
+    enum {
+        CHANNEL_SINCE_NOW,
+        CHANNEL_SINCE_LAST, /* the last `count` messages, or as many as are retained */
+        CHANNEL_SINCE_ALL,  /* all that are retained */
+        CHANNEL_SINCE_ID,   /* behind `id`; if that is not known any more, all that are retained */
+    } kind;
+    uint64_t count;
+    struct event_id id;
+};
+
+/* A message of the past, borrowed from the cursor's block. */
+struct channel_message {
+    enum frame_opcode opcode;
+    const uint8_t *payload;
+    size_t len;
+};
+
+/* What is known of a channel at one moment. */
+struct channel_info {
+    struct event_id last; /* the newest message's */
+    size_t subscribers;
+    uint64_t messages; /* retained */
+    uint64_t bytes;    /* of their frames */
+};
+
+/* `name` is borrowed; `histories` as well, or NULL: nothing is retained. Returns 0 or a negative
+ * UV_E* code. */
+int channel_init(struct channel *channel, const char *name, struct histories *histories);
 
 /* Nobody listens, publishes or holds a cursor any more. */
 void channel_deinit(struct channel *channel);
@@ -64,25 +133,95 @@ void channel_listen(struct channel *channel, struct channel_listener *listener,
                     void (*on_published)(struct channel_listener *listener));
 void channel_unlisten(struct channel *channel, struct channel_listener *listener);
 
-/* From any thread: puts the cursor at the end of the log that suits a subscriber whose window has
- * 2^`bits` bytes, or who takes no compressed messages (CHANNEL_PLAIN). */
-void channel_join(struct channel *channel, unsigned bits, struct block_cursor *cursor);
+/* ---- subscribers: from any thread, each cursor from one ---- */
 
-/* From any thread: the counterpart. */
-void channel_leave(struct channel *channel, struct block_cursor *cursor);
+/* The cursor reads the channel in `form` (a window's bits, CHANNEL_PLAIN or CHANNEL_EVENTS), from
+ * where `since` says (NULL: from now on); `*start`, which may be NULL, becomes the ID just before
+ * the first message it will get. If the cursor is `catching` then, it reads plain frames, whatever
+ * its form, up to channel_go_live. Returns 0, UV_ENOMEM, or UV_EINVAL if the ID is of a message to
+ * come. */
+int channel_join(struct channel *channel, unsigned form, const struct channel_since *since,
+                 struct block_cursor *cursor, struct event_id *start);
 
-/* From any thread: puts a cursor that has joined at the end, wherever it was. */
-void channel_skip(struct channel *channel, struct block_cursor *cursor);
+/* The counterpart. `meeting` is the second cursor, or NULL. */
+void channel_leave(struct channel *channel, struct block_cursor *cursor,
+                   struct block_cursor *meeting);
 
-/* From any thread: publishes one message, whose payload is the parts put together; each form of it
- * that is read is made once. Returns 0, or UV_ENOMEM with nothing published. */
-int channel_publish(struct channel *channel, const struct channel_publisher *publisher,
-                    enum frame_opcode opcode, const struct frame_part *parts, size_t count);
+/* For one that is catching up: puts a second cursor at the end of the log of its form. `*stop` is
+ * where the first one meets it (block_log_position). Returns 0 or UV_ENOMEM. */
+int channel_meet(struct channel *channel, const struct block_cursor *cursor,
+                 struct block_cursor *meeting, uint64_t *stop);
+
+/* The first has come there: it goes on with the second, which stands nowhere then. */
+void channel_go_live(struct channel *channel, struct block_cursor *cursor,
+                     struct block_cursor *meeting);
+
+/* Puts a cursor that has joined at the end of the log of its form, wherever it was; it is not
+ * catching up then. `meeting` as above; `*start` as for channel_join. Returns 0, or UV_ENOMEM with
+ * the cursor nowhere. */
+int channel_skip(struct channel *channel, struct block_cursor *cursor, struct block_cursor *meeting,
+                 struct event_id *start);
 
 /* How many bytes a subscriber's cursor is behind. */
 uint64_t channel_lag(const struct channel *channel, const struct block_cursor *cursor);
 
+/* How many bytes (messages) it holds that the history does not hold any more: for one that catches
+ * up, which costs nothing while it is within the history. */
+uint64_t channel_lag_beyond_history(struct channel *channel, const struct block_cursor *cursor,
+                                    uint64_t *messages);
+
+/* The ID of the last message that begins before the cursor. */
+struct event_id channel_place(struct channel *channel, const struct block_cursor *cursor);
+
+/* ---- publishing: from any thread ---- */
+
+/* Publishes one message, whose payload is the parts put together; each form of it that is read is
+ * made once. `receipt` may be NULL. Returns 0, or UV_ENOMEM with nothing published. */
+int channel_publish(struct channel *channel, const struct channel_publisher *publisher,
+                    enum frame_opcode opcode, const struct frame_part *parts, size_t count,
+                    struct channel_receipt *receipt);
+
+/* Publishes many, with nobody else's between them. Returns 0, or UV_ENOMEM with the first
+ * `*published` of them published. */
+int channel_publish_all(struct channel *channel, const struct channel_publisher *publisher,
+                        const struct channel_item *items, size_t count, size_t *published,
+                        struct channel_receipt *receipt);
+
+/* ---- looking: from any thread ---- */
+
+void channel_info(struct channel *channel, struct channel_info *info);
+
+/* The ID of the newest message. */
+struct event_id channel_last_id(const struct channel *channel);
+
 /* Bytes ever appended, in all forms: grows with each publication that somebody reads. */
 uint64_t channel_appended(const struct channel *channel);
+
+/* From any thread: what all listeners but `own` have reached; UINT64_MAX when there are none. */
+uint64_t channel_reached(struct channel *channel, const struct channel_listener *own);
+
+/* Puts a cursor that is no subscriber's on the history, from where `since` says; it ends with
+ * block_log_leave. `*start` is the ID just before the first message. Returns 0 or UV_EINVAL, as
+ * channel_join. */
+int channel_look_back(struct channel *channel, const struct channel_since *since,
+                      struct block_cursor *cursor, struct event_id *start);
+
+/* The message at such a cursor (or at one that is catching up), which moves behind it. The n-th has
+ * the ID n behind the start. False when there is none yet. */
+bool channel_next(struct block_cursor *cursor, struct channel_message *message);
+
+/* ---- history ---- */
+
+/* Drops what is too old. */
+void channel_expire(struct channel *channel);
+
+/* True while messages are retained. */
+bool channel_retains(struct channel *channel);
+
+/* Drops the messages of the oldest block that is retained. */
+void channel_drop_block(struct channel *channel);
+
+/* The channel whose history holds a block. */
+struct channel *channel_of_note(const struct block_note *note);
 
 #endif

@@ -1,10 +1,13 @@
 #include "server/fanout.h"
 
+#include <stdlib.h>
+
 #include "server/peer.h"
 
 enum {
     LAG_CHECKS = 16,          /* how often the lag is judged while the log grows by max_lag */
     INPUT_BOUND = 256 * 1024, /* bytes that may be published while the flush goes round once */
+    CATCHING_COST = 32,       /* of a flush's budget, for one write of history */
 };
 
 static struct peer *peer_at(struct list *node)
@@ -15,6 +18,7 @@ static struct peer *peer_at(struct list *node)
 static void mark_due(struct fanout *fanout)
 {
     fanout->_unvisited = fanout->_ready_count;
+    fanout->_marked = channel_appended(fanout->channel);
     if (!list_linked(&fanout->_due))
         list_append(fanout->_due_list, &fanout->_due);
 }
@@ -36,39 +40,54 @@ static void on_published(struct channel_listener *listener)
 }
 
 void fanout_init(struct fanout *fanout, struct channel *channel, struct inbox *inbox,
-                 struct list *due, uint64_t max_lag)
+                 struct list *due, const struct fanout_limits *limits)
 {
     *fanout = (struct fanout){
         .channel = channel,
         ._due_list = due,
         ._inbox = inbox,
-        ._max_lag = max_lag,
+        ._limits = limits,
+        ._thread = uv_thread_self(),
     };
+    list_init(&fanout->_node);
+    list_init(&fanout->_unused_node);
     list_init(&fanout->_ready);
     fanout->_next = &fanout->_ready;
     list_init(&fanout->_stalled);
+    list_init(&fanout->_catching);
     list_init(&fanout->_due);
     inbox_item_init(&fanout->_item, on_posted);
 }
 
-void fanout_start(struct fanout *fanout)
-{
-    fanout->_thread = uv_thread_self();
-}
-
-void fanout_stop(struct fanout *fanout)
+void fanout_deinit(struct fanout *fanout)
 {
     inbox_withdraw(fanout->_inbox, &fanout->_item);
     list_remove(&fanout->_due);
+    free(fanout->_marks);
+}
+
+/* ---- who is in which list ---- */
+
+enum { NOWHERE, READY, STALLED, CATCHING }; /* a cursor's `where` */
+
+static bool has_peers(const struct fanout *fanout)
+{
+    return !list_empty(&fanout->_ready) || !list_empty(&fanout->_stalled) ||
+           !list_empty(&fanout->_catching);
 }
 
 /* Puts a peer into one of the lists: behind the others, wherever the flush stands. */
 static void put(struct fanout *fanout, struct peer *peer, bool stalled)
 {
-    peer->cursor.stalled = stalled;
-    list_append(stalled ? &fanout->_stalled : &fanout->_ready, &peer->place);
-    if (stalled)
+    if (stalled || peer->cursor.catching) {
+        peer->cursor.where = stalled ? STALLED : CATCHING;
+        list_append(stalled ? &fanout->_stalled : &fanout->_catching, &peer->place);
+        if (!stalled && !list_linked(&fanout->_due))
+            list_append(fanout->_due_list, &fanout->_due);
         return;
+    }
+    peer->cursor.where = READY;
+    list_append(&fanout->_ready, &peer->place);
     fanout->_ready_count++;
     if (fanout->_unvisited > 0)
         fanout->_unvisited++; /* it may stand before the last of them */
@@ -79,29 +98,38 @@ static void take_out(struct fanout *fanout, struct peer *peer)
     if (fanout->_next == &peer->place)
         fanout->_next = peer->place.next;
     list_remove(&peer->place);
-    if (!peer->cursor.stalled)
+    if (peer->cursor.where == READY)
         fanout->_ready_count--;
+    peer->cursor.where = NOWHERE;
 }
 
-static bool has_peers(const struct fanout *fanout)
+int fanout_join(struct fanout *fanout, struct peer *peer, unsigned form,
+                const struct channel_since *since, struct event_id *start)
 {
-    return !list_empty(&fanout->_ready) || !list_empty(&fanout->_stalled);
-}
+    bool first = !has_peers(fanout);
+    int status;
 
-void fanout_join(struct fanout *fanout, struct peer *peer, unsigned bits)
-{
-    if (!has_peers(fanout)) /* before it stands in the log: nothing it is to get goes unheard */
+    if (first) /* before it stands in the log: nothing that it is to get goes unheard */
         channel_listen(fanout->channel, &fanout->_listener, on_published);
-    channel_join(fanout->channel, bits, &peer->cursor);
-    put(fanout, peer, transport_is_stalled(&peer->transport));
+    status = channel_join(fanout->channel, form, since, &peer->cursor, start);
+    if (status == 0)
+        put(fanout, peer, transport_is_stalled(&peer->transport));
+    else if (first)
+        channel_unlisten(fanout->channel, &fanout->_listener);
+    return status;
 }
 
-void fanout_leave(struct fanout *fanout, struct peer *peer)
+void fanout_leave(struct fanout *fanout, struct peer *peer, struct block_cursor *meeting)
 {
     take_out(fanout, peer);
-    channel_leave(fanout->channel, &peer->cursor);
+    channel_leave(fanout->channel, &peer->cursor, meeting);
     if (!has_peers(fanout))
         channel_unlisten(fanout->channel, &fanout->_listener);
+}
+
+bool fanout_has(const struct peer *peer)
+{
+    return peer->cursor.where != NOWHERE;
 }
 
 void fanout_stall(struct fanout *fanout, struct peer *peer)
@@ -116,22 +144,128 @@ void fanout_resume(struct fanout *fanout, struct peer *peer)
     put(fanout, peer, false);
 }
 
+/* ---- who is too slow ---- */
+
+static bool exceeds(uint64_t lag, uint64_t most)
+{
+    return most > 0 && lag > most;
+}
+
+/* What is in the history costs nothing: to lag there is allowed. */
+static bool catches_up_too_slowly(struct fanout *fanout, const struct peer *peer)
+{
+    uint64_t messages;
+    uint64_t bytes = channel_lag_beyond_history(fanout->channel, &peer->cursor, &messages);
+
+    return exceeds(bytes, fanout->_limits->bytes) || exceeds(messages, fanout->_limits->messages);
+}
+
+static bool is_too_slow(struct fanout *fanout, const struct peer *peer)
+{
+    const struct fanout_limits *limits = fanout->_limits;
+    uint64_t sequence = channel_last_id(fanout->channel).sequence;
+    uint64_t lag = channel_lag(fanout->channel, &peer->cursor);
+
+    if (lag == 0) /* or it was given up already */
+        return false;
+    if (peer->cursor.catching)
+        return catches_up_too_slowly(fanout, peer);
+    if (exceeds(lag, limits->bytes))
+        return true;
+    /* Finding its place takes a walk: only if it may be too far behind. */
+    return limits->messages > 0 &&
+           sequence - block_log_least_place(&peer->cursor) > limits->messages &&
+           sequence - block_log_place(&peer->cursor) > limits->messages;
+}
+
+/* So much was published that the stalled are to be looked at again. */
+static bool is_lag_due(struct fanout *fanout)
+{
+    const struct fanout_limits *limits = fanout->_limits;
+    uint64_t end = channel_appended(fanout->channel);
+    uint64_t sequence = channel_last_id(fanout->channel).sequence;
+
+    if ((limits->bytes == 0 || end - fanout->_lag_checked < limits->bytes / LAG_CHECKS) &&
+        (limits->messages == 0 ||
+         sequence - fanout->_messages_checked <= limits->messages / LAG_CHECKS))
+        return false;
+    fanout->_lag_checked = end;
+    fanout->_messages_checked = sequence;
+    return true;
+}
+
 static void judge_lag(struct fanout *fanout)
 {
-    uint64_t end = channel_appended(fanout->channel);
     struct list *node, *next;
 
-    if (fanout->_max_lag == 0 || end - fanout->_lag_checked < fanout->_max_lag / LAG_CHECKS)
+    if (list_empty(&fanout->_stalled) || !is_lag_due(fanout))
         return;
-    fanout->_lag_checked = end;
     for (node = fanout->_stalled.next; node != &fanout->_stalled; node = next) {
         struct peer *peer = peer_at(node);
 
         next = node->next;
-        if (channel_lag(fanout->channel, &peer->cursor) > fanout->_max_lag)
+        if (is_too_slow(fanout, peer))
             peer_too_slow(peer);
     }
 }
+
+/* Notes how many messages there are now. Returns the newest mark that is older than the limit; all
+ * before it have served. */
+static uint64_t mark_time(struct fanout *fanout, uint64_t now)
+{
+    struct fanout_mark *marks = fanout->_marks;
+    uint64_t sequence = 0;
+
+    while (fanout->_mark_count > 0 &&
+           marks[fanout->_first_mark].time + fanout->_limits->time <= now) {
+        sequence = marks[fanout->_first_mark].sequence;
+        fanout->_first_mark = (fanout->_first_mark + 1) % FANOUT_MARKS;
+        fanout->_mark_count--;
+    }
+    if (fanout->_mark_count < FANOUT_MARKS)
+        marks[(fanout->_first_mark + fanout->_mark_count++) % FANOUT_MARKS] =
+            (struct fanout_mark){now, channel_last_id(fanout->channel).sequence};
+    return sequence;
+}
+
+static bool has_waited(struct fanout *fanout, const struct peer *peer, uint64_t sequence)
+{
+    uint64_t messages = 0;
+
+    if (channel_lag(fanout->channel, &peer->cursor) == 0 ||
+        block_log_place(&peer->cursor) >= sequence)
+        return false;
+    if (peer->cursor.catching)
+        (void) channel_lag_beyond_history(fanout->channel, &peer->cursor, &messages);
+    return !peer->cursor.catching || messages > 0;
+}
+
+void fanout_judge_time(struct fanout *fanout, uint64_t now)
+{
+    struct list *node, *next;
+    uint64_t sequence;
+
+    if (fanout->_limits->time == 0 || list_empty(&fanout->_stalled)) {
+        free(fanout->_marks);
+        fanout->_marks = NULL;
+        fanout->_mark_count = 0;
+        return;
+    }
+    if (fanout->_marks == NULL)
+        fanout->_marks = calloc(FANOUT_MARKS, sizeof *fanout->_marks);
+    if (fanout->_marks == NULL)
+        return;
+    sequence = mark_time(fanout, now);
+    for (node = fanout->_stalled.next; node != &fanout->_stalled && sequence > 0; node = next) {
+        struct peer *peer = peer_at(node);
+
+        next = node->next;
+        if (has_waited(fanout, peer, sequence))
+            peer_too_slow(peer);
+    }
+}
+
+/* ---- the flush ---- */
 
 /* The peer to visit; the one behind it is on its way into the cache meanwhile. */
 static struct peer *take_next(struct fanout *fanout)
@@ -148,9 +282,29 @@ static struct peer *take_next(struct fanout *fanout)
     return peer;
 }
 
-bool fanout_flush(struct fanout *fanout, unsigned *budget)
+static void close_peer(const struct fanout *fanout, struct peer *peer)
 {
-    judge_lag(fanout); /* before the flush: who stalls in it has had no time to catch up */
+    transport_close(&peer->transport, fanout->_close_code, fanout->_close_reason);
+}
+
+/* All but the stalled have got what was appended up to here: others may wait for that. */
+static void reach(struct fanout *fanout, uint64_t end)
+{
+    if (end > atomic_load_explicit(&fanout->_listener.reached, memory_order_relaxed))
+        atomic_store_explicit(&fanout->_listener.reached, end, memory_order_relaxed);
+}
+
+/* Gives a peer what there is. It may leave or stall. */
+static void visit(struct fanout *fanout, struct peer *peer)
+{
+    if (fanout->_close_reason != NULL)
+        close_peer(fanout, peer);
+    peer_flush(peer);
+}
+
+/* Visits the ready peers that may have something to get. True when all are done. */
+static bool flush_ready(struct fanout *fanout, unsigned *budget)
+{
     while (fanout->_unvisited > 0 && fanout->_ready_count > 0) {
         if (fanout->_lap == 0) {
             fanout->_lap = fanout->_ready_count;
@@ -162,24 +316,50 @@ bool fanout_flush(struct fanout *fanout, unsigned *budget)
             --*budget;
         fanout->_lap--;
         fanout->_unvisited--;
-        peer_flush(take_next(fanout)); /* it may leave or stall */
+        visit(fanout, take_next(fanout));
+        if (fanout->_lap == 0)
+            reach(fanout, fanout->_lap_began);
     }
     fanout->_unvisited = 0;
+    fanout->_lap = 0; /* all have got all: the next lap begins when something is new */
+    reach(fanout, fanout->_marked);
     return true;
 }
 
-/* Calls `visit` for every peer; it may make the peer leave. */
-static void for_each(struct fanout *fanout, void (*visit)(struct peer *peer, const void *argument),
+/* Visits those that catch up, one after the other: one at least, more while there is budget. True
+ * when there are none. */
+static bool flush_catching(struct fanout *fanout, unsigned *budget)
+{
+    do {
+        struct list *node = fanout->_catching.next;
+
+        if (node == &fanout->_catching)
+            return true;
+        list_move(&fanout->_catching, node);
+        *budget -= *budget < CATCHING_COST ? *budget : CATCHING_COST;
+        visit(fanout, peer_at(node)); /* or it may be ready now */
+    } while (*budget > 0);
+    return list_empty(&fanout->_catching);
+}
+
+bool fanout_flush(struct fanout *fanout, unsigned *budget)
+{
+    bool done;
+
+    judge_lag(fanout); /* before the flush: who stalls in it has had no time to catch up */
+    done = flush_ready(fanout, budget);
+    return flush_catching(fanout, budget) && done;
+}
+
+/* Calls `judge` for every peer in a list; it may make the peer leave. */
+static void for_each(struct list *list, void (*judge)(struct peer *peer, const void *argument),
                      const void *argument)
 {
-    struct list *const lists[] = {&fanout->_ready, &fanout->_stalled};
     struct list *node, *next;
 
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-        for (node = lists[i]->next; node != lists[i]; node = next) {
-            next = node->next;
-            visit(peer_at(node), argument);
-        }
+    for (node = list->next; node != list; node = next) {
+        next = node->next;
+        judge(peer_at(node), argument);
     }
 }
 
@@ -201,22 +381,39 @@ static void sweep_peer(struct peer *peer, const void *argument)
 
 void fanout_sweep(struct fanout *fanout, uint64_t now, uint64_t idle_timeout, uint64_t min_read)
 {
-    for_each(fanout, sweep_peer, &(struct sweep){now, idle_timeout, min_read});
+    const struct sweep sweep = {now, idle_timeout, min_read};
+
+    for_each(&fanout->_ready, sweep_peer, &sweep);
+    for_each(&fanout->_stalled, sweep_peer, &sweep);
+    for_each(&fanout->_catching, sweep_peer, &sweep);
 }
 
-struct farewell {
-    enum frame_close_code code;
-    const char *reason;
-};
-
-static void close_peer(struct peer *peer, const void *argument)
+/* What waits for a stalled peer grows by its Close; it gets no other visit. */
+static void close_stalled(struct peer *peer, const void *argument)
 {
-    const struct farewell *farewell = argument;
+    const struct fanout *fanout = argument;
 
-    transport_close(&peer->transport, farewell->code, farewell->reason);
+    close_peer(fanout, peer);
 }
 
 void fanout_close(struct fanout *fanout, enum frame_close_code code, const char *reason)
 {
-    for_each(fanout, close_peer, &(struct farewell){code, reason});
+    fanout->_close_code = code;
+    fanout->_close_reason = reason;
+    for_each(&fanout->_stalled, close_stalled, fanout);
+    for_each(&fanout->_catching, close_stalled, fanout);
+    mark_due(fanout);
+}
+
+static void abort_peer(struct peer *peer, const void *argument)
+{
+    (void) argument;
+    transport_abort(&peer->transport, UV_ECANCELED);
+}
+
+void fanout_abort(struct fanout *fanout)
+{
+    for_each(&fanout->_ready, abort_peer, NULL);
+    for_each(&fanout->_stalled, abort_peer, NULL);
+    for_each(&fanout->_catching, abort_peer, NULL);
 }

@@ -1,7 +1,9 @@
 /* One worker's subscribers of one channel, and the flush that gives them what is new.
  *
- *     ready    everybody whose socket takes bytes: a ring that the flush goes round
- *     stalled  peers whose socket is full: not visited until it drains; watched for their lag
+ *     ready     everybody whose socket takes bytes: a ring that the flush goes round
+ *     stalled   peers whose socket is full: not visited until it drains; watched for their lag
+ *     catching  peers that still read history: a few bounded writes after each flush, so that
+ *               nobody else waits for them
  *
  *     ready:  A  B  C  D  E  F  G  H  I        something is published here:
  *                      ▲ _next                 everybody is `_unvisited` once more
@@ -16,6 +18,7 @@
 #ifndef WS_FANOUT_H
 #define WS_FANOUT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -25,44 +28,76 @@
 
 struct peer;
 
+/* How far a stalled peer may fall behind; 0: as far as it likes. */
+struct fanout_limits {
+    uint64_t bytes;
+    uint64_t messages;
+    uint64_t time; /* milliseconds that a message waits for it */
+};
+
+enum { FANOUT_MARKS = 17 };
+
+/* So many messages had been published at that time. */
+struct fanout_mark {
+    uint64_t time;
+    uint64_t sequence;
+};
+
 struct fanout {
     struct channel *channel;
+    struct list _node;        /* among the worker's fanouts, */
+    struct list _unused_node; /* and among those that nobody needs: these are struct fanouts' */
+    size_t _users;
     struct list _ready;
     struct list *_next;  /* in _ready (or its head): who is visited next */
     size_t _ready_count; /* members of _ready */
     size_t _unvisited;   /* how many of them, from _next on, may have something to get */
     size_t _lap;         /* visits until everybody has been visited since _lap_began */
     uint64_t _lap_began; /* channel_appended at that time */
+    uint64_t _marked;    /* the same when all became _unvisited */
     struct list _stalled;
+    struct list _catching;
     struct list *_due_list; /* of the worker */
     struct list _due;
     struct inbox *_inbox; /* of the worker */
     struct inbox_item _item;
     struct channel_listener _listener;
-    uv_thread_t _thread;   /* of the worker: set when it starts to run */
-    uint64_t _lag_checked; /* channel_appended when the stalled were last looked at */
-    uint64_t _max_lag;
+    uv_thread_t _thread;        /* of the worker */
+    uint64_t _lag_checked;      /* channel_appended when the stalled were last looked at, */
+    uint64_t _messages_checked; /* and messages published */
+    const struct fanout_limits *_limits;
+    /* A ring of FANOUT_MARKS, while somebody is stalled whose time is limited; else NULL. */
+    struct fanout_mark *_marks;
+    unsigned _first_mark;
+    unsigned _mark_count;
+    enum frame_close_code _close_code;
+    const char *_close_reason; /* NULL: nobody is to be closed */
 };
 
-/* `due` is where the fanout lists itself when it wants to be flushed. `max_lag` in bytes: who lags
- * further is closed with 1008; 0: nobody is. */
+/* On the worker's thread. `due` is where the fanout lists itself when it wants to be flushed; who
+ * exceeds one of the `limits`, which are borrowed, is too slow. It listens to the channel while it
+ * has peers. */
 void fanout_init(struct fanout *fanout, struct channel *channel, struct inbox *inbox,
-                 struct list *due, uint64_t max_lag);
+                 struct list *due, const struct fanout_limits *limits);
 
-/* On the worker's thread, before anybody joins, and when all have left. A fanout listens to its
- * channel while it has peers: a worker without subscribers is not woken. */
-void fanout_start(struct fanout *fanout);
-void fanout_stop(struct fanout *fanout);
+/* All peers have left. */
+void fanout_deinit(struct fanout *fanout);
 
-/* The peer joins: it will get what is published from now on, in the form that suits its window of
- * 2^`bits` bytes, or CHANNEL_PLAIN. */
-void fanout_join(struct fanout *fanout, struct peer *peer, unsigned bits);
+/* The peer joins: it will get the channel's messages in this form (see channel_join), from where
+ * `since` says; `*start` becomes the ID before the first. Returns 0, UV_ENOMEM, or UV_EINVAL if
+ * `since` is of a message to come. */
+int fanout_join(struct fanout *fanout, struct peer *peer, unsigned form,
+                const struct channel_since *since, struct event_id *start);
 
-/* The peer leaves; what it has not read is forgotten. */
-void fanout_leave(struct fanout *fanout, struct peer *peer);
+/* The peer, which has joined, leaves; what it has not read is forgotten. `meeting` is for
+ * channel_leave. */
+void fanout_leave(struct fanout *fanout, struct peer *peer, struct block_cursor *meeting);
+
+/* True from when the peer has joined until it leaves. */
+bool fanout_has(const struct peer *peer);
 
 /* The peer's socket is full (has drained): it is not visited (is visited) by flushes. Harmless when
- * that is so already. */
+ * that is so already. To be called also when the peer's cursor has begun or ceased to catch up. */
 void fanout_stall(struct fanout *fanout, struct peer *peer);
 void fanout_resume(struct fanout *fanout, struct peer *peer);
 
@@ -75,7 +110,15 @@ bool fanout_flush(struct fanout *fanout, unsigned *budget);
  * than `min_read` bytes since the last sweep; 0 for not at all. */
 void fanout_sweep(struct fanout *fanout, uint64_t now, uint64_t idle_timeout, uint64_t min_read);
 
-/* Starts the closing handshake with every peer. */
+/* Judges for how long messages have waited for the stalled peers, if that is limited; to be called
+ * several times in that time. `now` in milliseconds. */
+void fanout_judge_time(struct fanout *fanout, uint64_t now);
+
+/* Starts the closing handshake with every peer: with those whose sockets are full or who catch up
+ * at once, with the others as the flush comes to them. `reason` is static. */
 void fanout_close(struct fanout *fanout, enum frame_close_code code, const char *reason);
+
+/* Drops every peer. */
+void fanout_abort(struct fanout *fanout);
 
 #endif

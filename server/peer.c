@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/escape.h"
@@ -20,6 +21,16 @@ struct peer_more {
     uint32_t last_message;          /* when it last said something: milliseconds, modulo 2^32 */
     uint32_t unread;                /* bytes that waited when its reading was last judged */
     bool uncounted;                 /* it is not among the server's connections */
+    struct pace_publisher pace;
+    struct peer *peer; /* whose this is */
+    /* While it catches up: */
+    struct block_cursor meeting; /* where it is to go on, */
+    uint64_t stop;               /* once it has come here in the plain log */
+};
+
+enum {
+    CATCH_UP_BUFS = 4,         /* blocks of history that are written at a time */
+    CATCH_UP_REST = 64 * 1024, /* bytes left to read when it is told where to go on */
 };
 
 static struct peer *peer_of(struct transport *transport)
@@ -34,10 +45,8 @@ static struct worker *worker_of(const struct peer *peer)
 
 static void leave(struct peer *peer)
 {
-    if (peer->_fanout == NULL)
-        return;
-    fanout_leave(peer->_fanout, peer);
-    peer->_fanout = NULL;
+    if (fanout_has(peer))
+        fanout_leave(peer->_fanout, peer, peer->_more != NULL ? &peer->_more->meeting : NULL);
 }
 
 /* NULL when out of memory. */
@@ -45,6 +54,8 @@ static struct peer_more *need_more(struct peer *peer)
 {
     if (peer->_more == NULL)
         peer->_more = calloc(1, sizeof *peer->_more);
+    if (peer->_more != NULL)
+        peer->_more->peer = peer;
     return peer->_more;
 }
 
@@ -53,22 +64,29 @@ static void free_more(struct peer *peer)
     if (peer->_more == NULL)
         return;
     upgrade_free(peer->_more->upgrade);
+    pace_forget(&peer->_more->pace);
     free(peer->_more->rate);
     free(peer->_more);
     peer->_more = NULL;
 }
 
-/* The upgrade is over; most peers need no more from here on. */
-static void end_upgrade(struct peer *peer)
+/* Most peers need no more once they have been upgraded and have caught up. */
+static void free_more_if_unused(struct peer *peer)
 {
     const struct server_options *options = worker_options(worker_of(peer));
+    const struct peer_more *more = peer->_more;
 
+    if (more != NULL && more->upgrade == NULL && more->address == NULL && more->rate == NULL &&
+        !peer->cursor.catching && options->idle_timeout == 0 && options->min_read_rate == 0)
+        free_more(peer);
+}
+
+static void end_upgrade(struct peer *peer)
+{
     upgrade_free(peer->_more->upgrade);
     peer->_more->upgrade = NULL;
-    if (peer->_more->address == NULL && options->idle_timeout == 0 && options->min_read_rate == 0)
-        free_more(peer);
-    else
-        peer->_more->last_message = (uint32_t) uv_now(peer->transport.stream.tcp.loop);
+    peer->_more->last_message = (uint32_t) uv_now(peer->transport.stream.tcp.loop);
+    free_more_if_unused(peer);
 }
 
 /* ---- arriving ---- */
@@ -136,27 +154,58 @@ fail:
     return status;
 }
 
+/* Finds the channel that is asked for, and joins it. Returns NULL, or why it is refused, with
+ * `*http` as the status. */
+static const char *join(struct peer *peer, const struct upgrade_request *request,
+                        struct event_id *start, int *http)
+{
+    unsigned form = request->deflate.agreed ? request->deflate.server_max_window_bits
+                                            : (unsigned) CHANNEL_PLAIN;
+    int status = fanouts_get(worker_fanouts(worker_of(peer)), request->channel.data,
+                             request->channel.len, &peer->_fanout);
+
+    *http = 503;
+    if (status == UV_EMFILE) {
+        hit(peer, "max-channels", "refused with 503");
+        return "there are too many channels: try again later";
+    }
+    if (status == 0)
+        status = fanout_join(peer->_fanout, peer, form, &request->since, start);
+    if (status == UV_EINVAL) {
+        *http = 400;
+        return "this event ID is of a message to come: send one as you got it";
+    }
+    return status != 0 ? "out of memory" : NULL;
+}
+
 static void on_opening(struct transport *transport, const uint8_t *data, size_t len)
 {
     struct peer *peer = peer_of(transport);
-    struct extension_deflate deflate;
+    struct upgrade_request request;
+    struct event_id start;
+    const char *why;
     size_t used;
-
+    int http;
     enum upgrade_result result =
-        upgrade_input(peer->_more->upgrade, transport, data, len, &used, &deflate);
+        upgrade_input(peer->_more->upgrade, transport, data, len, &used, &request);
 
     if (result == UPGRADE_REFUSED && upgrade_limit(peer->_more->upgrade) != NULL)
         hit(peer, upgrade_limit(peer->_more->upgrade), "refused");
-    if (result != UPGRADE_DONE)
+    if (result != UPGRADE_JOIN)
         return;
+    why = join(peer, &request, &start, &http);
+    if (why != NULL) {
+        upgrade_refuse(peer->_more->upgrade, transport, http, why);
+        return;
+    }
+    if (!upgrade_accept(peer->_more->upgrade, transport, start))
+        return;
+    transport->note = (uint32_t) start.sequence;
     end_upgrade(peer);
-    if (transport_open(transport, &deflate) != 0) {
+    if (transport_open(transport, &request.deflate) != 0) {
         transport_abort(transport, UV_ENOMEM);
         return;
     }
-    peer->_fanout = worker_fanout(worker_of(peer));
-    fanout_join(peer->_fanout, peer,
-                deflate.agreed ? deflate.server_max_window_bits : CHANNEL_PLAIN);
     if (log_enabled(LOG_DEBUG)) {
         char name[64];
 
@@ -175,6 +224,24 @@ static void on_opening_timeout(struct transport *transport)
 
 /* ---- saying and hearing ---- */
 
+/* It says more than others can deliver, or may go on. */
+static void on_held(struct pace_publisher *publisher, bool held)
+{
+    struct peer *peer = container_of(publisher, struct peer_more, pace)->peer;
+
+    if (!held) {
+        transport_resume(&peer->transport);
+        return;
+    }
+    transport_pause(&peer->transport);
+    if (log_enabled(LOG_DEBUG)) {
+        char name[64];
+
+        log_debug("%s: waits for the subscribers of other workers",
+                  stream_peer_name(&peer->transport.stream, name, sizeof name));
+    }
+}
+
 static void on_message(struct transport *transport, enum frame_opcode opcode, const uint8_t *data,
                        size_t len)
 {
@@ -182,6 +249,8 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     struct frame_part parts[] = {worker_prefix(worker_of(peer)), {data, len}};
     bool text = opcode == FRAME_TEXT;
     uint64_t now = uv_now(transport->stream.tcp.loop);
+    struct worker *worker = worker_of(peer);
+    struct fanout *fanout = peer->_fanout;
     struct peer_more *more;
     const char *limit;
 
@@ -200,9 +269,12 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     }
     more->last_message = (uint32_t) now;
     /* It may have left: who cannot be written to any more can still be heard to its end. */
-    if (channel_publish(worker_fanout(worker_of(peer))->channel, worker_publisher(worker_of(peer)),
-                        opcode, text ? parts : parts + 1, text ? 2 : 1) != 0)
+    if (channel_publish(fanout->channel, worker_publisher(worker), opcode, text ? parts : parts + 1,
+                        text ? 2 : 1, NULL) != 0)
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
+    else
+        pace_published(worker_pace(worker), &more->pace, fanout->channel, &fanout->_listener, len,
+                       on_held);
 }
 
 static void on_control(struct transport *transport)
@@ -241,12 +313,131 @@ void peer_judge_reading(struct peer *peer, uint64_t least)
     transport_abort_for(&peer->transport, "min-read-rate");
 }
 
+/* ---- places ---- */
+
+static size_t ping_payload(struct transport *transport, char *out)
+{
+    struct peer *peer = peer_of(transport);
+
+    if (!fanout_has(peer))
+        return 0;
+    return strlen(event_id_print(channel_place(peer->_fanout->channel, &peer->cursor), out));
+}
+
+/* The echo of an ID acknowledges all up to there. */
+static void on_pong(struct transport *transport, const uint8_t *data, size_t len)
+{
+    struct peer *peer = peer_of(transport);
+    struct event_id id, last;
+
+    if (!fanout_has(peer) || event_id_parse((const char *) data, len, &id) != 0)
+        return;
+    last = channel_last_id(peer->_fanout->channel);
+    if (id.epoch == last.epoch && id.sequence <= last.sequence &&
+        id.sequence > peer_acknowledged(peer))
+        transport->note = (uint32_t) id.sequence;
+}
+
+uint64_t peer_acknowledged(const struct peer *peer)
+{
+    uint64_t last = channel_last_id(peer->_fanout->channel).sequence;
+
+    return last - ((uint32_t) last - peer->transport.note);
+}
+
 /* A reader that was given up has got what it had begun to read. Unless it is to be closed, it goes
- * on with what is new. */
+ * on with what is new, and is told where that is. */
 static void skip(struct peer *peer)
 {
-    if (peer->_fanout != NULL && transport_is_open(&peer->transport))
-        channel_skip(peer->_fanout->channel, &peer->cursor);
+    struct block_cursor *meeting = peer->_more != NULL ? &peer->_more->meeting : NULL;
+    char text[EVENT_ID_SIZE];
+    struct event_id start;
+
+    if (!fanout_has(peer) || !transport_is_open(&peer->transport))
+        return;
+    if (channel_skip(peer->_fanout->channel, &peer->cursor, meeting, &start) != 0) {
+        transport_close(&peer->transport, CLOSE_INTERNAL_ERROR, "out of memory");
+        return;
+    }
+    fanout_resume(peer->_fanout, peer); /* it does not catch up any more */
+    event_id_print(start, text);
+    (void) transport_send(&peer->transport, FRAME_PING, text, strlen(text));
+}
+
+/* ---- catching up ---- */
+
+/* Where the history ends that it is to read, it goes on with what is new. */
+static void meet(struct peer *peer)
+{
+    struct channel *channel = peer->_fanout->channel;
+    struct peer_more *more = peer->_more;
+
+    if (more->meeting._block == NULL && channel_lag(channel, &peer->cursor) <= CATCH_UP_REST &&
+        channel_meet(channel, &peer->cursor, &more->meeting, &more->stop) != 0) {
+        transport_close(&peer->transport, CLOSE_INTERNAL_ERROR, "out of memory");
+        return;
+    }
+    if (more->meeting._block == NULL || block_log_position(&peer->cursor) != more->stop)
+        return;
+    channel_go_live(channel, &peer->cursor, &more->meeting);
+    fanout_resume(peer->_fanout, peer);
+    free_more_if_unused(peer);
+}
+
+/* Leaves out what lies behind the first `most` bytes. */
+static void cut_bufs(uv_buf_t *bufs, unsigned *count, size_t *len, uint64_t most)
+{
+    while (*len > most) {
+        uv_buf_t *last = &bufs[*count - 1];
+        size_t over = *len - (size_t) most < last->len ? *len - (size_t) most : last->len;
+
+        last->len -= over;
+        *len -= over;
+        *count -= last->len == 0 ? 1 : 0;
+    }
+}
+
+/* One bounded write of history. */
+static void catch_up(struct peer *peer)
+{
+    uv_buf_t bufs[CATCH_UP_BUFS];
+    struct transport_bytes bytes = {.bufs = bufs, .cut = peer->cursor.cut};
+    size_t len;
+    int status;
+
+    bytes.count = block_log_read(&peer->cursor, bufs, CATCH_UP_BUFS, &len, &bytes.more);
+    if (peer->_more->meeting._block != NULL)
+        cut_bufs(bufs, &bytes.count, &len, peer->_more->stop - block_log_position(&peer->cursor));
+    bytes.more = true;
+    status = transport_flush(&peer->transport, &bytes);
+    if (bytes.passed > 0) { /* else it is own frames that may be cut, and go first again */
+        block_log_advance(&peer->cursor, bytes.passed);
+        peer->cursor.cut = bytes.passed < len;
+    }
+    if (status == UV_EAGAIN)
+        fanout_stall(peer->_fanout, peer);
+    else if (status == 0)
+        meet(peer);
+}
+
+/* True when that is all for now: it has more history to read. */
+static bool is_catching_up(struct peer *peer)
+{
+    if (!transport_is_open(&peer->transport))
+        block_log_give_up(&peer->cursor); /* it is to go: that does not wait for history */
+    if (!transport_is_open(&peer->transport) || block_log_is_over(&peer->cursor))
+        return false;
+    catch_up(peer);
+    return peer->cursor.catching && transport_is_writable(&peer->transport);
+}
+
+/* What comes before own frames that wait, which bear the place behind it: the rest of a frame. */
+static unsigned read_log(const struct peer *peer, uv_buf_t *bufs, size_t *len, bool *more)
+{
+    if (!peer->cursor.cut || transport_queued(&peer->transport) == 0)
+        return block_log_read(&peer->cursor, bufs, TRANSPORT_MAX_BUFS, len, more);
+    *more = true;
+    return block_log_read_unit(&peer->cursor, bufs, len);
 }
 
 void peer_flush(struct peer *peer)
@@ -254,7 +445,7 @@ void peer_flush(struct peer *peer)
     uv_buf_t bufs[TRANSPORT_MAX_BUFS];
     struct transport_bytes bytes = {.bufs = bufs, .more = true};
 
-    if (transport_is_stalled(&peer->transport))
+    if (transport_is_stalled(&peer->transport) || (peer->cursor.catching && is_catching_up(peer)))
         return;
     while (bytes.more && transport_is_writable(&peer->transport)) {
         size_t len;
@@ -262,17 +453,20 @@ void peer_flush(struct peer *peer)
 
         if (block_log_is_over(&peer->cursor))
             skip(peer);
-        bytes.count = block_log_read(&peer->cursor, bufs, TRANSPORT_MAX_BUFS, &len, &bytes.more);
+        bytes.count = read_log(peer, bufs, &len, &bytes.more);
         bytes.cut = peer->cursor.cut;
         status = transport_flush(&peer->transport, &bytes);
-        if (bytes.passed > 0)
+        if (bytes.passed > 0) { /* else it is own frames that may be cut, and go first again */
             block_log_advance(&peer->cursor, bytes.passed);
-        peer->cursor.cut = bytes.passed < len;
+            peer->cursor.cut = bytes.passed < len;
+        }
         if (status == UV_EAGAIN) {
-            if (peer->_fanout != NULL)
+            if (fanout_has(peer))
                 fanout_stall(peer->_fanout, peer);
             return;
         }
+        if (bytes.passed > 0 && block_log_is_over(&peer->cursor))
+            bytes.more = true; /* it was given up, and goes on elsewhere */
     }
     if (!transport_is_writable(&peer->transport))
         leave(peer); /* its Close is out, or it is gone: nothing may follow */
@@ -289,16 +483,18 @@ static void on_drained(struct transport *transport)
 
     if (peer->_more != NULL)
         peer->_more->unread = 0;
-    if (peer->_fanout != NULL)
+    if (fanout_has(peer))
         fanout_resume(peer->_fanout, peer);
     peer_flush(peer);
 }
 
 void peer_too_slow(struct peer *peer)
 {
-    if (!transport_is_open(&peer->transport))
-        return;
     block_log_give_up(&peer->cursor);
+    if (!transport_is_open(&peer->transport)) {
+        hit(peer, "max-lag", "cut short"); /* its Close follows as it would have */
+        return;
+    }
     if (worker_options(worker_of(peer))->skip_slow) {
         hit(peer, "max-lag", "skipped");
         return;
@@ -355,6 +551,8 @@ static void on_closed(struct transport *transport)
     struct worker *worker = worker_of(peer);
 
     leave(peer);
+    if (peer->_fanout != NULL)
+        fanouts_put(worker_fanouts(worker), peer->_fanout);
     if (peer->_more == NULL || !peer->_more->uncounted)
         limits_depart(worker_limits(worker), peer->_more != NULL ? peer->_more->address : NULL);
     free_more(peer);
@@ -368,6 +566,8 @@ const struct transport_ops peer_transport_ops = {
     .on_message = on_message,
     .on_control = on_control,
     .on_limit = on_limit,
+    .ping_payload = ping_payload,
+    .on_pong = on_pong,
     .flush = flush,
     .on_drained = on_drained,
     .on_end = on_end,

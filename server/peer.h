@@ -13,9 +13,9 @@ struct peer_more;
 /* An idle subscriber is no more than this; there may be a million of them. */
 struct peer {
     struct transport transport;
-    struct list place;          /* in its fanout, ready or stalled */
+    struct list place;          /* in one of the lists of its fanout */
     struct block_cursor cursor; /* what it has read of the channel's log */
-    struct fanout *_fanout;     /* NULL before it joins and after it has left */
+    struct fanout *_fanout;     /* of the channel it has come for; NULL before */
     struct peer_more *_more;    /* what only some need, or NULL */
 };
 
@@ -37,8 +37,11 @@ void peer_judge_idle(struct peer *peer, uint64_t now, uint64_t timeout);
 /* Drops the peer if it is stalled and has read fewer than `least` bytes since the last call. */
 void peer_judge_reading(struct peer *peer, uint64_t least);
 
+/* The last message that the peer, which has joined, has acknowledged; where it began, at first. */
+uint64_t peer_acknowledged(const struct peer *peer);
+
 /* The stalled peer lags too far behind: what it has not begun to read is lost to it. It is told so
- * and closed (1008), or goes on with what is new then. */
+ * and closed (1008), or goes on with what is new then; one that is closing is just closed. */
 void peer_too_slow(struct peer *peer);
 
 #endif

@@ -7,11 +7,13 @@
 #include "common/list.h"
 #include "common/log.h"
 #include "common/process.h"
-#include "server/channel.h"
+#include "server/channels.h"
 #include "server/limits.h"
 #include "server/shortage.h"
 #include "server/sockets.h"
 #include "server/worker.h"
+
+enum { EXPIRY_INTERVAL = 1000 }; /* milliseconds between two looks at what is too old */
 
 struct server {
     const struct server_options *options;
@@ -21,7 +23,8 @@ struct server {
     uv_signal_t sigterm;
     uv_signal_t sighup;      /* started only with TLS */
     struct tls_context *tls; /* NULL: ws:// */
-    struct channel channel;
+    struct channels channels;
+    uv_timer_t expiry; /* of history, if its age matters */
     struct limits limits;
     struct shortage shortage;
     struct sockets sockets;
@@ -109,12 +112,18 @@ static void on_hangup(uv_signal_t *handle, int number)
         log_error("the TLS certificate stays as it was: %s", error.text);
 }
 
+static void on_expiry(uv_timer_t *timer)
+{
+    channels_expire(&container_of(timer, struct server, expiry)->channels);
+}
+
 static void close_handles(struct server *server)
 {
     uv_close((uv_handle_t *) &server->workers_done, NULL);
     uv_close((uv_handle_t *) &server->sigint, NULL);
     uv_close((uv_handle_t *) &server->sigterm, NULL);
     uv_close((uv_handle_t *) &server->sighup, NULL);
+    uv_close((uv_handle_t *) &server->expiry, NULL);
 }
 
 static void on_workers_done(uv_async_t *async)
@@ -143,6 +152,9 @@ static int init_handles(struct server *server)
     (void) uv_signal_init(&server->loop, &server->sigint);  /* neither can fail: the loop has its */
     (void) uv_signal_init(&server->loop, &server->sigterm); /* signal pipe already */
     (void) uv_signal_init(&server->loop, &server->sighup);
+    (void) uv_timer_init(&server->loop, &server->expiry);
+    if (server->options->history.age > 0)
+        (void) uv_timer_start(&server->expiry, on_expiry, EXPIRY_INTERVAL, EXPIRY_INTERVAL);
     server->sigint.data = server;
     server->sigterm.data = server;
     server->sighup.data = server;
@@ -180,7 +192,7 @@ static int start(struct server *server, struct error *error)
     server->shared = (struct worker_shared){
         .options = server->options,
         .limits = &server->limits,
-        .channel = &server->channel,
+        .channels = &server->channels,
         .tls = server->tls,
         .shortage = &server->shortage,
         .workers = calloc(server->options->workers, sizeof *server->workers),
@@ -228,7 +240,7 @@ int server_run(const struct server_options *options)
     status = shortage_init(&server.shortage);
     if (status != 0)
         goto fail_shortage;
-    status = channel_init(&server.channel);
+    status = channels_init(&server.channels, &options->history, options->max_channels);
     if (status != 0)
         goto fail_channel;
     status = prepare_tls(&server, &error);
@@ -238,7 +250,7 @@ int server_run(const struct server_options *options)
         status = start(&server, &error);
     sockets_deinit(&server.sockets);
     tls_context_free(server.tls);
-    channel_deinit(&server.channel);
+    channels_deinit(&server.channels);
 fail_channel:
     shortage_deinit(&server.shortage);
 fail_shortage:

@@ -11,7 +11,10 @@
 /* What options can be set to, at the most. */
 #define MAX_MESSAGE_LIMIT ((uint64_t) 1 << 30)
 #define MAX_LAG_LIMIT ((uint64_t) 1 << 40)
+#define MAX_HISTORY_LIMIT ((uint64_t) 1 << 40)
 #define MAX_HEADER_LIMIT ((uint64_t) 1 << 20)
+
+enum { MAX_DAYS = 365 };
 
 static int store_listen(void *target, const char *argument, struct error *error)
 {
@@ -91,6 +94,67 @@ static int store_origin(void *target, const char *argument, struct error *error)
     return 0;
 }
 
+/* A number and a unit: s (which may be left out), m, h or d. */
+static int parse_duration(const char *text, uint64_t *milliseconds, struct error *error)
+{
+    static const struct {
+        char unit;
+        uint64_t milliseconds;
+    } units[] = {{'m', 60 * 1000}, {'h', 60 * 60 * 1000}, {'d', 24 * 60 * 60 * 1000}};
+    size_t len = strlen(text);
+    char number[32];
+    struct error unused;
+
+    if (len > 0 && len < sizeof number) {
+        memcpy(number, text, len);
+        number[len - 1] = '\0';
+        for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+            if (text[len - 1] == units[i].unit &&
+                options_parse_count(number, 0,
+                                    MAX_DAYS * units[2].milliseconds / units[i].milliseconds,
+                                    milliseconds, &unused) == 0) {
+                *milliseconds *= units[i].milliseconds;
+                return 0;
+            }
+        }
+        if (options_parse_seconds(text[len - 1] == 's' ? number : text, true, milliseconds,
+                                  &unused) == 0)
+            return 0;
+    }
+    return error_set(error, UV_EINVAL,
+                     "'%s' is not a duration: a number of seconds, or with a unit, as in 30s, 5m, "
+                     "12h or 7d (at most %dd)",
+                     text, MAX_DAYS);
+}
+
+static int store_history_age(void *target, const char *argument, struct error *error)
+{
+    return parse_duration(argument, &((struct server_options *) target)->history.age, error);
+}
+
+/* A unit says which of the limits it is: bytes, messages or time. */
+static int store_max_lag(void *target, const char *argument, struct error *error)
+{
+    static const char messages[] = "msg";
+    struct server_options *options = target;
+    size_t len = strlen(argument);
+    char number[32];
+
+    if (len > 3 && len - 3 < sizeof number && strcmp(argument + len - 3, messages) == 0) {
+        memcpy(number, argument, len - 3);
+        number[len - 3] = '\0';
+        return options_parse_count(number, 0, UINT32_MAX, &options->max_lag_messages, error);
+    }
+    if (len > 1 && strchr("shd", argument[len - 1]) != NULL)
+        return parse_duration(argument, &options->max_lag_time, error);
+    if (options_parse_size(argument, 0, MAX_LAG_LIMIT, &options->max_lag, error) == 0)
+        return 0;
+    return error_set(error, UV_EINVAL,
+                     "'%s' is neither a size, as in 16M, nor a number of messages, as in 1000msg, "
+                     "nor a duration, as in 30s",
+                     argument);
+}
+
 static int store_slow_consumer(void *target, const char *argument, struct error *error)
 {
     if (strcmp(argument, "close") != 0 && strcmp(argument, "skip") != 0)
@@ -120,6 +184,22 @@ static const struct option_spec specs[] = {
     {"prefix", 0, "TEXT",
      "put before each text that is broadcast; may be empty (default: 'Message: ')",
      OPTION_BY(store_prefix)},
+    {.help = "Channels (PATH/NAME; PATH itself is the default one) and their history:"},
+    {"max-channels", 0, "N",
+     "beside the default one; those who want further ones get 503; 0: any number (default: 0)",
+     OPTION_AT(COUNT, struct server_options, max_channels), .max = UINT32_MAX},
+    {"history-messages", 0, "N",
+     "messages to keep of each channel, for those who come later; of this and the next two, the "
+     "first that is exceeded counts (default: without any of them, none are kept)",
+     OPTION_AT(COUNT, struct server_options, history.messages), .max = UINT32_MAX},
+    {"history-bytes", 0, "SIZE", "bytes to keep of each channel",
+     OPTION_AT(SIZE, struct server_options, history.bytes), .max = MAX_HISTORY_LIMIT},
+    {"history-age", 0, "DURATION", "how long to keep messages, as in 30s, 5m, 12h or 7d",
+     OPTION_BY(store_history_age), .offer = OPTION_OFFER_NOTHING},
+    {"history-total", 0, "SIZE",
+     "memory that the history of all channels may take; the oldest goes first; 0: any "
+     "(default: 256M)",
+     OPTION_AT(SIZE, struct server_options, history.total), .max = MAX_HISTORY_LIMIT},
     {.help = "TLS (wss://), on every address; SIGHUP reads the files again:"},
     {"tls-cert", 0, "FILE", "the server's certificate (PEM), and its chain behind it",
      OPTION_AT(STRING, struct server_options, tls_cert)},
@@ -166,10 +246,11 @@ static const struct option_spec specs[] = {
      OPTION_AT(SIZE, struct server_options, max_bytes_per_second), .max = UINT32_MAX},
     {"max-control-per-second", 0, "N", "pings and unasked pongs from one client (default: 1000)",
      OPTION_AT(COUNT, struct server_options, max_control_per_second), .max = UINT32_MAX},
-    {"max-lag", 0, "SIZE",
-     "how far a client may fall behind in reading, but always two messages of --max-message "
-     "(default: 16M)",
-     OPTION_AT(SIZE, struct server_options, max_lag), .max = MAX_LAG_LIMIT},
+    {"max-lag", 0, "LAG",
+     "how far a client may fall behind in reading: SIZE (but always two messages of "
+     "--max-message), messages, as in 1000msg, or time, as in 30s; may be given several times, and "
+     "the first that is exceeded counts (default: 16M)",
+     OPTION_BY(store_max_lag), .offer = OPTION_OFFER_NOTHING},
     {"slow-consumer", 0, "close|skip",
      "what becomes of one that falls further behind: close it with 1008, or let it skip to the "
      "newest message (default: close)",
@@ -230,6 +311,7 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
         .prefix = "Message: ",
         .max_message = 1024 * 1024,
         .max_lag = 16 * 1024 * 1024,
+        .history.total = 256 * 1024 * 1024,
         .max_fragments = 128 * 1024,
         .max_empty_fragments = 100,
         .max_header_bytes = HTTP_HEAD_MAX_BYTES,

@@ -9,6 +9,7 @@
 #include "common/error.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "server/history.h"
 
 enum {
     SERVER_OPTIONS_MAX_LISTENS = 16,
@@ -27,7 +28,9 @@ struct server_options {
     /* Limits: 0 turns each of them off. Times are in milliseconds. */
     uint64_t max_message; /* bytes */
     uint64_t max_lag;     /* bytes */
-    bool skip_slow;       /* who lags further misses messages, and is not closed */
+    uint64_t max_lag_messages;
+    uint64_t max_lag_time; /* that a message may wait */
+    bool skip_slow;        /* who lags further misses messages, and is not closed */
     uint64_t max_fragments;
     uint64_t max_empty_fragments;
     uint64_t max_header_bytes;
@@ -44,6 +47,8 @@ struct server_options {
     uint64_t idle_timeout;
     uint64_t ping_interval;
     uint64_t ping_timeout;
+    struct history_policy history;
+    uint64_t max_channels; /* beside the default one */
     bool no_compression;
     uint64_t compression_level; /* 1 to 9 */
     uint64_t compression_min;   /* bytes of payload */

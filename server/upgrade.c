@@ -6,6 +6,7 @@
 #include "common/escape.h"
 #include "common/http_head.h"
 #include "common/log.h"
+#include "server/since.h"
 
 enum { MAX_REQUESTS = 100 }; /* answered on one connection before it is asked to come anew */
 
@@ -14,6 +15,9 @@ struct upgrade {
     const struct upgrade_policy *policy;
     bool loopback;
     unsigned requests;
+    /* Of the opening handshake; not all of the verdict, which is large: */
+    char accept[HANDSHAKE_ACCEPT_LEN + 1];
+    struct extension_deflate deflate;
 };
 
 /* Ready for the next request. */
@@ -77,11 +81,13 @@ static bool refuse(struct upgrade *upgrade, struct transport *transport, int sta
     return true;
 }
 
-static bool accept_upgrade(struct transport *transport, const struct handshake_verdict *verdict)
+bool upgrade_accept(struct upgrade *upgrade, struct transport *transport, struct event_id place)
 {
     struct buffer *out = transport_opening_output(transport);
+    struct handshake_verdict verdict = {.status = 101, .deflate = upgrade->deflate};
 
-    if (out != NULL && handshake_write_response(out, verdict) == 0)
+    memcpy(verdict.accept, upgrade->accept, sizeof verdict.accept);
+    if (out != NULL && handshake_write_response(out, &verdict, place) == 0)
         return true;
     transport_abort(transport, UV_ENOMEM);
     return false;
@@ -89,16 +95,21 @@ static bool accept_upgrade(struct transport *transport, const struct handshake_v
 
 /* Answers one complete request. */
 static enum upgrade_result answer(struct upgrade *upgrade, struct transport *transport,
-                                  struct extension_deflate *deflate)
+                                  struct upgrade_request *request)
 {
     struct http_head *head = &upgrade->head;
     struct handshake_verdict verdict;
     bool keep_alive;
 
     handshake_judge_request(head, &upgrade->policy->handshake, upgrade->loopback, &verdict);
-    *deflate = verdict.deflate;
+    request->deflate = upgrade->deflate = verdict.deflate;
+    request->channel = verdict.channel;
+    memcpy(upgrade->accept, verdict.accept, sizeof upgrade->accept);
+    if (verdict.status == 101 &&
+        since_parse(head, &verdict.resource, &request->since, &verdict.why) == 0)
+        return UPGRADE_JOIN;
     if (verdict.status == 101)
-        return accept_upgrade(transport, &verdict) ? UPGRADE_DONE : UPGRADE_REFUSED;
+        verdict.status = 400;
     /* A body is not read here, and a malformed request's end is not to be trusted. */
     keep_alive = head->keep_alive && !head->has_body && verdict.status != 400 &&
                  ++upgrade->requests < MAX_REQUESTS;
@@ -112,7 +123,7 @@ static enum upgrade_result answer(struct upgrade *upgrade, struct transport *tra
 
 enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *transport,
                                   const uint8_t *data, size_t len, size_t *used,
-                                  struct extension_deflate *deflate)
+                                  struct upgrade_request *request)
 {
     enum upgrade_result result = UPGRADE_MORE;
 
@@ -124,7 +135,7 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
         case HTTP_HEAD_MORE:
             break;
         case HTTP_HEAD_DONE:
-            result = answer(upgrade, transport, deflate);
+            result = answer(upgrade, transport, request);
             break;
         case HTTP_HEAD_BAD:
             (void) refuse(upgrade, transport, upgrade->head.status, upgrade->head.why, false);

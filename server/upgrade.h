@@ -10,13 +10,21 @@
 
 #include "common/handshake.h"
 #include "common/transport.h"
+#include "server/channel.h"
 
 struct upgrade;
 
 enum upgrade_result {
     UPGRADE_MORE,    /* all bytes are used; wait for the next */
-    UPGRADE_DONE,    /* 101 is written: what follows are frames */
+    UPGRADE_JOIN,    /* it is a valid opening handshake: upgrade_accept or upgrade_refuse it */
     UPGRADE_REFUSED, /* the last answer is written; the transport finishes or is aborted */
+};
+
+/* What an opening handshake asks for. */
+struct upgrade_request {
+    struct extension_deflate deflate; /* what was agreed on */
+    struct resource_text channel;     /* its name, borrowed until upgrade_free; or empty */
+    struct channel_since since;
 };
 
 /* What requests are judged by. */
@@ -32,11 +40,15 @@ int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, b
 void upgrade_free(struct upgrade *upgrade);
 
 /* Reads requests from `len` bytes and writes the answers to the transport. `*used` says how many
- * bytes were read; if the result is UPGRADE_DONE, the rest are frames, and `deflate` is what was
- * agreed on for them. */
+ * bytes were read; if the result is UPGRADE_JOIN, the rest are frames, and `request` is what is
+ * asked for. */
 enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *transport,
                                   const uint8_t *data, size_t len, size_t *used,
-                                  struct extension_deflate *deflate);
+                                  struct upgrade_request *request);
+
+/* After UPGRADE_JOIN: writes 101; `place` is the ID just before the first message that will be
+ * sent. False when the transport had to be aborted. */
+bool upgrade_accept(struct upgrade *upgrade, struct transport *transport, struct event_id place);
 
 /* Refuses whatever the request may turn out to be, and ends the connection. */
 void upgrade_refuse(struct upgrade *upgrade, struct transport *transport, int status,

@@ -10,9 +10,11 @@
 #include "server/peer.h"
 
 enum {
-    FLUSH_BUDGET = 128,    /* peers that get something before the loop looks at its input */
+    FLUSH_BUDGET = 128,    /* peers that get messages, and peers that get own frames, before the
+                              loop looks at its input */
     MAX_LAG_MESSAGES = 2,  /* of the longest messages are never too much to lag behind */
     SWEEP_INTERVAL = 1000, /* milliseconds between two looks at who is idle or reads too slowly */
+    LAG_LOOKS = 16,        /* at the stalled, in the time that a message may wait for them */
 };
 
 struct worker {
@@ -30,9 +32,11 @@ struct worker {
     struct arrivals arrivals; /* what other workers have accepted for this one */
     uv_prepare_t turn_end;
     uv_idle_t go_on;  /* active while a flush is not done: the loop does not wait for events */
-    uv_timer_t sweep; /* runs only if one of its limits is set */
+    uv_timer_t sweep; /* runs only if one of its limits is set, */
+    uv_timer_t lag;   /* and this one only if --max-lag limits the time */
     struct list due;  /* fanouts to be flushed at the end of this turn */
-    struct fanout fanout;
+    struct fanouts fanouts;
+    struct pace pace;
     size_t peers;
     uint64_t peers_ever;
     struct transport_context transports;
@@ -62,10 +66,12 @@ static void flush_due(struct worker *worker)
 static void on_turn_end(uv_prepare_t *prepare)
 {
     struct worker *worker = container_of(prepare, struct worker, turn_end);
+    bool done;
 
     flush_due(worker);
-    transport_context_flush(&worker->transports);
-    if (list_empty(&worker->due))
+    done = transport_context_flush_some(&worker->transports, FLUSH_BUDGET);
+    fanouts_clean(&worker->fanouts);
+    if (done && list_empty(&worker->due))
         (void) uv_idle_stop(&worker->go_on);
     else
         (void) uv_idle_start(&worker->go_on, on_go_on);
@@ -108,8 +114,21 @@ static void on_sweep(uv_timer_t *timer)
     struct worker *worker = container_of(timer, struct worker, sweep);
     const struct server_options *options = worker->shared->options;
 
-    fanout_sweep(&worker->fanout, uv_now(&worker->loop), options->idle_timeout,
-                 options->min_read_rate * SWEEP_INTERVAL / 1000);
+    struct list *node;
+
+    for (node = worker->fanouts.all.next; node != &worker->fanouts.all; node = node->next)
+        fanout_sweep(container_of(node, struct fanout, _node), uv_now(&worker->loop),
+                     options->idle_timeout, options->min_read_rate * SWEEP_INTERVAL / 1000);
+}
+
+/* Looks for how long messages wait for the stalled. */
+static void on_lag(uv_timer_t *timer)
+{
+    struct worker *worker = container_of(timer, struct worker, lag);
+    struct list *node;
+
+    for (node = worker->fanouts.all.next; node != &worker->fanouts.all; node = node->next)
+        fanout_judge_time(container_of(node, struct fanout, _node), uv_now(&worker->loop));
 }
 
 /* ---- the end ---- */
@@ -117,11 +136,13 @@ static void on_sweep(uv_timer_t *timer)
 /* Nothing is left to serve: without its handles the loop ends. */
 static void end_loop(struct worker *worker)
 {
-    fanout_stop(&worker->fanout);
+    fanouts_clean(&worker->fanouts);
     inbox_close(&worker->inbox);
     uv_close((uv_handle_t *) &worker->turn_end, NULL);
     uv_close((uv_handle_t *) &worker->go_on, NULL);
     uv_close((uv_handle_t *) &worker->sweep, NULL);
+    pace_close(&worker->pace);
+    uv_close((uv_handle_t *) &worker->lag, NULL);
     transport_context_close(&worker->transports);
 }
 
@@ -133,19 +154,37 @@ static void close_listeners(struct worker *worker)
         listener_close(container_of(node, struct listener, node));
 }
 
+static void close_fanouts(struct worker *worker)
+{
+    struct list *node;
+
+    for (node = worker->fanouts.all.next; node != &worker->fanouts.all; node = node->next)
+        fanout_close(container_of(node, struct fanout, _node), CLOSE_GOING_AWAY,
+                     "the server is going away");
+}
+
+static void abort_fanouts(struct worker *worker)
+{
+    struct list *node;
+
+    for (node = worker->fanouts.all.next; node != &worker->fanouts.all; node = node->next)
+        fanout_abort(container_of(node, struct fanout, _node));
+}
+
 static void on_stop(struct inbox_item *item)
 {
     struct worker *worker = container_of(item, struct worker, stop_item);
 
     transport_context_abort_opening(&worker->transports);
     if (worker->stopping) {
+        abort_fanouts(worker); /* some may not have been told yet */
         transport_context_abort_closing(&worker->transports);
         return;
     }
     worker->stopping = true;
     close_listeners(worker);
     arrivals_close(&worker->arrivals);
-    fanout_close(&worker->fanout, CLOSE_GOING_AWAY, "the server is going away");
+    close_fanouts(worker);
     if (worker->peers == 0)
         end_loop(worker);
 }
@@ -154,7 +193,6 @@ static void run(void *argument)
 {
     struct worker *worker = argument;
 
-    fanout_start(&worker->fanout);
     (void) uv_run(&worker->loop, UV_RUN_DEFAULT);
     log_debug("worker %zu: %llu connections in all", worker->number,
               (unsigned long long) worker->peers_ever);
@@ -214,6 +252,10 @@ static void init_handles(struct worker *worker)
     (void) uv_timer_init(&worker->loop, &worker->sweep);
     if (options->idle_timeout > 0 || options->min_read_rate > 0)
         (void) uv_timer_start(&worker->sweep, on_sweep, SWEEP_INTERVAL, SWEEP_INTERVAL);
+    pace_init(&worker->pace, &worker->loop);
+    (void) uv_timer_init(&worker->loop, &worker->lag);
+    if (options->max_lag_time > 0)
+        (void) uv_timer_start(&worker->lag, on_lag, 0, options->max_lag_time / LAG_LOOKS + 1);
     inbox_item_init(&worker->stop_item, on_stop);
 }
 
@@ -249,7 +291,12 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
         .deflater = fresh->transports.deflater,
         .compression_min = (size_t) options->compression_min,
     };
-    fanout_init(&fresh->fanout, shared->channel, &fresh->inbox, &fresh->due, max_lag_of(options));
+    fanouts_init(&fresh->fanouts, shared->channels, &fresh->inbox, &fresh->due,
+                 &(struct fanout_limits){
+                     .bytes = max_lag_of(options),
+                     .messages = options->max_lag_messages,
+                     .time = options->max_lag_time,
+                 });
     *worker = fresh;
     return 0;
 
@@ -381,7 +428,12 @@ struct tls_context *worker_tls(struct worker *worker)
     return worker->shared->tls;
 }
 
-struct fanout *worker_fanout(struct worker *worker)
+struct fanouts *worker_fanouts(struct worker *worker)
 {
-    return &worker->fanout;
+    return &worker->fanouts;
+}
+
+struct pace *worker_pace(struct worker *worker)
+{
+    return &worker->pace;
 }

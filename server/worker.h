@@ -13,9 +13,11 @@
 #include "common/tls_context.h"
 #include "common/transport.h"
 #include "server/channel.h"
-#include "server/fanout.h"
+#include "server/channels.h"
+#include "server/fanouts.h"
 #include "server/inbox.h"
 #include "server/limits.h"
+#include "server/pace.h"
 #include "server/server_options.h"
 #include "server/shortage.h"
 #include "server/upgrade.h"
@@ -26,7 +28,7 @@ struct worker;
 struct worker_shared {
     const struct server_options *options;
     struct limits *limits;
-    struct channel *channel;
+    struct channels *channels;
     struct tls_context *tls; /* NULL: ws:// */
     struct shortage *shortage;
     struct worker **workers; /* all of them: complete before the first one starts */
@@ -67,6 +69,7 @@ const struct channel_publisher *worker_publisher(const struct worker *worker);
 struct limits *worker_limits(const struct worker *worker);
 struct frame_part worker_prefix(const struct worker *worker);
 struct tls_context *worker_tls(struct worker *worker); /* NULL: ws:// */
-struct fanout *worker_fanout(struct worker *worker);
+struct fanouts *worker_fanouts(struct worker *worker);
+struct pace *worker_pace(struct worker *worker);
 
 #endif

@@ -57,7 +57,8 @@ static void check_accepted(const struct http_head *request, const struct handsha
     expected_accept(key, client.accept);
     check_deflate(&verdict->deflate);
     fuzz_check(compression || !verdict->deflate.agreed, "compression is off");
-    fuzz_check(handshake_write_response(&response, verdict) == 0, "out of memory");
+    fuzz_check(handshake_write_response(&response, verdict, (struct event_id){1, 2}) == 0,
+               "out of memory");
     fuzz_check(heads_parse_own(&head, HTTP_HEAD_RESPONSE, &response) == response.len, "bytes");
     fuzz_check(handshake_judge_response(&client, &wish, &head, &agreed, &error) == 0,
                "our client refuses it: %s", error.text);

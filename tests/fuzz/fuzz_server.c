@@ -562,18 +562,18 @@ static void perform(struct play *play, uint8_t choice, const struct worker_share
     static const uint64_t lags[] = {0, 1000, 10000, 100};
 
     fuzz_check(worker_new(&play->worker, 0, shared) == 0, "worker_new");
-    play->worker->fanout._max_lag = lags[choice >> 6];
+    play->worker->fanouts.limits.bytes = lags[choice >> 6];
     play->watches = (choice & 8) == 0;
     play->skips = shared->options->skip_slow;
     if (play->watches)
-        channel_join(play->channel, CHANNEL_PLAIN, &play->cursor);
+        (void) channel_join(play->channel, CHANNEL_PLAIN, NULL, &play->cursor, NULL);
     (void) uv_idle_init(&play->worker->loop, &play->turn);
     (void) uv_idle_start(&play->turn, on_turn);
     fuzz_check(worker_start(play->worker) == 0, "worker_start");
     fuzz_check(uv_loop_alive(&play->worker->loop) == 0, "something is left in the loop");
     watch(play);
     if (play->watches)
-        channel_leave(play->channel, &play->cursor);
+        channel_leave(play->channel, &play->cursor, NULL);
     for (size_t i = 0; i < play->end_count; i++)
         fuzz_check(play->ends[i]._stream == NULL, "connection %zu was not closed", i);
     worker_join(play->worker);
@@ -588,7 +588,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct play play = {.input = {data, size}};
     uint8_t choice = fuzz_first(&play.input);
     struct server_options options = options_of(choice, fuzz_first(&play.input));
-    struct channel channel;
+    struct channels channels;
     struct limits limits;
     struct shortage shortage;
     _Atomic size_t running = 0;
@@ -601,15 +601,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     milliseconds = 1000000;
     time_stands = true;
-    fuzz_check(channel_init(&channel) == 0, "channel_init");
+    fuzz_check(channels_init(&channels, &options.history, options.max_channels) == 0,
+               "channels_init");
+    fuzz_check(channels_find(&channels, "", 0, &play.channel) == 0, "no default channel");
     fuzz_check(deflater_new(&play.deflater, 6) == 0, "out of memory");
-    play.channel = &channel;
     fuzz_check(limits_init(&limits, &options) == 0, "limits_init");
     fuzz_check(shortage_init(&shortage) == 0, "shortage_init");
     perform(&play, choice,
             &(struct worker_shared){.options = &options,
                                     .limits = &limits,
-                                    .channel = &channel,
+                                    .channels = &channels,
                                     .shortage = &shortage,
                                     .workers = &play.worker,
                                     .worker_count = 1,
@@ -624,6 +625,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memory_end_deinit(&play.ends[i]);
     buffer_deinit(&play.watched);
     deflater_free(play.deflater);
-    channel_deinit(&channel);
+    fuzz_check(play.channel->_plain.readers == 0 && play.channel->_deflated.readers == 0 &&
+                   play.channel->_subscribers == 0,
+               "somebody is still said to read");
+    channels_unref(&channels, play.channel);
+    fuzz_check(channels_count(&channels) == 0, "a channel is left");
+    channels_deinit(&channels);
     return 0;
 }

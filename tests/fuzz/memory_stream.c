@@ -112,7 +112,10 @@ static bool read_once(struct memory_end *end)
     if (len == 0 && end->_ending == 0)
         return false;
     end->_on_alloc(handle_of(end->_stream), 65536, &buf);
-    fuzz_check(buf.base != NULL && buf.len > 0, "no room to read");
+    if (buf.base == NULL || buf.len == 0) { /* as libuv does: another time */
+        end->_on_read(stream, UV_ENOBUFS, &buf);
+        return false;
+    }
     if (len == 0) {
         uv_read_cb on_read = end->_on_read;
 

@@ -37,7 +37,7 @@ static int publish_text(struct channel *channel, const struct channel_publisher 
 {
     struct frame_part part = {text, strlen(text)};
 
-    return channel_publish(channel, publisher, FRAME_TEXT, &part, 1);
+    return channel_publish(channel, publisher, FRAME_TEXT, &part, 1, NULL);
 }
 
 /* One who reads a channel as a WebSocket client would. */
@@ -64,12 +64,12 @@ static void join(struct subscriber *subscriber, struct channel *channel, unsigne
     subscriber->broken = decoder_pool_new(&subscriber->pool, DECODER_CLIENT, 0) != 0;
     if (bits != CHANNEL_PLAIN)
         subscriber->broken |= decoder_allow_deflate(&subscriber->decoder, &agreed) != 0;
-    channel_join(channel, bits, &subscriber->cursor);
+    subscriber->broken |= channel_join(channel, bits, NULL, &subscriber->cursor, NULL) != 0;
 }
 
 static void leave(struct subscriber *subscriber)
 {
-    channel_leave(subscriber->channel, &subscriber->cursor);
+    channel_leave(subscriber->channel, &subscriber->cursor, NULL);
     decoder_deinit(&subscriber->decoder);
     decoder_pool_free(subscriber->pool);
     buffer_deinit(&subscriber->heard);
@@ -128,7 +128,7 @@ static void everybody_hears_in_order_what_is_published_after_joining(void **stat
     struct subscriber early, late, deflated;
 
     (void) state;
-    assert_int_equal(channel_init(&channel), 0);
+    assert_int_equal(channel_init(&channel, "", NULL), 0);
     join(&early, &channel, CHANNEL_PLAIN);
     join(&deflated, &channel, 15);
     assert_int_equal(publish_text(&channel, &publisher, "one"), 0);
@@ -156,11 +156,11 @@ static void the_parts_of_a_message_are_put_together(void **state)
 
     (void) state;
     publisher.compression_min = 0;
-    assert_int_equal(channel_init(&channel), 0);
+    assert_int_equal(channel_init(&channel, "", NULL), 0);
     join(&plain, &channel, CHANNEL_PLAIN);
     join(&deflated, &channel, 15);
-    assert_int_equal(channel_publish(&channel, &publisher, FRAME_TEXT, parts, 3), 0);
-    assert_int_equal(channel_publish(&channel, &publisher, FRAME_BINARY, parts, 0), 0);
+    assert_int_equal(channel_publish(&channel, &publisher, FRAME_TEXT, parts, 3, NULL), 0);
+    assert_int_equal(channel_publish(&channel, &publisher, FRAME_BINARY, parts, 0, NULL), 0);
     check_heard(&plain, "Message: hello\n\n");
     check_heard(&deflated, "Message: hello\n\n");
     leave(&plain);
@@ -176,7 +176,7 @@ static void a_message_is_written_once_however_many_read_it(void **state)
     struct subscriber readers[5];
 
     (void) state;
-    assert_int_equal(channel_init(&channel), 0);
+    assert_int_equal(channel_init(&channel, "", NULL), 0);
     for (size_t i = 0; i < 5; i++)
         join(&readers[i], &channel, CHANNEL_PLAIN);
     assert_int_equal(publish_text(&channel, &publisher, "hello"), 0);
@@ -197,7 +197,7 @@ static void a_form_that_nobody_reads_is_not_written(void **state)
     struct subscriber reader;
 
     (void) state;
-    assert_int_equal(channel_init(&channel), 0);
+    assert_int_equal(channel_init(&channel, "", NULL), 0);
     assert_int_equal(publish_text(&channel, &publisher, "nobody"), 0);
     assert_int_equal(channel_appended(&channel), 0);
     join(&reader, &channel, 15);
@@ -224,7 +224,7 @@ static void messages_are_compressed_where_that_is_worth_it(void **state)
     uint64_t before;
 
     (void) state;
-    assert_int_equal(channel_init(&channel), 0);
+    assert_int_equal(channel_init(&channel, "", NULL), 0);
     join(&reader, &channel, 15);
     publisher.compression_min = sizeof repetitive; /* one more than it has */
     assert_int_equal(publish_text(&channel, &publisher, repetitive), 0);
@@ -250,7 +250,7 @@ static void who_takes_no_compressed_messages_gets_none(void **state)
     struct subscriber plain, deflated;
 
     (void) state;
-    assert_int_equal(channel_init(&channel), 0);
+    assert_int_equal(channel_init(&channel, "", NULL), 0);
     join(&plain, &channel, CHANNEL_PLAIN);
     join(&deflated, &channel, 9);
     assert_int_equal(publish_text(&channel, &publisher, repetitive), 0);
@@ -285,7 +285,7 @@ static void the_smallest_window_among_the_readers_decides(void **state)
         text[i] = (char) ('!' + (random >> 16) % 90);
         text[AFAR + i] = text[i];
     }
-    assert_int_equal(channel_init(&channel), 0);
+    assert_int_equal(channel_init(&channel, "", NULL), 0);
     join(&wide, &channel, 15);
     assert_int_equal(publish_text(&channel, &publisher, text), 0);
     for_wide = channel_appended(&channel);
@@ -325,7 +325,7 @@ static void listeners_are_told_of_each_publication_while_they_listen(void **stat
     struct counter one = {.calls = 0}, other = {.calls = 0};
 
     (void) state;
-    assert_int_equal(channel_init(&channel), 0);
+    assert_int_equal(channel_init(&channel, "", NULL), 0);
     assert_int_equal(publish_text(&channel, &publisher, "x"), 0);
     channel_listen(&channel, &one.listener, on_published);
     assert_int_equal(publish_text(&channel, &publisher, "x"), 0);
@@ -353,16 +353,59 @@ static void a_message_that_is_too_long_is_refused_and_not_published(void **state
 
     (void) state;
     publisher.compression_min = SIZE_MAX;
-    assert_int_equal(channel_init(&channel), 0);
+    assert_int_equal(channel_init(&channel, "", NULL), 0);
     channel_listen(&channel, &counter.listener, on_published);
     join(&reader, &channel, CHANNEL_PLAIN);
-    assert_int_equal(channel_publish(&channel, &publisher, FRAME_BINARY, &endless, 1), UV_ENOMEM);
+    assert_int_equal(channel_publish(&channel, &publisher, FRAME_BINARY, &endless, 1, NULL),
+                     UV_ENOMEM);
     assert_int_equal(counter.calls, 0);
     assert_int_equal(channel_appended(&channel), 0);
     assert_int_equal(publish_text(&channel, &publisher, "short"), 0);
     check_heard(&reader, "short\n");
     leave(&reader);
     channel_unlisten(&channel, &counter.listener);
+    channel_deinit(&channel);
+    free_publisher(&publisher);
+}
+
+/* ---- skipping ---- */
+
+static void who_skips_hears_what_is_published_from_then_on(void **state)
+{
+    static const unsigned forms[] = {CHANNEL_PLAIN, 15, 9};
+    struct channel_publisher publisher = new_publisher();
+    struct channel channel;
+    struct subscriber readers[3];
+    struct event_id place;
+
+    (void) state;
+    assert_int_equal(channel_init(&channel, "", NULL), 0);
+    for (size_t i = 0; i < 3; i++)
+        join(&readers[i], &channel, forms[i]);
+    /* Where there is nothing to miss. */
+    assert_int_equal(channel_skip(&channel, &readers[0].cursor, NULL, &place), 0);
+    assert_int_equal(publish_text(&channel, &publisher, "heard"), 0);
+    for (size_t i = 0; i < 3; i++)
+        check_heard(&readers[i], "heard\n");
+    assert_int_equal(publish_text(&channel, &publisher, repetitive), 0);
+    for (size_t i = 0; i < 3; i++) {
+        if (i == 1)
+            block_log_give_up(&readers[i].cursor); /* it stands nowhere, as one may before */
+        assert_int_equal(channel_skip(&channel, &readers[i].cursor, NULL, &place), 0);
+        assert_int_equal(channel_lag(&channel, &readers[i].cursor), 0);
+    }
+    assert_int_equal(publish_text(&channel, &publisher, "new"), 0);
+    for (size_t i = 0; i < 3; i++)
+        check_heard(&readers[i], "heard\nnew\n");
+    for (size_t i = 0; i < 3; i++)
+        leave(&readers[i]);
+    /* Each was counted once: nobody reads any more, and nothing is written. */
+    {
+        uint64_t appended = channel_appended(&channel);
+
+        assert_int_equal(publish_text(&channel, &publisher, "nobody"), 0);
+        assert_true(channel_appended(&channel) == appended);
+    }
     channel_deinit(&channel);
     free_publisher(&publisher);
 }
@@ -452,7 +495,7 @@ static void publications_of_several_threads_have_one_order_for_everybody(void **
     struct counter counter = {.calls = 0};
 
     (void) state;
-    assert_int_equal(channel_init(&channel), 0);
+    assert_int_equal(channel_init(&channel, "", NULL), 0);
     channel_listen(&channel, &counter.listener, on_published);
     join(&plain, &channel, CHANNEL_PLAIN);
     join(&deflated, &channel, 15);
@@ -493,6 +536,7 @@ int main(void)
         cmocka_unit_test(the_smallest_window_among_the_readers_decides),
         cmocka_unit_test(listeners_are_told_of_each_publication_while_they_listen),
         cmocka_unit_test(a_message_that_is_too_long_is_refused_and_not_published),
+        cmocka_unit_test(who_skips_hears_what_is_published_from_then_on),
         cmocka_unit_test(publications_of_several_threads_have_one_order_for_everybody),
     };
 

@@ -409,6 +409,53 @@ static void a_frame_in_the_wrong_direction_is_a_fault(void **state)
     }
 }
 
+/* What a server sends lies whole in what came, so that it could be lent without wslay. */
+static void a_bad_frame_is_a_fault_for_a_client_that_has_all_of_it(void **state)
+{
+    static const struct offence offences[] = {
+        {"reserved bit 1", BYTES("\xc1\x05"), 1002},
+        {"reserved bit 3", BYTES("\x92\x05"), 1002},
+        {"reserved opcode", BYTES("\x83\x05"), 1002},
+        {"continuation of nothing", BYTES("\x80\x05"), 1002},
+        {"masked", BYTES("\x81\x85" KEY), 1002},
+        {"masked, 126 bytes", BYTES("\x82\xfe\x00\x7e" KEY), 1002},
+        {"0 in 2 bytes", BYTES("\x82\x7e\x00\x00"), 1002},
+        {"125 in 2 bytes", BYTES("\x81\x7e\x00\x7d"), 1002},
+        {"125 in 8 bytes", BYTES("\x82\x7f\0\0\0\0\0\0\0\x7d"), 1002},
+        {"200 in 8 bytes", BYTES("\x82\x7f\0\0\0\0\0\0\0\xc8"), 1002},
+        {"2^63", BYTES("\x82\x7f\x80\0\0\0\0\0\0\0"), 1002},
+        {"201 bytes", BYTES("\x82\x7e\x00\xc9"), 1009},
+        {"not UTF-8", BYTES("\x81\x05\xff"), 1007},
+    };
+    uint8_t payload[300];
+
+    (void) state;
+    memset(payload, 'x', sizeof payload);
+    for (size_t i = 0; i < sizeof offences / sizeof *offences; i++) {
+        struct buffer input = {0}, before = {0};
+
+        put_frame(&input, DECODER_CLIENT, FIN | FRAME_TEXT, payload, 200);
+        note(&before, DECODER_MESSAGE, FRAME_TEXT, 0, payload, 200);
+        assert_int_equal(buffer_append(&input, offences[i].bytes, offences[i].len), 0);
+        assert_int_equal(buffer_append(&input, payload, sizeof payload), 0);
+        subject = offences[i].what;
+        check_fault(DECODER_CLIENT, 200, &input, &before, offences[i].code);
+    }
+    subject = "";
+}
+
+static void a_whole_frame_does_not_cut_into_a_message(void **state)
+{
+    struct buffer input = {0}, before = {0};
+
+    (void) state;
+    put_frame(&input, DECODER_CLIENT, FRAME_TEXT, "begun", 5);
+    put_frame(&input, DECODER_CLIENT, FIN | FRAME_PING, "!", 1); /* after which it is looked for */
+    note(&before, DECODER_PING, 0, 0, "!", 1);
+    put_frame(&input, DECODER_CLIENT, FIN | FRAME_TEXT, "whole", 5);
+    check_fault(DECODER_CLIENT, 0, &input, &before, 1002);
+}
+
 /* ---- sizes ---- */
 
 static void a_message_that_is_too_big_is_a_fault_on_its_header_alone(void **state)
@@ -1049,6 +1096,8 @@ int main(void)
         cmocka_unit_test(within_a_message_only_its_continuation_may_follow),
         cmocka_unit_test(every_opcode_and_reserved_bit_that_is_not_defined_is_a_fault),
         cmocka_unit_test(a_frame_in_the_wrong_direction_is_a_fault),
+        cmocka_unit_test(a_bad_frame_is_a_fault_for_a_client_that_has_all_of_it),
+        cmocka_unit_test(a_whole_frame_does_not_cut_into_a_message),
         cmocka_unit_test(a_message_that_is_too_big_is_a_fault_on_its_header_alone),
         cmocka_unit_test(a_message_may_be_as_big_as_the_limit_and_control_frames_do_not_count),
         cmocka_unit_test(fragments_are_added_up_to_the_limit),

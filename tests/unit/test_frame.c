@@ -53,6 +53,34 @@ static void sizes_follow_the_three_forms_of_the_length(void **state)
     }
 }
 
+static void a_header_tells_its_length_once_it_is_there(void **state)
+{
+    static const struct {
+        uint8_t bytes[10];
+        size_t header;
+        uint64_t payload;
+    } cases[] = {
+        {{0x81, 0}, 2, 0},
+        {{0x81, 0x80 | 125}, 2, 125},
+        {{0x82, 126, 0, 126}, 4, 126},
+        {{0x82, 126, 0, 5}, 4, 5}, /* not its to judge */
+        {{0x82, 0x80 | 126, 0xff, 0xfe}, 4, 65534},
+        {{0x82, 127, 0, 0, 0, 0, 0, 1, 0, 2}, 10, 65538},
+        {{0x82, 127, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, 10, UINT64_MAX},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint64_t payload = 0;
+
+        for (size_t len = 0; len < cases[i].header; len++)
+            assert_int_equal(frame_peek(cases[i].bytes, len, &payload), 0);
+        assert_int_equal(frame_peek(cases[i].bytes, sizeof cases[i].bytes, &payload),
+                         cases[i].header);
+        assert_int_equal(payload, cases[i].payload);
+    }
+}
+
 /* The samples of RFC 6455, 5.7. */
 static void the_samples_of_the_rfc_come_out(void **state)
 {
@@ -251,10 +279,40 @@ static void two_encoders_do_not_share_their_keys(void **state)
     frame_encoder_free(NULL); /* harmless */
 }
 
+/* Nothing behind the header is looked at. */
+static void the_length_of_a_frame_stands_in_its_header(void **state)
+{
+    static const size_t payloads[] = {0, 1, 125, 126, 127, 65535, 65536, 65537, 200000};
+    static const char zeroes[200000];
+
+    (void) state;
+    for (size_t i = 0; i < 2 * sizeof payloads / sizeof *payloads; i++) {
+        bool masked = i % 2 == 1;
+        struct frame_encoder *encoder = new_encoder(masked);
+        struct frame_part part = {zeroes, payloads[i / 2]};
+        size_t len, header;
+        uint8_t *frame = encode(encoder, masked, FRAME_BINARY, &part, 1, &len), *head;
+
+        assert_true(frame_length(frame) == len);
+        header = len - payloads[i / 2];
+        head = malloc(header);
+        assert_non_null(head);
+        memcpy(head, frame, header);
+        assert_true(frame_length(head) == len);
+        free(head);
+        free(frame);
+        frame_encoder_free(encoder);
+    }
+    /* More than 32 bits, which no log holds. */
+    assert_true(frame_length((const uint8_t[]){0x82, 127, 0, 0, 1, 0, 0, 0, 0, 5}) ==
+                ((uint64_t) 1 << 40) + 5 + 10);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(sizes_follow_the_three_forms_of_the_length),
+        cmocka_unit_test(a_header_tells_its_length_once_it_is_there),
         cmocka_unit_test(the_samples_of_the_rfc_come_out),
         cmocka_unit_test(only_rsv1_says_that_a_frame_is_compressed),
         cmocka_unit_test(the_header_has_the_shortest_length_and_the_opcode),
@@ -262,6 +320,7 @@ int main(void)
         cmocka_unit_test(parts_are_put_together_whichever_are_empty),
         cmocka_unit_test(every_frame_has_a_masking_key_of_its_own),
         cmocka_unit_test(two_encoders_do_not_share_their_keys),
+        cmocka_unit_test(the_length_of_a_frame_stands_in_its_header),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -234,7 +234,12 @@ static void only_the_one_path_is_served_with_any_query_and_in_both_forms(void **
         {"http://h/", 404},
         {"http://h?/ws", 404},
         {"http://h?x/ws", 404},
-        {"http://h/ws/ws", 404},
+        {"http://h/ws/ws", 101},
+        {"/ws/a.b-c_d~e/F9", 101},
+        {"/ws//a", 404},
+        {"/ws/a/", 404},
+        {"/ws/a/../b", 404},
+        {"/ws/a%20b", 404},
         {"/http://h/ws", 404},
         {"http://ws://h/ws", 404},
         {"ftp://h/ws", 404},
@@ -324,7 +329,7 @@ static void the_response_is_accepted_by_the_client_whose_key_it_answers(void **s
 
     (void) state;
     assert_int_equal(buffer_append(&out, "before", 6), 0);
-    assert_int_equal(handshake_write_response(&out, &verdict), 0);
+    assert_int_equal(handshake_write_response(&out, &verdict, (struct event_id){1, 2}), 0);
     assert_memory_equal(out.data, "before", 6);
     buffer_drop(&out, 6);
     parse(&head, HTTP_HEAD_RESPONSE, (const char *) out.data, out.len);
@@ -465,7 +470,7 @@ static bool agree(bool client_offers, bool server_takes)
     http_head_deinit(&head);
     assert_int_equal(verdict.status, 101);
     buffer_drop(&out, out.len);
-    assert_int_equal(handshake_write_response(&out, &verdict), 0);
+    assert_int_equal(handshake_write_response(&out, &verdict, (struct event_id){1, 2}), 0);
     parse(&head, HTTP_HEAD_RESPONSE, (const char *) out.data, out.len);
     assert_int_equal(handshake_judge_response(&client, &request, &head, &deflate, &error), 0);
     http_head_deinit(&head);

@@ -1,0 +1,256 @@
+#include "server/history.h"
+
+#include <stdlib.h>
+
+enum {
+    MARKS = HISTORY_STEPS + 4,
+    SLACK = 512 * 1024, /* bytes of memory that the blocks may take beside a tenth of the bytes */
+};
+
+/* The message after `sequence` was published at `time`, and what followed, up to the next mark,
+ * within a step. */
+struct mark {
+    uint64_t time;
+    uint64_t sequence;
+};
+
+/* A ring, the oldest first. */
+struct history_marks {
+    unsigned first;
+    unsigned count;
+    struct mark ring[MARKS];
+};
+
+/* ---- all of them ---- */
+
+static uint64_t milliseconds(void)
+{
+    return uv_hrtime() / 1000000;
+}
+
+int histories_init(struct histories *histories, const struct history_policy *policy)
+{
+    histories->policy = *policy;
+    histories->now = milliseconds;
+    histories->relieve = NULL;
+    list_init(&histories->_order);
+    atomic_init(&histories->_held, 0);
+    return uv_mutex_init(&histories->_lock);
+}
+
+void histories_deinit(struct histories *histories)
+{
+    uv_mutex_destroy(&histories->_lock);
+}
+
+bool histories_are_over(struct histories *histories)
+{
+    return histories->policy.total > 0 &&
+           atomic_load_explicit(&histories->_held, memory_order_relaxed) > histories->policy.total;
+}
+
+struct block_note *histories_lock_oldest(struct histories *histories)
+{
+    struct list *first;
+
+    uv_mutex_lock(&histories->_lock);
+    first = histories->_order.next;
+    return first != &histories->_order ? container_of(first, struct block_note, order) : NULL;
+}
+
+void histories_unlock(struct histories *histories)
+{
+    uv_mutex_unlock(&histories->_lock);
+}
+
+static void hold(struct history *history, struct block_note *note)
+{
+    struct histories *histories = history->_histories;
+
+    note->held = true;
+    history->_held += note->size;
+    uv_mutex_lock(&histories->_lock);
+    list_append(&histories->_order, &note->order);
+    atomic_fetch_add(&histories->_held, note->size + HISTORY_OVERHEAD);
+    uv_mutex_unlock(&histories->_lock);
+}
+
+static void let_go(struct history *history, struct block_note *note)
+{
+    struct histories *histories = history->_histories;
+
+    note->held = false;
+    history->_held -= note->size;
+    uv_mutex_lock(&histories->_lock);
+    list_remove(&note->order);
+    atomic_fetch_sub(&histories->_held, note->size + HISTORY_OVERHEAD);
+    uv_mutex_unlock(&histories->_lock);
+}
+
+/* ---- one channel's ---- */
+
+void history_init(struct history *history, struct histories *histories)
+{
+    *history = (struct history){._histories = histories};
+}
+
+bool history_keeps(const struct history *history)
+{
+    const struct histories *histories = history->_histories;
+
+    return histories != NULL && (histories->policy.messages > 0 || histories->policy.bytes > 0 ||
+                                 histories->policy.age > 0);
+}
+
+bool history_is_empty(const struct history *history)
+{
+    return history->_cursor._block == NULL;
+}
+
+uint64_t history_messages(const struct history *history, uint64_t sequence)
+{
+    return history_is_empty(history) ? 0 : sequence - history->_sequence;
+}
+
+uint64_t history_bytes(const struct history *history)
+{
+    return history->_bytes;
+}
+
+void history_relieve(const struct history *history)
+{
+    struct histories *histories = history->_histories;
+
+    if (histories != NULL && histories->relieve != NULL && histories_are_over(histories))
+        histories->relieve(histories);
+}
+
+/* Nothing is left: it holds nothing. */
+static void end(struct history *history)
+{
+    let_go(history, block_log_note(&history->_cursor));
+    block_log_leave(&history->_cursor);
+    free(history->_marks);
+    history->_marks = NULL;
+}
+
+/* Drops the oldest message. */
+static void drop(struct history *history)
+{
+    struct block_unit unit;
+
+    if (!block_log_unit(&history->_cursor, &unit))
+        return;
+    history->_sequence++;
+    history->_bytes -= unit.len;
+    if (history->_bytes == 0) {
+        end(history);
+        return;
+    }
+    if (unit.leaves)
+        let_go(history, block_log_note(&history->_cursor));
+    block_log_advance(&history->_cursor, unit.len);
+}
+
+void history_drop_block(struct history *history)
+{
+    const struct block *block = history->_cursor._block;
+
+    while (!history_is_empty(history) && history->_cursor._block == block)
+        drop(history);
+}
+
+void history_deinit(struct history *history)
+{
+    while (!history_is_empty(history))
+        drop(history);
+}
+
+/* ---- age ---- */
+
+static struct mark *mark_at(struct history_marks *marks, unsigned i)
+{
+    return &marks->ring[(marks->first + i) % MARKS];
+}
+
+static uint64_t step_of(const struct history *history)
+{
+    return history->_histories->policy.age / HISTORY_STEPS + 1;
+}
+
+/* The message after `sequence` is published now: notes it, unless it is within a step of the last
+ * mark. There is room: older marks have expired. */
+static void set_mark(struct history *history, uint64_t now, uint64_t sequence)
+{
+    struct history_marks *marks = history->_marks;
+
+    if (marks->count > 0 && now < mark_at(marks, marks->count - 1)->time + step_of(history))
+        return;
+    *mark_at(marks, marks->count++) = (struct mark){now, sequence};
+}
+
+/* Up to which message all are too old; `last` is the newest. */
+static uint64_t take_expired(struct history *history, uint64_t now, uint64_t last)
+{
+    struct history_marks *marks = history->_marks;
+    uint64_t life = history->_histories->policy.age + step_of(history);
+    uint64_t sequence = 0;
+
+    while (marks->count > 0 && mark_at(marks, 0)->time + life <= now) {
+        marks->first = (marks->first + 1) % MARKS;
+        marks->count--;
+        sequence = marks->count > 0 ? mark_at(marks, 0)->sequence : last;
+    }
+    return sequence;
+}
+
+void history_expire(struct history *history, uint64_t sequence)
+{
+    uint64_t expired;
+
+    if (history->_marks == NULL)
+        return;
+    expired = take_expired(history, history->_histories->now(), sequence);
+    while (!history_is_empty(history) && history->_sequence < expired)
+        drop(history);
+}
+
+/* ---- messages come ---- */
+
+int history_begin(struct history *history, struct block_log *log, uint64_t sequence)
+{
+    bool aging = history->_histories->policy.age > 0;
+
+    if (aging)
+        history_expire(history, sequence); /* it may be empty now */
+    if (aging && history->_marks == NULL)
+        history->_marks = calloc(1, sizeof *history->_marks);
+    if (aging && history->_marks == NULL)
+        return UV_ENOMEM;
+    if (aging)
+        set_mark(history, history->_histories->now(), sequence);
+    if (history_is_empty(history)) {
+        block_log_join(log, &history->_cursor);
+        history->_sequence = sequence;
+        hold(history, block_log_note(&history->_cursor));
+    } else if (!block_log_tail_note(log)->held) {
+        hold(history, block_log_tail_note(log));
+    }
+    return 0;
+}
+
+static bool is_too_much(const struct history *history, uint64_t messages)
+{
+    const struct history_policy *policy = &history->_histories->policy;
+
+    return (policy->messages > 0 && messages > policy->messages) ||
+           (policy->bytes > 0 && (history->_bytes > policy->bytes ||
+                                  history->_held > policy->bytes + policy->bytes / 10 + SLACK));
+}
+
+void history_add(struct history *history, size_t size, uint64_t sequence)
+{
+    history->_bytes += size;
+    while (!history_is_empty(history) && is_too_much(history, history_messages(history, sequence)))
+        drop(history);
+}

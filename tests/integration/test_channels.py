@@ -1,0 +1,155 @@
+"""Channels: each is a stream of its own, made at first use, and gone without a trace."""
+
+from __future__ import annotations
+
+import random
+import resource
+import selectors
+
+import programs
+import pytest
+import rawws
+
+CHANNELS, SUBSCRIBERS = 1500, 10  # 15,000 descriptors here, and as many in the server
+
+
+def upgrade_all(port: int, targets: list[str]) -> list[rawws.Client]:
+    """All of them connect, and then ask, so that nobody waits for another."""
+    clients = [rawws.Client(port) for _ in targets]
+    for client, target in zip(clients, targets):
+        client.send(client.request(target))
+    for client in clients:
+        client.accepted = client.recv_accept()
+    return clients
+
+
+def disconnect(clients: list[rawws.Client]) -> None:
+    for client in clients:
+        client.disconnect()
+
+
+def test_a_message_is_heard_in_its_own_channel_alone(wsbroadcastd):
+    server = wsbroadcastd("--prefix", "")
+    targets = ["/ws", "/ws/a", "/ws/a/b", "/ws/A", "/ws/ws", "/ws/a.b~c_d-e"]
+    clients = [server.client(target) for target in targets]
+    for client, target in zip(clients, targets):
+        client.send_text(f"to {target}")
+    for client, target in zip(clients, targets):
+        assert client.recv_message() == f"to {target}"
+        client.close()
+
+
+def test_the_prefix_and_compression_are_those_of_the_default_channel(server):
+    plain = server.client("/ws/a")
+    deflated = rawws.Client(server.port).upgrade(
+        "/ws/a", Sec_WebSocket_Extensions="permessage-deflate"
+    )
+    plain.send_text("x" * 1000)
+    assert plain.recv_message() == "Message: " + "x" * 1000
+    got = deflated.recv_frame()
+    assert got.rsv == 4
+    assert rawws.Inflater().inflate(got.payload).decode() == "Message: " + "x" * 1000
+    disconnect([plain, deflated])
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/ws/", "/ws//a", "/ws/a/", "/ws/a//b", "/ws/.", "/ws/..", "/ws/a/../b", "/ws/%61", "/ws/a%2Fb"]
+    + ["/ws/a+b", "/ws/a:b", "/ws/" + "a" * 129, "/wsa", "/other/ws"],
+)
+def test_an_illegal_name_is_404_and_makes_nothing(wsbroadcastd, target):
+    server = wsbroadcastd("--max-channels", "1")
+    client = rawws.Client(server.port)
+    client.send(client.request(target))
+    assert client.recv_response().status == 404
+    client.disconnect()
+    server.client("/ws/" + "a" * 128).close()
+
+
+def test_one_channel_too_many_is_503_and_the_others_go_on(wsbroadcastd):
+    server = wsbroadcastd("--max-channels", "2", "--prefix", "")
+    first, second = server.client("/ws/1"), server.client("/ws/2")
+    third = rawws.Client(server.port)
+    third.send(third.request("/ws/3"))
+    assert third.recv_response().status == 503
+    third.disconnect()
+    server.wait_stderr("limit max-channels: refused with 503")
+    server.client("/ws/2").close()
+    server.client("/ws").close()
+    first.close()
+    programs.wait_until("there is room again", lambda: admits(server, "/ws/3"))
+    second.send_text("still here")
+    assert second.recv_message() == "still here"
+    second.close()
+
+
+def admits(server: programs.Server, target: str) -> bool:
+    client = rawws.Client(server.port)
+    client.send(client.request(target))
+    status = client.recv_head().status
+    client.disconnect()
+    return status == 101
+
+
+def test_a_channel_that_all_have_left_begins_anew(wsbroadcastd):
+    server = wsbroadcastd("--prefix", "", "--max-channels", "1")
+    client = server.client("/ws/a")
+    first = client.accepted.headers["last-event-id"]
+    client.send_text("x")
+    client.recv_message()
+    client.close()
+    programs.wait_until("it is gone", lambda: admits(server, "/ws/other"))
+    programs.wait_until("so is the other", lambda: admits(server, "/ws/a"))
+    again = server.client("/ws/a")
+    assert again.accepted.headers["last-event-id"].endswith("-0")
+    assert again.accepted.headers["last-event-id"] != first
+    again.close()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_channels_come_and_go_and_nothing_is_left(wsbroadcastd, workers):
+    """With a history nothing could be made up: without one all channels go. In the end as many as
+    are allowed can be made anew."""
+    server = wsbroadcastd("--prefix", "", "--max-channels", "60", "-w", workers)
+    chance = random.Random(7)
+    clients: list[rawws.Client] = []
+    for _ in range(600):
+        if clients and (len(clients) > 50 or chance.random() < 0.4):
+            leaving = clients.pop(chance.randrange(len(clients)))
+            chance.choice([leaving.close, leaving.disconnect, leaving.reset])()
+        else:
+            target = f"/ws/{chance.randrange(60)}"
+            clients.append(server.client(target))
+            clients[-1].send_text("x")
+    disconnect(clients)
+    programs.wait_until("all are gone", lambda: admits(server, "/ws/new"))
+    fresh = []
+    for number in range(60):
+        programs.wait_until("there is room", lambda n=number: admits(server, f"/ws/fresh/{n}"))
+        fresh.append(server.client(f"/ws/fresh/{number}"))
+    disconnect(fresh)
+
+
+def test_1500_channels_with_subscribers_each_of_which_hears_its_own(wsbroadcastd):
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < CHANNELS * SUBSCRIBERS + 200:
+        pytest.skip("too few file descriptors are allowed here")
+    server = wsbroadcastd("--prefix", "", "-w", "2")
+    targets = [f"/ws/c/{number}" for number in range(CHANNELS) for _ in range(SUBSCRIBERS)]
+    clients = []
+    for begin in range(0, len(targets), 500):
+        clients += upgrade_all(server.port, targets[begin : begin + 500])
+    groups = [clients[i : i + SUBSCRIBERS] for i in range(0, len(clients), SUBSCRIBERS)]
+    epochs = {group[0].accepted.headers["last-event-id"] for group in groups}
+    assert len(epochs) == CHANNELS
+    for number, group in enumerate(groups):
+        group[number % SUBSCRIBERS].send_text(f"to {number}")
+    for number, group in enumerate(groups):
+        for client in group:
+            assert client.recv_message() == f"to {number}"
+    groups[3][0].send_text("only here")
+    assert groups[3][1].recv_message() == "only here"
+    selector = selectors.DefaultSelector()
+    for client in groups[2] + groups[4]:
+        selector.register(client.sock, selectors.EVENT_READ)
+    assert not selector.select(0)
+    disconnect(clients)

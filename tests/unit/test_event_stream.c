@@ -1,0 +1,80 @@
+#include "server/event_stream.h"
+
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static void check(enum frame_opcode opcode, const char *payload, size_t len, const char *expected)
+{
+    struct frame_part part = {payload, len};
+    struct buffer out = {0};
+
+    assert_int_equal(event_stream_add(&out, opcode, &part, 1), 0);
+    assert_int_equal(out.len, strlen(expected));
+    assert_memory_equal(out.data, expected, out.len);
+    buffer_deinit(&out);
+}
+
+static void text_is_lines_of_data_whatever_ends_them(void **state)
+{
+    (void) state;
+    check(FRAME_TEXT, "hello", 5, "data: hello\n\n");
+    check(FRAME_TEXT, "", 0, "data: \n\n");
+    check(FRAME_TEXT, "a\nb", 3, "data: a\ndata: b\n\n");
+    check(FRAME_TEXT, "a\r\nb", 4, "data: a\ndata: b\n\n");
+    check(FRAME_TEXT, "a\rb", 3, "data: a\ndata: b\n\n");
+    check(FRAME_TEXT, "a\n", 2, "data: a\ndata: \n\n");
+    check(FRAME_TEXT, "\n\n", 2, "data: \ndata: \ndata: \n\n");
+    check(FRAME_TEXT, "\r", 1, "data: \ndata: \n\n");
+    check(FRAME_TEXT, " a", 2, "data:  a\n\n");
+    check(FRAME_TEXT, "event: x\n\nid: 5", 15, "data: event: x\ndata: \ndata: id: 5\n\n");
+}
+
+static void binary_is_base64_in_events_of_its_own_type(void **state)
+{
+    (void) state;
+    check(FRAME_BINARY, "", 0, "event: binary\ndata: \n\n");
+    check(FRAME_BINARY, "\0\n\xff", 3, "event: binary\ndata: AAr/\n\n");
+    check(FRAME_BINARY, "abcd", 4, "event: binary\ndata: YWJjZA==\n\n");
+}
+
+static void parts_are_put_together_before_lines_are_cut(void **state)
+{
+    static const struct frame_part parts[] = {{"Message: a\r", 11}, {NULL, 0}, {"\nb", 2}};
+    static const char expected[] = "kept data: Message: a\ndata: b\n\n";
+    struct buffer out = {0};
+
+    (void) state;
+    assert_int_equal(buffer_append(&out, "kept ", 5), 0);
+    assert_int_equal(event_stream_add(&out, FRAME_TEXT, parts, 3), 0);
+    assert_int_equal(out.len, strlen(expected));
+    assert_memory_equal(out.data, expected, out.len);
+    buffer_deinit(&out);
+}
+
+static void an_event_begins_with_its_id(void **state)
+{
+    char line[EVENT_STREAM_MAX_ID + 1];
+    size_t len = event_stream_write_id(line, (struct event_id){UINT64_MAX, UINT64_MAX});
+
+    (void) state;
+    assert_in_range(len, 1, EVENT_STREAM_MAX_ID);
+    assert_memory_equal(line, "id: ffffffffffffffff-18446744073709551615\n", len);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(text_is_lines_of_data_whatever_ends_them),
+        cmocka_unit_test(binary_is_base64_in_events_of_its_own_type),
+        cmocka_unit_test(parts_are_put_together_before_lines_are_cut),
+        cmocka_unit_test(an_event_begins_with_its_id),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
