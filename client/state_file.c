@@ -88,38 +88,40 @@ static int read_records(struct state_file *file, const char *head, struct event_
 
 /* ---- the file ---- */
 
-static int failure(const char *what, const char *name, int code, struct error *error)
+static int failure(const struct state_file *file, const char *what, int code, struct error *error)
 {
     int status = uv_translate_sys_error(code);
 
-    return error_set(error, status, "cannot %s the state file '%s': %s", what, name,
+    return error_set(error, status, "cannot %s the state file '%s': %s", what, file->_name,
                      uv_strerror(status));
 }
 
-static int open_file(struct state_file *file, const char *name, struct error *error)
+static int open_file(struct state_file *file, struct error *error)
 {
     struct stat stat;
 
     /* Opening a FIFO is not to wait for somebody. */
-    file->_fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, MODE);
+    file->_fd = open(file->_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, MODE);
     if (file->_fd < 0 || fstat(file->_fd, &stat) != 0)
-        return failure("open", name, errno, error);
+        return failure(file, "open", errno, error);
     if (!S_ISREG(stat.st_mode))
-        return error_set(error, UV_EINVAL, "the state file '%s' is not a regular file", name);
+        return error_set(error, UV_EINVAL, "the state file '%s' is not a regular file",
+                         file->_name);
     if (flock(file->_fd, LOCK_EX | LOCK_NB) == 0)
         return 0;
     if (errno != EWOULDBLOCK)
-        return failure("lock", name, errno, error);
+        return failure(file, "lock", errno, error);
     return error_set(error, UV_EBUSY,
-                     "the state file '%s' is in use by another wsrecv: give each its own", name);
+                     "the state file '%s' is in use by another wsrecv: give each its own",
+                     file->_name);
 }
 
 /* An empty file becomes one without a place. */
-static int begin_file(struct state_file *file, const char *name, const char *url,
-                      struct error *error)
+static int begin_file(struct state_file *file, struct error *error)
 {
     char *text = NULL;
-    int len = asprintf(&text, "%s%*s\n%*s\n%s\n", title, RECORD - 1, "", RECORD - 1, "", url);
+    int len =
+        asprintf(&text, "%s%*s\n%*s\n%s\n", title, RECORD - 1, "", RECORD - 1, "", file->_url);
     ssize_t written;
 
     if (len < 0)
@@ -128,41 +130,41 @@ static int begin_file(struct state_file *file, const char *name, const char *url
     free(text);
     if (written == len)
         return 0;
-    return failure("write", name, written < 0 ? errno : ENOSPC, error);
+    return failure(file, "write", written < 0 ? errno : ENOSPC, error);
 }
 
 /* What is behind the records: the URL and a newline. */
-static int check_url(const char *found, const char *name, const char *url, struct error *error)
+static int check_url(const struct state_file *file, const char *found, struct error *error)
 {
+    const char *url = file->_url;
     size_t len = strcspn(found, "\n");
 
     if (found[len] == '\n' && strlen(url) == len && memcmp(found, url, len) == 0)
         return 0;
     return error_set(error, UV_EINVAL,
-                     "the state file '%s' is that of another URL than %s: give each its own", name,
-                     url);
+                     "the state file '%s' is that of another URL than %s: give each its own",
+                     file->_name, url);
 }
 
 /* `text`, NUL-terminated, is the file, or more of it than it should have. */
-static int read_file(struct state_file *file, const char *text, size_t len, const char *name,
-                     const char *url, struct event_id *id, bool *known, struct error *error)
+static int read_file(struct state_file *file, const char *text, size_t len, struct event_id *id,
+                     bool *known, struct error *error)
 {
     if (len <= HEAD || memcmp(text, title, RECORD) != 0)
         return error_set(error, UV_EINVAL,
-                         "'%s' is not a state file of wsrecv: choose another name", name);
-    if (check_url(text + HEAD, name, url, error) != 0)
+                         "'%s' is not a state file of wsrecv: choose another name", file->_name);
+    if (check_url(file, text + HEAD, error) != 0)
         return UV_EINVAL;
     if (read_records(file, text, id, known) != 0)
         return error_set(error, UV_EINVAL,
                          "the state file '%s' is damaged: remove it to begin anew, or see --since",
-                         name);
+                         file->_name);
     return 0;
 }
 
-static int load_file(struct state_file *file, const char *name, const char *url,
-                     struct event_id *id, bool *known, struct error *error)
+static int load_file(struct state_file *file, struct event_id *id, bool *known, struct error *error)
 {
-    size_t size = HEAD + strlen(url) + 1;
+    size_t size = HEAD + strlen(file->_url) + 1;
     char *text = calloc(1, size + 1);
     ssize_t len;
     int status;
@@ -171,11 +173,11 @@ static int load_file(struct state_file *file, const char *name, const char *url,
         return error_set(error, UV_ENOMEM, "out of memory");
     len = pread(file->_fd, text, size, 0);
     if (len < 0)
-        status = failure("read", name, errno, error);
+        status = failure(file, "read", errno, error);
     else if (len == 0)
-        status = begin_file(file, name, url, error);
+        status = begin_file(file, error);
     else
-        status = read_file(file, text, (size_t) len, name, url, id, known, error);
+        status = read_file(file, text, (size_t) len, id, known, error);
     free(text);
     return status;
 }
@@ -185,11 +187,11 @@ int state_file_open(struct state_file *file, const char *name, const char *url, 
 {
     int status;
 
-    *file = (struct state_file){._fd = -1};
+    *file = (struct state_file){._fd = -1, ._name = name, ._url = url};
     *known = false;
-    status = open_file(file, name, error);
+    status = open_file(file, error);
     if (status == 0)
-        status = load_file(file, name, url, id, known, error);
+        status = load_file(file, id, known, error);
     if (status != 0)
         state_file_close(file);
     return status;

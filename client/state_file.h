@@ -21,10 +21,13 @@
 
 struct state_file {
     int _fd; /* -1: none */
+    const char *_name;
+    const char *_url;
     uint64_t _records;
 };
 
-/* Opens the file, or makes it. `url` is what its place belongs to. `*known` tells whether there is
+/* Opens the file, or makes it. `url` is what its place belongs to; both
+ * are borrowed as long as it is open. `*known` tells whether there is
  * a place, which is `*id`. Returns 0; or a negative UV_E* code with a text: it cannot be opened, is
  * used by somebody else, belongs to another URL, or is something else. */
 int state_file_open(struct state_file *file, const char *name, const char *url, struct event_id *id,
