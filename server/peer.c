@@ -20,8 +20,7 @@ struct peer_more {
     uint32_t last_message;          /* when it last said something: milliseconds, modulo 2^32 */
     uint32_t unread;                /* bytes that waited when its reading was last judged */
     bool uncounted;                 /* it is not among the server's connections */
-    struct pace_publisher pace;
-    struct peer *peer; /* whose this is */
+    struct pace_held *held;         /* while it says more than others can deliver */
 };
 
 static struct peer *peer_of(struct transport *transport)
@@ -47,8 +46,6 @@ static struct peer_more *need_more(struct peer *peer)
 {
     if (peer->_more == NULL)
         peer->_more = calloc(1, sizeof *peer->_more);
-    if (peer->_more != NULL)
-        peer->_more->peer = peer;
     return peer->_more;
 }
 
@@ -57,7 +54,7 @@ static void free_more(struct peer *peer)
     if (peer->_more == NULL)
         return;
     upgrade_free(peer->_more->upgrade);
-    pace_forget(&peer->_more->pace);
+    pace_forget(&peer->_more->held);
     free(peer->_more->rate);
     free(peer->_more);
     peer->_more = NULL;
@@ -181,9 +178,9 @@ static void on_opening_timeout(struct transport *transport)
 /* ---- saying and hearing ---- */
 
 /* It says more than others can deliver, or may go on. */
-static void on_held(struct pace_publisher *publisher, bool held)
+static void on_held(void *publisher, bool held)
 {
-    struct peer *peer = container_of(publisher, struct peer_more, pace)->peer;
+    struct peer *peer = publisher;
 
     if (!held) {
         transport_resume(&peer->transport);
@@ -229,8 +226,8 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
                         text ? 2 : 1) != 0)
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
     else
-        pace_published(worker_pace(worker), &more->pace, fanout->channel, &fanout->_listener, len,
-                       on_held);
+        pace_published(worker_pace(worker), &more->held, peer, fanout->channel, &fanout->_listener,
+                       len, on_held);
 }
 
 static void on_control(struct transport *transport)
