@@ -24,15 +24,8 @@ struct pace {
     uint64_t _published; /* since the last look */
 };
 
-/* One who publishes. Embedded; {0} is not held. */
-struct pace_publisher {
-    struct list _node;
-    struct channel *_channel;
-    const struct channel_listener *_own;
-    uint64_t _until; /* what the others have to reach */
-    bool _held;
-    void (*_on_held)(struct pace_publisher *publisher, bool held);
-};
+/* One who is held: it costs memory only meanwhile. */
+struct pace_held;
 
 /* Cannot fail. */
 void pace_init(struct pace *pace, uv_loop_t *loop);
@@ -41,12 +34,13 @@ void pace_init(struct pace *pace, uv_loop_t *loop);
 void pace_close(struct pace *pace);
 
 /* A publisher has published so many bytes, on a worker that listens by `own`. If that is too fast,
- * `on_held` is called: with true now, and with false, out of the loop, when it may go on. */
-void pace_published(struct pace *pace, struct pace_publisher *publisher, struct channel *channel,
-                    const struct channel_listener *own, size_t len,
-                    void (*on_held)(struct pace_publisher *publisher, bool held));
+ * `*held`, which is NULL unless it is held, is set, and `on_held` is called: with true now, and with
+ * false, out of the loop and with `*held` NULL again, when it may go on. */
+void pace_published(struct pace *pace, struct pace_held **held, void *publisher,
+                    struct channel *channel, const struct channel_listener *own, size_t len,
+                    void (*on_held)(void *publisher, bool held));
 
 /* The publisher goes away. */
-void pace_forget(struct pace_publisher *publisher);
+void pace_forget(struct pace_held **held);
 
 #endif

@@ -29,9 +29,8 @@ struct peer_more {
     uint32_t last_message;          /* when it last said something: milliseconds, modulo 2^32 */
     uint32_t unread;                /* bytes that waited when its reading was last judged */
     bool uncounted;                 /* it is not among the server's connections */
-    struct pace_publisher pace;
-    struct peer *peer; /* whose this is */
-    bool has_past;     /* there is a `past`: not in what everybody has for a while */
+    struct pace_held *held;         /* while it says more than others can deliver */
+    bool has_past;                  /* there is a `past`: not in what everybody has for a while */
     struct past past[];
 };
 
@@ -75,8 +74,6 @@ static struct peer_more *need_more(struct peer *peer)
 {
     if (peer->_more == NULL)
         peer->_more = calloc(1, sizeof *peer->_more);
-    if (peer->_more != NULL)
-        peer->_more->peer = peer;
     return peer->_more;
 }
 
@@ -85,7 +82,7 @@ static void free_more(struct peer *peer)
     if (peer->_more == NULL)
         return;
     upgrade_free(peer->_more->upgrade);
-    pace_forget(&peer->_more->pace);
+    pace_forget(&peer->_more->held);
     free(peer->_more->rate);
     free(peer->_more);
     peer->_more = NULL;
@@ -273,9 +270,9 @@ static void on_opening_timeout(struct transport *transport)
 /* ---- saying and hearing ---- */
 
 /* It says more than others can deliver, or may go on. */
-static void on_held(struct pace_publisher *publisher, bool held)
+static void on_held(void *publisher, bool held)
 {
-    struct peer *peer = container_of(publisher, struct peer_more, pace)->peer;
+    struct peer *peer = publisher;
 
     if (!held) {
         transport_resume(&peer->transport);
@@ -325,8 +322,8 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
                         text ? 2 : 1, NULL) != 0)
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
     else
-        pace_published(worker_pace(worker), &more->pace, fanout->channel, &fanout->_listener, len,
-                       on_held);
+        pace_published(worker_pace(worker), &more->held, peer, fanout->channel, &fanout->_listener,
+                       len, on_held);
 }
 
 static void on_control(struct transport *transport)

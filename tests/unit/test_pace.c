@@ -3,7 +3,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -17,7 +16,7 @@ struct scene {
     struct block_cursor cursor;
     struct channel_listener own, other;
     struct pace pace;
-    struct pace_publisher publisher;
+    struct pace_held *place;
     bool held;
 };
 
@@ -28,9 +27,12 @@ static void on_published(struct channel_listener *listener)
     (void) listener;
 }
 
-static void on_held(struct pace_publisher *publisher, bool held)
+static void on_held(void *publisher, bool held)
 {
-    container_of(publisher, struct scene, publisher)->held = held;
+    struct scene *scene = publisher;
+
+    assert_int_equal(scene->place != NULL, held);
+    scene->held = held;
 }
 
 static void scene_init(struct scene *scene)
@@ -47,7 +49,7 @@ static void scene_init(struct scene *scene)
 
 static void scene_deinit(struct scene *scene)
 {
-    pace_forget(&scene->publisher);
+    pace_forget(&scene->place);
     pace_close(&scene->pace);
     assert_int_equal(uv_run(&scene->loop, UV_RUN_DEFAULT), 0);
     assert_int_equal(uv_loop_close(&scene->loop), 0);
@@ -63,7 +65,7 @@ static void publish(struct scene *scene, size_t len)
     const struct frame_part part = {payload, len};
 
     assert_int_equal(channel_publish(&scene->channel, &publisher, FRAME_BINARY, &part, 1, NULL), 0);
-    pace_published(&scene->pace, &scene->publisher, &scene->channel, &scene->own, len, on_held);
+    pace_published(&scene->pace, &scene->place, scene, &scene->channel, &scene->own, len, on_held);
 }
 
 /* The other worker has delivered all that was appended up to here. */
@@ -154,11 +156,10 @@ static void who_goes_away_is_forgotten(void **state)
     scene_init(&scene);
     while (!scene.held)
         publish(&scene, MESSAGE);
-    pace_forget(&scene.publisher);
-    memset(&scene.publisher, 0xff, sizeof scene.publisher);
+    pace_forget(&scene.place);
+    assert_null(scene.place);
     wait_looks(&scene);
     assert_true(scene.held); /* nobody has told it anything */
-    scene.publisher = (struct pace_publisher){._held = false};
     scene_deinit(&scene);
 }
 
