@@ -7,6 +7,7 @@
 
 #include "common/escape.h"
 #include "common/log.h"
+#include "server/event_stream.h"
 #include "server/fanout.h"
 #include "server/limits.h"
 #include "server/upgrade.h"
@@ -14,12 +15,6 @@
 
 /* What a peer needs that has yet to be upgraded, that says something, or that is watched by a limit
  * which is off unless somebody asks for it. */
-/* While a peer catches up: */
-struct past {
-    struct block_cursor meeting; /* where it is to go on, */
-    uint64_t stop;               /* once it has come here in the plain log */
-};
-
 struct peer_more {
     struct upgrade *upgrade;        /* NULL once upgraded */
     struct limits_rate *rate;       /* once it has said something */
@@ -27,13 +22,17 @@ struct peer_more {
     uint32_t last_message;          /* when it last said something: milliseconds, modulo 2^32 */
     uint32_t unread;                /* bytes that waited when its reading was last judged */
     bool uncounted;                 /* it is not among the server's connections */
-    bool has_past;                  /* there is a `past`: not in what everybody has for a while */
-    struct past past[];
+    struct pace_publisher pace;
+    struct peer *peer; /* whose this is */
+    /* While it catches up: */
+    struct block_cursor meeting; /* where it is to go on, */
+    uint64_t stop;               /* once it has come here in the plain log */
 };
 
 enum {
-    CATCH_UP_BUFS = 4,         /* blocks of history that are written at a time */
-    CATCH_UP_REST = 64 * 1024, /* bytes left to read when it is told where to go on */
+    CATCH_UP_BUFS = 4,           /* blocks of history that are written at a time */
+    CATCH_UP_EVENTS = 64 * 1024, /* bytes of events that are made of it at a time */
+    CATCH_UP_REST = 64 * 1024,   /* bytes left to read when it is told where to go on */
 };
 
 static struct peer *peer_of(struct transport *transport)
@@ -46,23 +45,10 @@ static struct worker *worker_of(const struct peer *peer)
     return worker_of_transports(transport_context_of(&peer->transport));
 }
 
-/* NULL unless it catches up, or has done so. */
-static struct past *past_of(struct peer *peer)
-{
-    return peer->_more != NULL && peer->_more->has_past ? peer->_more->past : NULL;
-}
-
-static struct block_cursor *meeting_of(struct peer *peer)
-{
-    struct past *past = past_of(peer);
-
-    return past != NULL ? &past->meeting : NULL;
-}
-
 static void leave(struct peer *peer)
 {
     if (fanout_has(peer))
-        fanout_leave(peer->_fanout, peer, meeting_of(peer));
+        fanout_leave(peer->_fanout, peer, peer->_more != NULL ? &peer->_more->meeting : NULL);
 }
 
 /* NULL when out of memory. */
@@ -70,6 +56,8 @@ static struct peer_more *need_more(struct peer *peer)
 {
     if (peer->_more == NULL)
         peer->_more = calloc(1, sizeof *peer->_more);
+    if (peer->_more != NULL)
+        peer->_more->peer = peer;
     return peer->_more;
 }
 
@@ -78,6 +66,7 @@ static void free_more(struct peer *peer)
     if (peer->_more == NULL)
         return;
     upgrade_free(peer->_more->upgrade);
+    pace_forget(&peer->_more->pace);
     free(peer->_more->rate);
     free(peer->_more);
     peer->_more = NULL;
@@ -94,29 +83,12 @@ static void free_more_if_unused(struct peer *peer)
         free_more(peer);
 }
 
-/* Makes room for the peer's past. False when out of memory. */
-static bool add_past(struct peer *peer)
-{
-    struct peer_more *larger = realloc(peer->_more, sizeof *larger + sizeof larger->past[0]);
-
-    if (larger == NULL)
-        return false;
-    larger->past[0] = (struct past){.stop = 0};
-    larger->has_past = true;
-    peer->_more = larger;
-    return true;
-}
-
-/* False when out of memory. */
-static bool end_upgrade(struct peer *peer)
+static void end_upgrade(struct peer *peer)
 {
     upgrade_free(peer->_more->upgrade);
     peer->_more->upgrade = NULL;
     peer->_more->last_message = (uint32_t) uv_now(peer->transport.stream.tcp.loop);
-    if (peer->cursor.catching)
-        return add_past(peer);
     free_more_if_unused(peer);
-    return true;
 }
 
 /* ---- arriving ---- */
@@ -189,8 +161,9 @@ fail:
 static const char *join(struct peer *peer, const struct upgrade_request *request,
                         struct event_id *start, int *http)
 {
-    unsigned form = request->deflate.agreed ? request->deflate.server_max_window_bits
-                                            : (unsigned) CHANNEL_PLAIN;
+    unsigned form = request->events           ? (unsigned) CHANNEL_EVENTS
+                    : request->deflate.agreed ? request->deflate.server_max_window_bits
+                                              : (unsigned) CHANNEL_PLAIN;
     int status = fanouts_get(worker_fanouts(worker_of(peer)), request->channel.data,
                              request->channel.len, &peer->_fanout);
 
@@ -206,6 +179,21 @@ static const char *join(struct peer *peer, const struct upgrade_request *request
         return "this event ID is of a message to come: send one as you got it";
     }
     return status != 0 ? "out of memory" : NULL;
+}
+
+/* It has joined, and is told so: from here on it gets frames, or events. */
+static int open_transport(struct peer *peer, const struct upgrade_request *request)
+{
+    if (log_enabled(LOG_DEBUG)) {
+        char name[64];
+
+        log_debug("%s: joined%s", stream_peer_name(&peer->transport.stream, name, sizeof name),
+                  request->events ? " (events)" : "");
+    }
+    if (!request->events)
+        return transport_open(&peer->transport, &request->deflate);
+    transport_open_raw(&peer->transport);
+    return 0;
 }
 
 static void on_opening(struct transport *transport, const uint8_t *data, size_t len)
@@ -231,14 +219,10 @@ static void on_opening(struct transport *transport, const uint8_t *data, size_t 
     if (!upgrade_accept(peer->_more->upgrade, transport, start))
         return;
     transport->note = (uint32_t) start.sequence;
-    if (!end_upgrade(peer) || transport_open(transport, &request.deflate) != 0) {
+    end_upgrade(peer);
+    if (open_transport(peer, &request) != 0) {
         transport_abort(transport, UV_ENOMEM);
         return;
-    }
-    if (log_enabled(LOG_DEBUG)) {
-        char name[64];
-
-        log_debug("%s: joined", stream_peer_name(&transport->stream, name, sizeof name));
     }
     transport_input(transport, data + used, len - used);
 }
@@ -247,11 +231,29 @@ static void on_opening_timeout(struct transport *transport)
 {
     struct peer *peer = peer_of(transport);
 
-    hit(peer, "handshake-timeout", "refused with 408");
+    hit(peer, upgrade_time_limit(peer->_more->upgrade), "refused with 408");
     upgrade_refuse(peer->_more->upgrade, transport, 408, "the request did not come in time");
 }
 
 /* ---- saying and hearing ---- */
+
+/* It says more than others can deliver, or may go on. */
+static void on_held(struct pace_publisher *publisher, bool held)
+{
+    struct peer *peer = container_of(publisher, struct peer_more, pace)->peer;
+
+    if (!held) {
+        transport_resume(&peer->transport);
+        return;
+    }
+    transport_pause(&peer->transport);
+    if (log_enabled(LOG_DEBUG)) {
+        char name[64];
+
+        log_debug("%s: waits for the subscribers of other workers",
+                  stream_peer_name(&peer->transport.stream, name, sizeof name));
+    }
+}
 
 static void on_message(struct transport *transport, enum frame_opcode opcode, const uint8_t *data,
                        size_t len)
@@ -260,12 +262,18 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     struct frame_part parts[] = {worker_prefix(worker_of(peer)), {data, len}};
     bool text = opcode == FRAME_TEXT;
     uint64_t now = uv_now(transport->stream.tcp.loop);
+    struct worker *worker = worker_of(peer);
+    struct fanout *fanout = peer->_fanout;
     struct peer_more *more;
     const char *limit;
 
     /* Who cannot be written to has not heard the goodbye; the others have, and expect no more. */
     if (worker_is_stopping(worker_of(peer)))
         return;
+    if ((worker_options(worker_of(peer))->publish & SERVER_OPTIONS_PUBLISH_WS) == 0) {
+        transport_reject(transport, CLOSE_POLICY, "this feed is read-only", NULL);
+        return;
+    }
     more = need_more(peer);
     if (more == NULL) {
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
@@ -278,9 +286,12 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     }
     more->last_message = (uint32_t) now;
     /* It may have left: who cannot be written to any more can still be heard to its end. */
-    if (channel_publish(peer->_fanout->channel, worker_publisher(worker_of(peer)), opcode,
-                        text ? parts : parts + 1, text ? 2 : 1, NULL) != 0)
+    if (channel_publish(fanout->channel, worker_publisher(worker), opcode, text ? parts : parts + 1,
+                        text ? 2 : 1, NULL) != 0)
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
+    else
+        pace_published(worker_pace(worker), &more->pace, fanout->channel, &fanout->_listener, len,
+                       on_held);
 }
 
 static void on_control(struct transport *transport)
@@ -296,9 +307,16 @@ static void on_control(struct transport *transport)
         transport_reject(transport, CLOSE_POLICY, "too many control frames", limit);
 }
 
+/* It hears, and says nothing. */
+static bool is_for_events(const struct peer *peer)
+{
+    return peer->cursor.form == CHANNEL_EVENTS;
+}
+
 void peer_judge_idle(struct peer *peer, uint64_t now, uint64_t timeout)
 {
-    if (peer->_more == NULL || (uint32_t) now - peer->_more->last_message < timeout ||
+    if (peer->_more == NULL || is_for_events(peer) ||
+        (uint32_t) now - peer->_more->last_message < timeout ||
         !transport_is_open(&peer->transport))
         return;
     hit(peer, "idle-timeout", "closed with 1000");
@@ -321,12 +339,19 @@ void peer_judge_reading(struct peer *peer, uint64_t least)
 
 /* ---- places ---- */
 
+/* A comment (WHATWG HTML, 9.2.7). */
+static const char heartbeat[] = {':', '\n', '\n'};
+
 static size_t ping_payload(struct transport *transport, char *out)
 {
     struct peer *peer = peer_of(transport);
 
     if (!fanout_has(peer))
         return 0;
+    if (is_for_events(peer)) {
+        memcpy(out, heartbeat, sizeof heartbeat);
+        return sizeof heartbeat;
+    }
     return strlen(event_id_print(channel_place(peer->_fanout->channel, &peer->cursor), out));
 }
 
@@ -353,18 +378,21 @@ uint64_t peer_acknowledged(const struct peer *peer)
 
 /* A reader that was given up has got what it had begun to read. Unless it is to be closed, it goes
  * on with what is new, and is told where that is. */
-__attribute__((noinline)) static void skip(struct peer *peer)
+static void skip(struct peer *peer)
 {
+    struct block_cursor *meeting = peer->_more != NULL ? &peer->_more->meeting : NULL;
     char text[EVENT_ID_SIZE];
     struct event_id start;
 
     if (!fanout_has(peer) || !transport_is_open(&peer->transport))
         return;
-    if (channel_skip(peer->_fanout->channel, &peer->cursor, meeting_of(peer), &start) != 0) {
+    if (channel_skip(peer->_fanout->channel, &peer->cursor, meeting, &start) != 0) {
         transport_close(&peer->transport, CLOSE_INTERNAL_ERROR, "out of memory");
         return;
     }
     fanout_resume(peer->_fanout, peer); /* it does not catch up any more */
+    if (is_for_events(peer))
+        return; /* each event has its ID */
     event_id_print(start, text);
     (void) transport_send(&peer->transport, FRAME_PING, text, strlen(text));
 }
@@ -372,18 +400,19 @@ __attribute__((noinline)) static void skip(struct peer *peer)
 /* ---- catching up ---- */
 
 /* Where the history ends that it is to read, it goes on with what is new. */
-static void meet(struct peer *peer, struct past *past)
+static void meet(struct peer *peer)
 {
     struct channel *channel = peer->_fanout->channel;
+    struct peer_more *more = peer->_more;
 
-    if (past->meeting._block == NULL && channel_lag(channel, &peer->cursor) <= CATCH_UP_REST &&
-        channel_meet(channel, &peer->cursor, &past->meeting, &past->stop) != 0) {
+    if (more->meeting._block == NULL && channel_lag(channel, &peer->cursor) <= CATCH_UP_REST &&
+        channel_meet(channel, &peer->cursor, &more->meeting, &more->stop) != 0) {
         transport_close(&peer->transport, CLOSE_INTERNAL_ERROR, "out of memory");
         return;
     }
-    if (past->meeting._block == NULL || block_log_position(&peer->cursor) != past->stop)
+    if (more->meeting._block == NULL || block_log_position(&peer->cursor) != more->stop)
         return;
-    channel_go_live(channel, &peer->cursor, &past->meeting);
+    channel_go_live(channel, &peer->cursor, &more->meeting);
     fanout_resume(peer->_fanout, peer);
     free_more_if_unused(peer);
 }
@@ -402,7 +431,7 @@ static void cut_bufs(uv_buf_t *bufs, unsigned *count, size_t *len, uint64_t most
 }
 
 /* One bounded write of history. */
-static void catch_up(struct peer *peer, struct past *past)
+static void catch_up(struct peer *peer)
 {
     uv_buf_t bufs[CATCH_UP_BUFS];
     struct transport_bytes bytes = {.bufs = bufs, .cut = peer->cursor.cut};
@@ -410,28 +439,75 @@ static void catch_up(struct peer *peer, struct past *past)
     int status;
 
     bytes.count = block_log_read(&peer->cursor, bufs, CATCH_UP_BUFS, &len, &bytes.more);
-    if (past->meeting._block != NULL)
-        cut_bufs(bufs, &bytes.count, &len, past->stop - block_log_position(&peer->cursor));
+    if (peer->_more->meeting._block != NULL)
+        cut_bufs(bufs, &bytes.count, &len, peer->_more->stop - block_log_position(&peer->cursor));
     bytes.more = true;
     status = transport_flush(&peer->transport, &bytes);
-    if (bytes.passed > 0)
+    if (bytes.passed > 0) { /* else it is own frames that may be cut, and go first again */
         block_log_advance(&peer->cursor, bytes.passed);
-    peer->cursor.cut = bytes.passed < len;
+        peer->cursor.cut = bytes.passed < len;
+    }
     if (status == UV_EAGAIN)
         fanout_stall(peer->_fanout, peer);
     else if (status == 0)
-        meet(peer, past);
+        meet(peer);
+}
+
+/* The next messages of history, as events of its own, up to where it goes on with others. Returns 0
+ * or UV_ENOMEM. */
+static int append_events(struct peer *peer, struct buffer *out)
+{
+    const struct peer_more *more = peer->_more;
+    struct event_id id = channel_place(peer->_fanout->channel, &peer->cursor);
+    struct channel_message message;
+    int status = 0;
+
+    while (status == 0 && out->len < CATCH_UP_EVENTS &&
+           (more->meeting._block == NULL || block_log_position(&peer->cursor) != more->stop) &&
+           channel_next(&peer->cursor, &message)) {
+        struct frame_part payload = {message.payload, message.len};
+        char line[EVENT_STREAM_MAX_ID + 1];
+        size_t len;
+
+        id.sequence++;
+        len = event_stream_write_id(line, id);
+        status = buffer_append(out, line, len);
+        if (status == 0)
+            status = event_stream_add(out, message.opcode, &payload, 1);
+    }
+    return status;
+}
+
+/* The same, for events: one bounded write. */
+static void catch_up_with_events(struct peer *peer)
+{
+    struct transport_bytes none = {.more = true};
+    struct buffer *out = transport_raw_output(&peer->transport);
+    int status;
+
+    if (out == NULL || append_events(peer, out) != 0) {
+        transport_abort(&peer->transport, UV_ENOMEM);
+        return;
+    }
+    status = transport_flush(&peer->transport, &none);
+    if (status == UV_EAGAIN)
+        fanout_stall(peer->_fanout, peer);
+    else if (status == 0)
+        meet(peer);
 }
 
 /* True when that is all for now: it has more history to read. */
-__attribute__((noinline)) static bool is_catching_up(struct peer *peer)
+static bool is_catching_up(struct peer *peer)
 {
     if (!transport_is_open(&peer->transport))
         block_log_give_up(&peer->cursor); /* it is to go: that does not wait for history */
     if (!transport_is_open(&peer->transport) || block_log_is_over(&peer->cursor) ||
-        past_of(peer) == NULL)
+        peer->_more == NULL)
         return false;
-    catch_up(peer, past_of(peer));
+    if (is_for_events(peer))
+        catch_up_with_events(peer);
+    else
+        catch_up(peer);
     return peer->cursor.catching && transport_is_writable(&peer->transport);
 }
 
@@ -460,9 +536,10 @@ void peer_flush(struct peer *peer)
         bytes.count = read_log(peer, bufs, &len, &bytes.more);
         bytes.cut = peer->cursor.cut;
         status = transport_flush(&peer->transport, &bytes);
-        if (bytes.passed > 0)
+        if (bytes.passed > 0) { /* else it is own frames that may be cut, and go first again */
             block_log_advance(&peer->cursor, bytes.passed);
-        peer->cursor.cut = bytes.passed < len;
+            peer->cursor.cut = bytes.passed < len;
+        }
         if (status == UV_EAGAIN) {
             if (fanout_has(peer))
                 fanout_stall(peer->_fanout, peer);
@@ -475,9 +552,23 @@ void peer_flush(struct peer *peer)
         leave(peer); /* its Close is out, or it is gone: nothing may follow */
 }
 
+/* Answers have left: further requests, which were held, may be read. */
+static void feed_held(struct peer *peer)
+{
+    struct buffer held;
+
+    if (peer->_more == NULL || peer->_more->upgrade == NULL ||
+        !transport_is_writable(&peer->transport) ||
+        !upgrade_take_held(peer->_more->upgrade, &peer->transport, &held))
+        return;
+    transport_input(&peer->transport, held.data, held.len);
+    buffer_deinit(&held);
+}
+
 static void flush(struct transport *transport)
 {
     peer_flush(peer_of(transport));
+    feed_held(peer_of(transport));
 }
 
 static void on_drained(struct transport *transport)
@@ -489,13 +580,16 @@ static void on_drained(struct transport *transport)
     if (fanout_has(peer))
         fanout_resume(peer->_fanout, peer);
     peer_flush(peer);
+    feed_held(peer);
 }
 
 void peer_too_slow(struct peer *peer)
 {
-    if (!transport_is_open(&peer->transport))
-        return;
     block_log_give_up(&peer->cursor);
+    if (!transport_is_open(&peer->transport)) {
+        hit(peer, "max-lag", "cut short"); /* its Close follows as it would have */
+        return;
+    }
     if (worker_options(worker_of(peer))->skip_slow) {
         hit(peer, "max-lag", "skipped");
         return;

@@ -182,11 +182,12 @@ def test_quiet_says_nothing_of_retries(wsrecv):
 # When
 
 
+@pytest.mark.parametrize("status", ["503 Busy", "429 Too Many Requests"])
 @pytest.mark.parametrize("kind", ["seconds", "date"])
-def test_retry_after_is_honoured(wsrecv, kind):
+def test_retry_after_is_honoured(wsrecv, kind, status):
     """Waiting is cut short by a signal: what counts is what wsrecv says it will do."""
     after = "1000" if kind == "seconds" else email.utils.formatdate(time.time() + 1000, usegmt=True)
-    with ScriptedServer(answer("503 Busy", f"Retry-After: {after}")) as server:
+    with ScriptedServer(answer(status, f"Retry-After: {after}")) as server:
         listener = wsrecv(*FAST, server.url)
         delay = float(listener.wait_stderr(r"reconnecting in (\d+\.\d) s")[0][1])
         listener.stop(signal.SIGINT)
