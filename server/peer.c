@@ -15,6 +15,12 @@
 
 /* What a peer needs that has yet to be upgraded, that says something, or that is watched by a limit
  * which is off unless somebody asks for it. */
+/* While a peer catches up: */
+struct past {
+    struct block_cursor meeting; /* where it is to go on, */
+    uint64_t stop;               /* once it has come here in the plain log */
+};
+
 struct peer_more {
     struct upgrade *upgrade;        /* NULL once upgraded */
     struct limits_rate *rate;       /* once it has said something */
@@ -22,9 +28,8 @@ struct peer_more {
     uint32_t last_message;          /* when it last said something: milliseconds, modulo 2^32 */
     uint32_t unread;                /* bytes that waited when its reading was last judged */
     bool uncounted;                 /* it is not among the server's connections */
-    /* While it catches up: */
-    struct block_cursor meeting; /* where it is to go on, */
-    uint64_t stop;               /* once it has come here in the plain log */
+    bool has_past;                  /* there is a `past`: not in what everybody has for a while */
+    struct past past[];
 };
 
 enum {
@@ -43,10 +48,23 @@ static struct worker *worker_of(const struct peer *peer)
     return worker_of_transports(transport_context_of(&peer->transport));
 }
 
+/* NULL unless it catches up, or has done so. */
+static struct past *past_of(struct peer *peer)
+{
+    return peer->_more != NULL && peer->_more->has_past ? peer->_more->past : NULL;
+}
+
+static struct block_cursor *meeting_of(struct peer *peer)
+{
+    struct past *past = past_of(peer);
+
+    return past != NULL ? &past->meeting : NULL;
+}
+
 static void leave(struct peer *peer)
 {
     if (fanout_has(peer))
-        fanout_leave(peer->_fanout, peer, peer->_more != NULL ? &peer->_more->meeting : NULL);
+        fanout_leave(peer->_fanout, peer, meeting_of(peer));
 }
 
 /* NULL when out of memory. */
@@ -78,12 +96,29 @@ static void free_more_if_unused(struct peer *peer)
         free_more(peer);
 }
 
-static void end_upgrade(struct peer *peer)
+/* Makes room for the peer's past. False when out of memory. */
+static bool add_past(struct peer *peer)
+{
+    struct peer_more *larger = realloc(peer->_more, sizeof *larger + sizeof larger->past[0]);
+
+    if (larger == NULL)
+        return false;
+    larger->past[0] = (struct past){.stop = 0};
+    larger->has_past = true;
+    peer->_more = larger;
+    return true;
+}
+
+/* False when out of memory. */
+static bool end_upgrade(struct peer *peer)
 {
     upgrade_free(peer->_more->upgrade);
     peer->_more->upgrade = NULL;
     peer->_more->last_message = (uint32_t) uv_now(peer->transport.stream.tcp.loop);
+    if (peer->cursor.catching)
+        return add_past(peer);
     free_more_if_unused(peer);
+    return true;
 }
 
 /* ---- arriving ---- */
@@ -214,8 +249,7 @@ static void on_opening(struct transport *transport, const uint8_t *data, size_t 
     if (!upgrade_accept(peer->_more->upgrade, transport, start))
         return;
     transport->note = (uint32_t) start.sequence;
-    end_upgrade(peer);
-    if (open_transport(peer, &request) != 0) {
+    if (!end_upgrade(peer) || open_transport(peer, &request) != 0) {
         transport_abort(transport, UV_ENOMEM);
         return;
     }
@@ -350,15 +384,14 @@ uint64_t peer_acknowledged(const struct peer *peer)
 
 /* A reader that was given up has got what it had begun to read. Unless it is to be closed, it goes
  * on with what is new, and is told where that is. */
-static void skip(struct peer *peer)
+__attribute__((noinline)) static void skip(struct peer *peer)
 {
-    struct block_cursor *meeting = peer->_more != NULL ? &peer->_more->meeting : NULL;
     char text[EVENT_ID_SIZE];
     struct event_id start;
 
     if (!fanout_has(peer) || !transport_is_open(&peer->transport))
         return;
-    if (channel_skip(peer->_fanout->channel, &peer->cursor, meeting, &start) != 0) {
+    if (channel_skip(peer->_fanout->channel, &peer->cursor, meeting_of(peer), &start) != 0) {
         transport_close(&peer->transport, CLOSE_INTERNAL_ERROR, "out of memory");
         return;
     }
@@ -372,19 +405,18 @@ static void skip(struct peer *peer)
 /* ---- catching up ---- */
 
 /* Where the history ends that it is to read, it goes on with what is new. */
-static void meet(struct peer *peer)
+static void meet(struct peer *peer, struct past *past)
 {
     struct channel *channel = peer->_fanout->channel;
-    struct peer_more *more = peer->_more;
 
-    if (more->meeting._block == NULL && channel_lag(channel, &peer->cursor) <= CATCH_UP_REST &&
-        channel_meet(channel, &peer->cursor, &more->meeting, &more->stop) != 0) {
+    if (past->meeting._block == NULL && channel_lag(channel, &peer->cursor) <= CATCH_UP_REST &&
+        channel_meet(channel, &peer->cursor, &past->meeting, &past->stop) != 0) {
         transport_close(&peer->transport, CLOSE_INTERNAL_ERROR, "out of memory");
         return;
     }
-    if (more->meeting._block == NULL || block_log_position(&peer->cursor) != more->stop)
+    if (past->meeting._block == NULL || block_log_position(&peer->cursor) != past->stop)
         return;
-    channel_go_live(channel, &peer->cursor, &more->meeting);
+    channel_go_live(channel, &peer->cursor, &past->meeting);
     fanout_resume(peer->_fanout, peer);
     free_more_if_unused(peer);
 }
@@ -403,7 +435,7 @@ static void cut_bufs(uv_buf_t *bufs, unsigned *count, size_t *len, uint64_t most
 }
 
 /* One bounded write of history. */
-static void catch_up(struct peer *peer, const struct peer_more *more)
+static void catch_up(struct peer *peer, struct past *past)
 {
     uv_buf_t bufs[CATCH_UP_BUFS];
     struct transport_bytes bytes = {.bufs = bufs, .cut = peer->cursor.cut};
@@ -411,8 +443,8 @@ static void catch_up(struct peer *peer, const struct peer_more *more)
     int status;
 
     bytes.count = block_log_read(&peer->cursor, bufs, CATCH_UP_BUFS, &len, &bytes.more);
-    if (more->meeting._block != NULL)
-        cut_bufs(bufs, &bytes.count, &len, more->stop - block_log_position(&peer->cursor));
+    if (past->meeting._block != NULL)
+        cut_bufs(bufs, &bytes.count, &len, past->stop - block_log_position(&peer->cursor));
     bytes.more = true;
     status = transport_flush(&peer->transport, &bytes);
     if (bytes.passed > 0)
@@ -421,20 +453,19 @@ static void catch_up(struct peer *peer, const struct peer_more *more)
     if (status == UV_EAGAIN)
         fanout_stall(peer->_fanout, peer);
     else if (status == 0)
-        meet(peer);
+        meet(peer, past);
 }
 
 /* The next messages of history, as events of its own, up to where it goes on with others. Returns 0
  * or UV_ENOMEM. */
-static int append_events(struct peer *peer, struct buffer *out)
+static int append_events(struct peer *peer, const struct past *past, struct buffer *out)
 {
-    const struct peer_more *more = peer->_more;
     struct event_id id = channel_place(peer->_fanout->channel, &peer->cursor);
     struct channel_message message;
     int status = 0;
 
     while (status == 0 && out->len < CATCH_UP_EVENTS &&
-           (more->meeting._block == NULL || block_log_position(&peer->cursor) != more->stop) &&
+           (past->meeting._block == NULL || block_log_position(&peer->cursor) != past->stop) &&
            channel_next(&peer->cursor, &message)) {
         struct frame_part payload = {message.payload, message.len};
         char line[EVENT_STREAM_MAX_ID + 1];
@@ -450,13 +481,13 @@ static int append_events(struct peer *peer, struct buffer *out)
 }
 
 /* The same, for events: one bounded write. */
-static void catch_up_with_events(struct peer *peer)
+static void catch_up_with_events(struct peer *peer, struct past *past)
 {
     struct transport_bytes none = {.more = true};
     struct buffer *out = transport_raw_output(&peer->transport);
     int status;
 
-    if (out == NULL || append_events(peer, out) != 0) {
+    if (out == NULL || append_events(peer, past, out) != 0) {
         transport_abort(&peer->transport, UV_ENOMEM);
         return;
     }
@@ -464,21 +495,21 @@ static void catch_up_with_events(struct peer *peer)
     if (status == UV_EAGAIN)
         fanout_stall(peer->_fanout, peer);
     else if (status == 0)
-        meet(peer);
+        meet(peer, past);
 }
 
 /* True when that is all for now: it has more history to read. */
-static bool is_catching_up(struct peer *peer)
+__attribute__((noinline)) static bool is_catching_up(struct peer *peer)
 {
     if (!transport_is_open(&peer->transport))
         block_log_give_up(&peer->cursor); /* it is to go: that does not wait for history */
     if (!transport_is_open(&peer->transport) || block_log_is_over(&peer->cursor) ||
-        peer->_more == NULL)
+        past_of(peer) == NULL)
         return false;
     if (is_for_events(peer))
-        catch_up_with_events(peer);
+        catch_up_with_events(peer, past_of(peer));
     else
-        catch_up(peer, peer->_more);
+        catch_up(peer, past_of(peer));
     return peer->cursor.catching && transport_is_writable(&peer->transport);
 }
 

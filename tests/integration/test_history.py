@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import time
 from pathlib import Path
@@ -31,10 +32,15 @@ def place_of(client: rawws.Client) -> str:
     return client.accepted.headers["last-event-id"]
 
 
+def filling(size: int) -> str:
+    """Text that compression makes little of: sockets fill up with it."""
+    return base64.b64encode(os.urandom(size * 3 // 4)).decode()
+
+
 def say(client: rawws.Client, first: int, last: int, size: int = 0) -> None:
     """Messages with these numbers, and wait until they are out."""
     for number in range(first, last + 1):
-        client.send_text(f"{number} ".ljust(size, "."))
+        client.send_text(f"{number} " + filling(size))
     for number in range(first, last + 1):
         assert str(client.recv_message()).startswith(f"{number} ")
 
