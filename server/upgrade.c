@@ -25,6 +25,7 @@ struct talk {
     bool in_body;
     struct http_body body;    /* while in_body */
     struct limits_rate *rate; /* what the connection has published lately */
+    struct buffer held;       /* input that waits until answers have left */
 };
 
 struct upgrade {
@@ -32,8 +33,7 @@ struct upgrade {
     const struct upgrade_policy *policy;
     bool loopback;
     unsigned refusals;
-    struct talk *talk;  /* NULL: there was no plain HTTP */
-    struct buffer held; /* input that waits until answers have left */
+    struct talk *talk; /* NULL: there was no plain HTTP */
 };
 
 /* Ready for the next request. */
@@ -62,9 +62,9 @@ void upgrade_free(struct upgrade *upgrade)
     if (upgrade == NULL)
         return;
     http_head_deinit(&upgrade->head);
-    buffer_deinit(&upgrade->held);
     if (upgrade->talk != NULL) {
         http_body_deinit(&upgrade->talk->body);
+        buffer_deinit(&upgrade->talk->held);
         free(upgrade->talk->rate);
         free(upgrade->talk);
     }
@@ -108,13 +108,14 @@ bool upgrade_accept(struct upgrade *upgrade, struct transport *transport, struct
     struct handshake_verdict verdict;
     int status = UV_ENOMEM;
 
-    /* Once more: to keep the verdict for every connection would cost more. */
-    handshake_judge_request(&upgrade->head, &upgrade->policy->handshake, upgrade->loopback,
-                            &verdict);
-    if (out != NULL)
-        status = upgrade->talk != NULL && upgrade->talk->events
-                     ? http_api_write_events(out, &upgrade->head, place)
-                     : handshake_write_response(out, &verdict, place);
+    if (out != NULL && upgrade->talk != NULL && upgrade->talk->events) {
+        status = http_api_write_events(out, &upgrade->head, place);
+    } else if (out != NULL) {
+        /* Once more: to keep the verdict for every connection would cost more. */
+        handshake_judge_request(&upgrade->head, &upgrade->policy->handshake, upgrade->loopback,
+                                &verdict);
+        status = handshake_write_response(out, &verdict, place);
+    }
     if (status == 0)
         return true;
     transport_abort(transport, UV_ENOMEM);
@@ -359,13 +360,14 @@ static void hold(struct upgrade *upgrade, struct transport *transport, const uin
                  size_t len)
 {
     transport_pause(transport);
-    if (buffer_append(&upgrade->held, data, len) != 0)
+    if (buffer_append(&upgrade->talk->held, data, len) != 0)
         transport_abort(transport, UV_ENOMEM);
 }
 
 static bool is_full(const struct upgrade *upgrade, const struct transport *transport)
 {
-    return upgrade->held.len > 0 || transport_queued(transport) > MAX_ANSWERS;
+    return upgrade->talk != NULL &&
+           (upgrade->talk->held.len > 0 || transport_queued(transport) > MAX_ANSWERS);
 }
 
 enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *transport,
@@ -392,10 +394,10 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
 
 bool upgrade_take_held(struct upgrade *upgrade, struct transport *transport, struct buffer *held)
 {
-    if (upgrade->held.len == 0 || transport_queued(transport) > 0)
+    if (upgrade->talk == NULL || upgrade->talk->held.len == 0 || transport_queued(transport) > 0)
         return false;
-    *held = upgrade->held;
-    upgrade->held = (struct buffer){0};
+    *held = upgrade->talk->held;
+    upgrade->talk->held = (struct buffer){0};
     transport_resume(transport);
     return true;
 }
