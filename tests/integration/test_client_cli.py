@@ -397,7 +397,7 @@ def test_5_when_the_server_refuses(wsrecv, status):
 
 
 def test_5_when_wsbroadcastd_refuses(server, wsrecv):
-    listener = wsrecv(server.url + "/elsewhere").wait(5)
+    listener = wsrecv(server.url.removesuffix("/ws") + "/elsewhere").wait(5)
     assert "404" in listener.stderr
 
 
