@@ -3,8 +3,8 @@
 #include <string.h>
 #include <uv.h>
 
-#include "client/encode.h"
 #include "client/json.h"
+#include "common/encode.h"
 
 static const char received[] = "Received: ";
 

@@ -11,12 +11,12 @@
 
 #include "client/client_options.h"
 #include "client/connection.h"
-#include "client/input.h"
 #include "client/printer.h"
 #include "client/render.h"
 #include "client/runner.h"
 #include "client/until.h"
 #include "common/error.h"
+#include "common/input.h"
 
 struct traffic;
 
