@@ -24,6 +24,15 @@ struct peer_more {
     /* While it catches up: */
     struct block_cursor meeting; /* where it is to go on, */
     uint64_t stop;               /* once it has come here in the plain log */
+    /* With --no-echo: its own messages that it has yet to come to, oldest first. */
+    struct buffer own; /* of struct own */
+    size_t own_at;     /* those before have been left out: bytes */
+};
+
+/* Where a message begins in the logs that its sender may read. */
+struct own {
+    uint64_t plain_at;
+    uint64_t live_at; /* in the log of its form */
 };
 
 enum {
@@ -61,6 +70,7 @@ static void free_more(struct peer *peer)
         return;
     upgrade_free(peer->_more->upgrade);
     free(peer->_more->rate);
+    buffer_deinit(&peer->_more->own);
     free(peer->_more);
     peer->_more = NULL;
 }
@@ -72,7 +82,8 @@ static void free_more_if_unused(struct peer *peer)
     const struct peer_more *more = peer->_more;
 
     if (more != NULL && more->upgrade == NULL && more->address == NULL && more->rate == NULL &&
-        !peer->cursor.catching && options->idle_timeout == 0 && options->min_read_rate == 0)
+        more->own.len == 0 && !peer->cursor.catching && options->idle_timeout == 0 &&
+        options->min_read_rate == 0)
         free_more(peer);
 }
 
@@ -219,6 +230,121 @@ static void on_opening_timeout(struct transport *transport)
 
 /* ---- saying and hearing ---- */
 
+/* ---- its own messages (--no-echo) ----
+ *
+ * They lie in the log as everybody's: the cursor jumps over them. Who has read all before, as most
+ * have, does so at once; otherwise it is noted where they are. */
+
+/* The next of them, or NULL. */
+static const struct own *next_own(const struct peer *peer)
+{
+    const struct peer_more *more = peer->_more;
+
+    if (more == NULL || more->own.len == 0)
+        return NULL;
+    return (const struct own *) (const void *) (more->own.data + more->own_at);
+}
+
+static void forget_all_own(struct peer *peer)
+{
+    if (peer->_more == NULL)
+        return;
+    buffer_deinit(&peer->_more->own);
+    peer->_more->own = (struct buffer){0};
+    peer->_more->own_at = 0;
+}
+
+static void forget_own(struct peer *peer)
+{
+    struct peer_more *more = peer->_more;
+
+    more->own_at += sizeof(struct own);
+    if (more->own_at == more->own.len) {
+        forget_all_own(peer);
+    } else if (more->own_at > more->own.len / 2) { /* in all, each is moved but a few times */
+        buffer_drop(&more->own, more->own_at);
+        more->own_at = 0;
+    }
+}
+
+/* Where the message begins in the log that the cursor is in now. */
+static uint64_t own_at(const struct peer *peer, const struct own *own)
+{
+    return peer->cursor.catching ? own->plain_at : own->live_at;
+}
+
+static void jump(struct peer *peer)
+{
+    struct block_unit unit;
+
+    if (block_log_unit(&peer->cursor, &unit))
+        block_log_advance(&peer->cursor, unit.len);
+}
+
+/* True when the cursor has come to where it is to go on in the log of its form. */
+static bool has_met(const struct peer *peer)
+{
+    return peer->cursor.catching && peer->_more->meeting._block != NULL &&
+           block_log_position(&peer->cursor) == peer->_more->stop;
+}
+
+/* True when it goes no further than the frame it is in: what is its own is behind that. */
+static bool is_given_up(const struct peer *peer)
+{
+    return peer->cursor._block == NULL || peer->cursor._last;
+}
+
+/* Leaves out those that the cursor has come to. */
+static void jump_own(struct peer *peer)
+{
+    const struct own *own;
+
+    while ((own = next_own(peer)) != NULL && !is_given_up(peer) && !has_met(peer) &&
+           block_log_position(&peer->cursor) == own_at(peer, own)) {
+        jump(peer);
+        forget_own(peer);
+    }
+}
+
+/* How many bytes from the cursor on are not its own. */
+static uint64_t until_own(const struct peer *peer)
+{
+    const struct own *own = next_own(peer);
+
+    if (own == NULL || is_given_up(peer))
+        return UINT64_MAX;
+    return own_at(peer, own) - block_log_position(&peer->cursor);
+}
+
+/* The peer has published this message. Returns 0 or UV_ENOMEM. */
+static int leave_out(struct peer *peer, const struct channel_receipt *receipt)
+{
+    const struct own own = {
+        .plain_at = receipt->plain_at,
+        .live_at = peer->cursor.form == CHANNEL_PLAIN ? receipt->plain_at : receipt->deflated_at,
+    };
+
+    if (!fanout_has(peer) || is_given_up(peer))
+        return 0; /* it reads no further, or goes on behind it */
+    if (next_own(peer) == NULL && !has_met(peer) &&
+        block_log_position(&peer->cursor) == own_at(peer, &own)) {
+        jump(peer);
+        return 0;
+    }
+    return buffer_append(&peer->_more->own, &own, sizeof own);
+}
+
+static int publish(struct peer *peer, enum frame_opcode opcode, const struct frame_part *parts,
+                   size_t count)
+{
+    struct channel_receipt receipt;
+    bool echoes = !worker_options(worker_of(peer))->no_echo;
+    int status = channel_publish(peer->_fanout->channel, worker_publisher(worker_of(peer)), opcode,
+                                 parts, count, echoes ? NULL : &receipt);
+
+    return status == 0 && !echoes ? leave_out(peer, &receipt) : status;
+}
+
 static void on_message(struct transport *transport, enum frame_opcode opcode, const uint8_t *data,
                        size_t len)
 {
@@ -244,8 +370,7 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     }
     more->last_message = (uint32_t) now;
     /* It may have left: who cannot be written to any more can still be heard to its end. */
-    if (channel_publish(peer->_fanout->channel, worker_publisher(worker_of(peer)), opcode,
-                        text ? parts : parts + 1, text ? 2 : 1, NULL) != 0)
+    if (publish(peer, opcode, text ? parts : parts + 1, text ? 2 : 1) != 0)
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
 }
 
@@ -331,6 +456,7 @@ static void skip(struct peer *peer)
         transport_close(&peer->transport, CLOSE_INTERNAL_ERROR, "out of memory");
         return;
     }
+    forget_all_own(peer);
     fanout_resume(peer->_fanout, peer); /* it does not catch up any more */
     event_id_print(start, text);
     (void) transport_send(&peer->transport, FRAME_PING, text, strlen(text));
@@ -352,6 +478,8 @@ static void meet(struct peer *peer)
     if (more->meeting._block == NULL || block_log_position(&peer->cursor) != more->stop)
         return;
     channel_go_live(channel, &peer->cursor, &more->meeting);
+    while (next_own(peer) != NULL && next_own(peer)->plain_at < more->stop)
+        forget_own(peer); /* none: all of them were jumped over */
     fanout_resume(peer->_fanout, peer);
     free_more_if_unused(peer);
 }
@@ -377,7 +505,9 @@ static void catch_up(struct peer *peer)
     size_t len;
     int status;
 
+    jump_own(peer);
     bytes.count = block_log_read(&peer->cursor, bufs, CATCH_UP_BUFS, &len, &bytes.more);
+    cut_bufs(bufs, &bytes.count, &len, until_own(peer));
     if (peer->_more->meeting._block != NULL)
         cut_bufs(bufs, &bytes.count, &len, peer->_more->stop - block_log_position(&peer->cursor));
     bytes.more = true;
@@ -385,6 +515,7 @@ static void catch_up(struct peer *peer)
     if (bytes.passed > 0)
         block_log_advance(&peer->cursor, bytes.passed);
     peer->cursor.cut = bytes.passed < len;
+    jump_own(peer);
     if (status == UV_EAGAIN)
         fanout_stall(peer->_fanout, peer);
     else if (status == 0)
@@ -424,7 +555,12 @@ void peer_flush(struct peer *peer)
 
         if (block_log_is_over(&peer->cursor))
             skip(peer);
+        jump_own(peer);
         bytes.count = read_log(peer, bufs, &len, &bytes.more);
+        if (len > until_own(peer)) {
+            cut_bufs(bufs, &bytes.count, &len, until_own(peer));
+            bytes.more = true;
+        }
         bytes.cut = peer->cursor.cut;
         status = transport_flush(&peer->transport, &bytes);
         if (bytes.passed > 0)

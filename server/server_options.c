@@ -222,6 +222,9 @@ static const struct option_spec specs[] = {
      "broadcast each line of standard input in CHANNEL, by default in the default one; its end "
      "does not end the server",
      OPTION_BY(store_stdin), .optional = true, .offer = OPTION_OFFER_NOTHING},
+    {.help = "Publishing:"},
+    {"no-echo", 0, NULL, "a client does not hear the messages that it has sent itself",
+     OPTION_AT(FLAG, struct server_options, no_echo)},
     {.help = "TLS (wss://), on every address; SIGHUP reads the files again:"},
     {"tls-cert", 0, "FILE", "the server's certificate (PEM), and its chain behind it",
      OPTION_AT(STRING, struct server_options, tls_cert)},
