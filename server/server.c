@@ -10,6 +10,7 @@
 #include "server/channels.h"
 #include "server/limits.h"
 #include "server/shortage.h"
+#include "server/sink.h"
 #include "server/sockets.h"
 #include "server/source.h"
 #include "server/worker.h"
@@ -26,7 +27,8 @@ struct server {
     struct tls_context *tls; /* NULL: ws:// */
     struct channels channels;
     uv_timer_t expiry;    /* of history, if its age matters */
-    struct source source; /* if it is asked for */
+    struct source source; /* these two if they are asked for */
+    struct sink sink;
     struct limits limits;
     struct shortage shortage;
     struct sockets sockets;
@@ -85,12 +87,17 @@ static int serve(struct server *server, struct error *error)
     return 0;
 }
 
-/* Connects standard input to its channel, if that is asked for. */
+/* Connects standard input and output to their channels, if that is asked for; output first, so that
+ * it has what the input says. */
 static int start_pipes(struct server *server, struct error *error)
 {
     const struct server_options *options = server->options;
     int status = 0;
 
+    if (options->stdout_channel != NULL)
+        status = sink_start(&server->sink, &server->loop, options, &server->channels);
+    if (status != 0)
+        return error_set(error, status, "cannot write to standard output: %s", uv_strerror(status));
     if (options->stdin_channel != NULL)
         status = source_start(&server->source, &server->loop, options, &server->channels,
                               server->workers, server->shared.worker_count);
@@ -142,6 +149,7 @@ static void close_handles(struct server *server)
     uv_close((uv_handle_t *) &server->sighup, NULL);
     uv_close((uv_handle_t *) &server->expiry, NULL);
     source_close(&server->source);
+    sink_finish(&server->sink);
 }
 
 static void on_workers_done(uv_async_t *async)

@@ -180,6 +180,11 @@ static int store_stdin(void *target, const char *argument, struct error *error)
     return store_channel(&((struct server_options *) target)->stdin_channel, argument, error);
 }
 
+static int store_stdout(void *target, const char *argument, struct error *error)
+{
+    return store_channel(&((struct server_options *) target)->stdout_channel, argument, error);
+}
+
 static int store_log_level(void *target, const char *argument, struct error *error)
 {
     if (log_parse_level(argument, &((struct server_options *) target)->log_level) != 0)
@@ -222,6 +227,10 @@ static const struct option_spec specs[] = {
      "broadcast each line of standard input in CHANNEL, by default in the default one; its end "
      "does not end the server",
      OPTION_BY(store_stdin), .optional = true, .offer = OPTION_OFFER_NOTHING},
+    {"stdout", 0, "CHANNEL",
+     "print what is broadcast in CHANNEL, by default in the default one: a message and a newline; "
+     "binary as base64:...",
+     OPTION_BY(store_stdout), .optional = true, .offer = OPTION_OFFER_NOTHING},
     {.help = "Publishing:"},
     {"no-echo", 0, NULL, "a client does not hear the messages that it has sent itself",
      OPTION_AT(FLAG, struct server_options, no_echo)},

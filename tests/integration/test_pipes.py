@@ -247,3 +247,55 @@ def test_a_new_connection_hears_what_an_old_one_has_sent(wsbroadcastd):
     new = server.client("/ws?history=all")
     assert new.recv_message() == "mine"
     new.close()
+
+
+# ---- --stdout ----
+
+
+def test_each_message_is_a_line_as_soon_as_it_is_there(wsbroadcastd):
+    server = wsbroadcastd("--stdout")
+    client = server.client()
+    client.send_text("hello")
+    assert server.read_line() == "Message: hello"
+    client.send_binary(b"\x00\xff")
+    assert server.read_line() == "base64:AP8="
+    client.disconnect()
+
+
+def test_the_server_stands_in_the_middle_of_a_pipeline(fed):
+    server, pipe = fed("--stdin=a", "--stdout=a")
+    lines = [f"{number} {'x' * 500}" for number in range(20000)]
+    writer = threading.Thread(target=lambda: os.write(pipe, "\n".join(lines).encode() + b"\n"))
+    writer.start()
+    for line in lines:
+        assert server.read_line() == line
+    writer.join()
+    server.stop()
+    assert server.read_rest() == ""
+
+
+def test_serving_goes_on_when_nobody_reads_what_is_printed(wsbroadcastd):
+    read, write = os.pipe()
+    server = wsbroadcastd("--prefix", "", "--stdout", stdout=write)
+    os.close(write)
+    client = server.client()
+    os.close(read)
+    client.send_text("one")
+    server.wait_stderr("cannot write to standard output: broken pipe: no more is printed")
+    client.send_text("two")
+    assert [client.recv_message() for _ in range(2)] == ["one", "two"]
+    client.close()
+
+
+def test_a_reader_that_is_too_slow_misses_whole_lines_and_nobody_waits(wsbroadcastd):
+    server = wsbroadcastd("--prefix", "", "--stdout", "--max-lag", "64K", "--max-message", "2K")
+    client = server.client()
+    for number in range(2000):
+        client.send_text(f"{number} " + "x" * 1000)
+        assert client.recv_message().startswith(f"{number} ")
+    server.wait_stderr("limit max-lag: standard output is read too slowly: .* are not printed")
+    client.close()
+    heard = [server.read_line() for _ in range(50)]
+    assert heard == [f"{number} " + "x" * 1000 for number in range(50)]
+    server.stop()
+    assert all(line.endswith("x" * 1000) for line in server.read_rest().splitlines())
