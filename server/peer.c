@@ -478,8 +478,6 @@ static void meet(struct peer *peer)
     if (more->meeting._block == NULL || block_log_position(&peer->cursor) != more->stop)
         return;
     channel_go_live(channel, &peer->cursor, &more->meeting);
-    while (next_own(peer) != NULL && next_own(peer)->plain_at < more->stop)
-        forget_own(peer); /* none: all of them were jumped over */
     fanout_resume(peer->_fanout, peer);
     free_more_if_unused(peer);
 }

@@ -298,4 +298,5 @@ def test_a_reader_that_is_too_slow_misses_whole_lines_and_nobody_waits(wsbroadca
     heard = [server.read_line() for _ in range(50)]
     assert heard == [f"{number} " + "x" * 1000 for number in range(50)]
     server.stop()
-    assert all(line.endswith("x" * 1000) for line in server.read_rest().splitlines())
+    rest = server.read_rest().split("\n")[:-1]  # the end may have come within a line
+    assert all(line.endswith(" " + "x" * 1000) for line in rest)
