@@ -1,10 +1,12 @@
 #include "client/client_options.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 #include <uv.h>
 
+#include "client/place.h"
 #include "client/proxy.h"
 #include "client/request.h"
 #include "client/until.h"
@@ -94,6 +96,29 @@ static int store_unix_socket(void *target, const char *argument, struct error *e
     return 0;
 }
 
+static int store_since(void *target, const char *argument, struct error *error)
+{
+    struct client_since *since = &((struct client_options *) target)->since;
+    size_t len = strlen(argument);
+    char *end = NULL;
+
+    *since = (struct client_since){.kind = CLIENT_SINCE_ALL};
+    if (strcmp(argument, "all") == 0)
+        return 0;
+    since->kind = CLIENT_SINCE_ID;
+    if (place_parse(argument, len, &since->id) == 0)
+        return 0;
+    since->kind = CLIENT_SINCE_LAST;
+    errno = 0;
+    since->count = strtoull(argument, &end, 10);
+    if (len > 0 && strspn(argument, "0123456789") == len && errno == 0 && since->count > 0)
+        return 0;
+    return error_set(error, UV_EINVAL,
+                     "'%s' is neither 'all' nor a number of messages from 1 nor an event ID, as "
+                     "--json shows them",
+                     argument);
+}
+
 static const struct option_spec specs[] = {
     {.help = "Output (of -r, --json, --hex, --base64, -F and -b one):"},
     {"raw", 'r', NULL, "print just the message and a newline",
@@ -102,7 +127,9 @@ static const struct option_spec specs[] = {
      "end each message with a NUL, not a newline, and print no 'Received: '; lines of -s end so, "
      "too",
      OPTION_AT(FLAG, struct client_options, null)},
-    {"json", 0, NULL, "print a JSON object a line: time, type, data or base64, id if known, url",
+    {"json", 0, NULL,
+     "print a JSON object a line: time, type, data or base64, id if known, gap (a number or "
+     "\"unknown\") if messages were lost before it, url",
      OPTION_AT(FLAG, struct client_options, json)},
     {"hex", 0, NULL, "print every message, text too, in hexadecimal",
      OPTION_AT(FLAG, struct client_options, hex)},
@@ -188,6 +215,19 @@ static const struct option_spec specs[] = {
     {"idle-timeout", 0, "SECONDS",
      "exit 124, or connect again with --reconnect, when no message has come for so long",
      OPTION_AT(SECONDS, struct client_options, idle_timeout), .min = 1},
+    {.help = "Missing nothing (where the server gives event IDs; a gap is always reported):"},
+    {"since", 0, "ID|all|N",
+     "begin behind the message ID, with all that the server has kept, or with the last N of it; "
+     "--reconnect goes on by itself from there",
+     OPTION_BY(store_since)},
+    {"state-file", 0, "FILE",
+     "keep the place of the last message that was written, or whose command of --exec is done, in "
+     "FILE, and begin there the next time: who is killed at any moment gets at most the one "
+     "message again that was being written",
+     OPTION_AT(STRING, struct client_options, state_file)},
+    {"fail-on-gap", 0, NULL,
+     "when messages are lost, print what came before and exit with status 10",
+     OPTION_AT(FLAG, struct client_options, fail_on_gap)},
     {.help = "Request:"},
     {"header", 'H', "LINE",
      "add a header field, 'NAME: VALUE'; @FILE for one on each line of FILE; may be given several "
@@ -254,7 +294,7 @@ static const struct option_spec specs[] = {
      OPTION_AT(FLAG, struct client_options, verbose)},
     {"stats", 0, NULL,
      "at the end say on stderr how many messages and bytes came, how fast, how well compressed, "
-     "round-trip times of pings, reconnects; SIGUSR1 asks for the same at any time",
+     "round-trip times of pings, reconnects, gaps; SIGUSR1 asks for the same at any time",
      OPTION_AT(FLAG, struct client_options, stats)},
     {"quiet", 'q', NULL, "say nothing on stderr but errors",
      OPTION_AT(FLAG, struct client_options, quiet)},
@@ -275,6 +315,7 @@ static const struct option_status statuses[] = {
     {CLIENT_PROTOCOL, "the server broke the protocol"},
     {CLIENT_CLOSED, "the server closed with another code than 1000 or 1001"},
     {CLIENT_RETRIES, "--reconnect: the last of --retries failed"},
+    {CLIENT_GAP, "--fail-on-gap: messages were lost"},
     {CLIENT_TIMEOUT, "the time of --timeout or --idle-timeout passed"},
     {OPTION_STATUS_N, "of the command, with --exec-fail stop (128 + N when signal N ended it)"},
 };
@@ -403,6 +444,10 @@ static int check_acting(const struct client_options *options, struct error *erro
     if (execs && options->echo)
         return error_set(error, UV_EINVAL,
                          "options '--exec' and '--echo' exclude each other: choose one");
+    if (options->state_file != NULL && options->echo)
+        return error_set(error, UV_EINVAL,
+                         "options '--state-file' and '--echo' exclude each other: nothing is "
+                         "printed");
     if (options->input_eof == CLIENT_EOF_CLOSE && !options->send)
         return error_set(error, UV_EINVAL,
                          "option '--input-eof' is for what is sent: --send or --send-binary");

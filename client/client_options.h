@@ -10,11 +10,24 @@
 #include "client/route.h"
 #include "client/string_list.h"
 #include "common/error.h"
+#include "common/event_id.h"
 #include "common/options.h"
 
 /* What the end of standard input means, and a command that fails. */
 enum client_input_eof { CLIENT_EOF_CLOSE, CLIENT_EOF_KEEP };
 enum client_exec_fail { CLIENT_EXEC_IGNORE, CLIENT_EXEC_STOP };
+
+/* Where the first connection begins to hear. */
+struct client_since {
+    enum {
+        CLIENT_SINCE_NOW,
+        CLIENT_SINCE_ALL,  /* at the first message that the server has */
+        CLIENT_SINCE_LAST, /* at the last `count` of them */
+        CLIENT_SINCE_ID,   /* behind the message `id` */
+    } kind;
+    uint64_t count;
+    struct event_id id;
+};
 
 struct client_options {
     const char *url;
@@ -47,6 +60,11 @@ struct client_options {
     uint64_t ping_timeout;
     uint64_t connect_timeout;
     uint64_t idle_timeout;
+
+    /* missing nothing */
+    struct client_since since;
+    const char *state_file; /* its name, or NULL */
+    bool fail_on_gap;
 
     /* the request */
     struct string_list fields; /* "Name: value" */
@@ -95,6 +113,7 @@ enum client_exit {
     CLIENT_PROTOCOL = 7,  /* the server broke the protocol */
     CLIENT_CLOSED = 8,    /* the server closed with another code than 1000 or 1001 */
     CLIENT_RETRIES = 9,   /* --reconnect: the last of --retries has failed */
+    CLIENT_GAP = 10,      /* --fail-on-gap: messages were lost */
     CLIENT_TIMEOUT = 124, /* --timeout or --idle-timeout passed */
 };
 

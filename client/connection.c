@@ -255,6 +255,13 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     connection->_ops->on_message(connection, opcode, data, len);
 }
 
+static void on_ping(struct transport *transport, const uint8_t *data, size_t len)
+{
+    struct connection *connection = container_of(transport, struct connection, _transport);
+
+    connection->_ops->on_ping(connection, data, len);
+}
+
 static void on_frame(struct transport *transport, bool own, enum frame_opcode opcode, size_t len)
 {
     struct connection *connection = container_of(transport, struct connection, _transport);
@@ -284,6 +291,7 @@ static const struct transport_ops connection_transport_ops = {
     .on_limit = on_limit,
     .on_frame = on_frame,
     .on_bytes = on_bytes,
+    .on_ping = on_ping,
     .flush = flush,
     .on_drained = flush,
     .on_end = on_end,
@@ -378,6 +386,14 @@ int connection_start(struct connection *connection, int fd, const struct url *ur
     if (status != 0)
         connection_abort(connection, status);
     return 0;
+}
+
+const char *connection_last_event_id(const struct connection *connection)
+{
+    static const char name[] = "Last-Event-ID";
+
+    return http_head_count(&connection->_head, name) == 1 ? http_head_get(&connection->_head, name)
+                                                          : NULL;
 }
 
 bool connection_is_live(const struct connection *connection)

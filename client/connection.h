@@ -24,6 +24,8 @@ struct connection_ops {
     /* A whole message, borrowed for the call. */
     void (*on_message)(struct connection *connection, enum frame_opcode opcode, const uint8_t *data,
                        size_t len);
+    /* A ping has come, with this payload, which is borrowed for the call. */
+    void (*on_ping)(struct connection *connection, const uint8_t *data, size_t len);
     /* What waited was given to the socket: 0 when it took all; else as transport_flush. */
     void (*on_flushed)(struct connection *connection, int status);
     /* How it ended; told once, as soon as it is known. */
@@ -65,6 +67,9 @@ void connection_deinit(struct connection *connection);
  * closed. */
 int connection_start(struct connection *connection, int fd, const struct url *url,
                      struct tls_context *tls, const struct handshake_request *request);
+
+/* Within on_open: the Last-Event-ID of the response, borrowed; NULL when it has not just one. */
+const char *connection_last_event_id(const struct connection *connection);
 
 /* True from a successful start until on_closed. */
 bool connection_is_live(const struct connection *connection);

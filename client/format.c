@@ -52,6 +52,8 @@ static int compile_percent(struct format *format, char letter, struct error *err
                          letter);
     if (strchr("IUr", letter) != NULL)
         format->_timed = true;
+    if (letter == 'i')
+        format->_identified = true;
     return add_piece(format, letter);
 }
 
@@ -109,6 +111,11 @@ void format_deinit(struct format *format)
 bool format_is_timed(const struct format *format)
 {
     return format->_timed;
+}
+
+bool format_is_identified(const struct format *format)
+{
+    return format->_identified;
 }
 
 bool format_is_ended(const struct format *format)

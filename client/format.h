@@ -30,6 +30,7 @@ struct format {
     struct buffer _pieces; /* of struct format_piece */
     bool _unended;         /* \c */
     bool _timed;
+    bool _identified;
 };
 
 /* Returns 0, UV_EINVAL with a text that names the escape that is unknown, or UV_ENOMEM. */
@@ -38,6 +39,9 @@ void format_deinit(struct format *format);
 
 /* True when it tells a time: the message must have its times set. */
 bool format_is_timed(const struct format *format);
+
+/* True when it tells the event ID: the message must have it set. */
+bool format_is_identified(const struct format *format);
 
 /* False when the format ends in \c: nothing is to follow it. */
 bool format_is_ended(const struct format *format);

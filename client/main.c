@@ -1,14 +1,31 @@
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "client/client_options.h"
 #include "client/session.h"
 #include "common/log.h"
 #include "common/process.h"
 
+/* Help, or the version; whoever reads only the beginning of it ends us, as any filter. */
+static enum client_exit print(const struct client_options *options)
+{
+    (void) signal(SIGPIPE, SIG_DFL);
+    if (options->help)
+        options_print_help(&client_options_table, stdout);
+    else
+        (void) printf("wsrecv %s\n", WS_VERSION);
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return CLIENT_OK;
+    log_error("cannot write to standard output: %s", strerror(errno));
+    return CLIENT_OUTPUT;
+}
+
 int main(int argc, char **argv)
 {
     struct client_options options;
-    enum client_exit status = CLIENT_OK;
+    enum client_exit status;
     struct error error;
 
     process_prepare();
@@ -17,12 +34,7 @@ int main(int argc, char **argv)
         log_error("%s; 'wsrecv --help' lists the options", error.text);
         return CLIENT_USAGE;
     }
-    if (options.help)
-        options_print_help(&client_options_table, stdout);
-    else if (options.version)
-        printf("wsrecv %s\n", WS_VERSION);
-    else
-        status = session_run(&options);
+    status = options.help || options.version ? print(&options) : session_run(&options);
     client_options_deinit(&options);
     return (int) status;
 }

@@ -5,13 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/place.h"
 #include "common/frame.h"
 
 struct message {
     enum frame_opcode opcode; /* FRAME_TEXT or FRAME_BINARY */
     const uint8_t *data;      /* borrowed; text is valid UTF-8 */
     size_t len;
-    const char *id; /* the server's event ID, borrowed, or "" when it gave none */
+    const char *id; /* where render_wants_id: its event ID, borrowed; "" if the server gives none */
+    uint64_t gap;   /* where render_wants_id: how many were lost just before it, or PLACE_UNKNOWN */
     /* Set only where render_wants_time: nanoseconds since 1970 when it was complete, and since
      * wsrecv was started (on a clock that nobody sets). */
     int64_t time;

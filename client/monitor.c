@@ -92,6 +92,11 @@ void monitor_connected(struct monitor *monitor)
     stats_connected(&monitor->_stats);
 }
 
+void monitor_gap(struct monitor *monitor)
+{
+    stats_gap(&monitor->_stats);
+}
+
 void monitor_bytes(struct monitor *monitor, size_t len)
 {
     stats_wire(&monitor->_stats, len);
@@ -116,6 +121,7 @@ void monitor_frame(struct monitor *monitor, bool own, enum frame_opcode opcode, 
 
 void monitor_request(struct monitor *monitor, const uint8_t *head, size_t len)
 {
+    monitor->_head.len = 0; /* of a response that was cut short */
     if (monitor->_options->verbose)
         trace_head(true, head, len, &monitor->_options->fields);
 }

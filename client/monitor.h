@@ -43,6 +43,9 @@ void monitor_clear(struct monitor *monitor);
 /* A connection is open. */
 void monitor_connected(struct monitor *monitor);
 
+/* Messages were lost. */
+void monitor_gap(struct monitor *monitor);
+
 /* Heads of the opening handshake: ours; and the server's, in pieces, of which `last` is the end. */
 void monitor_request(struct monitor *monitor, const uint8_t *head, size_t len);
 void monitor_response(struct monitor *monitor, const uint8_t *piece, size_t len, bool last);

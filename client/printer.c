@@ -15,13 +15,14 @@ static void watch(struct printer *printer, int events)
                          on_poll);
 }
 
-int printer_init(struct printer *printer, uv_loop_t *loop,
+int printer_init(struct printer *printer, uv_loop_t *loop, void (*on_mark)(struct printer *printer),
                  void (*on_drained)(struct printer *printer),
                  void (*on_broken)(struct printer *printer, int status))
 {
     int status;
 
-    *printer = (struct printer){._on_drained = on_drained, ._on_broken = on_broken};
+    *printer =
+        (struct printer){._on_mark = on_mark, ._on_drained = on_drained, ._on_broken = on_broken};
     descriptor_open(&printer->_out, STDOUT_FILENO, true);
     if (!descriptor_is_pollable(&printer->_out))
         return 0;
@@ -38,10 +39,18 @@ static void on_poll_closed(uv_handle_t *handle)
     descriptor_close(&printer->_out);
 }
 
+void printer_drop(struct printer *printer)
+{
+    printer->_broken = true;
+    buffer_deinit(&printer->_lines);
+    buffer_deinit(&printer->_marks);
+    printer->_written = 0;
+    printer->_passed = 0;
+}
+
 void printer_close(struct printer *printer)
 {
-    buffer_deinit(&printer->_lines);
-    printer->_written = 0;
+    printer_drop(printer);
     if (descriptor_is_pollable(&printer->_out))
         uv_close((uv_handle_t *) &printer->_poll, on_poll_closed);
 }
@@ -50,9 +59,7 @@ static void breaks(struct printer *printer, int status)
 {
     if (printer->_broken)
         return;
-    printer->_broken = true;
-    buffer_deinit(&printer->_lines);
-    printer->_written = 0;
+    printer_drop(printer);
     printer->_on_broken(printer, status);
 }
 
@@ -66,6 +73,33 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         return;
     }
     printer_flush(printer);
+}
+
+int printer_mark(struct printer *printer)
+{
+    return buffer_append(&printer->_marks, &printer->_lines.len, sizeof printer->_lines.len);
+}
+
+static bool has_mark(const struct printer *printer)
+{
+    return printer->_passed < printer->_marks.len / sizeof(size_t);
+}
+
+/* How far the next write may go. */
+static size_t goal(const struct printer *printer)
+{
+    return has_mark(printer)
+               ? ((const size_t *) (const void *) printer->_marks.data)[printer->_passed]
+               : printer->_lines.len;
+}
+
+/* Tells of the marks that are reached. */
+static void pass_marks(struct printer *printer)
+{
+    while (has_mark(printer) && printer->_written == goal(printer)) {
+        printer->_passed++;
+        printer->_on_mark(printer);
+    }
 }
 
 /* The pipe is full: wait until its reader has made room. */
@@ -83,6 +117,8 @@ static void all_written(struct printer *printer)
         buffer_deinit(&printer->_lines);
     printer->_lines.len = 0;
     printer->_written = 0;
+    printer->_marks.len = 0;
+    printer->_passed = 0;
     if (!printer->_waiting)
         return;
     printer->_waiting = false;
@@ -92,11 +128,12 @@ static void all_written(struct printer *printer)
 
 void printer_flush(struct printer *printer)
 {
-    if (printer->_broken || printer->_lines.len == 0)
+    if (printer->_broken || (printer->_lines.len == 0 && !has_mark(printer)))
         return;
+    pass_marks(printer); /* of messages that become nothing */
     while (printer->_written < printer->_lines.len) {
         ssize_t n = descriptor_write(&printer->_out, printer->_lines.data + printer->_written,
-                                     printer->_lines.len - printer->_written);
+                                     goal(printer) - printer->_written);
 
         if (n == UV_EAGAIN) {
             wait_for_room(printer);
@@ -107,8 +144,10 @@ void printer_flush(struct printer *printer)
             return;
         }
         printer->_written += (size_t) n;
+        pass_marks(printer);
     }
-    all_written(printer);
+    if (!printer->_broken)
+        all_written(printer);
 }
 
 bool printer_is_waiting(const struct printer *printer)

@@ -1,5 +1,6 @@
 /* Standard output. What is to be printed in one turn of the loop goes out in one write at its end;
- * when the reader is slow it waits here, and the owner stops receiving until it is gone. */
+ * when the reader is slow it waits here, and the owner stops receiving until it is gone. Where the
+ * owner wants to know of each message when it is written, each goes out in a write of its own. */
 #ifndef WS_PRINTER_H
 #define WS_PRINTER_H
 
@@ -16,16 +17,20 @@ struct printer {
     uv_poll_t _poll;
     struct buffer _lines; /* not written yet */
     size_t _written;      /* of these, bytes that are */
+    struct buffer _marks; /* of size_t: where in `_lines` the marked messages end */
+    size_t _passed;       /* of these, how many are written and told */
     bool _waiting;        /* for the reader of the pipe */
     bool _broken;
+    void (*_on_mark)(struct printer *printer);
     void (*_on_drained)(struct printer *printer);
     void (*_on_broken)(struct printer *printer, int status);
 };
 
-/* `on_drained` runs when all is written after some had to wait; `on_broken` once, when nothing can
- * be written any more (UV_EPIPE: the reader is gone, which is noticed even while there is nothing
- * to write). Returns 0 or a negative UV_E* code. */
-int printer_init(struct printer *printer, uv_loop_t *loop,
+/* `on_mark` runs when all up to the next mark is written; `on_drained` when all is written after
+ * some had to wait; `on_broken` once, when nothing can be written any more (UV_EPIPE: the reader is
+ * gone, which is noticed even while there is nothing to write). Returns 0 or a negative UV_E* code.
+ */
+int printer_init(struct printer *printer, uv_loop_t *loop, void (*on_mark)(struct printer *printer),
                  void (*on_drained)(struct printer *printer),
                  void (*on_broken)(struct printer *printer, int status));
 
@@ -37,6 +42,13 @@ static inline struct buffer *printer_output(struct printer *printer)
 {
     return &printer->_lines;
 }
+
+/* What has been appended so far is the end of a message: on_mark will tell when it is written, and
+ * no write goes beyond it. Returns 0 or UV_ENOMEM. */
+int printer_mark(struct printer *printer);
+
+/* Drops what is not written, and writes nothing any more. */
+void printer_drop(struct printer *printer);
 
 /* Writes what can be written now. Call it at the end of the turn. */
 void printer_flush(struct printer *printer);

@@ -63,8 +63,8 @@ static int parse_rest(struct proxy *proxy, const struct scheme *scheme, const ch
     status = url_init(&url, as, &why);
     free(as);
     if (status != 0)
-        return error_set(error, status, "'%s' is not a proxy: write %sHOST:PORT", proxy->text,
-                         scheme->prefix);
+        return error_set(error, status, "'%s' is not a proxy: write %sHOST:PORT",
+                         url_without_secrets(proxy->text), scheme->prefix);
     proxy->kind = scheme->kind;
     proxy->host = url.host;
     proxy->port = has_port(rest) ? url.port : scheme->port;
@@ -91,7 +91,7 @@ int proxy_init(struct proxy *proxy, const char *text, struct error *error)
         status = error_set(error, UV_EINVAL,
                            "'%s' is not a proxy of a kind that is known: write http://, https:// "
                            "or socks5h://",
-                           proxy->text);
+                           url_without_secrets(proxy->text));
     else
         status = parse_rest(proxy, scheme, rest, error);
     if (status != 0)

@@ -1,10 +1,11 @@
 #include "client/render.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <uv.h>
 
-#include "client/json.h"
 #include "common/encode.h"
+#include "common/json.h"
 
 static const char received[] = "Received: ";
 
@@ -45,6 +46,14 @@ bool render_wants_time(const struct render *render)
            (config->mode == RENDER_FORMAT && format_is_timed(&render->_format));
 }
 
+bool render_wants_id(const struct render *render)
+{
+    const struct render_config *config = &render->_config;
+
+    return config->mode == RENDER_JSON ||
+           (config->mode == RENDER_FORMAT && format_is_identified(&render->_format));
+}
+
 /* ---- JSON ---- */
 
 /* {"time":"…","type":"text","data" or {"time":"…","type":"binary","base64" */
@@ -78,6 +87,14 @@ static int append_json_payload(struct buffer *out, const struct message *message
     return status != 0 ? status : buffer_append(out, "\"", 1);
 }
 
+/* A number, or a text that is as true as a number in conditions, where null is not. */
+static int append_json_gap(struct buffer *out, uint64_t gap)
+{
+    if (gap == PLACE_UNKNOWN)
+        return buffer_printf(out, ",\"gap\":\"unknown\"");
+    return gap > 0 ? buffer_printf(out, ",\"gap\":%" PRIu64, gap) : 0;
+}
+
 static int append_json(struct render *render, struct buffer *out, const struct message *message)
 {
     static const char id[] = ",\"id\":";
@@ -90,6 +107,8 @@ static int append_json(struct render *render, struct buffer *out, const struct m
         if (status == 0)
             status = json_append_string(out, message->id, strlen(message->id));
     }
+    if (status == 0)
+        status = append_json_gap(out, message->gap);
     if (status == 0)
         status = buffer_append(out, render->_json_end.data, render->_json_end.len);
     return status;

@@ -47,6 +47,9 @@ void render_deinit(struct render *render);
 /* True when messages must have their times set. */
 bool render_wants_time(const struct render *render);
 
+/* True when messages must have their IDs, and gaps, set. */
+bool render_wants_id(const struct render *render);
+
 /* Appends what the message becomes, with its end. Returns 0, or UV_ENOMEM with part of it. */
 int render_append(struct render *render, struct buffer *out, const struct message *message);
 

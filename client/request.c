@@ -55,6 +55,8 @@ static int add_line(struct string_list *fields, const char *line, struct error *
     if (!request_value_valid(line))
         return error_set(error, UV_EINVAL, "the field '%.*s' has a control character", (int) name,
                          line);
+    if (strncasecmp(line, "Last-Event-ID:", strlen("Last-Event-ID:")) == 0)
+        return error_set(error, UV_EINVAL, "the field 'Last-Event-ID' is what --since ID is for");
     if (is_own(line, name))
         return error_set(error, UV_EINVAL, "the field '%.*s' is the opening handshake's own",
                          (int) name, line);
@@ -208,8 +210,8 @@ static int load_file(char **authorization, const char *name, bool bearer, struct
     return status;
 }
 
-int request_load_credentials(char **authorization, const struct client_options *options,
-                             const struct url *url, struct error *error)
+static int find_credentials(char **authorization, const struct client_options *options,
+                            const struct url *url, struct error *error)
 {
     const char *token = getenv("WSRECV_TOKEN");
 
@@ -225,6 +227,15 @@ int request_load_credentials(char **authorization, const struct client_options *
     if (token != NULL && *token != '\0' && !has_field(&options->fields, "Authorization"))
         return make_bearer(authorization, token, "WSRECV_TOKEN", error);
     return 0;
+}
+
+int request_load_credentials(char **authorization, const struct client_options *options,
+                             const struct url *url, struct error *error)
+{
+    int status = find_credentials(authorization, options, url, error);
+
+    (void) unsetenv("WSRECV_TOKEN"); /* the commands of --exec inherit the environment */
+    return status;
 }
 
 /* ---- the request ---- */

@@ -24,9 +24,9 @@ int request_add_subprotocol(struct string_list *subprotocols, const char *argume
 bool request_value_valid(const char *value);
 
 /* Finds the user's credentials: -u, --user-file, --bearer-file, else those of the URL, else the
- * environment variable WSRECV_TOKEN; not the last if -H has an Authorization. The value of an
- * Authorization field, or NULL for none, is the caller's to free. Returns 0, or a negative UV_E*
- * code with a text. */
+ * environment variable WSRECV_TOKEN; not the last if -H has an Authorization. The variable is
+ * removed: no command gets it. The value of an Authorization field, or NULL for none, is the
+ * caller's to free. Returns 0, or a negative UV_E* code with a text. */
 int request_load_credentials(char **authorization, const struct client_options *options,
                              const struct url *url, struct error *error);
 

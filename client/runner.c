@@ -15,10 +15,17 @@ enum {
 
 static char shell[] = "/bin/sh";
 
+/* What is queued of a message, before its bytes. */
+struct item {
+    uint64_t number;
+    size_t len;
+};
+
 /* One command; freed when all its handles are closed. */
 struct job {
     struct runner *runner;
     struct list node;
+    uint64_t number; /* of its message */
     uv_process_t process;
     uv_pipe_t input;
     uv_timer_t timer; /* until it is told to end, or killed */
@@ -103,6 +110,8 @@ static void on_process_exit(uv_process_t *process, int64_t status, int signum)
     if (failed)
         report(job, status, signum);
     release(job);
+    if ((status == 0 && signum == 0) || (failed && !runner->_config.stops_at_a_failure))
+        runner->_ops->on_done(runner, job->number);
     if (failed)
         fail(runner, signum != 0 ? SIGNAL_STATUS + signum : (int) status);
     start_queued(runner);
@@ -245,7 +254,7 @@ static int start(struct job *job)
 }
 
 /* Takes the payload. */
-static int run(struct runner *runner, struct buffer *payload)
+static int run(struct runner *runner, uint64_t number, struct buffer *payload)
 {
     struct job *job = calloc(1, sizeof *job);
     int status;
@@ -255,6 +264,7 @@ static int run(struct runner *runner, struct buffer *payload)
         return UV_ENOMEM;
     }
     job->runner = runner;
+    job->number = number;
     job->payload = *payload;
     job->handles = 2;
     list_append(&runner->_running, &job->node);
@@ -286,18 +296,19 @@ bool runner_is_busy(const struct runner *runner)
     return runner->_running_count > 0 || runner_is_full(runner);
 }
 
-static int enqueue(struct runner *runner, const uint8_t *data, size_t len)
+static int enqueue(struct runner *runner, uint64_t number, const uint8_t *data, size_t len)
 {
-    int status = buffer_reserve(&runner->_queue, sizeof len + len);
+    struct item item = {.number = number, .len = len};
+    int status = buffer_reserve(&runner->_queue, sizeof item + len);
 
     if (status != 0)
         return status;
-    (void) buffer_append(&runner->_queue, &len, sizeof len);
+    (void) buffer_append(&runner->_queue, &item, sizeof item);
     (void) buffer_append(&runner->_queue, data, len);
     return 0;
 }
 
-int runner_take(struct runner *runner, const uint8_t *data, size_t len)
+int runner_take(struct runner *runner, uint64_t number, const uint8_t *data, size_t len)
 {
     struct buffer payload = {0};
     int status;
@@ -305,23 +316,24 @@ int runner_take(struct runner *runner, const uint8_t *data, size_t len)
     if (runner->_stopped)
         return 0;
     if (runner_is_full(runner) || runner->_running_count >= runner->_config.jobs)
-        return enqueue(runner, data, len);
+        return enqueue(runner, number, data, len);
     status = buffer_append(&payload, data, len);
-    return status != 0 ? status : run(runner, &payload);
+    return status != 0 ? status : run(runner, number, &payload);
 }
 
 /* Takes the first message that waits. The last one takes the queue's memory with it. */
-static int dequeue(struct runner *runner, struct buffer *payload)
+static int dequeue(struct runner *runner, uint64_t *number, struct buffer *payload)
 {
     const uint8_t *at = runner->_queue.data + runner->_taken;
-    size_t len;
+    struct item item;
     int status;
 
-    memcpy(&len, at, sizeof len);
-    status = buffer_append(payload, at + sizeof len, len);
+    memcpy(&item, at, sizeof item);
+    status = buffer_append(payload, at + sizeof item, item.len);
     if (status != 0)
         return status;
-    runner->_taken += sizeof len + len;
+    *number = item.number;
+    runner->_taken += sizeof item + item.len;
     if (runner->_taken == runner->_queue.len) {
         buffer_deinit(&runner->_queue);
         runner->_taken = 0;
@@ -334,10 +346,11 @@ static void start_queued(struct runner *runner)
     while (!runner->_stopped && runner_is_full(runner) &&
            runner->_running_count < runner->_config.jobs) {
         struct buffer payload = {0};
-        int status = dequeue(runner, &payload);
+        uint64_t number;
+        int status = dequeue(runner, &number, &payload);
 
         if (status == 0)
-            status = run(runner, &payload);
+            status = run(runner, number, &payload);
         if (status != 0) {
             log_error("cannot run the command of --exec: %s", uv_strerror(status));
             fail(runner, CANNOT_RUN);

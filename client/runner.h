@@ -26,6 +26,9 @@ struct runner_config {
 };
 
 struct runner_ops {
+    /* The command for the message of this number has done all that is expected of it: it has
+     * succeeded, or it has failed and that stops nothing. */
+    void (*on_done)(struct runner *runner, uint64_t number);
     /* A command has ended, and there is room for more messages, or none runs any more. */
     void (*on_room)(struct runner *runner);
     /* A command has failed (which has been reported) with this exit status, as a shell has it:
@@ -37,7 +40,7 @@ struct runner {
     uv_loop_t *_loop;
     struct runner_config _config;
     const struct runner_ops *_ops;
-    struct buffer _queue; /* for each message its length, a size_t, and its bytes */
+    struct buffer _queue; /* for each message a struct item, and its bytes */
     size_t _taken;        /* bytes of the queue that are taken */
     struct list _running;
     uint64_t _running_count;
@@ -52,9 +55,9 @@ void runner_init(struct runner *runner, uv_loop_t *loop, const struct runner_con
 /* Ends at once (SIGKILL) whatever runs. Run the loop once more before the runner's memory goes. */
 void runner_close(struct runner *runner);
 
-/* Runs the command with these bytes on its standard input, now or when there is room. Returns 0 or
- * UV_ENOMEM. */
-int runner_take(struct runner *runner, const uint8_t *data, size_t len);
+/* Runs the command with these bytes on its standard input, now or when there is room. `number` is
+ * for on_done. Returns 0 or UV_ENOMEM. */
+int runner_take(struct runner *runner, uint64_t number, const uint8_t *data, size_t len);
 
 /* True while messages wait for a command to end. */
 bool runner_is_full(const struct runner *runner);

@@ -1,5 +1,6 @@
 #include "client/session.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include "client/connector.h"
 #include "client/monitor.h"
 #include "client/outcome.h"
+#include "client/resume.h"
 #include "client/target.h"
 #include "client/traffic.h"
 #include "common/list.h"
@@ -25,6 +27,7 @@ enum next {
 struct session {
     const struct client_options *options;
     struct target target;
+    struct resume resume;
     uv_loop_t loop;
     struct tls_context *tls; /* made when a wss: URL is first met */
     uv_prepare_t turn_end;
@@ -113,12 +116,12 @@ static void finish(struct session *session, enum client_exit status, const char 
 {
     decide(session, status, why);
     traffic_end(&session->traffic);
-    if (connection_is_open(&session->connection))
+    if (connection_is_open(&session->connection)) {
         connection_close(&session->connection);
-    else if (!traffic_is_running(&session->traffic))
-        end(session);
-    else
-        stop_attempts(session); /* the end of the commands is waited for */
+    } else if (!session->sent || session->hurried) {
+        stop_attempts(session);
+        end_when_printed(session);
+    } /* else the server's Close is on its way */
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -199,6 +202,20 @@ static void on_traffic_dying(struct traffic *traffic)
     monitor_finish(&container_of(traffic, struct session, traffic)->monitor);
 }
 
+/* What was lost is said in any case; where it must not be, nothing more is heard. */
+static void on_traffic_gap(struct traffic *traffic, uint64_t lost)
+{
+    struct session *session = container_of(traffic, struct session, traffic);
+
+    monitor_gap(&session->monitor);
+    if (lost == PLACE_UNKNOWN)
+        log_error("gap: an unknown number of messages lost");
+    else
+        log_error("gap: %" PRIu64 " message%s lost", lost, lost == 1 ? "" : "s");
+    if (session->options->fail_on_gap)
+        finish(session, CLIENT_GAP, "");
+}
+
 static void on_traffic_idle(struct traffic *traffic)
 {
     struct session *session = container_of(traffic, struct session, traffic);
@@ -215,6 +232,7 @@ static const struct traffic_ops session_traffic_ops = {
     .on_sent = on_traffic_sent,
     .on_dying = on_traffic_dying,
     .on_room = on_traffic_room,
+    .on_gap = on_traffic_gap,
     .on_idle = on_traffic_idle,
 };
 
@@ -239,8 +257,9 @@ static void plan_retry(struct session *session, const struct outcome *outcome)
         session->why = outcome->error;
         return;
     }
-    (void) error_set(&why, 0, "giving up after %llu retries: %s",
-                     (unsigned long long) session->options->retries, outcome->error.text);
+    (void) error_set(&why, 0, "giving up after %llu %s: %s",
+                     (unsigned long long) session->options->retries,
+                     session->options->retries == 1 ? "retry" : "retries", outcome->error.text);
     decide(session, CLIENT_RETRIES, why.text);
 }
 
@@ -313,6 +332,11 @@ static void on_message(struct connection *connection, enum frame_opcode opcode, 
     traffic_message(&session->traffic, opcode, data, len);
 }
 
+static void on_ping(struct connection *connection, const uint8_t *data, size_t len)
+{
+    traffic_ping(&container_of(connection, struct session, connection)->traffic, data, len);
+}
+
 static void on_flushed(struct connection *connection, int status)
 {
     struct session *session = container_of(connection, struct session, connection);
@@ -340,6 +364,7 @@ static void on_closed(struct connection *connection)
 static const struct connection_ops session_connection_ops = {
     .on_open = on_open,
     .on_message = on_message,
+    .on_ping = on_ping,
     .on_flushed = on_flushed,
     .on_end = on_end,
     .on_closed = on_closed,
@@ -359,9 +384,13 @@ static void on_connected(struct connector *connector, int fd)
     const struct url *url = target_url(&session->target);
     struct handshake_request request = target_request(&session->target);
     struct outcome outcome = {.exit = CLIENT_CONNECT};
-    int status = connection_start(&session->connection, fd, url, url->secure ? session->tls : NULL,
-                                  &request);
+    int status = resume_ask(&session->resume, &request);
 
+    if (status == 0)
+        status = connection_start(&session->connection, fd, url, url->secure ? session->tls : NULL,
+                                  &request);
+    else
+        (void) close(fd);
     if (status == 0)
         return;
     (void) error_set(&outcome.error, status, "cannot connect to %s: %s", url->text,
@@ -427,6 +456,7 @@ static void begin_attempt(struct session *session)
     uint64_t limit = session->options->connect_timeout;
 
     target_reset(&session->target);
+    session->sent = false;
     if (limit > 0)
         (void) uv_timer_start(&session->attempt, on_attempt_timeout, limit, 0);
     connect_to_target(session);
@@ -479,7 +509,13 @@ static int start(struct session *session)
         log_error("cannot start: %s", uv_strerror(status));
         return status;
     }
-    status = traffic_init(&session->traffic, &session->loop, session->options, &session_traffic_ops,
+    status = traffic_init(&session->traffic, &session->loop,
+                          &(struct traffic_config){
+                              .options = session->options,
+                              .url = target_url(&session->target)->text,
+                              .resume = &session->resume,
+                              .ops = &session_traffic_ops,
+                          },
                           &error);
     if (status != 0) {
         log_error("%s", error.text);
@@ -508,6 +544,22 @@ static void run(struct session *session)
     (void) uv_loop_close(&session->loop);
 }
 
+/* What can be wrong with the files that the options name. Returns 0, or an error with a text. */
+static int prepare(struct session *session, struct error *error)
+{
+    const struct client_options *options = session->options;
+    int status = traffic_check(options, error);
+
+    if (status == 0)
+        status = target_init(&session->target, options, error);
+    if (status != 0)
+        return status;
+    status = resume_init(&session->resume, options, target_url(&session->target)->text, error);
+    if (status != 0)
+        target_deinit(&session->target);
+    return status;
+}
+
 enum client_exit session_run(const struct client_options *options)
 {
     struct session *session = calloc(1, sizeof *session);
@@ -519,9 +571,9 @@ enum client_exit session_run(const struct client_options *options)
         return CLIENT_OUTPUT;
     }
     session->options = options;
-    if (traffic_check(options, &error) == 0 &&
-        target_init(&session->target, options, &error) == 0) {
+    if (prepare(session, &error) == 0) {
         run(session);
+        resume_deinit(&session->resume);
         target_deinit(&session->target);
     } else {
         log_error("%s", error.text);

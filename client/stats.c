@@ -16,6 +16,11 @@ void stats_connected(struct stats *stats)
     stats->_asked = 0;
 }
 
+void stats_gap(struct stats *stats)
+{
+    stats->_gaps++;
+}
+
 void stats_message(struct stats *stats, size_t len)
 {
     stats->messages++;
@@ -87,10 +92,10 @@ const char *stats_write(const struct stats *stats, uint64_t now, char *out, size
         write_trips(stats, trips, sizeof trips);
     (void) snprintf(out, size,
                     "%" PRIu64 " messages (%.1f/s), %" PRIu64 " bytes (%.0f/s) in %.1f s, "
-                    "compression %.2f, pings %s, %" PRIu64 " reconnects",
+                    "compression %.2f, pings %s, %" PRIu64 " reconnects, %" PRIu64 " gaps",
                     stats->messages, stats_rate(stats, now), stats->bytes,
                     (double) stats->bytes / time, time,
                     stats->_wire > 0 ? (double) stats->bytes / (double) stats->_wire : 1, trips,
-                    stats->_connections > 0 ? stats->_connections - 1 : 0);
+                    stats->_connections > 0 ? stats->_connections - 1 : 0, stats->_gaps);
     return out;
 }

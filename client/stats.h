@@ -15,6 +15,7 @@ struct stats {
     uint64_t _start;
     uint64_t _wire; /* bytes of frames, as they came */
     uint64_t _connections;
+    uint64_t _gaps;
     uint64_t _asked; /* when the ping that is out went; 0: none is */
     uint64_t _pings;
     uint32_t _trips[STATS_PINGS]; /* microseconds */
@@ -22,6 +23,7 @@ struct stats {
 
 void stats_init(struct stats *stats, uint64_t now);
 void stats_connected(struct stats *stats);
+void stats_gap(struct stats *stats);
 void stats_message(struct stats *stats, size_t len);
 void stats_wire(struct stats *stats, size_t len);
 void stats_ping(struct stats *stats, uint64_t now);
@@ -31,8 +33,8 @@ void stats_pong(struct stats *stats, uint64_t now);
 double stats_rate(const struct stats *stats, uint64_t now);
 
 /* Writes one line, without its newline: messages and payload bytes with their rates, payload bytes
- * for each byte of the frames they came in (compression), round-trip times of pings, reconnects.
- * Returns `out`. */
+ * for each byte of the frames they came in (compression), round-trip times of pings, reconnects,
+ * gaps. Returns `out`. */
 const char *stats_write(const struct stats *stats, uint64_t now, char *out, size_t size);
 
 #endif

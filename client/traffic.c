@@ -26,7 +26,41 @@ static bool is_open(const struct traffic *traffic)
     return traffic->_connection != NULL && connection_is_open(traffic->_connection);
 }
 
+/* ---- places ---- */
+
+/* Nothing more is printed: it would come again. */
+static void cannot_store(struct traffic *traffic, int status)
+{
+    struct error error;
+
+    printer_drop(&traffic->_printer);
+    (void) error_set(&error, status, "cannot write the state file '%s': %s",
+                     traffic->_options->state_file, uv_strerror(status));
+    traffic->_ops->on_done(traffic, CLIENT_OUTPUT, error.text);
+}
+
+static void tell_gap(struct traffic *traffic, uint64_t lost)
+{
+    if (lost > 0)
+        traffic->_ops->on_gap(traffic, lost);
+}
+
+void traffic_ping(struct traffic *traffic, const uint8_t *data, size_t len)
+{
+    if (traffic->_connection != NULL)
+        tell_gap(traffic, resume_ping(traffic->_resume, data, len));
+}
+
 /* ---- printing ---- */
+
+static void on_printer_mark(struct printer *printer)
+{
+    struct traffic *traffic = container_of(printer, struct traffic, _printer);
+    int status = resume_arrive_next(traffic->_resume);
+
+    if (status != 0)
+        cannot_store(traffic, status);
+}
 
 static void on_printer_drained(struct printer *printer)
 {
@@ -63,7 +97,28 @@ bool traffic_is_printed(const struct traffic *traffic)
            (traffic->_options->command == NULL || !runner_is_full(&traffic->_runner));
 }
 
+static int print(struct traffic *traffic, const struct message *message)
+{
+    uint64_t number;
+    int status = render_append(&traffic->_render, printer_output(&traffic->_printer), message);
+
+    if (status == 0)
+        status = resume_track(traffic->_resume, &number);
+    if (status == 0 && number != RESUME_UNTRACKED)
+        status = printer_mark(&traffic->_printer);
+    return status;
+}
+
 /* ---- commands ---- */
+
+static void on_runner_done(struct runner *runner, uint64_t number)
+{
+    struct traffic *traffic = container_of(runner, struct traffic, _runner);
+    int status = resume_arrive(traffic->_resume, number);
+
+    if (status != 0)
+        cannot_store(traffic, status);
+}
 
 static void on_runner_room(struct runner *runner)
 {
@@ -80,6 +135,7 @@ static void on_runner_stop(struct runner *runner, int status)
 }
 
 static const struct runner_ops traffic_runner_ops = {
+    .on_done = on_runner_done,
     .on_room = on_runner_room,
     .on_stop = on_runner_stop,
 };
@@ -98,10 +154,13 @@ void traffic_hurry(struct traffic *traffic)
 /* While commands run and another message waits for one, the socket is not read. */
 static int execute(struct traffic *traffic, const struct message *message)
 {
+    uint64_t number;
     int status = render_append(&traffic->_render, &traffic->_stdin, message);
 
     if (status == 0)
-        status = runner_take(&traffic->_runner, traffic->_stdin.data, traffic->_stdin.len);
+        status = resume_track(traffic->_resume, &number);
+    if (status == 0)
+        status = runner_take(&traffic->_runner, number, traffic->_stdin.data, traffic->_stdin.len);
     traffic->_stdin.len = 0;
     if (traffic->_connection != NULL && runner_is_full(&traffic->_runner))
         connection_pause(traffic->_connection);
@@ -135,7 +194,7 @@ static int act(struct traffic *traffic, const struct message *message)
     }
     if (traffic->_options->command != NULL)
         return execute(traffic, message);
-    return render_append(&traffic->_render, printer_output(&traffic->_printer), message);
+    return print(traffic, message);
 }
 
 /* True when this was the last message. */
@@ -157,7 +216,9 @@ void traffic_message(struct traffic *traffic, enum frame_opcode opcode, const ui
     message.opcode = opcode;
     message.data = data;
     message.len = len;
-    message.id = "";
+    resume_count(traffic->_resume);
+    message.id = traffic->_labelled ? resume_id(traffic->_resume) : "";
+    message.gap = traffic->_labelled ? resume_take_gap(traffic->_resume) : 0;
     traffic->_heard = uv_now(traffic->_idle.loop);
     if (traffic->_timed) {
         message.time = now();
@@ -266,7 +327,7 @@ int traffic_check(const struct client_options *options, struct error *error)
 }
 
 /* What needs no loop. Returns 0, or an error with a text. */
-static int init_acting(struct traffic *traffic, struct error *error)
+static int init_acting(struct traffic *traffic, const char *url, struct error *error)
 {
     const struct client_options *options = traffic->_options;
     bool terminal = options->command == NULL && isatty(STDOUT_FILENO) == 1;
@@ -276,7 +337,7 @@ static int init_acting(struct traffic *traffic, struct error *error)
         .null = options->null,
         .escaped = terminal,
         .format = options->format,
-        .url = options->url,
+        .url = url,
     };
     int status = 0;
 
@@ -286,12 +347,15 @@ static int init_acting(struct traffic *traffic, struct error *error)
         status = render_init(&traffic->_render, &config, error);
     if (status == 0)
         traffic->_timed = render_wants_time(&traffic->_render);
+    if (status == 0)
+        traffic->_labelled = render_wants_id(&traffic->_render);
     return status;
 }
 
-int traffic_init(struct traffic *traffic, uv_loop_t *loop, const struct client_options *options,
-                 const struct traffic_ops *ops, struct error *error)
+int traffic_init(struct traffic *traffic, uv_loop_t *loop, const struct traffic_config *config,
+                 struct error *error)
 {
+    const struct client_options *options = config->options;
     const struct runner_config commands = {
         .command = options->command,
         .jobs = options->jobs,
@@ -301,14 +365,16 @@ int traffic_init(struct traffic *traffic, uv_loop_t *loop, const struct client_o
     int status;
 
     traffic->_options = options;
-    traffic->_ops = ops;
+    traffic->_ops = config->ops;
+    traffic->_resume = config->resume;
     traffic->_start = uv_hrtime();
-    status = init_acting(traffic, error);
+    status = init_acting(traffic, config->url, error);
     if (status != 0)
         return status;
     (void) uv_timer_init(loop, &traffic->_greeting); /* which cannot fail */
     runner_init(&traffic->_runner, loop, &commands, &traffic_runner_ops);
-    status = printer_init(&traffic->_printer, loop, on_printer_drained, on_printer_broken);
+    status = printer_init(&traffic->_printer, loop, on_printer_mark, on_printer_drained,
+                          on_printer_broken);
     (void) uv_timer_init(loop, &traffic->_idle);
     if (status == 0 && options->send)
         status = input_init(&traffic->_input, loop, options->null ? '\0' : '\n', MAX_LINE,
@@ -339,7 +405,17 @@ void traffic_deinit(struct traffic *traffic)
 
 void traffic_begin(struct traffic *traffic, struct connection *connection)
 {
+    uint64_t lost;
+    int status;
+
     traffic->_connection = connection;
+    status = resume_open(traffic->_resume, connection_last_event_id(connection), &lost);
+    if (status != 0)
+        cannot_store(traffic, status);
+    else
+        tell_gap(traffic, lost);
+    if (traffic->_connection == NULL)
+        return; /* it is to end for that */
     traffic->_heard = uv_now(traffic->_idle.loop);
     if (traffic->_options->idle_timeout > 0)
         (void) uv_timer_start(&traffic->_idle, on_idle, traffic->_options->idle_timeout, 0);

@@ -13,6 +13,7 @@
 #include "client/connection.h"
 #include "client/printer.h"
 #include "client/render.h"
+#include "client/resume.h"
 #include "client/runner.h"
 #include "client/until.h"
 #include "common/error.h"
@@ -31,6 +32,8 @@ struct traffic_ops {
     void (*on_dying)(struct traffic *traffic);
     /* There is room for messages again after some had to wait, or a command has ended. */
     void (*on_room)(struct traffic *traffic);
+    /* So many messages were lost, as in place.h. */
+    void (*on_gap)(struct traffic *traffic, uint64_t lost);
     /* The connection is open, and no message has come for the time of --idle-timeout. */
     void (*on_idle)(struct traffic *traffic);
 };
@@ -40,7 +43,9 @@ struct traffic {
     const struct traffic_ops *_ops;
     struct connection *_connection; /* the one that is open, or NULL */
     struct render _render;
-    bool _timed; /* it wants to know when messages came */
+    bool _timed;    /* it wants to know when messages came */
+    bool _labelled; /* and what their IDs are */
+    struct resume *_resume;
     struct printer _printer;
     struct runner _runner; /* only with --exec */
     struct buffer _stdin;  /* what a command is to get, while it is made */
@@ -59,17 +64,24 @@ struct traffic {
  * with a text. */
 int traffic_check(const struct client_options *options, struct error *error);
 
-/* Pointers are borrowed for the life of the traffic. Returns 0, or a negative UV_E* code with a
- * text. */
-int traffic_init(struct traffic *traffic, uv_loop_t *loop, const struct client_options *options,
-                 const struct traffic_ops *ops, struct error *error);
+/* What a traffic is made of; all of it is borrowed for its life. */
+struct traffic_config {
+    const struct client_options *options;
+    const char *url; /* printed with messages: without user name and password */
+    struct resume *resume;
+    const struct traffic_ops *ops;
+};
+
+/* Returns 0, or a negative UV_E* code with a text. */
+int traffic_init(struct traffic *traffic, uv_loop_t *loop, const struct traffic_config *config,
+                 struct error *error);
 
 /* Stops for good; what is not printed is dropped, commands are killed. Run the loop once more, then
  * deinit. */
 void traffic_close(struct traffic *traffic);
 void traffic_deinit(struct traffic *traffic);
 
-/* The connection is open (borrowed until traffic_end). */
+/* The connection is open (borrowed until traffic_end), within its on_open. */
 void traffic_begin(struct traffic *traffic, struct connection *connection);
 
 /* Nothing goes through the connection any more. What it brought is still printed. */
@@ -78,6 +90,9 @@ void traffic_end(struct traffic *traffic);
 /* A message has come; data is borrowed for the call. */
 void traffic_message(struct traffic *traffic, enum frame_opcode opcode, const uint8_t *data,
                      size_t len);
+
+/* A ping has come; data is borrowed for the call. */
+void traffic_ping(struct traffic *traffic, const uint8_t *data, size_t len);
 
 /* The connection has written; see connection_ops. */
 void traffic_flushed(struct traffic *traffic, int status);

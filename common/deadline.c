@@ -55,6 +55,11 @@ uint32_t deadline_overdue(const struct deadline_list *deadlines, const struct de
     return age > (int32_t) deadlines->_timeout ? (uint32_t) age - deadlines->_timeout : 0;
 }
 
+uint32_t deadline_list_timeout(const struct deadline_list *deadlines)
+{
+    return deadlines->_timeout;
+}
+
 bool deadline_list_expires(const struct deadline_list *deadlines)
 {
     return deadlines->_timeout > 0;

@@ -38,6 +38,9 @@ struct deadline *deadline_expired(struct deadline_list *deadlines, uint64_t now)
 uint32_t deadline_overdue(const struct deadline_list *deadlines, const struct deadline *deadline,
                           uint64_t now);
 
+/* Milliseconds that members have; 0: they never expire. */
+uint32_t deadline_list_timeout(const struct deadline_list *deadlines);
+
 /* True when members expire at all. */
 bool deadline_list_expires(const struct deadline_list *deadlines);
 

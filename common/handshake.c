@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "common/escape.h"
+#include "common/http_answer.h"
 
 /* Writes base64(SHA-1(key + GUID)) (RFC 6455, 4.2.2, point 5.4). */
 static void accept_for(const char *key, char accept[HANDSHAKE_ACCEPT_LEN + 1])
@@ -41,6 +42,13 @@ static void refuse(struct handshake_verdict *verdict, int status, const char *wh
     verdict->why = why;
 }
 
+/* The target is fine, but it is not asked to become a WebSocket. */
+static void refuse_plain(struct handshake_verdict *verdict, int status, const char *why)
+{
+    verdict->plain = true;
+    refuse(verdict, status, why);
+}
+
 /* RFC 9112, 3.2: exactly one Host field, with a value that can be one. */
 static bool host_valid(const struct http_head *request)
 {
@@ -64,9 +72,7 @@ static void judge_upgrade(const struct http_head *request, bool compression,
     const char *version = http_head_get(request, "Sec-WebSocket-Version");
     const char *key = http_head_get(request, "Sec-WebSocket-Key");
 
-    if (!is_upgrade(request))
-        refuse(verdict, 426, "this is a WebSocket endpoint: connect to it with a WebSocket client");
-    else if (!http_head_has_token(request, "Connection", "upgrade"))
+    if (!http_head_has_token(request, "Connection", "upgrade"))
         refuse(verdict, 400, "the request lacks 'Connection: Upgrade'");
     else if (version == NULL)
         refuse(verdict, 400, "the request lacks 'Sec-WebSocket-Version: 13'");
@@ -91,8 +97,8 @@ static void judge_upgrade(const struct http_head *request, bool compression,
 }
 
 /* RFC 6455, 10.2. The answer names the option that would let the caller in. */
-static void judge_origin(const struct http_head *request, const struct origin_policy *policy,
-                         bool loopback, struct handshake_verdict *verdict)
+void handshake_judge_origin(const struct http_head *request, const struct origin_policy *policy,
+                            bool loopback, struct handshake_verdict *verdict)
 {
     const char *origin = http_head_get(request, "Origin");
     char shown[128];
@@ -131,12 +137,17 @@ void handshake_judge_request(const struct http_head *request, const struct hands
         refuse(verdict, 404,
                "this is no channel's name: it has 1 to 128 letters, digits and -._~, with / "
                "between parts");
+    else if (strcmp(http_head_method(request), "GET") != 0 && is_upgrade(request))
+        refuse(verdict, 405, "an opening handshake is a GET");
     else if (strcmp(http_head_method(request), "GET") != 0)
-        refuse(verdict, 405, "only GET is allowed here");
+        refuse_plain(verdict, 405, "only " HANDSHAKE_ALLOW " are allowed here");
+    else if (!is_upgrade(request))
+        refuse_plain(verdict, 426,
+                     "this is a WebSocket endpoint: connect to it with a WebSocket client");
     else
         judge_upgrade(request, policy->compression, verdict);
     if (verdict->status == 101)
-        judge_origin(request, &policy->origins, loopback, verdict);
+        handshake_judge_origin(request, &policy->origins, loopback, verdict);
 }
 
 int handshake_write_response(struct buffer *out, const struct handshake_verdict *verdict,
@@ -158,56 +169,30 @@ int handshake_write_response(struct buffer *out, const struct handshake_verdict 
     return status;
 }
 
-static const char *reason_phrase(int status)
-{
-    switch (status) {
-    case 400:
-        return "Bad Request";
-    case 403:
-        return "Forbidden";
-    case 404:
-        return "Not Found";
-    case 405:
-        return "Method Not Allowed";
-    case 408:
-        return "Request Timeout";
-    case 413:
-        return "Content Too Large";
-    case 414:
-        return "URI Too Long";
-    case 426:
-        return "Upgrade Required";
-    case 431:
-        return "Request Header Fields Too Large";
-    case 503:
-        return "Service Unavailable";
-    case 505:
-        return "HTTP Version Not Supported";
-    default:
-        return "Refused";
-    }
-}
-
 int handshake_write_refusal(struct buffer *out, int status, const char *why, bool keep_alive,
                             bool head_only)
 {
-    const char *fields = status == 405   ? "Allow: GET\r\n"
-                         : status == 426 ? "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                                         : "";
-    const char *connection = status == 426 ? (keep_alive ? "Upgrade" : "Upgrade, close")
-                             : keep_alive  ? "keep-alive"
-                                           : "close";
+    struct buffer body = {0};
+    struct http_answer answer = {
+        .status = status,
+        .connection = keep_alive ? "keep-alive" : "close",
+        .type = HTTP_ANSWER_TEXT,
+        .head_only = head_only,
+    };
+    int result = buffer_printf(&body, "%s\n", why);
 
-    return buffer_printf(out,
-                         "HTTP/1.1 %d %s\r\n"
-                         "%s"
-                         "Connection: %s\r\n"
-                         "Content-Type: text/plain; charset=utf-8\r\n"
-                         "Content-Length: %zu\r\n"
-                         "\r\n"
-                         "%s%s",
-                         status, reason_phrase(status), fields, connection, strlen(why) + 1,
-                         head_only ? "" : why, head_only ? "" : "\n");
+    if (status == 426) {
+        answer.connection = keep_alive ? "Upgrade" : "Upgrade, close";
+        answer.fields = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    } else if (status == 405) {
+        answer.fields = "Allow: " HANDSHAKE_ALLOW "\r\n";
+    }
+    answer.body = body.data;
+    answer.len = body.len;
+    if (result == 0)
+        result = http_answer_write(out, &answer);
+    buffer_deinit(&body);
+    return result;
 }
 
 /* ---- the client's side ---- */
@@ -247,6 +232,8 @@ static int write_wishes(struct buffer *out, const struct handshake_request *requ
         status = write_field(out, "Origin", request->origin);
     if (status == 0)
         status = write_field(out, "Authorization", request->authorization);
+    if (status == 0)
+        status = write_field(out, "Last-Event-ID", request->last_event_id);
     if (status == 0)
         status = write_subprotocols(out, request);
     for (size_t i = 0; status == 0 && i < request->field_count; i++)

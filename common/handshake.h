@@ -19,6 +19,9 @@ enum {
     HANDSHAKE_ACCEPT_LEN = 28, /* 20 bytes in base64 */
 };
 
+/* The methods that the endpoint and its channels know. */
+#define HANDSHAKE_ALLOW "GET, HEAD, POST, OPTIONS"
+
 /* ---- the server's side (RFC 6455, 4.2) ---- */
 
 /* What a request may become. */
@@ -26,11 +29,15 @@ struct handshake_verdict {
     int status;      /* 101: it becomes a WebSocket; else the HTTP status of the refusal */
     const char *why; /* of a refusal: one line that says what to do; static, or `text` */
     char text[256];
+    /* The refusal is because it does not ask to become a WebSocket; all before that is fine: what
+     * it asks for may be had by plain HTTP. */
+    bool plain;
     /* When status is 101: */
     char accept[HANDSHAKE_ACCEPT_LEN + 1]; /* Sec-WebSocket-Accept */
     struct extension_deflate deflate;      /* permessage-deflate, if it was offered */
-    struct resource resource;              /* borrowed from the request, as is the channel: */
-    struct resource_text channel;          /* its name; empty: the default one */
+    /* Then, and when it is plain: */
+    struct resource resource;     /* borrowed from the request, as is the channel: */
+    struct resource_text channel; /* its name; empty: the default one */
 };
 
 /* What the server serves. */
@@ -45,6 +52,10 @@ struct handshake_policy {
  * only this machine reaches. */
 void handshake_judge_request(const struct http_head *request, const struct handshake_policy *policy,
                              bool loopback, struct handshake_verdict *verdict);
+
+/* Refuses (403) what comes from the page of an origin that is not allowed. */
+void handshake_judge_origin(const struct http_head *request, const struct origin_policy *policy,
+                            bool loopback, struct handshake_verdict *verdict);
 
 /* Appends the response to a verdict of 101; `place` is the ID just before the first message that
  * will be sent. Returns 0 or UV_ENOMEM. */
@@ -67,6 +78,7 @@ struct handshake_request {
     const char *user_agent;    /* NULL: none */
     const char *origin;        /* NULL: none */
     const char *authorization; /* the value of that field; NULL: none */
+    const char *last_event_id; /* the place to go on behind; NULL: none */
     const char *const *subprotocols;
     size_t subprotocol_count;
     const char *const *fields; /* whole lines, "Name: value" */

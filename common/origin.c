@@ -73,3 +73,17 @@ bool origin_is_allowed(const struct origin_policy *policy, const struct http_hea
         return is_listed(policy, origin);
     return same_host(origin, host) && (!loopback || is_loopback(host));
 }
+
+bool origin_host_is_own(const struct origin_policy *policy, const struct http_head *request,
+                        bool loopback)
+{
+    const char *host = http_head_get(request, "Host");
+
+    if (!loopback || host == NULL || is_loopback(host))
+        return true;
+    for (size_t i = 0; i < policy->allowed_count; i++) {
+        if (strcmp(policy->allowed[i], "*") == 0 || same_host(policy->allowed[i], host))
+            return true;
+    }
+    return false;
+}

@@ -20,4 +20,10 @@ struct origin_policy {
 bool origin_is_allowed(const struct origin_policy *policy, const struct http_head *request,
                        bool loopback);
 
+/* For plain HTTP, where a page that asks its own host sends no Origin: through a listener that only
+ * this machine reaches, the Host must be the machine itself, or that of an allowed origin; else it
+ * may be a stranger's page whose DNS says that its host is this machine. */
+bool origin_host_is_own(const struct origin_policy *policy, const struct http_head *request,
+                        bool loopback);
+
 #endif

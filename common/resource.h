@@ -1,5 +1,5 @@
-/* What the target of a request names (RFC 9112, 3.2): a path, which may be the endpoint's or that of
- * a channel beneath it, and a query. Pure; everything is borrowed from the target's text. */
+/* What the target of a request names (RFC 9112, 3.2): a path, which may be the endpoint's or that
+ * of a channel beneath it, and a query. Pure; everything is borrowed from the target's text. */
 #ifndef WS_RESOURCE_H
 #define WS_RESOURCE_H
 

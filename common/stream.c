@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -134,6 +135,12 @@ size_t stream_waiting(const struct stream *stream)
     if (is_tls(stream))
         waiting += stream_tls_waiting(stream->tcp.data);
     return waiting;
+}
+
+void stream_limit_silence(struct stream *stream, unsigned milliseconds)
+{
+    (void) setsockopt(descriptor(stream), IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds,
+                      sizeof milliseconds);
 }
 
 uint32_t stream_acknowledged(const struct stream *stream)

@@ -52,8 +52,8 @@ void stream_read_stop(struct stream *stream);
 
 /* Writes what the socket takes at once, in one system call (with TLS, one for each 32 KiB). Nothing
  * may be queued with stream_write at the time, and when not all is written, stream_write must
- * follow with the next of those bytes. Returns the number of bytes written, 0 when the socket is full, or a
- * negative UV_E* code. */
+ * follow with the next of those bytes. Returns the number of bytes written, 0 when the socket is
+ * full, or a negative UV_E* code. */
 ssize_t stream_try_write(struct stream *stream, const uv_buf_t *bufs, unsigned count);
 
 /* Queues all the buffers; their bytes must stay in place until `on_written` has run. Returns 0 or
@@ -64,12 +64,15 @@ int stream_write(struct stream *stream, uv_write_t *request, const uv_buf_t *buf
 /* Bytes written, or queued with stream_write, that the peer has not acknowledged. */
 size_t stream_waiting(const struct stream *stream);
 
+/* From now on the connection is lost (reading fails with UV_ETIMEDOUT) when the peer has
+ * acknowledged nothing of what was written for so many milliseconds. */
+void stream_limit_silence(struct stream *stream, unsigned milliseconds);
+
 /* A number that changes whenever the peer acknowledges bytes, modulo 2^32. */
 uint32_t stream_acknowledged(const struct stream *stream);
 
 /* Tells the peer that no more will come (TLS's close_notify, and the FIN of TCP). Nothing may be
- * queued. Returns 0 or a
- * negative UV_E* code. */
+ * queued. Returns 0 or a negative UV_E* code. */
 int stream_finish(struct stream *stream);
 
 /* Closes; pending callbacks run before `on_closed`, which may free the stream's memory. With

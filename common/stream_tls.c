@@ -285,7 +285,7 @@ static void on_input(uv_stream_t *uv, ssize_t n, const uv_buf_t *buf)
     if (n > 0) {
         tls_feed(layer->tls, (const uint8_t *) buf->base, (size_t) n);
         decrypt(layer);
-    } else if (n < 0) {
+    } else if (n < 0 && n != UV_ENOBUFS) { /* no buffer, no reading: a later turn's matter */
         deliver(layer, NULL, tls_cut(layer->tls, (int) n));
     }
 }

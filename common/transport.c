@@ -7,6 +7,11 @@
 #include "common/transport_output.h"
 #include "common/transport_time.h"
 
+enum {
+    TURN_INPUT = 1024 * 1024, /* bytes that are read in one turn, more or less */
+    MIN_READ = 4096,          /* bytes that one read may bring, however many read */
+};
+
 /* ---- the end ---- */
 
 /* Tells the owner that the peer has hit a limit; `code` is what it is closed with, or 0. */
@@ -122,6 +127,16 @@ static void watch(struct transport *transport, bool own, enum frame_opcode opcod
 
 /* ---- closing ---- */
 
+/* Where no frames are spoken there is no Close. */
+static void close_raw(struct transport *transport)
+{
+    transport->_stage = TRANSPORT_CLOSING;
+    if (transport->_mute)
+        transport_abort(transport, UV_EPIPE);
+    else
+        transport_finish(transport);
+}
+
 /* Queues our Close frame: from here on nothing else of our own may follow. */
 static void queue_close(struct transport *transport, uint16_t code, const char *reason)
 {
@@ -144,8 +159,15 @@ void transport_close(struct transport *transport, enum frame_close_code code, co
 {
     if (transport->_stage == TRANSPORT_OPENING)
         transport_abort(transport, UV_ECANCELED);
+    else if (transport->_stage == TRANSPORT_OPEN && transport->_raw)
+        close_raw(transport);
     else if (transport->_stage == TRANSPORT_OPEN)
         queue_close(transport, (uint16_t) code, reason);
+}
+
+void transport_expect_body(struct transport *transport)
+{
+    transport_time_start(transport, &transport_context_of(transport)->_body);
 }
 
 void transport_restart_opening(struct transport *transport)
@@ -212,7 +234,7 @@ static void fail(struct transport *transport, uint16_t code, const char *why, co
 void transport_reject(struct transport *transport, enum frame_close_code code, const char *reason,
                       const char *limit)
 {
-    if (transport->_stage == TRANSPORT_OPEN)
+    if (transport->_stage == TRANSPORT_OPEN && !transport->_raw)
         fail(transport, (uint16_t) code, reason, limit);
 }
 
@@ -250,6 +272,8 @@ static void on_ping(struct transport *transport, const struct decoder_event *eve
         watch(transport, true, FRAME_PONG, event->len);
         send_pong(transport, event->data, event->len);
     }
+    if (ops->on_ping != NULL && transport->_stage == TRANSPORT_OPEN)
+        ops->on_ping(transport, event->data, event->len);
     if (ops->on_control != NULL && transport->_stage == TRANSPORT_OPEN)
         ops->on_control(transport);
 }
@@ -332,7 +356,7 @@ static void on_eof(struct transport *transport)
     else if (transport->_stage == TRANSPORT_OPENING && transport_context_of(transport)->_server &&
              owing && !transport->_finishing)
         transport_finish(transport); /* it asked, half-closed, and waits for the answer */
-    else if (!transport->_deaf)
+    else if (!transport->_deaf || (transport->_raw && transport->_stage == TRANSPORT_OPEN))
         transport_abort(transport, UV_EOF);
 }
 
@@ -342,6 +366,8 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 
     if (nread > 0)
         transport_input(transport, (const uint8_t *) buf->base, (size_t) nread);
+    else if (nread == UV_ENOBUFS)
+        return; /* on_alloc gave none: the rest waits in the socket for the next turn */
     else if (nread == UV_EOF)
         on_eof(transport);
     else if (nread < 0 && transport->_stage == TRANSPORT_DRAINING)
@@ -350,14 +376,32 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
         transport_abort(transport, (int) nread);
 }
 
-/* Reading is synchronous in libuv: alloc, read, callback. One buffer serves all. */
+/* How much one read may bring. What all of them bring in one turn stays near TURN_INPUT, also when
+ * many have much to say. */
+static size_t read_size(const struct transport_context *context)
+{
+    unsigned busy = context->_busy > context->_busy_before ? context->_busy : context->_busy_before;
+    size_t share = TURN_INPUT / (busy + 1);
+
+    if (share > sizeof context->_input)
+        return sizeof context->_input;
+    return share > MIN_READ ? share : MIN_READ;
+}
+
+/* Reading is synchronous in libuv: alloc, read, callback. One buffer serves all. libuv asks again
+ * at once (32 times) for a stream whose read has filled the buffer, and is given none: then it
+ * leaves that stream until the next turn. */
 static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     struct transport *transport = container_of(handle, struct transport, stream.tcp);
+    struct transport_context *context = transport_context_of(transport);
+    bool again = context->_reader == transport;
 
     (void) suggested;
-    *buf = uv_buf_init(transport_context_of(transport)->_input,
-                       sizeof transport_context_of(transport)->_input);
+    context->_reader = transport;
+    if (again)
+        context->_busy++;
+    *buf = uv_buf_init(context->_input, again ? 0 : (unsigned) read_size(context));
 }
 
 /* ---- life ---- */
@@ -381,6 +425,19 @@ int transport_open(struct transport *transport, const struct extension_deflate *
     transport->_stage = TRANSPORT_OPEN;
     transport_time_quiet(transport);
     return deflate->agreed ? decoder_allow_deflate(&transport->_decoder, deflate) : 0;
+}
+
+void transport_open_raw(struct transport *transport)
+{
+    const struct transport_context *context = transport_context_of(transport);
+
+    transport->_stage = TRANSPORT_OPEN;
+    transport->_raw = true;
+    go_deaf(transport);
+    if (deadline_list_expires(&context->_quiet) && deadline_list_expires(&context->_asked))
+        stream_limit_silence(&transport->stream, deadline_list_timeout(&context->_quiet) +
+                                                     deadline_list_timeout(&context->_asked));
+    transport_time_quiet(transport);
 }
 
 bool transport_is_open(const struct transport *transport)

@@ -5,7 +5,9 @@
  *     bytes are   frames   our Close   all that we  the socket is
  *     the owner's          is queued   owe is out   gone
  *
- * Reading: bytes come in through the loop's one read buffer; whole messages go to the owner.
+ * Reading: bytes come in through the loop's one read buffer; whole messages go to the owner. A
+ * transport reads once a turn, and the less, the more of them have much to say: so nobody is heard
+ * at the expense of others, and what comes in between two flushes is bounded.
  * Writing: nothing is written while the loop is busy reading. A transport that has something to
  * say is listed in its context; the owner of the loop calls transport_context_flush once at the
  * end of the turn, and each listed transport is flushed with one system call:
@@ -79,6 +81,8 @@ struct transport_ops {
     void (*on_frame)(struct transport *transport, bool own, enum frame_opcode opcode, size_t len);
     /* The same for bytes of frames that have come, whole or not. May be NULL. */
     void (*on_bytes)(struct transport *transport, size_t len);
+    /* A ping came, and is answered; its payload is borrowed for the call. May be NULL. */
+    void (*on_ping)(struct transport *transport, const uint8_t *data, size_t len);
     /* End of the turn, and there is something to write: call transport_flush. */
     void (*flush)(struct transport *transport);
     /* There is room in the socket again: call transport_flush with what comes next. */
@@ -115,11 +119,15 @@ struct transport_context {
     bool _hears_on;
     struct list _dirty;
     struct deadline_list _opening;
+    struct deadline_list _body; /* those in their opening whose request has a body to come */
     struct deadline_list _closing;
-    struct deadline_list _quiet;   /* open connections, until it is time to ask */
-    struct deadline_list _asked;   /* those that have a ping to answer */
-    struct deadline_list _message; /* those that are within a message */
-    uv_timer_t _tick;              /* runs only while something has a deadline */
+    struct deadline_list _quiet;     /* open connections, until it is time to ask */
+    struct deadline_list _asked;     /* those that have a ping to answer */
+    struct deadline_list _message;   /* those that are within a message */
+    uv_timer_t _tick;                /* runs only while something has a deadline */
+    const struct transport *_reader; /* who read last in this turn */
+    unsigned _busy;                  /* how many filled the buffer in this turn, */
+    unsigned _busy_before;           /* and in the one before */
     char _input[64 * 1024];
 };
 
@@ -150,6 +158,7 @@ struct transport {
     bool _asked : 1;      /* a ping of ours is not answered */
     bool _paused : 1;     /* nothing is read: silence is not the peer's */
     bool _in_message : 1; /* its deadline is the message's */
+    bool _raw : 1;        /* no frames are spoken: see transport_open_raw */
     uint32_t note;        /* the owner's: room that would be lost otherwise */
 };
 
@@ -201,6 +210,16 @@ struct buffer *transport_opening_output(struct transport *transport);
  * that was agreed on. Returns 0 or UV_ENOMEM. */
 int transport_open(struct transport *transport, const struct extension_deflate *deflate);
 
+/* The same, but no frames are spoken: the owner's bytes are a body that lasts until the connection
+ * ends. What comes in is forgotten, but for the end; closing is a FIN behind what is owed; and what
+ * ping_payload writes is sent as it is, at each interval. Whose TCP acknowledges nothing for as
+ * long as a ping may go unanswered is dropped. */
+void transport_open_raw(struct transport *transport);
+
+/* Where the owner of such a one writes what is for it alone, which goes out between two of its
+ * units, as own frames do between two frames. NULL when out of memory, or too late. */
+struct buffer *transport_raw_output(struct transport *transport);
+
 /* Takes bytes as if they had just been read. */
 void transport_input(struct transport *transport, const uint8_t *data, size_t len);
 
@@ -249,6 +268,10 @@ void transport_reject(struct transport *transport, enum frame_close_code code, c
 
 /* In stage OPENING: a request is answered; the time for the next one starts. */
 void transport_restart_opening(struct transport *transport);
+
+/* In stage OPENING: the head of a request has come; the time for its body starts, which is that of
+ * a message. on_opening_timeout runs at its end. */
+void transport_expect_body(struct transport *transport);
 
 /* In stage OPENING: when what waits is written, ends the connection. */
 void transport_finish(struct transport *transport);

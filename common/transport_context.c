@@ -15,8 +15,11 @@ int transport_context_init(struct transport_context *context, uv_loop_t *loop,
     context->decoders = NULL;
     context->_server = config->server;
     context->_hears_on = config->hears_on;
+    context->_reader = NULL;
+    context->_busy = context->_busy_before = 0;
     list_init(&context->_dirty);
     deadline_list_init(&context->_opening, config->opening_timeout);
+    deadline_list_init(&context->_body, config->message_timeout);
     deadline_list_init(&context->_closing, config->closing_timeout);
     deadline_list_init(&context->_quiet, config->ping_interval);
     deadline_list_init(&context->_asked, config->ping_timeout);
@@ -52,6 +55,9 @@ void transport_context_deinit(struct transport_context *context)
 
 bool transport_context_flush_some(struct transport_context *context, unsigned budget)
 {
+    context->_reader = NULL; /* the turn ends: everybody may read again */
+    context->_busy_before = context->_busy;
+    context->_busy = 0;
     for (; budget > 0 && !list_empty(&context->_dirty); budget--) {
         struct list *node = list_take_first(&context->_dirty);
 
@@ -77,6 +83,7 @@ static void abort_all(struct deadline_list *deadlines)
 void transport_context_abort_opening(struct transport_context *context)
 {
     abort_all(&context->_opening);
+    abort_all(&context->_body);
 }
 
 void transport_context_abort_closing(struct transport_context *context)

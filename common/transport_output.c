@@ -102,6 +102,11 @@ struct buffer *transport_opening_output(struct transport *transport)
     return output != NULL ? &output->outbox.frames : NULL;
 }
 
+struct buffer *transport_raw_output(struct transport *transport)
+{
+    return transport_opening_output(transport);
+}
+
 size_t transport_queued(const struct transport *transport)
 {
     const struct transport_output *output = transport->_output;

@@ -33,14 +33,32 @@ void transport_time_quiet(struct transport *transport)
         transport_time_start(transport, &transport_context_of(transport)->_quiet);
 }
 
+/* Where no frames are spoken, nobody answers: TCP has to. */
+static void beat(struct transport *transport, const char *payload, size_t len)
+{
+    struct buffer *out;
+
+    transport_time_start(transport, &transport_context_of(transport)->_quiet);
+    if (transport_is_stalled(transport))
+        return;
+    out = transport_raw_output(transport);
+    if (out == NULL || buffer_append(out, payload, len) != 0)
+        transport_abort(transport, UV_ENOMEM);
+}
+
 /* RFC 6455, 5.5.2: is there anybody? */
 static void ask(struct transport *transport)
 {
     const struct transport_ops *ops = transport_context_of(transport)->ops;
     char payload[FRAME_MAX_CONTROL];
     size_t len = ops->ping_payload != NULL ? ops->ping_payload(transport, payload) : 0;
-    int status = transport_send(transport, FRAME_PING, payload, len);
+    int status;
 
+    if (transport->_raw) {
+        beat(transport, payload, len);
+        return;
+    }
+    status = transport_send(transport, FRAME_PING, payload, len);
     if (status == 0 && ops->on_frame != NULL)
         ops->on_frame(transport, true, FRAME_PING, len);
     transport->_heard = false;
@@ -140,13 +158,14 @@ static void on_tick(uv_timer_t *timer)
     unsigned budget = HERD;
 
     judge(&context->_opening, now, &budget, judge_opening);
+    judge(&context->_body, now, &budget, judge_opening);
     judge(&context->_closing, now, &budget, judge_closing);
     judge(&context->_message, now, &budget, judge_message);
     judge(&context->_asked, now, &budget, judge_asked);
     judge(&context->_quiet, now, &budget, judge_quiet);
     if (budget == 0)
         (void) uv_timer_start(timer, on_tick, HERD_TICK, TICK);
-    else if (deadline_list_is_idle(&context->_opening) &&
+    else if (deadline_list_is_idle(&context->_opening) && deadline_list_is_idle(&context->_body) &&
              deadline_list_is_idle(&context->_closing) &&
              deadline_list_is_idle(&context->_message) && deadline_list_is_idle(&context->_asked) &&
              deadline_list_is_idle(&context->_quiet))

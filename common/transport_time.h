@@ -1,7 +1,8 @@
 /* What transport does with time: deadlines of each stage, keep-alive, and the tick that looks at
  * them. A transport has one deadline at a time, in one of its context's lists:
  *
- *     OPENING  _opening    OPEN  _quiet, _asked (a ping is out) or _message (within one)
+ *     OPENING  _opening, or _body (that of a request)
+ *     OPEN     _quiet, _asked (a ping is out) or _message (within one)
  *     CLOSING, DRAINING, or when writing has failed  _closing
  *
  * For transport and its parts alone. */

@@ -135,6 +135,13 @@ char *url_without_user(const char *text)
     return asprintf(&copy, "%.*s%s", (int) (user - text), text, user + len) >= 0 ? copy : NULL;
 }
 
+const char *url_without_secrets(const char *text)
+{
+    const char *at = strrchr(text, '@');
+
+    return at != NULL ? at + 1 : text;
+}
+
 /* The user information, unescaped. Returns 0, UV_EINVAL when it has control characters, or
  * UV_ENOMEM. */
 static int make_user(struct url *url, const UriUriA *uri)
@@ -173,7 +180,7 @@ int url_init(struct url *url, const char *text, struct error *error)
         status = error_set(error, UV_EINVAL,
                            "'%s' is not a URL: write ws://HOST:PORT/PATH, with spaces and other "
                            "special characters percent-encoded",
-                           url->text);
+                           url_without_secrets(text));
         url_deinit(url);
         return status;
     }
@@ -189,7 +196,8 @@ int url_init(struct url *url, const char *text, struct error *error)
         status = make_target(url, &uri);
     uriFreeUriMembersA(&uri);
     if (status == UV_EINVAL)
-        (void) error_set(error, status, "cannot use the URL '%s': %s", url->text, wrong);
+        (void) error_set(error, status, "cannot use the URL '%s': %s",
+                         url_without_secrets(url->text), wrong);
     else if (status != 0)
         (void) error_set(error, status, "out of memory");
     if (status != 0)

@@ -64,10 +64,10 @@ struct block_cursor {
     struct block *_block;
     uint32_t _offset;
     bool _last : 1;    /* it goes no further than the unit it stands in */
-    bool cut : 1;      /* the reader's note: what it read last ended within a unit */
     bool catching : 1; /* the channel's notes: the reader reads history, and not yet what is new; */
     uint8_t form;      /* in which form it reads that */
     uint8_t where;     /* the fanout's note: among whom it is */
+    bool cut;          /* the reader's note: what it read last ended within a unit */
 };
 
 enum {
@@ -122,7 +122,7 @@ static inline bool block_log_is_over(const struct block_cursor *cursor)
 unsigned block_log_read(const struct block_cursor *cursor, uv_buf_t *bufs, unsigned max,
                         size_t *len, bool *more);
 
-/* Lists the rest of the unit that the cursor stands in: in one buffer, or in none between two units.
+/* Lists the rest of the unit that the cursor stands in: in one buffer, or in none between two.
  * Returns how many. */
 unsigned block_log_read_unit(const struct block_cursor *cursor, uv_buf_t *bufs, size_t *len);
 

@@ -44,6 +44,7 @@ void channel_listen(struct channel *channel, struct channel_listener *listener,
     listener->_on_published = on_published;
     list_init(&listener->_node);
     uv_mutex_lock(&channel->_lock);
+    atomic_store(&listener->reached, channel_appended(channel));
     list_append(&channel->_listeners, &listener->_node);
     uv_mutex_unlock(&channel->_lock);
 }
@@ -307,6 +308,23 @@ struct event_id channel_place(struct channel *channel, const struct block_cursor
     at_end = cursor->_block == NULL || channel_lag(channel, cursor) == 0;
     uv_mutex_unlock(&channel->_lock);
     return id_of(channel, at_end && !cursor->_last ? last : block_log_place(cursor));
+}
+
+uint64_t channel_reached(struct channel *channel, const struct channel_listener *own)
+{
+    uint64_t least = UINT64_MAX;
+    struct list *node;
+
+    uv_mutex_lock(&channel->_lock);
+    for (node = channel->_listeners.next; node != &channel->_listeners; node = node->next) {
+        struct channel_listener *listener = container_of(node, struct channel_listener, _node);
+        uint64_t reached = atomic_load_explicit(&listener->reached, memory_order_relaxed);
+
+        if (listener != own && reached < least)
+            least = reached;
+    }
+    uv_mutex_unlock(&channel->_lock);
+    return least;
 }
 
 /* ---- publishing ---- */

@@ -39,6 +39,8 @@ struct channel_listener {
     struct list _node;
     /* Runs on the publisher's thread, with the channel's lock held: pass it on, quickly. */
     void (*_on_published)(struct channel_listener *listener);
+    /* channel_appended up to where it has delivered all, but to those whose sockets are full. */
+    _Atomic uint64_t reached;
 };
 
 /* The form in which a subscriber reads: the bits of its window, or one of the others. */
@@ -196,6 +198,9 @@ struct event_id channel_last_id(const struct channel *channel);
 
 /* Bytes ever appended, in all forms: grows with each publication that somebody reads. */
 uint64_t channel_appended(const struct channel *channel);
+
+/* From any thread: what all listeners but `own` have reached; UINT64_MAX when there are none. */
+uint64_t channel_reached(struct channel *channel, const struct channel_listener *own);
 
 /* Puts a cursor that is no subscriber's on the history, from where `since` says; it ends with
  * block_log_leave. `*start` is the ID just before the first message. Returns 0 or UV_EINVAL, as

@@ -135,11 +135,12 @@ fail_lock:
 
 void channels_deinit(struct channels *channels)
 {
-    struct list *node;
+    struct list *node, *next;
 
-    while ((node = list_take_first(&channels->_all)) != NULL) {
+    for (node = channels->_all.next; node != &channels->_all; node = next) {
         struct channels_entry *entry = container_of(node, struct channels_entry, node);
 
+        next = node->next;
         if (&entry->channel != channels->_default)
             (void) tdelete(entry, &channels->_by_name, compare_entries);
         entry_free(entry);

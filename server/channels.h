@@ -30,8 +30,8 @@ int channels_init(struct channels *channels, const struct history_policy *policy
 /* Frees all channels; nobody refers to one any more. */
 void channels_deinit(struct channels *channels);
 
-/* Finds the channel of a valid name (resource_channel_is_valid, or ""), and refers to it. Returns 0,
- * or UV_ENOENT when there is none. */
+/* Finds the channel of a valid name (resource_channel_is_valid, or ""), and refers to it. Returns
+ * 0, or UV_ENOENT when there is none. */
 int channels_find(struct channels *channels, const char *name, size_t len,
                   struct channel **channel);
 
@@ -46,8 +46,8 @@ void channels_ref(struct channel *channel);
 /* Refers no more: the channel may be gone. */
 void channels_unref(struct channels *channels, struct channel *channel);
 
-/* Goes through all channels: the next one, referred to, and `previous` not any more; NULL when there
- * is none. Begins with NULL. */
+/* Goes through all channels: the next one, referred to, and `previous` not any more; NULL when
+ * there is none. Begins with NULL. */
 struct channel *channels_next(struct channels *channels, struct channel *previous);
 
 /* How many there are beside the default one. */

@@ -1,5 +1,5 @@
-/* A message as an event of Server-Sent Events (WHATWG HTML, 9.2.6): its ID, and its payload as lines
- * of data; binary is base64, in an event of the type "binary". Pure. */
+/* A message as an event of Server-Sent Events (WHATWG HTML, 9.2.6): its ID, and its payload as
+ * lines of data; binary is base64, in an event of the type "binary". Pure. */
 #ifndef WS_EVENT_STREAM_H
 #define WS_EVENT_STREAM_H
 

@@ -18,6 +18,7 @@ static struct peer *peer_at(struct list *node)
 static void mark_due(struct fanout *fanout)
 {
     fanout->_unvisited = fanout->_ready_count;
+    fanout->_marked = channel_appended(fanout->channel);
     if (!list_linked(&fanout->_due))
         list_append(fanout->_due_list, &fanout->_due);
 }
@@ -286,6 +287,13 @@ static void close_peer(const struct fanout *fanout, struct peer *peer)
     transport_close(&peer->transport, fanout->_close_code, fanout->_close_reason);
 }
 
+/* All but the stalled have got what was appended up to here: others may wait for that. */
+static void reach(struct fanout *fanout, uint64_t end)
+{
+    if (end > atomic_load_explicit(&fanout->_listener.reached, memory_order_relaxed))
+        atomic_store_explicit(&fanout->_listener.reached, end, memory_order_relaxed);
+}
+
 /* Gives a peer what there is. It may leave or stall. */
 static void visit(struct fanout *fanout, struct peer *peer)
 {
@@ -309,8 +317,12 @@ static bool flush_ready(struct fanout *fanout, unsigned *budget)
         fanout->_lap--;
         fanout->_unvisited--;
         visit(fanout, take_next(fanout));
+        if (fanout->_lap == 0)
+            reach(fanout, fanout->_lap_began);
     }
     fanout->_unvisited = 0;
+    fanout->_lap = 0; /* all have got all: the next lap begins when something is new */
+    reach(fanout, fanout->_marked);
     return true;
 }
 
@@ -437,4 +449,34 @@ void fanout_abort(struct fanout *fanout)
     for_each(&fanout->_ready, abort_peer, NULL);
     for_each(&fanout->_stalled, abort_peer, NULL);
     for_each(&fanout->_catching, abort_peer, NULL);
+}
+
+static void look_at(struct fanout *fanout, const struct peer *peer, struct fanout_lag *lag)
+{
+    uint64_t bytes = channel_lag(fanout->channel, &peer->cursor);
+    uint64_t last = channel_last_id(fanout->channel).sequence;
+    uint64_t acknowledged;
+
+    if (bytes > lag->bytes)
+        lag->bytes = bytes;
+    if (bytes > 0 && last - block_log_least_place(&peer->cursor) > lag->messages &&
+        last - block_log_place(&peer->cursor) > lag->messages)
+        lag->messages = last - block_log_place(&peer->cursor);
+    if (peer->cursor.form == CHANNEL_EVENTS)
+        return; /* nothing comes from it */
+    acknowledged = peer_acknowledged(peer);
+    if (!lag->acknowledges || acknowledged < lag->acknowledged)
+        lag->acknowledged = acknowledged;
+    lag->acknowledges = true;
+}
+
+void fanout_judge_all(struct fanout *fanout, struct fanout_lag *lag)
+{
+    struct list *const lists[] = {&fanout->_ready, &fanout->_stalled, &fanout->_catching};
+
+    *lag = (struct fanout_lag){0};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        for (struct list *node = lists[i]->next; node != lists[i]; node = node->next)
+            look_at(fanout, peer_at(node), lag);
+    }
 }

@@ -54,6 +54,7 @@ struct fanout {
     size_t _unvisited;   /* how many of them, from _next on, may have something to get */
     size_t _lap;         /* visits until everybody has been visited since _lap_began */
     uint64_t _lap_began; /* channel_appended at that time */
+    uint64_t _marked;    /* the same when all became _unvisited */
     struct list _stalled;
     struct list _catching;
     struct list *_due_list; /* of the worker */
@@ -121,6 +122,16 @@ void fanout_sweep(struct fanout *fanout, uint64_t now, uint64_t idle_timeout, ui
 /* Judges for how long messages have waited for the stalled peers, if that is limited; to be called
  * several times in that time. `now` in milliseconds. */
 void fanout_judge_time(struct fanout *fanout, uint64_t now);
+
+/* How far behind the slowest of the peers is, and what all that can say so have acknowledged. */
+struct fanout_lag {
+    uint64_t bytes;
+    uint64_t messages;
+    bool acknowledges; /* there are such peers: */
+    uint64_t acknowledged;
+};
+
+void fanout_judge_all(struct fanout *fanout, struct fanout_lag *lag);
 
 /* Starts the closing handshake with every peer: with those whose sockets are full or who catch up
  * at once, with the others as the flush comes to them. `reason` is static. */

@@ -95,8 +95,8 @@ void history_expire(struct history *history, uint64_t sequence);
 /* Drops what its oldest block holds of it. */
 void history_drop_block(struct history *history);
 
-/* Without the channel's lock: when all histories together hold too much, has what is oldest dropped,
- * in whatever channel it is. */
+/* Without the channel's lock: when all histories together hold too much, has what is oldest
+ * dropped, in whatever channel it is. */
 void history_relieve(const struct history *history);
 
 /* Bytes of the messages that are retained. */

@@ -7,10 +7,17 @@
 
 #include "common/escape.h"
 #include "common/log.h"
+#include "server/event_stream.h"
 #include "server/fanout.h"
 #include "server/limits.h"
 #include "server/upgrade.h"
 #include "server/worker.h"
+
+/* While a peer catches up: */
+struct past {
+    struct block_cursor meeting; /* where it is to go on, */
+    uint64_t stop;               /* once it has come here in the plain log */
+};
 
 /* What a peer needs that has yet to be upgraded, that says something, or that is watched by a limit
  * which is off unless somebody asks for it. */
@@ -21,12 +28,10 @@ struct peer_more {
     uint32_t last_message;          /* when it last said something: milliseconds, modulo 2^32 */
     uint32_t unread;                /* bytes that waited when its reading was last judged */
     bool uncounted;                 /* it is not among the server's connections */
-    /* While it catches up: */
-    struct block_cursor meeting; /* where it is to go on, */
-    uint64_t stop;               /* once it has come here in the plain log */
-    /* With --no-echo: its own messages that it has yet to come to, oldest first. */
-    struct buffer own; /* of struct own */
-    size_t own_at;     /* those before have been left out: bytes */
+    struct own_list *own;           /* with --no-echo, while it has yet to come to its own */
+    struct pace_held *held;         /* while it says more than others can deliver */
+    bool has_past;                  /* there is a `past`: not in what everybody has for a while */
+    struct past past[];
 };
 
 /* Where a message begins in the logs that its sender may read. */
@@ -35,9 +40,16 @@ struct own {
     uint64_t live_at; /* in the log of its form */
 };
 
+/* The messages of a peer that it has yet to come to, oldest first. */
+struct own_list {
+    struct buffer messages; /* of struct own */
+    size_t at;              /* bytes: those before have been left out */
+};
+
 enum {
-    CATCH_UP_BUFS = 4,         /* blocks of history that are written at a time */
-    CATCH_UP_REST = 64 * 1024, /* bytes left to read when it is told where to go on */
+    CATCH_UP_BUFS = 4,           /* blocks of history that are written at a time */
+    CATCH_UP_EVENTS = 64 * 1024, /* bytes of events that are made of it at a time */
+    CATCH_UP_REST = 64 * 1024,   /* bytes left to read when it is told where to go on */
 };
 
 static struct peer *peer_of(struct transport *transport)
@@ -50,10 +62,23 @@ static struct worker *worker_of(const struct peer *peer)
     return worker_of_transports(transport_context_of(&peer->transport));
 }
 
+/* NULL unless it catches up, or has done so. */
+static struct past *past_of(const struct peer *peer)
+{
+    return peer->_more != NULL && peer->_more->has_past ? peer->_more->past : NULL;
+}
+
+static struct block_cursor *meeting_of(struct peer *peer)
+{
+    struct past *past = past_of(peer);
+
+    return past != NULL ? &past->meeting : NULL;
+}
+
 static void leave(struct peer *peer)
 {
     if (fanout_has(peer))
-        fanout_leave(peer->_fanout, peer, peer->_more != NULL ? &peer->_more->meeting : NULL);
+        fanout_leave(peer->_fanout, peer, meeting_of(peer));
 }
 
 /* NULL when out of memory. */
@@ -64,13 +89,25 @@ static struct peer_more *need_more(struct peer *peer)
     return peer->_more;
 }
 
+static void forget_all_own(struct peer *peer)
+{
+    struct own_list *own = peer->_more != NULL ? peer->_more->own : NULL;
+
+    if (own == NULL)
+        return;
+    buffer_deinit(&own->messages);
+    free(own);
+    peer->_more->own = NULL;
+}
+
 static void free_more(struct peer *peer)
 {
     if (peer->_more == NULL)
         return;
     upgrade_free(peer->_more->upgrade);
+    pace_forget(&peer->_more->held);
     free(peer->_more->rate);
-    buffer_deinit(&peer->_more->own);
+    forget_all_own(peer);
     free(peer->_more);
     peer->_more = NULL;
 }
@@ -82,17 +119,34 @@ static void free_more_if_unused(struct peer *peer)
     const struct peer_more *more = peer->_more;
 
     if (more != NULL && more->upgrade == NULL && more->address == NULL && more->rate == NULL &&
-        more->own.len == 0 && !peer->cursor.catching && options->idle_timeout == 0 &&
-        options->min_read_rate == 0)
+        more->own == NULL && more->held == NULL && !peer->cursor.catching &&
+        options->idle_timeout == 0 && options->min_read_rate == 0)
         free_more(peer);
 }
 
-static void end_upgrade(struct peer *peer)
+/* Makes room for the peer's past. False when out of memory. */
+static bool add_past(struct peer *peer)
+{
+    struct peer_more *larger = realloc(peer->_more, sizeof *larger + sizeof larger->past[0]);
+
+    if (larger == NULL)
+        return false;
+    larger->past[0] = (struct past){.stop = 0};
+    larger->has_past = true;
+    peer->_more = larger;
+    return true;
+}
+
+/* False when out of memory. */
+static bool end_upgrade(struct peer *peer)
 {
     upgrade_free(peer->_more->upgrade);
     peer->_more->upgrade = NULL;
     peer->_more->last_message = (uint32_t) uv_now(peer->transport.stream.tcp.loop);
+    if (peer->cursor.catching)
+        return add_past(peer);
     free_more_if_unused(peer);
+    return true;
 }
 
 /* ---- arriving ---- */
@@ -165,8 +219,9 @@ fail:
 static const char *join(struct peer *peer, const struct upgrade_request *request,
                         struct event_id *start, int *http)
 {
-    unsigned form = request->deflate.agreed ? request->deflate.server_max_window_bits
-                                            : (unsigned) CHANNEL_PLAIN;
+    unsigned form = request->events           ? (unsigned) CHANNEL_EVENTS
+                    : request->deflate.agreed ? request->deflate.server_max_window_bits
+                                              : (unsigned) CHANNEL_PLAIN;
     int status = fanouts_get(worker_fanouts(worker_of(peer)), request->channel.data,
                              request->channel.len, &peer->_fanout);
 
@@ -182,6 +237,21 @@ static const char *join(struct peer *peer, const struct upgrade_request *request
         return "this event ID is of a message to come: send one as you got it";
     }
     return status != 0 ? "out of memory" : NULL;
+}
+
+/* It has joined, and is told so: from here on it gets frames, or events. */
+static int open_transport(struct peer *peer, const struct upgrade_request *request)
+{
+    if (log_enabled(LOG_DEBUG)) {
+        char name[64];
+
+        log_debug("%s: joined%s", stream_peer_name(&peer->transport.stream, name, sizeof name),
+                  request->events ? " (events)" : "");
+    }
+    if (!request->events)
+        return transport_open(&peer->transport, &request->deflate);
+    transport_open_raw(&peer->transport);
+    return 0;
 }
 
 static void on_opening(struct transport *transport, const uint8_t *data, size_t len)
@@ -207,15 +277,9 @@ static void on_opening(struct transport *transport, const uint8_t *data, size_t 
     if (!upgrade_accept(peer->_more->upgrade, transport, start))
         return;
     transport->note = (uint32_t) start.sequence;
-    end_upgrade(peer);
-    if (transport_open(transport, &request.deflate) != 0) {
+    if (!end_upgrade(peer) || open_transport(peer, &request) != 0) {
         transport_abort(transport, UV_ENOMEM);
         return;
-    }
-    if (log_enabled(LOG_DEBUG)) {
-        char name[64];
-
-        log_debug("%s: joined", stream_peer_name(&transport->stream, name, sizeof name));
     }
     transport_input(transport, data + used, len - used);
 }
@@ -224,11 +288,29 @@ static void on_opening_timeout(struct transport *transport)
 {
     struct peer *peer = peer_of(transport);
 
-    hit(peer, "handshake-timeout", "refused with 408");
+    hit(peer, upgrade_time_limit(peer->_more->upgrade), "refused with 408");
     upgrade_refuse(peer->_more->upgrade, transport, 408, "the request did not come in time");
 }
 
 /* ---- saying and hearing ---- */
+
+/* It says more than others can deliver, or may go on. */
+static void on_held(void *publisher, bool held)
+{
+    struct peer *peer = publisher;
+
+    if (!held) {
+        transport_resume(&peer->transport);
+        return;
+    }
+    transport_pause(&peer->transport);
+    if (log_enabled(LOG_DEBUG)) {
+        char name[64];
+
+        log_debug("%s: waits for the subscribers of other workers",
+                  stream_peer_name(&peer->transport.stream, name, sizeof name));
+    }
+}
 
 /* ---- its own messages (--no-echo) ----
  *
@@ -238,33 +320,37 @@ static void on_opening_timeout(struct transport *transport)
 /* The next of them, or NULL. */
 static const struct own *next_own(const struct peer *peer)
 {
-    const struct peer_more *more = peer->_more;
+    const struct own_list *own = peer->_more != NULL ? peer->_more->own : NULL;
 
-    if (more == NULL || more->own.len == 0)
-        return NULL;
-    return (const struct own *) (const void *) (more->own.data + more->own_at);
-}
-
-static void forget_all_own(struct peer *peer)
-{
-    if (peer->_more == NULL)
-        return;
-    buffer_deinit(&peer->_more->own);
-    peer->_more->own = (struct buffer){0};
-    peer->_more->own_at = 0;
+    return own != NULL ? (const struct own *) (const void *) (own->messages.data + own->at) : NULL;
 }
 
 static void forget_own(struct peer *peer)
 {
-    struct peer_more *more = peer->_more;
+    struct own_list *own = peer->_more->own;
 
-    more->own_at += sizeof(struct own);
-    if (more->own_at == more->own.len) {
+    own->at += sizeof(struct own);
+    if (own->at == own->messages.len) {
         forget_all_own(peer);
-    } else if (more->own_at > more->own.len / 2) { /* in all, each is moved but a few times */
-        buffer_drop(&more->own, more->own_at);
-        more->own_at = 0;
+    } else if (own->at > own->messages.len / 2) { /* in all, each is moved but a few times */
+        buffer_drop(&own->messages, own->at);
+        own->at = 0;
     }
+}
+
+static int note_own(struct peer *peer, const struct own *own)
+{
+    struct peer_more *more = peer->_more;
+    int status;
+
+    if (more->own == NULL)
+        more->own = calloc(1, sizeof *more->own);
+    if (more->own == NULL)
+        return UV_ENOMEM;
+    status = buffer_append(&more->own->messages, own, sizeof *own);
+    if (status != 0 && more->own->messages.len == 0)
+        forget_all_own(peer);
+    return status;
 }
 
 /* Where the message begins in the log that the cursor is in now. */
@@ -284,8 +370,10 @@ static void jump(struct peer *peer)
 /* True when the cursor has come to where it is to go on in the log of its form. */
 static bool has_met(const struct peer *peer)
 {
-    return peer->cursor.catching && peer->_more->meeting._block != NULL &&
-           block_log_position(&peer->cursor) == peer->_more->stop;
+    const struct past *past = peer->cursor.catching ? past_of(peer) : NULL;
+
+    return past != NULL && past->meeting._block != NULL &&
+           block_log_position(&peer->cursor) == past->stop;
 }
 
 /* True when it goes no further than the frame it is in: what is its own is behind that. */
@@ -331,7 +419,7 @@ static int leave_out(struct peer *peer, const struct channel_receipt *receipt)
         jump(peer);
         return 0;
     }
-    return buffer_append(&peer->_more->own, &own, sizeof own);
+    return note_own(peer, &own);
 }
 
 static int publish(struct peer *peer, enum frame_opcode opcode, const struct frame_part *parts,
@@ -352,12 +440,18 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     struct frame_part parts[] = {worker_prefix(worker_of(peer)), {data, len}};
     bool text = opcode == FRAME_TEXT;
     uint64_t now = uv_now(transport->stream.tcp.loop);
+    struct worker *worker = worker_of(peer);
+    struct fanout *fanout = peer->_fanout;
     struct peer_more *more;
     const char *limit;
 
     /* Who cannot be written to has not heard the goodbye; the others have, and expect no more. */
     if (worker_is_stopping(worker_of(peer)))
         return;
+    if ((worker_options(worker_of(peer))->publish & SERVER_OPTIONS_PUBLISH_WS) == 0) {
+        transport_reject(transport, CLOSE_POLICY, "this feed is read-only", NULL);
+        return;
+    }
     more = need_more(peer);
     if (more == NULL) {
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
@@ -372,6 +466,9 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     /* It may have left: who cannot be written to any more can still be heard to its end. */
     if (publish(peer, opcode, text ? parts : parts + 1, text ? 2 : 1) != 0)
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
+    else
+        pace_published(worker_pace(worker), &more->held, peer, fanout->channel, &fanout->_listener,
+                       len, on_held);
 }
 
 static void on_control(struct transport *transport)
@@ -387,9 +484,16 @@ static void on_control(struct transport *transport)
         transport_reject(transport, CLOSE_POLICY, "too many control frames", limit);
 }
 
+/* It hears, and says nothing. */
+static bool is_for_events(const struct peer *peer)
+{
+    return peer->cursor.form == CHANNEL_EVENTS;
+}
+
 void peer_judge_idle(struct peer *peer, uint64_t now, uint64_t timeout)
 {
-    if (peer->_more == NULL || (uint32_t) now - peer->_more->last_message < timeout ||
+    if (peer->_more == NULL || is_for_events(peer) ||
+        (uint32_t) now - peer->_more->last_message < timeout ||
         !transport_is_open(&peer->transport))
         return;
     hit(peer, "idle-timeout", "closed with 1000");
@@ -412,12 +516,19 @@ void peer_judge_reading(struct peer *peer, uint64_t least)
 
 /* ---- places ---- */
 
+/* A comment (WHATWG HTML, 9.2.7). */
+static const char heartbeat[] = {':', '\n', '\n'};
+
 static size_t ping_payload(struct transport *transport, char *out)
 {
     struct peer *peer = peer_of(transport);
 
     if (!fanout_has(peer))
         return 0;
+    if (is_for_events(peer)) {
+        memcpy(out, heartbeat, sizeof heartbeat);
+        return sizeof heartbeat;
+    }
     return strlen(event_id_print(channel_place(peer->_fanout->channel, &peer->cursor), out));
 }
 
@@ -444,20 +555,21 @@ uint64_t peer_acknowledged(const struct peer *peer)
 
 /* A reader that was given up has got what it had begun to read. Unless it is to be closed, it goes
  * on with what is new, and is told where that is. */
-static void skip(struct peer *peer)
+__attribute__((noinline)) static void skip(struct peer *peer)
 {
-    struct block_cursor *meeting = peer->_more != NULL ? &peer->_more->meeting : NULL;
     char text[EVENT_ID_SIZE];
     struct event_id start;
 
     if (!fanout_has(peer) || !transport_is_open(&peer->transport))
         return;
-    if (channel_skip(peer->_fanout->channel, &peer->cursor, meeting, &start) != 0) {
+    if (channel_skip(peer->_fanout->channel, &peer->cursor, meeting_of(peer), &start) != 0) {
         transport_close(&peer->transport, CLOSE_INTERNAL_ERROR, "out of memory");
         return;
     }
     forget_all_own(peer);
     fanout_resume(peer->_fanout, peer); /* it does not catch up any more */
+    if (is_for_events(peer))
+        return; /* each event has its ID */
     event_id_print(start, text);
     (void) transport_send(&peer->transport, FRAME_PING, text, strlen(text));
 }
@@ -465,19 +577,18 @@ static void skip(struct peer *peer)
 /* ---- catching up ---- */
 
 /* Where the history ends that it is to read, it goes on with what is new. */
-static void meet(struct peer *peer)
+static void meet(struct peer *peer, struct past *past)
 {
     struct channel *channel = peer->_fanout->channel;
-    struct peer_more *more = peer->_more;
 
-    if (more->meeting._block == NULL && channel_lag(channel, &peer->cursor) <= CATCH_UP_REST &&
-        channel_meet(channel, &peer->cursor, &more->meeting, &more->stop) != 0) {
+    if (past->meeting._block == NULL && channel_lag(channel, &peer->cursor) <= CATCH_UP_REST &&
+        channel_meet(channel, &peer->cursor, &past->meeting, &past->stop) != 0) {
         transport_close(&peer->transport, CLOSE_INTERNAL_ERROR, "out of memory");
         return;
     }
-    if (more->meeting._block == NULL || block_log_position(&peer->cursor) != more->stop)
+    if (past->meeting._block == NULL || block_log_position(&peer->cursor) != past->stop)
         return;
-    channel_go_live(channel, &peer->cursor, &more->meeting);
+    channel_go_live(channel, &peer->cursor, &past->meeting);
     fanout_resume(peer->_fanout, peer);
     free_more_if_unused(peer);
 }
@@ -496,7 +607,7 @@ static void cut_bufs(uv_buf_t *bufs, unsigned *count, size_t *len, uint64_t most
 }
 
 /* One bounded write of history. */
-static void catch_up(struct peer *peer)
+static void catch_up(struct peer *peer, struct past *past)
 {
     uv_buf_t bufs[CATCH_UP_BUFS];
     struct transport_bytes bytes = {.bufs = bufs, .cut = peer->cursor.cut};
@@ -506,28 +617,75 @@ static void catch_up(struct peer *peer)
     jump_own(peer);
     bytes.count = block_log_read(&peer->cursor, bufs, CATCH_UP_BUFS, &len, &bytes.more);
     cut_bufs(bufs, &bytes.count, &len, until_own(peer));
-    if (peer->_more->meeting._block != NULL)
-        cut_bufs(bufs, &bytes.count, &len, peer->_more->stop - block_log_position(&peer->cursor));
+    if (past->meeting._block != NULL)
+        cut_bufs(bufs, &bytes.count, &len, past->stop - block_log_position(&peer->cursor));
     bytes.more = true;
     status = transport_flush(&peer->transport, &bytes);
-    if (bytes.passed > 0)
+    if (bytes.passed > 0) { /* else it is own frames that may be cut, and go first again */
         block_log_advance(&peer->cursor, bytes.passed);
-    peer->cursor.cut = bytes.passed < len;
+        peer->cursor.cut = bytes.passed < len;
+    }
     jump_own(peer);
     if (status == UV_EAGAIN)
         fanout_stall(peer->_fanout, peer);
     else if (status == 0)
-        meet(peer);
+        meet(peer, past);
+}
+
+/* The next messages of history, as events of its own, up to where it goes on with others. Returns 0
+ * or UV_ENOMEM. */
+static int append_events(struct peer *peer, const struct past *past, struct buffer *out)
+{
+    struct event_id id = channel_place(peer->_fanout->channel, &peer->cursor);
+    struct channel_message message;
+    int status = 0;
+
+    while (status == 0 && out->len < CATCH_UP_EVENTS &&
+           (past->meeting._block == NULL || block_log_position(&peer->cursor) != past->stop) &&
+           channel_next(&peer->cursor, &message)) {
+        struct frame_part payload = {message.payload, message.len};
+        char line[EVENT_STREAM_MAX_ID + 1];
+        size_t len;
+
+        id.sequence++;
+        len = event_stream_write_id(line, id);
+        status = buffer_append(out, line, len);
+        if (status == 0)
+            status = event_stream_add(out, message.opcode, &payload, 1);
+    }
+    return status;
+}
+
+/* The same, for events: one bounded write. */
+static void catch_up_with_events(struct peer *peer, struct past *past)
+{
+    struct transport_bytes none = {.more = true};
+    struct buffer *out = transport_raw_output(&peer->transport);
+    int status;
+
+    if (out == NULL || append_events(peer, past, out) != 0) {
+        transport_abort(&peer->transport, UV_ENOMEM);
+        return;
+    }
+    status = transport_flush(&peer->transport, &none);
+    if (status == UV_EAGAIN)
+        fanout_stall(peer->_fanout, peer);
+    else if (status == 0)
+        meet(peer, past);
 }
 
 /* True when that is all for now: it has more history to read. */
-static bool is_catching_up(struct peer *peer)
+__attribute__((noinline)) static bool is_catching_up(struct peer *peer)
 {
     if (!transport_is_open(&peer->transport))
         block_log_give_up(&peer->cursor); /* it is to go: that does not wait for history */
-    if (!transport_is_open(&peer->transport) || block_log_is_over(&peer->cursor))
+    if (!transport_is_open(&peer->transport) || block_log_is_over(&peer->cursor) ||
+        past_of(peer) == NULL)
         return false;
-    catch_up(peer);
+    if (is_for_events(peer))
+        catch_up_with_events(peer, past_of(peer));
+    else
+        catch_up(peer, past_of(peer));
     return peer->cursor.catching && transport_is_writable(&peer->transport);
 }
 
@@ -561,9 +719,10 @@ void peer_flush(struct peer *peer)
         }
         bytes.cut = peer->cursor.cut;
         status = transport_flush(&peer->transport, &bytes);
-        if (bytes.passed > 0)
+        if (bytes.passed > 0) { /* else it is own frames that may be cut, and go first again */
             block_log_advance(&peer->cursor, bytes.passed);
-        peer->cursor.cut = bytes.passed < len;
+            peer->cursor.cut = bytes.passed < len;
+        }
         if (status == UV_EAGAIN) {
             if (fanout_has(peer))
                 fanout_stall(peer->_fanout, peer);
@@ -576,9 +735,23 @@ void peer_flush(struct peer *peer)
         leave(peer); /* its Close is out, or it is gone: nothing may follow */
 }
 
+/* Answers have left: further requests, which were held, may be read. */
+static void feed_held(struct peer *peer)
+{
+    struct buffer held;
+
+    if (peer->_more == NULL || peer->_more->upgrade == NULL ||
+        !transport_is_writable(&peer->transport) ||
+        !upgrade_take_held(peer->_more->upgrade, &peer->transport, &held))
+        return;
+    transport_input(&peer->transport, held.data, held.len);
+    buffer_deinit(&held);
+}
+
 static void flush(struct transport *transport)
 {
     peer_flush(peer_of(transport));
+    feed_held(peer_of(transport));
 }
 
 static void on_drained(struct transport *transport)
@@ -590,13 +763,16 @@ static void on_drained(struct transport *transport)
     if (fanout_has(peer))
         fanout_resume(peer->_fanout, peer);
     peer_flush(peer);
+    feed_held(peer);
 }
 
 void peer_too_slow(struct peer *peer)
 {
-    if (!transport_is_open(&peer->transport))
-        return;
     block_log_give_up(&peer->cursor);
+    if (!transport_is_open(&peer->transport)) {
+        hit(peer, "max-lag", "cut short"); /* its Close follows as it would have */
+        return;
+    }
     if (worker_options(worker_of(peer))->skip_slow) {
         hit(peer, "max-lag", "skipped");
         return;

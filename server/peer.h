@@ -41,7 +41,7 @@ void peer_judge_reading(struct peer *peer, uint64_t least);
 uint64_t peer_acknowledged(const struct peer *peer);
 
 /* The stalled peer lags too far behind: what it has not begun to read is lost to it. It is told so
- * and closed (1008), or goes on with what is new then. */
+ * and closed (1008), or goes on with what is new then; one that is closing is just closed. */
 void peer_too_slow(struct peer *peer);
 
 #endif

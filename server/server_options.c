@@ -185,6 +185,27 @@ static int store_stdout(void *target, const char *argument, struct error *error)
     return store_channel(&((struct server_options *) target)->stdout_channel, argument, error);
 }
 
+static int store_publish(void *target, const char *argument, struct error *error)
+{
+    static const struct {
+        const char *name;
+        unsigned publish;
+    } values[] = {
+        {"none", 0},
+        {"ws", SERVER_OPTIONS_PUBLISH_WS},
+        {"http", SERVER_OPTIONS_PUBLISH_HTTP},
+        {"all", SERVER_OPTIONS_PUBLISH_WS | SERVER_OPTIONS_PUBLISH_HTTP},
+    };
+
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+        if (strcmp(argument, values[i].name) == 0) {
+            ((struct server_options *) target)->publish = values[i].publish;
+            return 0;
+        }
+    }
+    return error_set(error, UV_EINVAL, "'%s' is none of none, ws, http, all", argument);
+}
+
 static int store_log_level(void *target, const char *argument, struct error *error)
 {
     if (log_parse_level(argument, &((struct server_options *) target)->log_level) != 0)
@@ -253,6 +274,10 @@ static const struct option_spec specs[] = {
      "admit pages of this origin, as in https://example.org; may be given several times; '*' for "
      "all (default: pages of the host that is asked for; requests without Origin always come in)",
      OPTION_BY(store_origin)},
+    {"publish", 0, "WHO",
+     "who may say something: none (the feed is read-only), ws (WebSocket clients), http (with "
+     "POST) or all (default: all)",
+     OPTION_BY(store_publish), .values = "none|ws|http|all"},
     {"max-connections", 0, "N", "in all; further ones are answered with 503 (default: 0)",
      OPTION_AT(COUNT, struct server_options, max_connections), .max = UINT32_MAX},
     {"max-connections-per-address", 0, "N",
@@ -343,6 +368,7 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
         .workers = 1,
         .path = "/ws",
         .prefix = "Message: ",
+        .publish = SERVER_OPTIONS_PUBLISH_WS | SERVER_OPTIONS_PUBLISH_HTTP,
         .max_message = 1024 * 1024,
         .max_lag = 16 * 1024 * 1024,
         .history.total = 256 * 1024 * 1024,

@@ -17,6 +17,12 @@ enum {
     SERVER_OPTIONS_MAX_WORKERS = 1024,
 };
 
+/* Who may publish: bits. */
+enum {
+    SERVER_OPTIONS_PUBLISH_WS = 1,
+    SERVER_OPTIONS_PUBLISH_HTTP = 2,
+};
+
 struct server_options {
     const char *listens[SERVER_OPTIONS_MAX_LISTENS]; /* as given */
     size_t listen_count;                             /* 0: the default */
@@ -28,6 +34,7 @@ struct server_options {
     bool no_echo;
     const char *origins[SERVER_OPTIONS_MAX_ORIGINS];
     size_t origin_count;
+    unsigned publish;
     /* Limits: 0 turns each of them off. Times are in milliseconds. */
     uint64_t max_message; /* bytes */
     uint64_t max_lag;     /* bytes */

@@ -1,7 +1,7 @@
-/* From where a request wants to hear: `?history=N`, `?history=all`, `?last_event_id=ID`, or the field
- * Last-Event-ID. An ID says more than a history: who comes back with the URL of its first visit has
- * one by now. For the same reason the field, which browsers keep up to date, says more than the
- * query. */
+/* From where a request wants to hear: `?history=N`, `?history=all`, `?last_event_id=ID`, or the
+ * field Last-Event-ID. An ID says more than a history: who comes back with the URL of its first
+ * visit has one by now. For the same reason the field, which browsers keep up to date, says more
+ * than the query. */
 #ifndef WS_SINCE_H
 #define WS_SINCE_H
 

@@ -422,6 +422,14 @@ void sockets_announce(const struct sockets *sockets, const struct server_options
     }
 }
 
+/* The number of a file that is gone is soon another's, but that one was made later. */
+static bool is_same_file(const struct stat *one, const struct stat *other)
+{
+    return one->st_dev == other->st_dev && one->st_ino == other->st_ino &&
+           one->st_mtim.tv_sec == other->st_mtim.tv_sec &&
+           one->st_mtim.tv_nsec == other->st_mtim.tv_nsec;
+}
+
 void sockets_deinit(struct sockets *sockets)
 {
     struct stat file;
@@ -435,7 +443,7 @@ void sockets_deinit(struct sockets *sockets)
 
         /* Another server may have taken the path over meanwhile. */
         if (known->path != NULL && lstat(known->path, &file) == 0 &&
-            file.st_dev == known->file.st_dev && file.st_ino == known->file.st_ino)
+            is_same_file(&file, &known->file))
             (void) unlink(known->path);
     }
     free(sockets->list);

@@ -1,23 +1,39 @@
 #include "server/upgrade.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/escape.h"
+#include "common/http_body.h"
 #include "common/http_head.h"
 #include "common/log.h"
+#include "server/http_api.h"
 #include "server/since.h"
 
-enum { MAX_REQUESTS = 100 }; /* answered on one connection before it is asked to come anew */
+enum {
+    MAX_REFUSALS = 100,      /* on one connection before it is asked to come anew */
+    MAX_ANSWERS = 64 * 1024, /* bytes of answers that wait while further requests are read */
+};
+
+/* What plain HTTP takes: made when it is first spoken. */
+struct talk {
+    struct resource resource; /* of the request, borrowed from its head, as is */
+    struct resource_text channel;
+    bool list;
+    bool events; /* it wants to listen to an event stream */
+    bool in_body;
+    struct http_body body;    /* while in_body */
+    struct limits_rate *rate; /* what the connection has published lately */
+    struct buffer held;       /* input that waits until answers have left */
+};
 
 struct upgrade {
     struct http_head head;
     const struct upgrade_policy *policy;
     bool loopback;
-    unsigned requests;
-    /* Of the opening handshake; not all of the verdict, which is large: */
-    char accept[HANDSHAKE_ACCEPT_LEN + 1];
-    struct extension_deflate deflate;
+    unsigned refusals;
+    struct talk *talk; /* NULL: there was no plain HTTP */
 };
 
 /* Ready for the next request. */
@@ -30,13 +46,12 @@ static void begin_head(struct upgrade *upgrade)
 
 int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, bool loopback)
 {
-    struct upgrade *fresh = malloc(sizeof *fresh);
+    struct upgrade *fresh = calloc(1, sizeof *fresh);
 
     if (fresh == NULL)
         return UV_ENOMEM;
     fresh->policy = policy;
     fresh->loopback = loopback;
-    fresh->requests = 0;
     begin_head(fresh);
     *upgrade = fresh;
     return 0;
@@ -47,6 +62,12 @@ void upgrade_free(struct upgrade *upgrade)
     if (upgrade == NULL)
         return;
     http_head_deinit(&upgrade->head);
+    if (upgrade->talk != NULL) {
+        http_body_deinit(&upgrade->talk->body);
+        buffer_deinit(&upgrade->talk->held);
+        free(upgrade->talk->rate);
+        free(upgrade->talk);
+    }
     free(upgrade);
 }
 
@@ -84,41 +105,269 @@ static bool refuse(struct upgrade *upgrade, struct transport *transport, int sta
 bool upgrade_accept(struct upgrade *upgrade, struct transport *transport, struct event_id place)
 {
     struct buffer *out = transport_opening_output(transport);
-    struct handshake_verdict verdict = {.status = 101, .deflate = upgrade->deflate};
+    struct handshake_verdict verdict;
+    int status = UV_ENOMEM;
 
-    memcpy(verdict.accept, upgrade->accept, sizeof verdict.accept);
-    if (out != NULL && handshake_write_response(out, &verdict, place) == 0)
+    if (out != NULL && upgrade->talk != NULL && upgrade->talk->events) {
+        status = http_api_write_events(out, &upgrade->head, place);
+    } else if (out != NULL) {
+        /* Once more: to keep the verdict for every connection would cost more. */
+        handshake_judge_request(&upgrade->head, &upgrade->policy->handshake, upgrade->loopback,
+                                &verdict);
+        status = handshake_write_response(out, &verdict, place);
+    }
+    if (status == 0)
         return true;
     transport_abort(transport, UV_ENOMEM);
     return false;
 }
 
-/* Answers one complete request. */
+static bool is_in_body(const struct upgrade *upgrade)
+{
+    return upgrade->talk != NULL && upgrade->talk->in_body;
+}
+
+/* The request is answered: the next one may come. */
+static void go_on(struct upgrade *upgrade, struct transport *transport)
+{
+    http_head_deinit(&upgrade->head);
+    if (upgrade->talk != NULL) {
+        http_body_deinit(&upgrade->talk->body);
+        upgrade->talk->body = (struct http_body){0};
+        upgrade->talk->in_body = false;
+    }
+    begin_head(upgrade);
+    transport_restart_opening(transport);
+}
+
+/* ---- plain HTTP ---- */
+
+static struct http_api_request api_request(struct upgrade *upgrade,
+                                           const struct transport *transport)
+{
+    return (struct http_api_request){
+        .head = &upgrade->head,
+        .resource = &upgrade->talk->resource,
+        .channel = upgrade->talk->channel,
+        .list = upgrade->talk->list,
+        .loopback = upgrade->loopback,
+        .rate = &upgrade->talk->rate,
+        .now = uv_now(transport->stream.tcp.loop),
+    };
+}
+
+static void tell_limit(const struct upgrade *upgrade, const struct transport *transport,
+                       const struct http_api_answer *answer)
+{
+    char name[64], done[32];
+
+    if (answer->limit == NULL)
+        return;
+    (void) snprintf(done, sizeof done, "answered with %d", answer->status);
+    limits_hit(upgrade->policy->api->limits, answer->limit,
+               stream_peer_name(&transport->stream, name, sizeof name), done);
+}
+
+/* Writes the answer, which it frees. `whole`: all of the request has been read. */
+static enum upgrade_result reply(struct upgrade *upgrade, struct transport *transport,
+                                 struct http_api_answer *answer, bool whole)
+{
+    struct buffer *out = transport_opening_output(transport);
+    bool head_only = strcmp(http_head_method(&upgrade->head), "HEAD") == 0;
+    bool refused = answer->status >= 400;
+    bool keep_alive =
+        upgrade->head.keep_alive && whole && (!refused || ++upgrade->refusals < MAX_REFUSALS);
+    int status = UV_ENOMEM;
+
+    if (refused)
+        log_refusal(upgrade, transport, answer->status, answer->why);
+    tell_limit(upgrade, transport, answer);
+    if (out != NULL)
+        status = http_api_write(out, answer, keep_alive, head_only);
+    http_api_free(answer);
+    if (status != 0) {
+        transport_abort(transport, status);
+        return UPGRADE_REFUSED;
+    }
+    if (keep_alive)
+        go_on(upgrade, transport);
+    else
+        transport_finish(transport);
+    return keep_alive ? UPGRADE_MORE : UPGRADE_REFUSED;
+}
+
+static enum upgrade_result publish(struct upgrade *upgrade, struct transport *transport)
+{
+    struct http_api_request request = api_request(upgrade, transport);
+    struct http_api_answer answer = {.status = 200};
+
+    http_api_publish(upgrade->policy->api, &request, upgrade->talk->body.data.data,
+                     upgrade->talk->body.data.len, &answer);
+    answer.origin = http_head_get(&upgrade->head, "Origin"); /* it was allowed */
+    return reply(upgrade, transport, &answer, true);
+}
+
+static enum upgrade_result refuse_body(struct upgrade *upgrade, struct transport *transport)
+{
+    struct http_api_answer answer = {
+        .limit = upgrade->talk->body.status == 413 ? "max-message" : NULL,
+    };
+
+    http_api_refuse(&answer, upgrade->talk->body.status, upgrade->talk->body.why);
+    if (upgrade->talk->body.status == 413) {
+        struct http_api_request request = api_request(upgrade, transport);
+
+        (void) snprintf(answer.text, sizeof answer.text,
+                        "the body is too long: at most %llu bytes are taken (--max-message)",
+                        (unsigned long long) http_api_max_body(upgrade->policy->api, &request));
+        answer.why = answer.text;
+    }
+    return reply(upgrade, transport, &answer, false);
+}
+
+/* The head of a request with a body has come, and `more` of what is behind it. */
+static enum upgrade_result begin_body(struct upgrade *upgrade, struct transport *transport,
+                                      const struct http_api_request *request, bool more)
+{
+    uint64_t most = http_api_max_body(upgrade->policy->api, request);
+    struct buffer *out;
+
+    switch (http_body_begin(&upgrade->talk->body, &upgrade->head, most)) {
+    case HTTP_BODY_DONE:
+        return publish(upgrade, transport);
+    case HTTP_BODY_BAD:
+        return refuse_body(upgrade, transport);
+    case HTTP_BODY_MORE:
+        break;
+    }
+    upgrade->talk->in_body = true;
+    transport_expect_body(transport);
+    if (more || upgrade->head.minor == 0 || http_head_get(&upgrade->head, "Expect") == NULL)
+        return UPGRADE_MORE;
+    out = transport_opening_output(transport); /* RFC 9110, 10.1.1: it waits to be told */
+    if (out != NULL && buffer_printf(out, "HTTP/1.1 100 Continue\r\n\r\n") == 0)
+        return UPGRADE_MORE;
+    transport_abort(transport, UV_ENOMEM);
+    return UPGRADE_REFUSED;
+}
+
+static enum upgrade_result feed_body(struct upgrade *upgrade, struct transport *transport,
+                                     const uint8_t *data, size_t len, size_t *used)
+{
+    switch (http_body_feed(&upgrade->talk->body, &upgrade->head, data, len, used)) {
+    case HTTP_BODY_DONE:
+        return publish(upgrade, transport);
+    case HTTP_BODY_BAD:
+        return refuse_body(upgrade, transport);
+    case HTTP_BODY_MORE:
+        break;
+    }
+    return UPGRADE_MORE;
+}
+
+/* ---- all of it ---- */
+
+/* True for what http_api knows: the endpoint and its channels, without an upgrade; or the list of
+ * them, where the endpoint does not have that path. */
+static bool is_for_api(const struct handshake_verdict *verdict)
+{
+    const struct resource *resource = &verdict->resource;
+
+    return verdict->plain ||
+           (verdict->status == 404 && resource->path_len == strlen(http_api_list) &&
+            memcmp(resource->path, http_api_list, resource->path_len) == 0);
+}
+
+static enum upgrade_result answer_plain(struct upgrade *upgrade, struct transport *transport,
+                                        const struct handshake_verdict *verdict,
+                                        struct upgrade_request *request, bool more)
+{
+    struct http_api_request wanted;
+    struct http_api_answer answer;
+
+    if (upgrade->talk == NULL)
+        upgrade->talk = calloc(1, sizeof *upgrade->talk);
+    if (upgrade->talk == NULL) {
+        transport_abort(transport, UV_ENOMEM);
+        return UPGRADE_REFUSED;
+    }
+    upgrade->talk->resource = verdict->resource;
+    upgrade->talk->channel = verdict->channel;
+    upgrade->talk->list = !verdict->plain;
+    wanted = api_request(upgrade, transport);
+    switch (http_api_judge(upgrade->policy->api, &wanted, &request->since, &answer)) {
+    case HTTP_API_EVENTS:
+        http_api_free(&answer);
+        upgrade->talk->events = request->events = true;
+        return UPGRADE_JOIN;
+    case HTTP_API_BODY:
+        http_api_free(&answer);
+        return begin_body(upgrade, transport, &wanted, more);
+    case HTTP_API_ANSWER:
+        break;
+    }
+    /* A body that nobody wants is not read. */
+    return reply(upgrade, transport, &answer, !upgrade->head.has_body);
+}
+
+/* Answers a request whose head is complete; `more` has come behind it. */
 static enum upgrade_result answer(struct upgrade *upgrade, struct transport *transport,
-                                  struct upgrade_request *request)
+                                  struct upgrade_request *request, bool more)
 {
     struct http_head *head = &upgrade->head;
     struct handshake_verdict verdict;
     bool keep_alive;
 
     handshake_judge_request(head, &upgrade->policy->handshake, upgrade->loopback, &verdict);
-    request->deflate = upgrade->deflate = verdict.deflate;
+    request->events = false;
+    request->deflate = verdict.deflate;
     request->channel = verdict.channel;
-    memcpy(upgrade->accept, verdict.accept, sizeof upgrade->accept);
     if (verdict.status == 101 &&
         since_parse(head, &verdict.resource, &request->since, &verdict.why) == 0)
         return UPGRADE_JOIN;
     if (verdict.status == 101)
         verdict.status = 400;
+    if (is_for_api(&verdict))
+        return answer_plain(upgrade, transport, &verdict, request, more);
     /* A body is not read here, and a malformed request's end is not to be trusted. */
     keep_alive = head->keep_alive && !head->has_body && verdict.status != 400 &&
-                 ++upgrade->requests < MAX_REQUESTS;
+                 ++upgrade->refusals < MAX_REFUSALS;
     if (!refuse(upgrade, transport, verdict.status, verdict.why, keep_alive) || !keep_alive)
         return UPGRADE_REFUSED;
-    http_head_deinit(head);
-    begin_head(upgrade);
-    transport_restart_opening(transport);
+    go_on(upgrade, transport);
     return UPGRADE_MORE;
+}
+
+static enum upgrade_result feed_head(struct upgrade *upgrade, struct transport *transport,
+                                     const uint8_t *data, size_t len, size_t *used,
+                                     struct upgrade_request *request)
+{
+    switch (http_head_feed(&upgrade->head, data, len, used)) {
+    case HTTP_HEAD_MORE:
+        break;
+    case HTTP_HEAD_DONE:
+        return answer(upgrade, transport, request, *used < len);
+    case HTTP_HEAD_BAD:
+        (void) refuse(upgrade, transport, upgrade->head.status, upgrade->head.why, false);
+        return UPGRADE_REFUSED;
+    }
+    return UPGRADE_MORE;
+}
+
+/* The answers do not leave as fast as requests come: the rest of the input waits, and so does what
+ * is behind it. */
+static void hold(struct upgrade *upgrade, struct transport *transport, const uint8_t *data,
+                 size_t len)
+{
+    transport_pause(transport);
+    if (buffer_append(&upgrade->talk->held, data, len) != 0)
+        transport_abort(transport, UV_ENOMEM);
+}
+
+static bool is_full(const struct upgrade *upgrade, const struct transport *transport)
+{
+    return upgrade->talk != NULL &&
+           (upgrade->talk->held.len > 0 || transport_queued(transport) > MAX_ANSWERS);
 }
 
 enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *transport,
@@ -128,23 +377,34 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
     enum upgrade_result result = UPGRADE_MORE;
 
     *used = 0;
-    while (result == UPGRADE_MORE && *used < len) {
+    while (result == UPGRADE_MORE && *used < len && !is_full(upgrade, transport)) {
         size_t taken;
 
-        switch (http_head_feed(&upgrade->head, data + *used, len - *used, &taken)) {
-        case HTTP_HEAD_MORE:
-            break;
-        case HTTP_HEAD_DONE:
-            result = answer(upgrade, transport, request);
-            break;
-        case HTTP_HEAD_BAD:
-            (void) refuse(upgrade, transport, upgrade->head.status, upgrade->head.why, false);
-            result = UPGRADE_REFUSED;
-            break;
-        }
+        result = is_in_body(upgrade)
+                     ? feed_body(upgrade, transport, data + *used, len - *used, &taken)
+                     : feed_head(upgrade, transport, data + *used, len - *used, &taken, request);
         *used += taken;
     }
+    if (result == UPGRADE_MORE && *used < len) {
+        hold(upgrade, transport, data + *used, len - *used);
+        *used = len;
+    }
     return result;
+}
+
+bool upgrade_take_held(struct upgrade *upgrade, struct transport *transport, struct buffer *held)
+{
+    if (upgrade->talk == NULL || upgrade->talk->held.len == 0 || transport_queued(transport) > 0)
+        return false;
+    *held = upgrade->talk->held;
+    upgrade->talk->held = (struct buffer){0};
+    transport_resume(transport);
+    return true;
+}
+
+const char *upgrade_time_limit(const struct upgrade *upgrade)
+{
+    return is_in_body(upgrade) ? "message-timeout" : "handshake-timeout";
 }
 
 void upgrade_refuse(struct upgrade *upgrade, struct transport *transport, int status,

@@ -1,6 +1,7 @@
 /* What a request may become. The bytes of a fresh connection are read as HTTP/1.1 until a request
- * is a valid opening handshake; every other request gets its answer, and the connection goes on
- * where HTTP lets it. Lives on the heap until the connection is upgraded or gone. */
+ * is a valid opening handshake, or asks for an event stream; every other request gets its answer
+ * (see http_api), and the connection goes on where HTTP lets it. Who does not read the answers is
+ * not read from. Lives on the heap until the connection is upgraded or gone. */
 #ifndef WS_UPGRADE_H
 #define WS_UPGRADE_H
 
@@ -12,16 +13,18 @@
 #include "common/transport.h"
 #include "server/channel.h"
 
+struct http_api;
 struct upgrade;
 
 enum upgrade_result {
     UPGRADE_MORE,    /* all bytes are used; wait for the next */
-    UPGRADE_JOIN,    /* it is a valid opening handshake: upgrade_accept or upgrade_refuse it */
+    UPGRADE_JOIN,    /* it wants to hear a channel: upgrade_accept or upgrade_refuse it */
     UPGRADE_REFUSED, /* the last answer is written; the transport finishes or is aborted */
 };
 
-/* What an opening handshake asks for. */
+/* What an opening handshake, or a request for an event stream, asks for. */
 struct upgrade_request {
+    bool events;                      /* it is the latter */
     struct extension_deflate deflate; /* what was agreed on */
     struct resource_text channel;     /* its name, borrowed until upgrade_free; or empty */
     struct channel_since since;
@@ -32,6 +35,7 @@ struct upgrade_policy {
     struct handshake_policy handshake;
     uint64_t max_header_bytes; /* 0: no limit */
     uint64_t max_header_count;
+    const struct http_api *api;
 };
 
 /* `policy` is borrowed; `loopback` says that the connection came through a listener that only this
@@ -40,19 +44,26 @@ int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, b
 void upgrade_free(struct upgrade *upgrade);
 
 /* Reads requests from `len` bytes and writes the answers to the transport. `*used` says how many
- * bytes were read; if the result is UPGRADE_JOIN, the rest are frames, and `request` is what is asked
- * for. */
+ * bytes were read, or are held until the answers have left; if the result is UPGRADE_JOIN, the
+ * rest are frames, and `request` is what is asked for. */
 enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *transport,
                                   const uint8_t *data, size_t len, size_t *used,
                                   struct upgrade_request *request);
 
-/* After UPGRADE_JOIN: writes 101; `place` is the ID just before the first message that will be
- * sent. False when the transport had to be aborted. */
+/* Takes the bytes that were held, which are the caller's to free, if it is time for them: feed them
+ * to upgrade_input. To be asked after each flush. False when there are none, or not yet. */
+bool upgrade_take_held(struct upgrade *upgrade, struct transport *transport, struct buffer *held);
+
+/* After UPGRADE_JOIN: writes 101, or the head of the event stream; `place` is the ID just before the
+ * first message that will be sent. False when the transport had to be aborted. */
 bool upgrade_accept(struct upgrade *upgrade, struct transport *transport, struct event_id place);
 
 /* Refuses whatever the request may turn out to be, and ends the connection. */
 void upgrade_refuse(struct upgrade *upgrade, struct transport *transport, int status,
                     const char *why);
+
+/* The limit that ends the time for what is to come now: the option that sets it. */
+const char *upgrade_time_limit(const struct upgrade *upgrade);
 
 /* The limit that the last refusal was for: the option that sets it; NULL if it was for none. */
 const char *upgrade_limit(const struct upgrade *upgrade);

@@ -36,6 +36,8 @@ struct worker {
     uv_timer_t lag;   /* and this one only if --max-lag limits the time */
     struct list due;  /* fanouts to be flushed at the end of this turn */
     struct fanouts fanouts;
+    struct pace pace;
+    struct http_api api;
     size_t peers;
     uint64_t peers_ever;
     struct transport_context transports;
@@ -140,6 +142,7 @@ static void end_loop(struct worker *worker)
     uv_close((uv_handle_t *) &worker->turn_end, NULL);
     uv_close((uv_handle_t *) &worker->go_on, NULL);
     uv_close((uv_handle_t *) &worker->sweep, NULL);
+    pace_close(&worker->pace);
     uv_close((uv_handle_t *) &worker->lag, NULL);
     transport_context_close(&worker->transports);
 }
@@ -216,7 +219,8 @@ static struct transport_config transport_config_of(const struct server_options *
     };
 }
 
-static struct upgrade_policy upgrade_policy_of(const struct server_options *options)
+static struct upgrade_policy upgrade_policy_of(const struct server_options *options,
+                                               const struct http_api *api)
 {
     return (struct upgrade_policy){
         .handshake =
@@ -227,6 +231,7 @@ static struct upgrade_policy upgrade_policy_of(const struct server_options *opti
             },
         .max_header_bytes = options->max_header_bytes,
         .max_header_count = options->max_header_count,
+        .api = api,
     };
 }
 
@@ -250,6 +255,7 @@ static void init_handles(struct worker *worker)
     (void) uv_timer_init(&worker->loop, &worker->sweep);
     if (options->idle_timeout > 0 || options->min_read_rate > 0)
         (void) uv_timer_start(&worker->sweep, on_sweep, SWEEP_INTERVAL, SWEEP_INTERVAL);
+    pace_init(&worker->pace, &worker->loop);
     (void) uv_timer_init(&worker->loop, &worker->lag);
     if (options->max_lag_time > 0)
         (void) uv_timer_start(&worker->lag, on_lag, 0, options->max_lag_time / LAG_LOOKS + 1);
@@ -267,7 +273,7 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
         return UV_ENOMEM;
     fresh->number = number;
     fresh->shared = shared;
-    fresh->policy = upgrade_policy_of(options);
+    fresh->policy = upgrade_policy_of(options, &fresh->api);
     list_init(&fresh->listeners);
     list_init(&fresh->due);
     status = uv_loop_init(&fresh->loop);
@@ -294,6 +300,14 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
                      .messages = options->max_lag_messages,
                      .time = options->max_lag_time,
                  });
+    fresh->api = (struct http_api){
+        .options = options,
+        .origins = fresh->policy.handshake.origins,
+        .channels = shared->channels,
+        .fanouts = &fresh->fanouts,
+        .publisher = &fresh->publisher,
+        .limits = shared->limits,
+    };
     *worker = fresh;
     return 0;
 
@@ -433,4 +447,9 @@ struct tls_context *worker_tls(struct worker *worker)
 struct fanouts *worker_fanouts(struct worker *worker)
 {
     return &worker->fanouts;
+}
+
+struct pace *worker_pace(struct worker *worker)
+{
+    return &worker->pace;
 }

@@ -15,8 +15,10 @@
 #include "server/channel.h"
 #include "server/channels.h"
 #include "server/fanouts.h"
+#include "server/http_api.h"
 #include "server/inbox.h"
 #include "server/limits.h"
+#include "server/pace.h"
 #include "server/server_options.h"
 #include "server/shortage.h"
 #include "server/upgrade.h"
@@ -75,5 +77,6 @@ struct limits *worker_limits(const struct worker *worker);
 struct frame_part worker_prefix(const struct worker *worker);
 struct tls_context *worker_tls(struct worker *worker); /* NULL: ws:// */
 struct fanouts *worker_fanouts(struct worker *worker);
+struct pace *worker_pace(struct worker *worker);
 
 #endif

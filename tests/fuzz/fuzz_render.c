@@ -5,7 +5,7 @@
 
 #include <uv.h>
 
-#include "client/json.h"
+#include "common/json.h"
 #include "common/utf8.h"
 #include "tests/fuzz/fuzz.h"
 

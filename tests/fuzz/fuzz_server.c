@@ -2,6 +2,7 @@
  * fanout, behind streams of memory. The input is a play for up to three clients at a time:
  *
  *     first bytes: bit 0: no compression, bit 1: compress everything, bit 2: a prefix,
+ *                  bits 0 and 1: a history of 20 messages
  *                  bit 3: nobody watches, bits 4 and 5: how long a message may be,
  *                  bits 6 and 7: who is too slow; if both are set, those skip
  *     second byte: which limits are tight, from bit 0: pings, control frames, fragments, messages a
@@ -409,6 +410,53 @@ static void decode_all(struct told *told, const struct extension_deflate *deflat
     fuzz_check(input.len >= size && input.data[input.len - size] == 0x88, "frames behind a Close");
 }
 
+static bool is_events(const struct http_head *head)
+{
+    const char *type = http_head_get(head, "Content-Type");
+
+    return head->status == 200 && type != NULL && strcmp(type, "text/event-stream") == 0;
+}
+
+static bool is_without_length(const struct http_head *head)
+{
+    return head->status < 200 || head->status == 204 || is_events(head);
+}
+
+/* What follows until the end are events, each with the ID behind that of the one before it; who
+ * skips misses some. */
+static void read_events(struct fuzz_input input, bool whole, bool skips)
+{
+    uint64_t last = 0;
+    bool first = true;
+
+    while (input.len > 0) {
+        const uint8_t *end = memmem(input.data, input.len, "\n\n", 2);
+        struct fuzz_input event;
+        const uint8_t *newline;
+        struct event_id id;
+
+        if (end == NULL) {
+            fuzz_check(!whole, "it ends within an event");
+            return;
+        }
+        event = fuzz_take(&input, (size_t) (end - input.data) + 2);
+        if (event.data[0] == ':')
+            continue;
+        newline = memchr(event.data, '\n', event.len);
+        fuzz_check(event.len > 4 && memcmp(event.data, "id: ", 4) == 0 &&
+                       event_id_parse((const char *) event.data + 4,
+                                      (size_t) (newline - event.data) - 4, &id) == 0,
+                   "an event without an ID");
+        fuzz_check(first || (skips ? id.sequence > last : id.sequence == last + 1),
+                   "an event is missing, or came twice");
+        fuzz_check(first || memmem(newline, event.len - (size_t) (newline - event.data),
+                                   "\ndata: ", 7) != NULL,
+                   "an event without data");
+        first = false;
+        last = id.sequence;
+    }
+}
+
 /* Reads one HTTP response off the front. False when it is cut. */
 static bool read_response(struct fuzz_input *input, struct http_head *head, bool whole)
 {
@@ -425,7 +473,7 @@ static bool read_response(struct fuzz_input *input, struct http_head *head, bool
     }
     (void) fuzz_take(input, used);
     length = http_head_get(head, "Content-Length");
-    fuzz_check(head->status == 101 || length != NULL, "no Content-Length");
+    fuzz_check(length != NULL || is_without_length(head), "no Content-Length");
     body = length != NULL ? strtoul(length, NULL, 10) : 0;
     /* The answer to HEAD has none. */
     if (body > 0 && input->len > 0 &&
@@ -437,7 +485,7 @@ static bool read_response(struct fuzz_input *input, struct http_head *head, bool
 }
 
 /* Reads all that a client got. */
-static void read_all(struct told *told, const struct memory_end *end)
+static void read_all(struct told *told, const struct memory_end *end, bool skips)
 {
     struct fuzz_input input = {end->written.data, end->written.len};
     bool open = false;
@@ -460,7 +508,14 @@ static void read_all(struct told *told, const struct memory_end *end)
             fuzz_check(handshake_judge_response(&client, &request, &head, &deflate, &error) == 0,
                        "our client refuses: %s", error.text);
         } else {
-            fuzz_check(head.status >= 400, "status %d", head.status);
+            fuzz_check(head.status >= 400 || head.status == 100 || head.status == 200 ||
+                           head.status == 204,
+                       "status %d", head.status);
+        }
+        if (is_events(&head)) {
+            open = true;
+            read_events(input, end->finished, skips);
+            input.len = 0;
         }
         http_head_deinit(&head);
         if (open && input.len > 0)
@@ -507,7 +562,7 @@ static void judge(struct play *play)
         struct memory_end *end = &play->ends[i];
         struct told told = {.close_code = 0};
 
-        read_all(&told, end);
+        read_all(&told, end, play->skips);
         if (play->watches && play->skips)
             fuzz_check(is_selection(&all.messages, &told.messages),
                        "client %zu got %zu messages that are not %zu of the published", i,
@@ -536,6 +591,7 @@ static struct server_options options_of(uint8_t choice, uint8_t tight)
     options.prefix = (choice & 4) != 0 ? "Message: " : "";
     options.max_message = limits[(choice >> 4) & 3];
     options.no_compression = (choice & 1) != 0;
+    options.history.messages = (choice & 3) == 3 ? 20 : 0;
     options.compression_level = 1;
     options.compression_min = (choice & 2) != 0 ? 0 : 64;
     if ((tight & 1) != 0)
@@ -625,8 +681,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memory_end_deinit(&play.ends[i]);
     buffer_deinit(&play.watched);
     deflater_free(play.deflater);
+    fuzz_check(play.channel->_plain.readers == 0 && play.channel->_deflated.readers == 0 &&
+                   play.channel->_subscribers == 0,
+               "somebody is still said to read");
     channels_unref(&channels, play.channel);
-    fuzz_check(channels_count(&channels) == 0, "a channel is left");
+    fuzz_check(options.history.messages > 0 || channels_count(&channels) == 0, "a channel is left");
     channels_deinit(&channels);
     return 0;
 }

@@ -112,7 +112,10 @@ static bool read_once(struct memory_end *end)
     if (len == 0 && end->_ending == 0)
         return false;
     end->_on_alloc(handle_of(end->_stream), 65536, &buf);
-    fuzz_check(buf.base != NULL && buf.len > 0, "no room to read");
+    if (buf.base == NULL || buf.len == 0) { /* as libuv does: another time */
+        end->_on_read(stream, UV_ENOBUFS, &buf);
+        return false;
+    }
     if (len == 0) {
         uv_read_cb on_read = end->_on_read;
 
@@ -265,6 +268,12 @@ int stream_write(struct stream *stream, uv_write_t *request, const uv_buf_t *buf
         last = &(*last)->next;
     *last = write;
     return 0;
+}
+
+void stream_limit_silence(struct stream *stream, unsigned milliseconds)
+{
+    (void) stream;
+    (void) milliseconds;
 }
 
 size_t stream_waiting(const struct stream *stream)

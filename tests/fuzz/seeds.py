@@ -471,6 +471,60 @@ def plays():
     play("too_many_requests", *[raw(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 9)] * 12, turn)
     play("unread_http", step(ROOM, 5), raw(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 3), turn,
          raw(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), turn, step(TIME, 220), turn, step(FLOOD), turn)
+    post = b"POST /ws HTTP/1.1\r\nHost: localhost\r\n"
+    listen = b"GET /ws%s HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n%s\r\n"
+    hello = post + b"Content-Length: 5\r\n\r\nhello"
+    chunks = post + b"Transfer-Encoding: chunked\r\n\r\n3;a=b\r\nhel\r\n2\r\nlo\r\n0\r\nT: t\r\n\r\n"
+    lines = post + b"Content-Type: application/x-ndjson\r\nContent-Length: %d\r\n\r\n%s"
+    play("post", up[1], raw(hello), turn, say(b"x", 1), turn)
+    play("post_chunked", up[1], raw(chunks), turn, raw(chunks[:-9]), step(EOF), turn)
+    play("post_pipelined", up[1], raw(hello * 4 + chunks), up[0], turn, say(b"y"), turn)
+    play("post_byte_by_byte", up[1], step(PIECE, 1), raw(chunks + hello), *[turn] * 9)
+    play("post_binary", up[1], raw(post + b"Content-Type: application/octet-stream\r\n"
+                                   b"Content-Length: 2\r\n\r\n\xff\0"), turn)
+    play("post_lines", up[1], raw(lines % (12, b'{"a":1}\n2\r\n')), turn,
+         raw(lines % (6, b"1\n2x\n3")), turn, choice=4)
+    play("post_expects", up[1], raw(post + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"),
+         turn, raw(b"hi"), turn)
+    play("post_cut", raw(post + b"Content-Length: 9\r\n\r\nhello"), turn, step(TIME, 220), turn,
+         step(TIME, 250), step(TIME, 250), step(TIME, 250), turn)
+    play("post_smuggles", raw(post + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
+                              b"0\r\n\r\n"), turn)
+    play("post_too_long", raw(post + b"Content-Length: 500\r\n\r\n"), turn, choice=0x20)
+    play("post_too_long_a_chunk", raw(post + b"Transfer-Encoding: chunked\r\n\r\nfff\r\n"), turn,
+         choice=0x20)
+    play("post_too_fast", raw(hello * 15), turn, tight=8)
+    play("post_elsewhere", raw(hello.replace(b"/ws", b"/ws/a/b") + hello.replace(b"/ws", b"/ws/a b")),
+         turn, choice=3)
+    play("options_head_info", raw(b"".join(
+        b"%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % what
+        for what in (b"OPTIONS /ws", b"HEAD /ws?info", b"GET /ws?info", b"GET /channels",
+                     b"GET /channels?limit=1&after=", b"DELETE /ws"))), turn)
+    play("history_as_json", raw(hello * 3 + b"GET /ws?limit=2 HTTP/1.1\r\nHost: localhost\r\n"
+                                b"Accept: application/json\r\n\r\n"), turn, choice=3)
+    play("events", raw(listen % (b"", b""), 1), turn, up[0], say(b"one\r\ntwo"), turn,
+         step(FRAME, BINARY, b"\0\xff"), turn, raw(hello, 2), turn, step(EOF, who=1), turn)
+    play("events_of_history", raw(hello * 9), turn, raw(listen % (b"?history=5", b""), 1),
+         raw(hello), turn, say(b"x"), turn, choice=3)
+    play("events_stall", raw(listen % (b"", b""), 1), turn, step(ROOM, 1, who=1), up[0],
+         *[step(LONG, TEXT, 9, 66) + turn] * 5, step(FLOOD, who=1), turn, turn)
+    play("events_stall_in_history", raw(hello * 20), turn, step(ROOM, 99, who=1),
+         raw(listen % (b"?history=all", b""), 1), turn, raw(hello), turn,
+         *[step(ROOM, 200, who=1) + turn] * 6, step(FLOOD, who=1), turn, choice=3)
+    play("events_too_slow", raw(listen % (b"", b""), 1), turn, step(ROOM, 1, who=1), up[0],
+         *[step(LONG, TEXT, 9, 66) + turn] * 20, step(FLOOD, who=1), turn, choice=0x40)
+    play("events_skip", raw(listen % (b"", b""), 1), turn, step(ROOM, 1, who=1), up[0],
+         *[step(LONG, TEXT, 9, 66) + turn] * 20, step(FLOOD, who=1), turn, say(b"x"), turn,
+         choice=0xC0)
+    play("events_heartbeat", raw(listen % (b"", b"")), turn, *[step(TIME, 10)] * 12, step(STOP), turn,
+         tight=1)
+    play("events_and_stop", raw(listen % (b"", b"")), turn, raw(hello, 1), turn, step(STOP), turn,
+         step(EOF), turn)
+    play("events_back_without_a_place", raw(listen % (b"", b"Last-Event-ID: x\r\n")),
+         raw(listen % (b"?last_event_id=0123456789abcdef-9", b""), 1), turn)
+    play("answers_unread", step(ROOM, 5), raw(b"GET /channels HTTP/1.1\r\nHost: localhost\r\n\r\n"
+                                             * 90), turn, raw(hello * 20), turn, step(FLOOD), turn,
+         turn)
     play("bad_http", raw(b"\x16\x03\x01\x02\x00\x01"), turn)
     play("says_nothing", step(WAKE), step(TIME, 220), turn, step(TIME, 50), turn)
     play("slow_head", raw(b"GET /ws HTTP/1.1\r\n"), turn, step(TIME, 220), turn, step(TIME, 50))

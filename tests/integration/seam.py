@@ -161,7 +161,10 @@ class Wanderer:
         query, fields = self._ask()
         if self.deflate:
             fields["Sec_WebSocket_Extensions"] = "permessage-deflate"
-        self.client = rawws.Client(self.server.port).upgrade(self.target + query, **fields)
+        # Who has room for little stalls within history, too, and near its end.
+        room = self.chance.choice([0, 0, 4096, 32768])
+        self.client = rawws.Client(self.server.port, receive_buffer=room)
+        self.client.upgrade(self.target + query, **fields)
         self.start = self.client.accepted.headers["last-event-id"]
         self.asked = f"{query} {fields}"
         assert self.start.startswith(self.server.epoch + "-")

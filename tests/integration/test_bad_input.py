@@ -79,16 +79,20 @@ def test_another_path_is_404(stranger, target, upgrade):
     refused(stranger, 404)
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS"])
+ALLOW = "GET, HEAD, POST, OPTIONS"
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
 def test_another_method_is_405(stranger, method):
     stranger.send(stranger.request(method=method, Upgrade=None, Connection=None))
-    assert refused(stranger, 405).headers["allow"] == "GET"
+    assert refused(stranger, 405).headers["allow"] == ALLOW
 
 
-def test_head_is_405_without_a_body(stranger):
-    stranger.send(stranger.request(method="HEAD", Upgrade=None, Connection=None))
+@pytest.mark.parametrize("upgrade", [None, "websocket"], ids=["plain", "upgrade"])
+def test_head_is_refused_without_a_body(stranger, upgrade):
+    stranger.send(stranger.request(method="HEAD", Upgrade=upgrade))
     response = stranger.recv_response(has_body=False)
-    assert (response.status, response.headers["allow"]) == (405, "GET")
+    assert response.status == (426 if upgrade is None else 405)
     stranger.send(stranger.request())
     stranger.recv_accept()
 
@@ -98,7 +102,7 @@ def test_a_request_with_a_body_is_answered_and_closed(stranger):
     body = stranger.request("/ws")
     stranger.send(stranger.request(method="POST", Content_Length=str(len(body))) + body)
     response = refused_and_closed(stranger, 405)
-    assert response.headers["allow"] == "GET"
+    assert response.headers["allow"] == ALLOW
 
 
 def test_a_chunked_body_is_no_request_either(stranger):

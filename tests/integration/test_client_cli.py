@@ -48,6 +48,13 @@ def test_version_is_one_line_on_stdout(wsrecv, option):
     assert re.fullmatch(r"wsrecv \d+\.\d+\S*\n", wsrecv(option).wait(0).read_rest())
 
 
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_1_when_help_cannot_be_written(wsrecv, option):
+    with open("/dev/full", "w") as full:
+        listener = wsrecv(option, stdout=full).wait(1)
+    assert listener.stderr == "wsrecv: cannot write to standard output: No space left on device\n"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -390,7 +397,7 @@ def test_5_when_the_server_refuses(wsrecv, status):
 
 
 def test_5_when_wsbroadcastd_refuses(server, wsrecv):
-    listener = wsrecv(server.url + "/elsewhere").wait(5)
+    listener = wsrecv(server.url.removesuffix("/ws") + "/elsewhere").wait(5)
     assert "404" in listener.stderr
 
 

@@ -157,6 +157,14 @@ def test_the_man_page_is_clean(name):
     assert not re.search(r"@[A-Z_]+@", PAGES[name].read_text())
 
 
+def test_the_man_page_has_the_signals_and_variables_of_help():
+    text = help_of("wsrecv")
+    named = set(re.findall(r"\b(?:SIG[A-Z0-9]+|[A-Z]+_[A-Z]+|[a-z]+_proxy)\b", text))
+    assert {"SIGUSR1", "WSRECV_TOKEN", "no_proxy"} <= named
+    ours = section(page("wsrecv"), "SIGNALS", "FILES")
+    assert {name for name in named if name not in ours} == set()
+
+
 @each_program
 def test_every_option_that_the_man_page_mentions_is_one(name):
     ours = section(page(name), "DESCRIPTION", r"EXAMPLES")

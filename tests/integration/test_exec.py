@@ -164,6 +164,29 @@ def test_the_command_has_default_signals_and_no_descriptor_of_ours(wsrecv):
     assert int(ignored_blocked_fd[2]) <= 10  # 0, 1, 2, and what the shell opens for the glob
 
 
+def test_the_command_does_not_have_the_token(wsrecv, tmp_path):
+    """In the environment of wsrecv it is a credential; whoever gets the messages need not have it."""
+    heads = []
+
+    def script(peer: ServerPeer) -> None:
+        heads.append(peer.accept())
+        peer.send_text("x")
+        peer.close()
+
+    token = tmp_path / "token"
+    token.write_text("other")
+    for options in ((), ("--bearer-file", str(token))):
+        with ScriptedServer(script) as server:
+            listener = wsrecv(
+                "-q", *options, "--exec", "env", server.url,
+                env={**os.environ, "WSRECV_TOKEN": "s3cr3t", "KEPT": "yes"},
+            )  # fmt: skip
+            out = listener.read_rest()
+            listener.wait(0)
+        assert "KEPT=yes" in out.splitlines() and "s3cr3t" not in out
+    assert [head.headers["authorization"] for head in heads] == ["Bearer s3cr3t", "Bearer other"]
+
+
 # Failures
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import time
+from pathlib import Path
 
 import programs
 import pytest
@@ -29,10 +32,15 @@ def place_of(client: rawws.Client) -> str:
     return client.accepted.headers["last-event-id"]
 
 
+def filling(size: int) -> str:
+    """Text that compression makes little of: sockets fill up with it."""
+    return base64.b64encode(os.urandom(size * 3 // 4)).decode()
+
+
 def say(client: rawws.Client, first: int, last: int, size: int = 0) -> None:
     """Messages with these numbers, and wait until they are out."""
     for number in range(first, last + 1):
-        client.send_text(f"{number} ".ljust(size, "."))
+        client.send_text(f"{number} " + filling(size))
     for number in range(first, last + 1):
         assert str(client.recv_message()).startswith(f"{number} ")
 
@@ -40,6 +48,14 @@ def say(client: rawws.Client, first: int, last: int, size: int = 0) -> None:
 def hears(client: rawws.Client, first: int, last: int) -> None:
     for number in range(first, last + 1):
         assert str(client.recv_message()).startswith(f"{number} "), number
+
+
+def sleeps(server: programs.Server) -> bool:
+    """None of its threads has run for a while: there is nothing to do."""
+    threads = Path(f"/proc/{server.pid}/task")
+    before = [path.read_text() for path in sorted(threads.glob("*/schedstat"))]
+    time.sleep(0.05)
+    return before == [path.read_text() for path in sorted(threads.glob("*/schedstat"))]
 
 
 # ---- where one begins ----
@@ -183,6 +199,7 @@ def test_a_replay_is_the_same_with_and_without_compression(wsbroadcastd):
         assert text.startswith(b"%d " % number)
         compressed += got.rsv == 4
     assert compressed > 0
+    programs.wait_until("nobody is catching up any more", lambda: sleeps(server))
     for client in (talker, plain, deflated):
         client.disconnect()
 
@@ -316,11 +333,15 @@ def test_history_costs_a_tenth_more_than_it_holds_however_many_lag_in_it(wsbroad
         rawws.Client(server.port, receive_buffer=4096).upgrade(f"/ws?history={(n + 1) * 300}")
         for n in range(50)
     ]
-    say(talker, 1, 100, 1000)
+    say(talker, 1, 300, 1000)
     grown = server.rss_anon() - before
     print(f"{grown / size:.3f} of what is held")
     if not programs.SANITIZED:
         connections = len(lagging) * 8192  # which have more to themselves while they stall
         assert grown <= size * 1.1 + (1 << 20) + connections
+    assert "max-lag" not in server.stderr
+    for begin in range(0, 20_000, 500):  # what they have yet to read is history no more
+        say(talker, begin, begin + 499, 1000)
+    server.wait_stderr("limit max-lag: closed with 1008", len(lagging))
     for client in [talker, *lagging]:
         client.disconnect()

@@ -46,6 +46,28 @@ def test_input_eof_close_sends_all_then_closes_and_ends_with_0(wsrecv):
     assert heard == [(TEXT, line) for line in lines]
 
 
+@pytest.mark.parametrize("option", [("-n", "1"), ("--until", "late")])
+def test_the_last_message_is_printed_also_when_it_comes_after_our_close(wsrecv, option):
+    """And the closing handshake is brought to its end."""
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept()
+        assert peer.recv_message() == "all"
+        assert peer.recv_frame().opcode == CLOSE
+        peer.send_text("late")
+        peer.send_text("too late")
+        peer.send_close(1000)
+
+    read, write = os.pipe()
+    os.write(write, b"all\n")
+    os.close(write)
+    with ScriptedServer(script) as server:
+        sender = wsrecv("-q", "-r", "-s", "--input-eof", "close", *option, server.url, stdin=read)
+        os.close(read)
+        assert sender.read_rest() == "late\n"
+        sender.wait(0)
+
+
 def test_input_eof_close_of_an_empty_stdin_closes_at_once(wsrecv):
     assert fed(wsrecv, b"", "-s") == []
     assert fed(wsrecv, b"", "-s", "-m", "hello") == [(TEXT, b"hello")]

@@ -216,7 +216,7 @@ def test_messages_that_each_end_in_time_are_not_closed_though_they_never_pause(w
 
 @pytest.mark.parametrize(
     "limits",
-    [("--min-read-rate", "10K"), ("--ping-interval", "0.5", "--ping-timeout", "0.5")],
+    [("--min-read-rate", "10K"), ("--ping-interval", "1", "--ping-timeout", "1")],
     ids=["min-read-rate", "ping-timeout"],
 )
 def test_a_reader_that_is_behind_and_reads_on_is_not_dropped(wsbroadcastd, limits):

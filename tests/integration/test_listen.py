@@ -94,6 +94,18 @@ def test_a_socket_that_another_put_in_its_place_is_left_alone(wsbroadcastd, path
         assert os.path.exists(path)
 
 
+def test_the_socket_of_a_successor_is_left_alone(wsbroadcastd, path):
+    """Also when its file has the number that ours had: file systems give them out anew at once."""
+    options = ["-l", f"unix:{path}", "-l", "127.0.0.1:0", "--close-timeout", "60"]
+    old = wsbroadcastd(*options, listeners=2)
+    with rawws.Client(old.ports[1]).upgrade() as client:
+        old.process.send_signal(signal.SIGTERM)
+        assert client.recv_frame().close_code == 1001
+        new = wsbroadcastd("-l", f"unix:{path}")
+    old.wait()
+    talk(new)
+
+
 def test_a_directory_that_is_missing_is_told(run, tmp_path):
     assert "make the directory first" in refusal(run("-l", f"unix:{tmp_path}/no/socket"))
 

@@ -18,7 +18,7 @@ from rawws import PING, PONG, ScriptedServer, ServerPeer
 SECRET = "s3cr3t-0f-0urs"
 STATS = (
     r"wsrecv: (\d+) messages \([\d.]+/s\), (\d+) bytes \(\d+/s\) in [\d.]+ s, "
-    r"compression ([\d.]+), pings (none|p50 [\d.]+ ms p99 [\d.]+ ms of (\d+)), (\d+) reconnects"
+    r"compression ([\d.]+), pings (none|p50 [\d.]+ ms p99 [\d.]+ ms of (\d+)), (\d+) reconnects, 0 gaps"
 )
 
 
@@ -53,6 +53,17 @@ def test_v_shows_both_handshakes_and_frames_with_their_sizes(wsrecv):
         assert f"wsrecv: {line}\n".lower() in said.lower(), line
     assert SECRET not in said and "payload" not in said and "hello" not in said
     assert "bWU6" not in said  # "me:" in base64
+
+
+def test_v_shows_a_response_that_was_cut_short_not_again_with_the_next(wsrecv):
+    def script(peer: ServerPeer) -> None:
+        peer.recv_head()
+        peer.send(b"HTTP/1.1 101 Half\r\nX-Half: 1\r\n")
+
+    with ScriptedServer([script, say()]) as server:
+        listener = wsrecv("-v", "--reconnect", server.url).wait(0)
+    assert "< HTTP/1.1 101 Switching Protocols\n" in listener.stderr
+    assert "Half" not in listener.stderr
 
 
 @pytest.mark.parametrize(("why", "status"), [(b"it rains", 5), (b"\x07ring", 7)], ids=repr)

@@ -52,6 +52,15 @@ def read_bytes(listener) -> bytes:
     return bytes(listener._out)
 
 
+@pytest.mark.parametrize("options", [("--json",), ("-F", "%u")])
+def test_what_is_printed_with_a_message_has_no_password(wsrecv, options):
+    with ScriptedServer(say_all("x")) as server:
+        listener = wsrecv("-q", *options, server.url.replace("//", "//me:s3cr3t@"))
+        out = listener.read_rest()
+        listener.wait(0)
+        assert "s3cr3t" not in out and server.url in out
+
+
 def test_json_is_a_line_a_message_that_json_reads_back(wsrecv):
     before = datetime.datetime.now(datetime.timezone.utc)
     lines = printed(wsrecv, [*TEXTS, *BLOBS], "--json").decode().splitlines()

@@ -182,11 +182,47 @@ def test_quiet_says_nothing_of_retries(wsrecv):
 # When
 
 
+def test_a_connection_that_held_begins_a_new_row_of_retries(wsrecv):
+    def held(peer: ServerPeer) -> None:
+        peer.accept()
+        time.sleep(10.2)  # nothing but time tells
+
+    def done(peer: ServerPeer) -> None:
+        peer.accept()
+        peer.close()
+
+    with ScriptedServer([answer("503 X"), held, done]) as server:
+        wsrecv(*FAST, "--retries", "1", server.url).wait(OK, 30)
+
+
+def test_time_in_which_a_command_is_waited_for_is_not_idle(wsrecv):
+    with ScriptedServer(say("a", "b", "c" * 3_000_000)) as server:  # more than one read brings
+        listener = wsrecv("--idle-timeout", "0.3", "--exec", "wc -c; sleep 1", server.url).wait(OK)
+    assert listener.read_rest().split() == ["1", "1", "3000000"]
+
+
+def test_each_loss_has_its_own_reason(wsrecv):
+    """A ping that nobody answered is not to blame for what is lost later."""
+
+    def silent(peer: ServerPeer) -> None:
+        peer.accept()
+        while peer.sock.recv(4096):
+            pass
+
+    with ScriptedServer([silent, lambda peer: peer.accept()]) as server:
+        listener = wsrecv(*FAST, "--retries", "2", "--ping-interval", "0.2", "--ping-timeout",
+                          "0.2", server.url)  # fmt: skip
+        said = [line[1] for line in listener.wait_stderr("reconnecting in (.*)", 2)]
+        listener.stop()
+    assert "--ping-timeout" in said[0] and "--ping-timeout" not in said[1]
+
+
+@pytest.mark.parametrize("status", ["503 Busy", "429 Too Many Requests"])
 @pytest.mark.parametrize("kind", ["seconds", "date"])
-def test_retry_after_is_honoured(wsrecv, kind):
+def test_retry_after_is_honoured(wsrecv, kind, status):
     """Waiting is cut short by a signal: what counts is what wsrecv says it will do."""
     after = "1000" if kind == "seconds" else email.utils.formatdate(time.time() + 1000, usegmt=True)
-    with ScriptedServer(answer("503 Busy", f"Retry-After: {after}")) as server:
+    with ScriptedServer(answer(status, f"Retry-After: {after}")) as server:
         listener = wsrecv(*FAST, server.url)
         delay = float(listener.wait_stderr(r"reconnecting in (\d+\.\d) s")[0][1])
         listener.stop(signal.SIGINT)

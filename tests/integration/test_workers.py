@@ -280,3 +280,15 @@ def test_a_thread_that_cannot_start_is_1_and_the_others_are_stopped(run):
 def test_a_number_of_workers_that_cannot_be_is_2(run, number):
     program = run("-w", number).wait(2)
     assert "'--workers'" in program.stderr
+
+
+def test_a_publisher_waits_for_the_subscribers_of_another_worker(wsbroadcastd, tmp_path):
+    """It says more at once than they may be behind. Then it goes on; nobody misses anything."""
+    listen = ["-l", f"unix:{tmp_path}/socket", "-w", "2", "--log-level", "debug"]
+    server = wsbroadcastd(*listen, "--max-message", "8M", "--prefix", "")
+    with server.client() as there, server.client() as publisher:  # in turn, there and here
+        for number in range(4):
+            said = bytes([number]) * (5 << 20)
+            publisher.send_binary(said)
+            assert publisher.recv_message() == there.recv_message() == said
+            server.wait_stderr("waits for the subscribers of other workers", number + 1)

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "common/frame.h"
 #include "tests/unit/heap.h"
 
 static struct block_log *new_log(void)
@@ -390,6 +391,199 @@ static void a_frame_that_no_block_can_hold_is_refused(void **state)
     free_log(log);
 }
 
+/* ---- giving up ---- */
+
+/* Appends a frame as a server sends it, with this many bytes of payload. Returns its size. */
+static size_t append_frame(struct block_log *log, size_t payload)
+{
+    struct frame_encoder *encoder = NULL;
+    uint8_t *zeroes = calloc(1, payload + 1);
+    struct frame_part part = {zeroes, payload};
+    size_t size = frame_size(false, payload);
+    uint8_t *room = block_log_reserve(log, size);
+
+    assert_non_null(zeroes);
+    assert_non_null(room);
+    assert_int_equal(frame_encoder_new(&encoder, false), 0);
+    assert_int_equal(frame_encode(encoder, room, FRAME_BINARY, false, &part, 1), 0);
+    block_log_commit(log, size);
+    frame_encoder_free(encoder);
+    free(zeroes);
+    return size;
+}
+
+/* What is left for a cursor that was given up: nothing, or the rest of one frame, in one buffer. */
+static size_t left_of(const struct block_cursor *cursor)
+{
+    uv_buf_t bufs[4];
+    size_t len = SIZE_MAX;
+    bool more = true;
+    unsigned count = block_log_read(cursor, bufs, 4, &len, &more);
+
+    assert_false(more);
+    assert_int_equal(count, len > 0 ? 1 : 0);
+    assert_true(count == 0 || bufs[0].len == len);
+    assert_int_equal(block_log_is_over(cursor), len == 0);
+    return len;
+}
+
+static void who_is_given_up_reads_its_frame_to_the_end_and_no_further(void **state)
+{
+    static const size_t payloads[] = {0, 1, 125, 126, 127, 700, 65535, 65536, 70000};
+    struct block_log *log = new_log();
+
+    (void) state;
+    for (size_t i = 0; i < sizeof payloads / sizeof *payloads; i++) {
+        size_t size = frame_size(false, payloads[i]);
+        size_t step = size > 2000 ? 997 : 1;
+
+        for (size_t at = 0; at <= size; at += at + step > size && at < size ? size - at : step) {
+            struct block_cursor cursor = {0};
+
+            block_log_join(log, &cursor);
+            (void) append_frame(log, 3);
+            (void) append_frame(log, payloads[i]);
+            (void) append_frame(log, 5);
+            block_log_advance(&cursor, frame_size(false, 3) + at);
+            assert_false(block_log_is_over(&cursor));
+            block_log_give_up(&cursor);
+            assert_int_equal(block_log_lag(log, &cursor), 0);
+            assert_int_equal(left_of(&cursor), at > 0 ? size - at : 0);
+            block_log_leave(&cursor);
+        }
+    }
+    free_log(log);
+}
+
+/* Short writes, a second word that it is given up, and more that is published. */
+static void who_is_given_up_may_read_its_frame_in_pieces(void **state)
+{
+    struct block_log *log = new_log();
+    struct block_cursor cursor = {0};
+    size_t left;
+
+    (void) state;
+    block_log_join(log, &cursor);
+    left = append_frame(log, 5000) - 1;
+    block_log_advance(&cursor, 1);
+    block_log_give_up(&cursor);
+    for (; left > 0; left--) {
+        assert_int_equal(left_of(&cursor), left);
+        (void) append_frame(log, 300);
+        block_log_give_up(&cursor);
+        block_log_advance(&cursor, 1);
+    }
+    assert_true(block_log_is_over(&cursor));
+    block_log_leave(&cursor);
+    assert_true(block_log_is_over(&cursor));
+    free_log(log);
+}
+
+static void giving_up_who_stands_nowhere_or_at_the_end_is_harmless(void **state)
+{
+    struct block_log *log = new_log();
+    struct block_cursor cursor = {0};
+
+    (void) state;
+    assert_true(block_log_is_over(&cursor));
+    block_log_give_up(&cursor);
+    assert_true(block_log_is_over(&cursor));
+    assert_int_equal(left_of(&cursor), 0);
+    block_log_join(log, &cursor);
+    assert_false(block_log_is_over(&cursor));
+    block_log_give_up(&cursor);
+    assert_true(block_log_is_over(&cursor));
+    assert_null(cursor._block);
+    (void) append_frame(log, 10);
+    assert_int_equal(left_of(&cursor), 0);
+    free_log(log);
+}
+
+/* The last frame of a block, and the first: the block is found, and the frame in it. */
+static void a_frame_is_found_anywhere_in_its_block(void **state)
+{
+    struct block_log *log = new_log();
+    size_t size = frame_size(false, 100);
+
+    (void) state;
+    for (size_t before = 0; before < 30; before++) {
+        struct block_cursor cursor = {0};
+
+        block_log_join(log, &cursor);
+        for (size_t i = 0; i < 30; i++)
+            (void) append_frame(log, 100);
+        block_log_advance(&cursor, before * size + size - 1);
+        block_log_give_up(&cursor);
+        assert_int_equal(left_of(&cursor), 1);
+        block_log_leave(&cursor);
+    }
+    free_log(log);
+}
+
+static void who_is_given_up_keeps_one_block_however_much_is_published(void **state)
+{
+    enum { CURSORS = 50 };
+    struct block_log *log = new_log();
+    struct block_cursor cursors[CURSORS] = {{0}};
+    size_t before, unit;
+
+    (void) state;
+    for (unsigned i = 0; i < 300; i++)
+        (void) append_frame(log, 1000);
+    before = heap_allocated();
+    for (unsigned i = 0; i < CURSORS; i++)
+        block_log_join(log, &cursors[i]);
+    for (unsigned i = 0; i < 1000; i++)
+        (void) append_frame(log, 1000);
+    assert_in_range(heap_allocated() - before, 1000 * 1000, 1400 * 1000);
+    unit = BLOCK_LOG_MAX_SIZE * 5 / 4; /* allocators round up */
+    for (unsigned i = 0; i < CURSORS; i++) {
+        block_log_advance(&cursors[i], 7);
+        block_log_give_up(&cursors[i]);
+    }
+    assert_in_range(heap_allocated() - before, 0, 2 * unit); /* theirs, and the tail */
+    for (unsigned i = 0; i < 10000; i++)
+        (void) append_frame(log, 1000);
+    assert_in_range(heap_allocated() - before, 0, 2 * unit);
+    for (unsigned i = 0; i < CURSORS; i++)
+        block_log_leave(&cursors[i]);
+    assert_in_range(heap_allocated(), before - unit, before + 1024);
+    free_log(log);
+}
+
+/* One who reads on, far behind: what it has yet to read stays, though the given up go. */
+static void who_reads_on_keeps_what_it_needs_when_others_are_given_up(void **state)
+{
+    struct block_log *log = new_log();
+    struct block_cursor reader = {0}, lost = {0};
+    size_t total = 0, before;
+
+    (void) state;
+    block_log_join(log, &lost);
+    block_log_join(log, &reader);
+    for (unsigned i = 0; i < 1000; i++)
+        total += append_frame(log, 500);
+    block_log_advance(&lost, 3);
+    block_log_give_up(&lost);
+    block_log_stop(log); /* the log goes, too: then the walkers are all that is left */
+    before = heap_allocated();
+    while (total > 0) {
+        uv_buf_t bufs[3];
+        size_t len;
+        bool more;
+
+        assert_in_range(block_log_read(&reader, bufs, 3, &len, &more), 1, 3);
+        block_log_advance(&reader, len);
+        total -= len;
+        assert_int_equal(more, total > 0);
+    }
+    block_log_leave(&reader);
+    assert_in_range(before - heap_allocated(), 400 * 1000, 700 * 1000);
+    assert_int_equal(left_of(&lost), frame_size(false, 500) - 3);
+    block_log_leave(&lost);
+    free(log);
+}
+
 /* ---- threads ---- */
 
 enum { READERS = 3, STREAM = 4 * 1024 * 1024 };
@@ -465,6 +659,75 @@ static void readers_on_other_threads_each_see_every_byte_in_order(void **state)
     free_log(log);
 }
 
+/* ---- threads that give up ---- */
+
+struct quitter {
+    pthread_t thread;
+    struct block_cursor cursor;
+    pthread_mutex_t *lock; /* the channel's: for joining */
+    struct block_log *log;
+    unsigned number;
+    bool right;
+};
+
+enum { QUITTERS = 3, ROUNDS = 300 };
+
+/* Joins, reads a bit, gives up within a frame or at its end, reads on, and leaves, again and
+ * again. */
+static void *run_quitter(void *argument)
+{
+    struct quitter *quitter = argument;
+    struct block_cursor *cursor = &quitter->cursor;
+
+    quitter->right = true;
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        uv_buf_t bufs[4];
+        size_t len = 0;
+        bool more;
+
+        pthread_mutex_lock(quitter->lock);
+        block_log_join(quitter->log, cursor);
+        pthread_mutex_unlock(quitter->lock);
+        for (unsigned tries = 0; len < 2000 && tries < 50; tries++) {
+            (void) block_log_read(cursor, bufs, 4, &len, &more);
+            sched_yield();
+        }
+        block_log_advance(cursor, len * (round % 8) / 7 - (len > 0 && round % 8 == 7 ? 1 : 0));
+        block_log_give_up(cursor);
+        if (!block_log_is_over(cursor)) {
+            (void) block_log_read(cursor, bufs, 1 + quitter->number, &len, &more);
+            quitter->right &= len > 0 && !more;
+            block_log_advance(cursor, round % 2 == 0 ? len : len / 2);
+            quitter->right &= block_log_is_over(cursor) == (round % 2 == 0 || len / 2 == len);
+        }
+        block_log_leave(cursor);
+    }
+    return NULL;
+}
+
+static void cursors_on_other_threads_may_be_given_up_while_the_log_grows(void **state)
+{
+    struct block_log *log = new_log();
+    struct quitter quitters[QUITTERS] = {{0}};
+    pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+    (void) state;
+    for (unsigned i = 0; i < QUITTERS; i++) {
+        quitters[i] = (struct quitter){.log = log, .lock = &lock, .number = i};
+        assert_int_equal(pthread_create(&quitters[i].thread, NULL, run_quitter, &quitters[i]), 0);
+    }
+    for (unsigned i = 0; i < 20000; i++) {
+        pthread_mutex_lock(&lock);
+        (void) append_frame(log, i * 37 % 3001);
+        pthread_mutex_unlock(&lock);
+    }
+    for (unsigned i = 0; i < QUITTERS; i++) {
+        assert_int_equal(pthread_join(quitters[i].thread, NULL), 0);
+        assert_true(quitters[i].right);
+    }
+    free_log(log);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -482,6 +745,13 @@ int main(void)
         cmocka_unit_test(who_leaves_lets_go_of_all_that_only_it_needed),
         cmocka_unit_test(a_frame_that_no_block_can_hold_is_refused),
         cmocka_unit_test(readers_on_other_threads_each_see_every_byte_in_order),
+        cmocka_unit_test(who_is_given_up_reads_its_frame_to_the_end_and_no_further),
+        cmocka_unit_test(who_is_given_up_may_read_its_frame_in_pieces),
+        cmocka_unit_test(giving_up_who_stands_nowhere_or_at_the_end_is_harmless),
+        cmocka_unit_test(a_frame_is_found_anywhere_in_its_block),
+        cmocka_unit_test(who_is_given_up_keeps_one_block_however_much_is_published),
+        cmocka_unit_test(who_reads_on_keeps_what_it_needs_when_others_are_given_up),
+        cmocka_unit_test(cursors_on_other_threads_may_be_given_up_while_the_log_grows),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -368,6 +368,48 @@ static void a_message_that_is_too_long_is_refused_and_not_published(void **state
     free_publisher(&publisher);
 }
 
+/* ---- skipping ---- */
+
+static void who_skips_hears_what_is_published_from_then_on(void **state)
+{
+    static const unsigned forms[] = {CHANNEL_PLAIN, 15, 9};
+    struct channel_publisher publisher = new_publisher();
+    struct channel channel;
+    struct subscriber readers[3];
+    struct event_id place;
+
+    (void) state;
+    assert_int_equal(channel_init(&channel, "", NULL), 0);
+    for (size_t i = 0; i < 3; i++)
+        join(&readers[i], &channel, forms[i]);
+    /* Where there is nothing to miss. */
+    assert_int_equal(channel_skip(&channel, &readers[0].cursor, NULL, &place), 0);
+    assert_int_equal(publish_text(&channel, &publisher, "heard"), 0);
+    for (size_t i = 0; i < 3; i++)
+        check_heard(&readers[i], "heard\n");
+    assert_int_equal(publish_text(&channel, &publisher, repetitive), 0);
+    for (size_t i = 0; i < 3; i++) {
+        if (i == 1)
+            block_log_give_up(&readers[i].cursor); /* it stands nowhere, as one may before */
+        assert_int_equal(channel_skip(&channel, &readers[i].cursor, NULL, &place), 0);
+        assert_int_equal(channel_lag(&channel, &readers[i].cursor), 0);
+    }
+    assert_int_equal(publish_text(&channel, &publisher, "new"), 0);
+    for (size_t i = 0; i < 3; i++)
+        check_heard(&readers[i], "heard\nnew\n");
+    for (size_t i = 0; i < 3; i++)
+        leave(&readers[i]);
+    /* Each was counted once: nobody reads any more, and nothing is written. */
+    {
+        uint64_t appended = channel_appended(&channel);
+
+        assert_int_equal(publish_text(&channel, &publisher, "nobody"), 0);
+        assert_true(channel_appended(&channel) == appended);
+    }
+    channel_deinit(&channel);
+    free_publisher(&publisher);
+}
+
 /* ---- threads ---- */
 
 enum { PUBLISHERS = 4, MESSAGES = 400 }; /* of each */
@@ -494,6 +536,7 @@ int main(void)
         cmocka_unit_test(the_smallest_window_among_the_readers_decides),
         cmocka_unit_test(listeners_are_told_of_each_publication_while_they_listen),
         cmocka_unit_test(a_message_that_is_too_long_is_refused_and_not_published),
+        cmocka_unit_test(who_skips_hears_what_is_published_from_then_on),
         cmocka_unit_test(publications_of_several_threads_have_one_order_for_everybody),
     };
 

@@ -93,6 +93,36 @@ static void every_option_is_stored(void **state)
     client_options_deinit(&options); /* twice is harmless */
 }
 
+static void since_is_all_or_a_number_or_an_id(void **state)
+{
+    static const struct {
+        const char *argument;
+        struct client_since since;
+    } cases[] = {
+        {"all", {.kind = CLIENT_SINCE_ALL}},
+        {"1", {.kind = CLIENT_SINCE_LAST, .count = 1}},
+        {"18446744073709551615", {.kind = CLIENT_SINCE_LAST, .count = UINT64_MAX}},
+        {"00112233445566aa-7",
+         {.kind = CLIENT_SINCE_ID, .id = {.epoch = 0x00112233445566aa, .sequence = 7}}},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *const words[] = {"--since", cases[i].argument, NULL};
+        struct client_options options;
+        struct error error;
+
+        assert_int_equal(parse(words, &options, &error), 0);
+        assert_int_equal(options.since.kind, cases[i].since.kind);
+        assert_int_equal(options.since.count, cases[i].since.count);
+        if (options.since.kind == CLIENT_SINCE_ID) {
+            assert_int_equal(options.since.id.epoch, cases[i].since.id.epoch);
+            assert_int_equal(options.since.id.sequence, cases[i].since.id.sequence);
+        }
+        client_options_deinit(&options);
+    }
+}
+
 /* LeakSanitizer sees to it that the messages before the error are freed. */
 static void an_error_names_the_option_and_leaves_nothing_behind(void **state)
 {
@@ -117,6 +147,11 @@ static void an_error_names_the_option_and_leaves_nothing_behind(void **state)
         {{"--connect-to", "a:1:b:2", "--connect-to", "a:1:b"}, "--connect-to"},
         {{"-H", "X: y", "--user-file=x", "--bearer-file=y"}, "--user-file"},
         {{"-H", "X: y", "--retries", "3"}, "--retries"},
+        {{"-m", "x", "--since", "0"}, "--since"},
+        {{"-m", "x", "--since", "everything"}, "--since"},
+        {{"-m", "x", "--since", "18446744073709551616"}, "--since"},
+        {{"-m", "x", "--since", "00112233445566aa-9223372036854775808"}, "--since"},
+        {{"-m", "x", "--state-file", "f", "--echo"}, "--state-file"},
     };
 
     (void) state;
@@ -157,9 +192,9 @@ static void help_fits_80_columns_and_shows_every_option(void **state)
 static void help_lists_every_exit_status(void **state)
 {
     static const int all[] = {
-        CLIENT_OK,     CLIENT_OUTPUT,  CLIENT_USAGE,   CLIENT_CONNECT,
-        CLIENT_TLS,    CLIENT_REFUSED, CLIENT_LOST,    CLIENT_PROTOCOL,
-        CLIENT_CLOSED, CLIENT_RETRIES, CLIENT_TIMEOUT, OPTION_STATUS_N,
+        CLIENT_OK,      CLIENT_OUTPUT,  CLIENT_USAGE,    CLIENT_CONNECT, CLIENT_TLS,
+        CLIENT_REFUSED, CLIENT_LOST,    CLIENT_PROTOCOL, CLIENT_CLOSED,  CLIENT_RETRIES,
+        CLIENT_GAP,     CLIENT_TIMEOUT, OPTION_STATUS_N,
     };
 
     (void) state;
@@ -173,6 +208,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_arguments_the_defaults_hold),
         cmocka_unit_test(every_option_is_stored),
+        cmocka_unit_test(since_is_all_or_a_number_or_an_id),
         cmocka_unit_test(an_error_names_the_option_and_leaves_nothing_behind),
         cmocka_unit_test(help_fits_80_columns_and_shows_every_option),
         cmocka_unit_test(help_lists_every_exit_status),

@@ -279,6 +279,35 @@ static void two_encoders_do_not_share_their_keys(void **state)
     frame_encoder_free(NULL); /* harmless */
 }
 
+/* Nothing behind the header is looked at. */
+static void the_length_of_a_frame_stands_in_its_header(void **state)
+{
+    static const size_t payloads[] = {0, 1, 125, 126, 127, 65535, 65536, 65537, 200000};
+    static const char zeroes[200000];
+
+    (void) state;
+    for (size_t i = 0; i < 2 * sizeof payloads / sizeof *payloads; i++) {
+        bool masked = i % 2 == 1;
+        struct frame_encoder *encoder = new_encoder(masked);
+        struct frame_part part = {zeroes, payloads[i / 2]};
+        size_t len, header;
+        uint8_t *frame = encode(encoder, masked, FRAME_BINARY, &part, 1, &len), *head;
+
+        assert_true(frame_length(frame) == len);
+        header = len - payloads[i / 2];
+        head = malloc(header);
+        assert_non_null(head);
+        memcpy(head, frame, header);
+        assert_true(frame_length(head) == len);
+        free(head);
+        free(frame);
+        frame_encoder_free(encoder);
+    }
+    /* More than 32 bits, which no log holds. */
+    assert_true(frame_length((const uint8_t[]){0x82, 127, 0, 0, 1, 0, 0, 0, 0, 5}) ==
+                ((uint64_t) 1 << 40) + 5 + 10);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -291,6 +320,7 @@ int main(void)
         cmocka_unit_test(parts_are_put_together_whichever_are_empty),
         cmocka_unit_test(every_frame_has_a_masking_key_of_its_own),
         cmocka_unit_test(two_encoders_do_not_share_their_keys),
+        cmocka_unit_test(the_length_of_a_frame_stands_in_its_header),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -387,7 +387,7 @@ static void a_refusal_has_the_fields_that_its_status_asks_for(void **state)
 
     (void) state;
     write_refusal(&out, &head, 405, true, false);
-    assert_string_equal(http_head_get(&head, "Allow"), "GET");
+    assert_string_equal(http_head_get(&head, "Allow"), "GET, HEAD, POST, OPTIONS");
     assert_string_equal(http_head_reason(&head), "Method Not Allowed");
     http_head_deinit(&head);
     buffer_deinit(&out);

@@ -292,6 +292,73 @@ static void a_joiner_begins_where_it_asks_to_or_as_near_as_can_be(void **state)
     end(&past);
 }
 
+/* It reads plain frames up to where it meets the log of its form, and there it goes on. */
+static void who_catches_up_goes_on_in_its_own_log_at_the_very_message(void **state)
+{
+    const struct channel_since since = {.kind = CHANNEL_SINCE_ALL};
+    static const unsigned forms[] = {CHANNEL_PLAIN, CHANNEL_LEAST_BITS, 15, CHANNEL_EVENTS};
+    struct past past;
+
+    (void) state;
+    begin(&past, &(struct history_policy){.messages = 100});
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        struct block_cursor cursor = {0}, meeting = {0};
+        struct channel_message message;
+        struct event_id start;
+        uint64_t stop, place;
+
+        publish(&past, 50, 200);
+        assert_int_equal(channel_join(&past.channel, forms[i], &since, &cursor, &start), 0);
+        assert_true(cursor.catching);
+        assert_int_equal(channel_meet(&past.channel, &cursor, &meeting, &stop), 0);
+        publish(&past, 7, 200);
+        for (place = start.sequence; block_log_position(&cursor) < stop; place++)
+            assert_true(channel_next(&cursor, &message));
+        assert_int_equal(block_log_position(&cursor), stop);
+        assert_int_equal(channel_place(&past.channel, &cursor).sequence, place);
+        channel_go_live(&past.channel, &cursor, &meeting);
+        assert_false(cursor.catching);
+        assert_int_equal(block_log_place(&cursor), place);
+        assert_int_equal(place, past.last - 7);
+        assert_true(channel_lag(&past.channel, &cursor) > 0);
+        channel_leave(&past.channel, &cursor, &meeting);
+    }
+    end(&past);
+}
+
+/* However it leaves, nobody is said to read a log that nobody reads. */
+static void who_leaves_while_it_catches_up_is_counted_out_everywhere(void **state)
+{
+    const struct channel_since since = {.kind = CHANNEL_SINCE_ALL};
+    static const unsigned forms[] = {CHANNEL_PLAIN, 9, CHANNEL_EVENTS};
+    struct past past;
+
+    (void) state;
+    begin(&past, &(struct history_policy){.messages = 100});
+    publish(&past, 50, 200);
+    for (size_t i = 0; i < 3 * 3; i++) {
+        struct block_cursor cursor = {0}, meeting = {0};
+        uint64_t stop;
+
+        assert_int_equal(channel_join(&past.channel, forms[i % 3], &since, &cursor, NULL), 0);
+        if (i / 3 > 0)
+            assert_int_equal(channel_meet(&past.channel, &cursor, &meeting, &stop), 0);
+        publish(&past, 1, 200);
+        if (i / 3 > 1)
+            assert_int_equal(channel_skip(&past.channel, &cursor, &meeting, NULL), 0);
+        publish(&past, 1, 200);
+        channel_leave(&past.channel, &cursor, &meeting);
+        assert_int_equal(past.channel._plain.readers, 0);
+        assert_int_equal(past.channel._deflated.readers, 0);
+        assert_int_equal(past.channel._events.readers, 0);
+        assert_int_equal(past.channel._bits, 0);
+        assert_int_equal(past.channel._subscribers, 0);
+        assert_false(block_log_is_started(&past.channel._deflated.log));
+        assert_false(block_log_is_started(&past.channel._events.log));
+    }
+    end(&past);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -304,6 +371,8 @@ int main(void)
         cmocka_unit_test(it_costs_a_tenth_and_a_mebibyte_more_than_it_holds),
         cmocka_unit_test(all_together_hold_no_more_than_they_may),
         cmocka_unit_test(a_joiner_begins_where_it_asks_to_or_as_near_as_can_be),
+        cmocka_unit_test(who_catches_up_goes_on_in_its_own_log_at_the_very_message),
+        cmocka_unit_test(who_leaves_while_it_catches_up_is_counted_out_everywhere),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

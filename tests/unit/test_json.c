@@ -1,4 +1,4 @@
-#include "client/json.h"
+#include "common/json.h"
 
 #include <string.h>
 

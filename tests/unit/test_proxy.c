@@ -62,7 +62,7 @@ static void what_is_no_proxy_is_refused_and_keeps_its_secret(void **state)
 {
     static const char *const bad[] = {"ftp://me:pw@h", "socks4://me:pw@h", "socks5://me:pw@h",
                                       "http://me:pw@", "me:pw@h:x",        "me:pw@h h",
-                                      "me:pw@h:0",     "http://"};
+                                      "me:pw@h:0",     "http://",          "http://me:a/pw@h:1"};
 
     (void) state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -117,6 +117,46 @@ static void json_has_an_id_when_there_is_one(void **state)
     assert_rendered(&config, &text, line, sizeof line - 1);
 }
 
+static void json_tells_of_a_gap_before_the_message(void **state)
+{
+    static const char counted[] = "{\"time\":\"" TIME "\",\"type\":\"text\",\"data\":\"\","
+                                  "\"id\":\"ab-7\",\"gap\":17,\"url\":\"u\"}\n";
+    static const char unknown[] = "{\"time\":\"" TIME "\",\"type\":\"text\",\"data\":\"\","
+                                  "\"id\":\"ab-7\",\"gap\":\"unknown\",\"url\":\"u\"}\n";
+    struct render_config config = {.mode = RENDER_JSON, .url = "u"};
+    struct message text = message(FRAME_TEXT, NULL, 0);
+
+    (void) state;
+    text.id = "ab-7";
+    text.gap = 17;
+    assert_rendered(&config, &text, counted, sizeof counted - 1);
+    text.gap = PLACE_UNKNOWN;
+    assert_rendered(&config, &text, unknown, sizeof unknown - 1);
+}
+
+static void ids_are_wanted_where_they_are_told(void **state)
+{
+    static const struct {
+        struct render_config config;
+        bool wanted;
+    } cases[] = {
+        {{.mode = RENDER_RAW, .stamps = STAMP_REL}, false},
+        {{.mode = RENDER_JSON, .url = ""}, true},
+        {{.mode = RENDER_FORMAT, .format = "%I %%i"}, false},
+        {{.mode = RENDER_FORMAT, .format = "%p %i"}, true},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct render render;
+        struct error error;
+
+        assert_int_equal(render_init(&render, &cases[i].config, &error), 0);
+        assert_int_equal(render_wants_id(&render), cases[i].wanted);
+        render_deinit(&render);
+    }
+}
+
 static void times_are_wanted_where_they_are_told(void **state)
 {
     static const struct {
@@ -159,6 +199,8 @@ int main(void)
         cmocka_unit_test(a_nul_takes_the_place_of_the_newline),
         cmocka_unit_test(a_timestamp_stands_first),
         cmocka_unit_test(json_has_an_id_when_there_is_one),
+        cmocka_unit_test(json_tells_of_a_gap_before_the_message),
+        cmocka_unit_test(ids_are_wanted_where_they_are_told),
         cmocka_unit_test(times_are_wanted_where_they_are_told),
         cmocka_unit_test(a_bad_format_is_refused),
     };

@@ -82,8 +82,8 @@ static void what_is_no_place_is_refused(void **state)
         "?history=1&history=1",
         "?last_event_id=",
         "?last_event_id=5",
-        "?last_event_id=" ID "0x",
-        "?last_event_id=" ID "&last_event_id=" ID,
+        "?last_event_id=9f86d081884c7d65-70x",
+        "?last_event_id=9f86d081884c7d65-7&last_event_id=9f86d081884c7d65-7",
     };
     struct channel_since since;
 

@@ -31,7 +31,7 @@ static void messages_and_bytes_are_counted_with_their_rates(void **state)
     stats_wire(&stats, 400);
     check(&stats, 7 * SECOND,
           "10 messages (5.0/s), 1000 bytes (500/s) in 2.0 s, compression 2.50, pings none, 0 "
-          "reconnects");
+          "reconnects, 0 gaps");
 }
 
 static void before_anything_has_come_there_is_nothing_to_divide_by(void **state)
@@ -40,8 +40,9 @@ static void before_anything_has_come_there_is_nothing_to_divide_by(void **state)
 
     (void) state;
     stats_init(&stats, 0);
-    check(&stats, 0,
-          "0 messages (0.0/s), 0 bytes (0/s) in 0.0 s, compression 1.00, pings none, 0 reconnects");
+    check(
+        &stats, 0,
+        "0 messages (0.0/s), 0 bytes (0/s) in 0.0 s, compression 1.00, pings none, 0 reconnects, 0 gaps");
 }
 
 static void trip(struct stats *stats, uint64_t microseconds)
@@ -62,7 +63,7 @@ static void percentiles_are_those_of_the_last_round_trips(void **state)
         trip(&stats, i * 10);
     check(&stats, SECOND,
           "0 messages (0.0/s), 0 bytes (0/s) in 1.0 s, compression 1.00, pings p50 2.56 ms p99 "
-          "5.07 ms of 1512, 0 reconnects");
+          "5.07 ms of 1512, 0 reconnects, 0 gaps");
 }
 
 static void a_pong_that_nobody_asked_for_is_none(void **state)
@@ -77,10 +78,12 @@ static void a_pong_that_nobody_asked_for_is_none(void **state)
     stats_pong(&stats, SECOND);
     trip(&stats, 1000);
     stats_pong(&stats, 9 * SECOND);
+    stats_gap(&stats);
+    stats_gap(&stats);
     stats_connected(&stats);
     check(&stats, SECOND,
           "0 messages (0.0/s), 0 bytes (0/s) in 1.0 s, compression 1.00, pings p50 1.00 ms p99 "
-          "1.00 ms of 1, 1 reconnects");
+          "1.00 ms of 1, 1 reconnects, 2 gaps");
 }
 
 int main(void)

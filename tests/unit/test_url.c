@@ -158,6 +158,7 @@ static void what_is_refused_does_not_show_its_password(void **state)
     static const char *const cases[] = {
         "http://me:pw@h/", "ws://me:pw@h/ x", "ws://me:pw%0a@h/", "ws://me:pw%00@h/",
         "ws://me:pw@h/#f", "//me:pw@h",       "me:pw@h",          "ws://me:pw@x@h/",
+        "ws://me:a/pw@h/", "ws://me:a?pw@h",  "ws:/me:pw@h",      "ws://me:a#pw@h",
     };
 
     (void) state;

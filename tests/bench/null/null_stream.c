@@ -203,6 +203,12 @@ int stream_write(struct stream *stream, uv_write_t *request, const uv_buf_t *buf
     return 0;
 }
 
+void stream_limit_silence(struct stream *stream, unsigned milliseconds)
+{
+    (void) stream;
+    (void) milliseconds;
+}
+
 size_t stream_waiting(const struct stream *stream)
 {
     for (size_t i = 0; i < state.waiting_count; i++) {

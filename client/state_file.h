@@ -1,0 +1,42 @@
+/* The file of --state-file: the place in a server's log, kept for the next run. It is written once
+ * a message, so it is not replaced, which takes a hundred times as long, but written over in place:
+ * two records, of which the newer whole one counts, so that one is whole at any time.
+ *
+ *     wsrecv --state-file: two records, the newer whole one counts
+ *     9f86d081884c7d65-1024                 00000000000001f3 5e0a1c77     64 bytes: ID, number of
+ *     9f86d081884c7d65-1023                 00000000000001f2 b01d6e90     the record, CRC-32
+ *     ws://localhost:8000/ws
+ *
+ * A record is one write(2) of a few bytes: a process that is killed has written it or not. Nothing
+ * is forced onto the disk: after a loss of power the place may be an older one. The file is locked
+ * as long as it is open. */
+#ifndef WS_STATE_FILE_H
+#define WS_STATE_FILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/error.h"
+#include "common/event_id.h"
+
+struct state_file {
+    int _fd; /* -1: none */
+    const char *_name;
+    const char *_url;
+    uint64_t _records;
+};
+
+/* Opens the file, or makes it. `url` is what its place belongs to; both
+ * are borrowed as long as it is open. `*known` tells whether there is
+ * a place, which is `*id`. Returns 0; or a negative UV_E* code with a text: it cannot be opened, is
+ * used by somebody else, belongs to another URL, or is something else. */
+int state_file_open(struct state_file *file, const char *name, const char *url, struct event_id *id,
+                    bool *known, struct error *error);
+
+/* The place is here from now on. Returns 0 or a negative UV_E* code. */
+int state_file_store(struct state_file *file, struct event_id id);
+
+/* Harmless when it is not open, if `_fd` is -1. */
+void state_file_close(struct state_file *file);
+
+#endif

@@ -1,0 +1,54 @@
+#include "common/http_answer.h"
+
+static const char *reason_phrase(int status)
+{
+    static const struct {
+        int status;
+        const char *phrase;
+    } phrases[] = {
+        {200, "OK"},
+        {204, "No Content"},
+        {400, "Bad Request"},
+        {403, "Forbidden"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {408, "Request Timeout"},
+        {411, "Length Required"},
+        {413, "Content Too Large"},
+        {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {417, "Expectation Failed"},
+        {426, "Upgrade Required"},
+        {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {501, "Not Implemented"},
+        {503, "Service Unavailable"},
+        {505, "HTTP Version Not Supported"},
+    };
+
+    for (size_t i = 0; i < sizeof phrases / sizeof *phrases; i++) {
+        if (phrases[i].status == status)
+            return phrases[i].phrase;
+    }
+    return "Refused";
+}
+
+int http_answer_write(struct buffer *out, const struct http_answer *answer)
+{
+    int status = buffer_printf(out, "HTTP/1.1 %d %s\r\n%sConnection: %s\r\n", answer->status,
+                               reason_phrase(answer->status),
+                               answer->fields != NULL ? answer->fields : "", answer->connection);
+
+    if (status == 0 && answer->origin != NULL)
+        status = buffer_printf(out, "Access-Control-Allow-Origin: %s\r\nVary: Origin\r\n",
+                               answer->origin);
+    if (status == 0 && answer->type != NULL)
+        status = buffer_printf(out, "Content-Type: %s\r\n", answer->type);
+    if (status == 0 && answer->body != NULL)
+        status = buffer_printf(out, "Content-Length: %zu\r\n", answer->len);
+    if (status == 0)
+        status = buffer_append(out, "\r\n", 2);
+    if (status == 0 && answer->body != NULL && !answer->head_only)
+        status = buffer_append(out, answer->body, answer->len);
+    return status;
+}

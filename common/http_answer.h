@@ -1,0 +1,28 @@
+/* A response of HTTP/1.1, whole, into a buffer (RFC 9112, 4 to 6). Pure. */
+#ifndef WS_HTTP_ANSWER_H
+#define WS_HTTP_ANSWER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/buffer.h"
+
+#define HTTP_ANSWER_TEXT "text/plain; charset=utf-8"
+#define HTTP_ANSWER_JSON "application/json"
+#define HTTP_ANSWER_EVENTS "text/event-stream"
+
+struct http_answer {
+    int status;
+    const char *connection; /* the value of the field Connection */
+    const char *fields;     /* further fields, each with its line's end; NULL: none */
+    const char *origin;     /* the page's that may read it (Fetch, 3.2); NULL: no other page */
+    const char *type;       /* Content-Type; NULL: there is no content, nor its length */
+    const void *body;       /* of `len` bytes; NULL: it lasts until the connection ends */
+    size_t len;
+    bool head_only; /* the answer to HEAD: the length of the body, but not the body */
+};
+
+/* Appends it. Returns 0 or UV_ENOMEM. */
+int http_answer_write(struct buffer *out, const struct http_answer *answer);
+
+#endif

@@ -1,0 +1,84 @@
+/* What plain HTTP can do with the endpoint and its channels: publish (POST), listen to an event
+ * stream, read what is retained, and ask who is there. A request is judged when its head has come;
+ * its answer is whole: one line of text, or JSON. No connections are known here: upgrade reads the
+ * requests and writes the answers, and a peer becomes the listener. */
+#ifndef WS_HTTP_API_H
+#define WS_HTTP_API_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buffer.h"
+#include "common/handshake.h"
+#include "server/channels.h"
+#include "server/fanouts.h"
+#include "server/limits.h"
+#include "server/server_options.h"
+
+/* Of a worker; all is borrowed. */
+struct http_api {
+    const struct server_options *options;
+    struct origin_policy origins;
+    struct channels *channels;
+    struct fanouts *fanouts;
+    const struct channel_publisher *publisher;
+    struct limits *limits;
+};
+
+struct http_api_request {
+    const struct http_head *head;
+    const struct resource *resource;
+    struct resource_text channel; /* its name */
+    bool list;                    /* it is about all channels */
+    bool loopback;                /* it came through a listener that only this machine reaches */
+    struct limits_rate **rate;    /* what the connection has published lately */
+    uint64_t now;                 /* milliseconds */
+};
+
+struct http_api_answer {
+    int status;
+    const char *why;    /* one line of text: static, or `text`; NULL: the answer is JSON */
+    const char *limit;  /* if it is for a limit: the option that sets it, static; else NULL */
+    const char *origin; /* of the page that may read the answer, borrowed; or NULL */
+    struct buffer json;
+    char text[256];
+};
+
+enum http_api_step {
+    HTTP_API_ANSWER, /* there is an answer */
+    HTTP_API_BODY,   /* read the body, up to http_api_max_body, and call http_api_publish */
+    HTTP_API_EVENTS, /* it wants to listen to an event stream, from `since` on */
+};
+
+/* The path of the list of all channels, unless the endpoint has it. */
+extern const char http_api_list[];
+
+/* Judges a request that is no upgrade, and whose target is right. `answer` is begun anew, and to be
+ * freed with http_api_free in any case. */
+enum http_api_step http_api_judge(const struct http_api *api,
+                                  const struct http_api_request *request,
+                                  struct channel_since *since, struct http_api_answer *answer);
+
+/* How many bytes the body of such a request may have; 0: any number. */
+uint64_t http_api_max_body(const struct http_api *api, const struct http_api_request *request);
+
+/* The body has come: publishes it. */
+void http_api_publish(const struct http_api *api, const struct http_api_request *request,
+                      const uint8_t *body, size_t len, struct http_api_answer *answer);
+
+/* Makes it a refusal; `why` is static. */
+void http_api_refuse(struct http_api_answer *answer, int status, const char *why);
+
+/* Appends the answer. `keep_alive` says whether the connection goes on. Returns 0 or UV_ENOMEM. */
+int http_api_write(struct buffer *out, const struct http_api_answer *answer, bool keep_alive,
+                   bool head_only);
+
+/* Appends the head of an event stream, and the place where it begins: a browser that comes back
+ * before the first message has an ID then. Returns 0 or UV_ENOMEM. */
+int http_api_write_events(struct buffer *out, const struct http_head *request,
+                          struct event_id place);
+
+void http_api_free(struct http_api_answer *answer);
+
+#endif

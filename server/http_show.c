@@ -1,0 +1,297 @@
+#include "server/http_show.h"
+
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <string.h>
+#include <uv.h>
+
+#include "common/json.h"
+#include "server/since.h"
+
+enum {
+    LIMIT = 100,            /* of a page, unless `?limit=` says otherwise, */
+    MAX_LIMIT = 1000,       /* up to this; */
+    MAX_PAGE = 1024 * 1024, /* but a page is full, too, when it has so many bytes */
+};
+
+/* ---- parameters ---- */
+
+/* Reads `?limit=`. False when it is no good, and the answer says so. */
+static bool get_limit(const struct http_api_request *request, size_t *limit,
+                      struct http_api_answer *answer)
+{
+    struct resource_text text;
+
+    *limit = LIMIT;
+    if (resource_parameter(request->resource, "limit", &text) == 0) {
+        if (text.data == NULL)
+            return true;
+        *limit = 0;
+        for (size_t i = 0; i < text.len && *limit <= MAX_LIMIT; i++)
+            *limit = text.data[i] >= '0' && text.data[i] <= '9'
+                         ? *limit * 10 + (size_t) (text.data[i] - '0')
+                         : MAX_LIMIT + 1;
+        if (*limit > 0 && *limit <= MAX_LIMIT)
+            return true;
+    }
+    http_api_refuse(answer, 400, "limit is a number from 1 to 1000");
+    return false;
+}
+
+/* Reads `?after=`, which may be left out. False as above. */
+static bool get_after(const struct http_api_request *request, struct resource_text *after,
+                      struct http_api_answer *answer)
+{
+    if (resource_parameter(request->resource, "after", after) == 0)
+        return true;
+    http_api_refuse(answer, 400, "a parameter of the query stands there twice");
+    return false;
+}
+
+static void out_of_memory(struct http_api_answer *answer)
+{
+    http_api_refuse(answer, 503, "out of memory");
+}
+
+/* ---- channels ---- */
+
+static int append_info(struct buffer *out, const char *name, const struct channel_info *info)
+{
+    char id[EVENT_ID_SIZE];
+    int status = buffer_append(out, "{\"channel\": ", 12);
+
+    if (status == 0)
+        status = json_append_string(out, name, strlen(name));
+    if (status == 0)
+        status = buffer_printf(out,
+                               ", \"subscribers\": %zu, \"last_id\": \"%s\", \"messages\": %" PRIu64
+                               ", \"bytes\": %" PRIu64,
+                               info->subscribers, event_id_print(info->last, id), info->messages,
+                               info->bytes);
+    return status;
+}
+
+/* The first channel of the page, referred to: NULL when there is none, or when it is not known
+ * where to go on, as the answer says then. */
+static struct channel *first_channel(const struct http_api *api,
+                                     const struct http_api_request *request,
+                                     struct http_api_answer *answer)
+{
+    struct channel *after = NULL;
+    struct resource_text name;
+
+    if (!get_after(request, &name, answer))
+        return NULL;
+    if (name.data != NULL && channels_find(api->channels, name.data, name.len, &after) != 0) {
+        http_api_refuse(answer, 404, "there is no channel of this name any more: begin anew");
+        return NULL;
+    }
+    return channels_next(api->channels, after);
+}
+
+/* Writes a page, from `channel` on. Returns 0 or UV_ENOMEM. */
+static int append_channels(const struct http_api *api, struct channel *channel, size_t limit,
+                           struct buffer *out)
+{
+    int status = buffer_append(out, "{\"channels\": [", 14);
+    const char *separator = "";
+
+    for (size_t i = 0; channel != NULL && status == 0; i++) {
+        struct channel_info info;
+        char last[RESOURCE_MAX_CHANNEL + 1];
+        size_t len = strlen(channel->name);
+
+        channel_info(channel, &info);
+        memcpy(last, channel->name, len + 1);
+        status = buffer_append(out, separator, strlen(separator));
+        if (status == 0)
+            status = append_info(out, last, &info);
+        if (status == 0)
+            status = buffer_append(out, "}", 1);
+        separator = ", ";
+        channel = channels_next(api->channels, channel);
+        if (channel == NULL || status != 0 || i + 1 < limit)
+            continue;
+        channels_unref(api->channels, channel);
+        status = buffer_append(out, "], \"next\": ", 11);
+        if (status == 0)
+            status = json_append_string(out, last, len);
+        return status == 0 ? buffer_append(out, "}\n", 2) : status;
+    }
+    if (channel != NULL)
+        channels_unref(api->channels, channel);
+    return status == 0 ? buffer_append(out, "], \"next\": null}\n", 17) : status;
+}
+
+void http_show_channels(const struct http_api *api, const struct http_api_request *request,
+                        struct http_api_answer *answer)
+{
+    struct channel *channel;
+    size_t limit;
+
+    if (!get_limit(request, &limit, answer))
+        return;
+    channel = first_channel(api, request, answer);
+    if (answer->why == NULL && append_channels(api, channel, limit, &answer->json) != 0)
+        out_of_memory(answer);
+}
+
+/* ---- one channel ---- */
+
+/* Finds the channel. False when there is none, and the answer says so. */
+static bool find(const struct http_api *api, const struct http_api_request *request,
+                 struct channel **channel, struct http_api_answer *answer)
+{
+    if (channels_find(api->channels, request->channel.data, request->channel.len, channel) == 0)
+        return true;
+    http_api_refuse(answer, 404,
+                    "there is no such channel now: it begins when somebody listens or publishes");
+    return false;
+}
+
+void http_show_info(const struct http_api *api, const struct http_api_request *request,
+                    struct http_api_answer *answer)
+{
+    struct fanout_lag lag = {0};
+    struct channel_info info;
+    struct channel *channel;
+    char id[EVENT_ID_SIZE];
+    int status;
+
+    if (!find(api, request, &channel, answer))
+        return;
+    channel_info(channel, &info);
+    fanouts_judge(api->fanouts, channel, &lag);
+    status = append_info(&answer->json, channel->name, &info);
+    if (status == 0)
+        status = buffer_printf(&answer->json,
+                               ", \"slowest_lag\": {\"messages\": %" PRIu64 ", \"bytes\": %" PRIu64
+                               "}, \"acknowledged\": ",
+                               lag.messages, lag.bytes);
+    if (status == 0 && lag.acknowledges)
+        status =
+            buffer_printf(&answer->json, "\"%s\"}\n",
+                          event_id_print((struct event_id){info.last.epoch, lag.acknowledged}, id));
+    else if (status == 0)
+        status = buffer_append(&answer->json, "null}\n", 6);
+    if (status != 0)
+        out_of_memory(answer);
+    channels_unref(api->channels, channel);
+}
+
+/* ---- messages ---- */
+
+/* Where the page begins. False when that makes no sense, and the answer says so. */
+static bool get_since(const struct http_api_request *request, struct channel_since *since,
+                      struct http_api_answer *answer)
+{
+    struct resource_text after;
+    const char *why;
+
+    if (!get_after(request, &after, answer))
+        return false;
+    if (after.data != NULL) {
+        since->kind = CHANNEL_SINCE_ID;
+        if (event_id_parse(after.data, after.len, &since->id) == 0)
+            return true;
+        http_api_refuse(answer, 400, "this is no event ID: send one as you got it");
+        return false;
+    }
+    if (since_parse(request->head, request->resource, since, &why) != 0) {
+        http_api_refuse(answer, 400, why);
+        return false;
+    }
+    if (since->kind == CHANNEL_SINCE_NOW)
+        since->kind = CHANNEL_SINCE_ALL;
+    return true;
+}
+
+static int append_base64(struct buffer *out, const uint8_t *data, size_t len)
+{
+    int status = buffer_append(out, "\"", 1);
+
+    if (status == 0)
+        status = buffer_reserve(out, (len + 2) / 3 * 4 + 1);
+    if (status != 0)
+        return status;
+    out->len += (size_t) EVP_EncodeBlock(out->data + out->len, data, (int) len);
+    return buffer_append(out, "\"", 1);
+}
+
+static int append_message(struct buffer *out, struct event_id id,
+                          const struct channel_message *message)
+{
+    bool text = message->opcode == FRAME_TEXT;
+    char shown[EVENT_ID_SIZE];
+    int status =
+        buffer_printf(out, "{\"id\": \"%s\", \"type\": \"%s\", \"%s\": ", event_id_print(id, shown),
+                      text ? "text" : "binary", text ? "data" : "base64");
+
+    if (status == 0)
+        status = text ? json_append_string(out, message->payload, message->len)
+                      : append_base64(out, message->payload, message->len);
+    return status == 0 ? buffer_append(out, "}", 1) : status;
+}
+
+/* Writes the messages from the cursor on, until the page is full; `*place` moves behind them.
+ * Returns 0 or UV_ENOMEM. */
+static int append_messages(struct buffer *out, struct block_cursor *cursor, size_t limit,
+                           uint64_t last, struct event_id *place)
+{
+    struct channel_message message;
+    const char *separator = "";
+    int status = 0;
+
+    for (size_t i = 0; i < limit && out->len < MAX_PAGE && place->sequence < last && status == 0;
+         i++) {
+        if (!channel_next(cursor, &message))
+            break;
+        place->sequence++;
+        status = buffer_append(out, separator, strlen(separator));
+        if (status == 0)
+            status = append_message(out, *place, &message);
+        separator = ", ";
+    }
+    return status;
+}
+
+/* Writes the page. Returns 0 or UV_ENOMEM. */
+static int append_page(struct buffer *out, struct channel *channel, struct block_cursor *cursor,
+                       size_t limit, struct event_id place)
+{
+    struct event_id last = channel_last_id(channel);
+    char id[EVENT_ID_SIZE], start[EVENT_ID_SIZE];
+    int status = buffer_printf(out, "{\"id\": \"%s\", \"start\": \"%s\", \"messages\": [",
+                               event_id_print(last, id), event_id_print(place, start));
+
+    if (status == 0)
+        status = append_messages(out, cursor, limit, last.sequence, &place);
+    if (status == 0 && place.sequence < last.sequence)
+        status = buffer_printf(out, "], \"next\": \"%s\"}\n", event_id_print(place, id));
+    else if (status == 0)
+        status = buffer_append(out, "], \"next\": null}\n", 17);
+    return status;
+}
+
+void http_show_messages(const struct http_api *api, const struct http_api_request *request,
+                        struct http_api_answer *answer)
+{
+    struct channel_since since;
+    struct block_cursor cursor;
+    struct channel *channel;
+    struct event_id place;
+    size_t limit;
+
+    if (!get_limit(request, &limit, answer) || !get_since(request, &since, answer) ||
+        !find(api, request, &channel, answer))
+        return;
+    if (channel_look_back(channel, &since, &cursor, &place) != 0) {
+        http_api_refuse(answer, 400,
+                        "this event ID is of a message to come: send one as you got it");
+    } else {
+        if (append_page(&answer->json, channel, &cursor, limit, place) != 0)
+            out_of_memory(answer);
+        block_log_leave(&cursor);
+    }
+    channels_unref(api->channels, channel);
+}

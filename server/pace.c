@@ -1,0 +1,96 @@
+#include "server/pace.h"
+
+#include <stdlib.h>
+
+enum { AGAIN = 4 }; /* milliseconds between two looks while somebody is held */
+
+struct pace_held {
+    struct list node;
+    struct pace_held **place; /* the publisher's pointer to this */
+    void *publisher;
+    struct channel *channel;
+    const struct channel_listener *own;
+    uint64_t until; /* what the others have to reach */
+    void (*on_held)(void *publisher, bool held);
+};
+
+static void let_go(struct pace_held *held)
+{
+    void *publisher = held->publisher;
+    void (*on_held)(void *publisher, bool held) = held->on_held;
+
+    pace_forget(held->place);
+    on_held(publisher, false);
+}
+
+/* Takes everybody off the list, and lets go on who may: the others are put back. */
+static void on_timer(uv_timer_t *timer)
+{
+    struct pace *pace = container_of(timer, struct pace, _timer);
+    struct list judged, *node;
+
+    list_init(&judged);
+    list_splice(&judged, &pace->_held);
+    while ((node = list_take_first(&judged)) != NULL) {
+        struct pace_held *held = container_of(node, struct pace_held, node);
+
+        if (channel_reached(held->channel, held->own) < held->until)
+            list_append(&pace->_held, node);
+        else
+            let_go(held);
+    }
+    if (list_empty(&pace->_held))
+        (void) uv_timer_stop(timer);
+}
+
+void pace_init(struct pace *pace, uv_loop_t *loop)
+{
+    (void) uv_timer_init(loop, &pace->_timer);
+    list_init(&pace->_held);
+    pace->_published = 0;
+}
+
+void pace_close(struct pace *pace)
+{
+    uv_close((uv_handle_t *) &pace->_timer, NULL);
+}
+
+void pace_published(struct pace *pace, struct pace_held **held, void *publisher,
+                    struct channel *channel, const struct channel_listener *own, size_t len,
+                    void (*on_held)(void *publisher, bool held))
+{
+    struct pace_held *fresh;
+    uint64_t end;
+
+    pace->_published += len;
+    if (*held != NULL || (pace->_published < PACE_LOOK && list_empty(&pace->_held)))
+        return;
+    pace->_published = 0;
+    end = channel_appended(channel);
+    if (end < PACE_BEHIND || channel_reached(channel, own) >= end - PACE_BEHIND)
+        return;
+    fresh = malloc(sizeof *fresh);
+    if (fresh == NULL)
+        return; /* without memory there are other worries */
+    *fresh = (struct pace_held){.place = held,
+                                .publisher = publisher,
+                                .channel = channel,
+                                .own = own,
+                                .until = end,
+                                .on_held = on_held};
+    list_init(&fresh->node);
+    list_append(&pace->_held, &fresh->node);
+    *held = fresh;
+    if (!uv_is_active((uv_handle_t *) &pace->_timer))
+        (void) uv_timer_start(&pace->_timer, on_timer, AGAIN, AGAIN);
+    on_held(publisher, true);
+}
+
+void pace_forget(struct pace_held **held)
+{
+    if (*held == NULL)
+        return;
+    list_remove(&(*held)->node);
+    free(*held);
+    *held = NULL;
+}

@@ -1,0 +1,510 @@
+"""Plain HTTP: publishing with POST, reading history, and asking who is there."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import re
+import subprocess
+import threading
+from collections.abc import Iterator
+
+import programs
+import pytest
+import rawws
+from rawws import Client, Response
+
+NDJSON = "application/x-ndjson"
+BINARY = "application/octet-stream"
+
+
+class Peer:
+    """One connection of Python's own HTTP client."""
+
+    def __init__(self, port: int) -> None:
+        self.http = http.client.HTTPConnection("127.0.0.1", port, timeout=rawws.TIMEOUT)
+
+    def ask(self, method: str, target: str, body: object = None, **fields: str) -> Response:
+        fields = {name.replace("_", "-"): value for name, value in fields.items()}
+        self.http.request(method, target, body, fields)
+        answer = self.http.getresponse()
+        headers = {name.lower(): value for name, value in answer.getheaders()}
+        return Response(answer.status, headers, answer.read().decode())
+
+    def post(self, body: str | bytes, target: str = "/ws", **fields: str) -> dict:
+        answer = self.ask("POST", target, body.encode() if isinstance(body, str) else body, **fields)
+        assert answer.status == 200, answer
+        return json.loads(answer.body)
+
+    def get(self, target: str) -> dict:
+        answer = self.ask("GET", target, Accept="application/json")
+        assert answer.status == 200, answer
+        assert answer.headers["content-type"] == "application/json"
+        return json.loads(answer.body)
+
+
+@pytest.fixture
+def peer(server) -> Peer:
+    return Peer(server.port)
+
+
+def sequence(name: str) -> int:
+    return int(re.fullmatch(r"[0-9a-f]{16}-(\d+)", name)[1])
+
+
+def check_line(answer: Response, status: int) -> None:
+    assert answer.status == status, answer
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert answer.body.count("\n") == 1 and len(answer.body) > 5
+
+
+# Publishing
+
+
+def test_a_post_is_heard_as_what_websockets_say(server, peer):
+    with server.client() as client, server.client("/ws/news") as other:
+        assert peer.post("grüße\n")["subscribers"] == 1
+        assert client.recv_message() == "Message: grüße\n"
+        peer.post(b"\xff\0\n", Content_Type=BINARY)
+        assert client.recv_message() == b"\xff\0\n"
+        peer.post("", Content_Type="text/plain; charset=utf-8")
+        assert client.recv_message() == "Message: "
+        peer.post("for others", "/ws/news")
+        assert other.recv_message() == "Message: for others"
+        client.send_text("the end")
+        assert client.recv_message() == "Message: the end"
+
+
+def test_curl_publishes(server):
+    with server.client() as client:
+        told = subprocess.run(
+            ["curl", "-sS", "-d", "hello", f"http://127.0.0.1:{server.port}/ws"],
+            capture_output=True,
+            check=True,
+        )
+        assert client.recv_message() == "Message: hello"
+    answer = json.loads(told.stdout)
+    assert set(answer) == {"id", "subscribers"} and answer["subscribers"] == 1
+
+
+@pytest.mark.parametrize("fields", [[], ["-H", "Transfer-Encoding: chunked"]])
+def test_curl_is_told_to_go_on_with_a_long_message(server, tmp_path, fields):
+    (tmp_path / "long").write_text("x" * 1_000_000 + "y")
+    with server.client() as client:
+        told = subprocess.run(
+            ["curl", "-sSv", "-H", "Expect: 100-continue", "--expect100-timeout", "60", *fields]
+            + ["--data-binary", f"@{tmp_path}/long", f"http://127.0.0.1:{server.port}/ws"],
+            capture_output=True,
+            check=True,
+        )
+        assert client.recv_message() == "Message: " + "x" * 1_000_000 + "y"
+    assert b"100 Continue" in told.stderr
+
+
+def test_ids_count_the_messages_of_a_channel(server, peer):
+    with server.client() as client:
+        first = peer.post("a")["id"]
+        client.send_text("b")
+        assert [client.recv_message() for _ in "ab"] == ["Message: a", "Message: b"]
+        third = peer.post("c")["id"]
+        assert (sequence(first), sequence(third)) == (1, 3)
+        assert first.split("-")[0] == third.split("-")[0]
+        assert client.accepted.headers["last-event-id"] == first.split("-")[0] + "-0"
+        assert sequence(peer.post("d", "/ws/elsewhere")["id"]) == 1
+
+
+def test_pipelined_posts_are_answered_in_order(server):
+    with server.client() as listener, Client(server.port) as client:
+        posts = [
+            b"POST /ws HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%d" % (len(str(i)), i)
+            if i % 2
+            else b"POST /ws HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"%x;x=y\r\n%d\r\n0\r\nTrailer: t\r\n\r\n" % (len(str(i)), i)
+            for i in range(300)
+        ]
+        client.send(b"".join(posts) + client.request())
+        for i in range(300):
+            answer = client.recv_response()
+            assert (answer.status, sequence(json.loads(answer.body)["id"])) == (200, i + 1)
+        assert [listener.recv_message() for _ in range(300)] == [f"Message: {i}" for i in range(300)]
+        client.recv_accept()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 64])
+def test_a_request_may_come_in_pieces(server, size):
+    request = (
+        b"POST /ws/x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"5\r\nhello\r\n7\r\n, world\r\n0\r\n\r\n"
+        b"POST /ws/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nend"
+    )
+    with server.client("/ws/x") as listener, Client(server.port) as client:
+        for i in range(0, len(request), size):
+            client.send(request[i : i + size])
+        assert [client.recv_response().status for _ in range(2)] == [200, 200]
+        assert listener.recv_message() == "Message: hello, world"
+        assert listener.recv_message() == "Message: end"
+
+
+def test_who_does_not_read_the_answers_is_not_read_from(wsbroadcastd):
+    """Pipelined requests that nobody takes the answers of cost the server next to nothing."""
+    server = wsbroadcastd("--handshake-timeout", "100")
+    before = server.rss_anon()
+    with Client(server.port, receive_buffer=4096) as client:
+        request = b"GET /ws?info HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        client.sock.settimeout(1)
+        sent = 0
+        with pytest.raises(TimeoutError):
+            for _ in rawws.turns():
+                sent += client.sock.send(request * 1000)
+        assert programs.SANITIZED or server.rss_anon() - before < 8 << 20
+        client.sock.settimeout(rawws.TIMEOUT)
+        for _ in range(sent // len(request)):
+            assert client.recv_response().status == 200
+
+
+def test_http_and_websockets_share_one_order(wsbroadcastd):
+    server = wsbroadcastd("--prefix", "", "--workers", "2")
+    count, threads = 300, []
+    listeners = [server.client() for _ in range(4)]
+    talkers = [server.client() for _ in range(2)]
+
+    def post(number: int) -> None:
+        peer = Peer(server.port)
+        for i in range(count):
+            peer.post(f"http {number} {i}")
+
+    def say(number: int) -> None:
+        with talkers[number] as client:
+            for i in range(count):
+                client.send_text(f"ws {number} {i}")
+            for _ in range(4 * count):
+                client.recv_message()
+
+    for number in range(2):
+        threads += [threading.Thread(target=target, args=(number,), daemon=True) for target in (post, say)]
+    for thread in threads:
+        thread.start()
+    heard = [[str(each.recv_message()) for _ in range(4 * count)] for each in listeners]
+    for thread in threads:
+        thread.join()
+    assert all(each == heard[0] for each in heard)
+    for who in ("http 0", "http 1", "ws 0", "ws 1"):
+        assert [m for m in heard[0] if m.startswith(who)] == [f"{who} {i}" for i in range(count)]
+    for each in listeners:
+        each.disconnect()
+
+
+# A message a line
+
+
+def test_lines_are_messages(server, peer):
+    with server.client() as client:
+        told = peer.post('{"a": 1}\n[2,\t3]\r\n"four"', Content_Type=NDJSON)
+        assert (sequence(told["id"]), told["count"], told["subscribers"]) == (3, 3, 1)
+        heard = [client.recv_message() for _ in range(3)]
+        assert heard == ['Message: {"a": 1}', "Message: [2,\t3]", 'Message: "four"']
+
+
+@pytest.mark.parametrize(
+    ("lines", "line"),
+    [
+        (b'{"a": 1}\n{"b": 2\n{"c": 3}\n', 2),
+        (b"1\n2\n\n3\n", 3),
+        (b'"\xff"\n', 1),
+        (b"1\n2\nthree\n", 3),
+        (b"1 2\n", 1),
+        (b"1\n" + b'"' + b"x" * (1 << 20) + b'"\n', 2),
+        (b"1\n" * 10_001, 10_001),
+        (b"[" * 100_000, 1),
+    ],
+    ids=["cut", "empty", "utf8", "word", "two", "long", "many", "deep"],
+)
+def test_a_bad_line_is_named_and_nothing_is_published(server, peer, lines, line):
+    with server.client() as client:
+        answer = peer.ask("POST", "/ws", lines, Content_Type=NDJSON)
+        check_line(answer, 413 if line > 100 or len(lines) > 1 << 20 else 400)
+        assert f"line {line} " in answer.body and "nothing is published" in answer.body
+        peer.post("next")
+        assert client.recv_message() == "Message: next"
+
+
+def test_no_line_at_all_is_400(peer):
+    check_line(peer.ask("POST", "/ws", b"", Content_Type=NDJSON), 400)
+
+
+# Bad input
+
+
+def raw(*lines: str, body: bytes = b"") -> bytes:
+    return "\r\n".join(["POST /ws HTTP/1.1", "Host: localhost", *lines, "", ""]).encode() + body
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (raw("Content-Length: 5", "Transfer-Encoding: chunked", body=b"0\r\n\r\n"), 400),
+        (raw("Transfer-Encoding: chunked", "Content-Length: 5", body=b"0\r\n\r\n"), 400),
+        (raw("Content-Length: 5", "Content-Length: 6", body=b"hello!"), 400),
+        (raw("Content-Length: -1"), 400),
+        (raw("Content-Length: 0x10"), 400),
+        (raw("Content-Length: 99999999999999999999999"), 400),
+        (raw("Content-Length: 1048577"), 413),
+        (raw("Content-Length: 18446744073709551615"), 413),
+        (raw("Transfer-Encoding: chunked", body=b"100001\r\n"), 413),
+        (raw("Transfer-Encoding: chunked", body=b"ffffffffffffffff\r\n"), 413),
+        (raw("Transfer-Encoding: chunked", body=b"10000000000000000\r\n"), 400),
+        (raw("Transfer-Encoding: chunked", body=b"-1\r\n"), 400),
+        (raw("Transfer-Encoding: chunked", body=b"5\r\nhello!\r\n0\r\n\r\n"), 400),
+        (raw("Transfer-Encoding: chunked", body=b"1;" + b"x" * 40_000), 400),
+        (raw("Transfer-Encoding: chunked", body=b"0\r\n" + b"x: y\r\n" * 9000), 400),
+        (raw("Transfer-Encoding: gzip"), 400),
+        (raw("Transfer-Encoding: gzip, chunked", body=b"0\r\n\r\n"), 501),
+        (raw("Content-Encoding: gzip", "Content-Length: 1", body=b"x"), 415),
+        (raw("Expect: the worst", "Content-Length: 1", body=b"x"), 417),
+        (raw("Content-Length: 2", body=b"\xc3\x28"), 400),
+        (raw("Content-Length: 1", body=b"\xc3"), 400),
+        (raw(), 411),
+        (raw("Content-Length: 1", "Origin: http://elsewhere.example", body=b"x"), 403),
+        (raw("Content-Length: 1", "Origin: null", body=b"x"), 403),
+        (raw("Content-Length: 1", body=b"x").replace(b"localhost", b"elsewhere.example"), 403),
+        (raw("Content-Length: 1", body=b"x").replace(b"/ws", b"/ws/a%20b"), 404),
+        (raw("Content-Length: 1", body=b"x").replace(b"/ws", b"/ws/"), 404),
+        (raw("Content-Length: 1", body=b"x").replace(b"/ws", b"/ws/a/../b"), 404),
+        (raw("Content-Length: 1", body=b"x").replace(b"/ws", b"/ws/" + b"x" * 129), 404),
+        (raw("Content-Length: 1", body=b"x").replace(b"/ws", b"/channels"), 405),
+        (raw("Transfer-Encoding: chunked", body=b"0\r\n\r\n").replace(b"1.1", b"1.0"), 400),
+    ],
+)
+def test_bad_requests_are_refused_and_change_nothing(server, bystanders, request_, status):
+    with server.client() as listener, Client(server.port) as client:
+        client.send(request_)
+        check_line(client.recv_response(), status)
+        bystanders.wait_round()
+        with server.client() as last:
+            last.send_text("that is all")
+        while (message := listener.recv_message()) != "Message: that is all":
+            assert str(message).startswith("Message: bystander ")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_is_cut_off_is_not_published(server, chunked):
+    with server.client() as listener:
+        for body in (b"hell", b""):
+            with Client(server.port) as client:
+                length = "Transfer-Encoding: chunked" if chunked else "Content-Length: 5"
+                client.send(raw(length, body=b"5\r\n" + body if chunked else body))
+        assert Peer(server.port).post("whole")["subscribers"] == 1
+        assert listener.recv_message() == "Message: whole"
+
+
+def test_a_body_that_does_not_come_is_408(wsbroadcastd):
+    server = wsbroadcastd("--message-timeout", "1")
+    with Client(server.port) as client:
+        client.send(raw("Content-Length: 5", body=b"hell"))
+        check_line(client.recv_response(), 408)
+        client.recv_eof()
+    server.wait_stderr("limit message-timeout: refused with 408")
+
+
+def test_too_long_names_the_limit(wsbroadcastd):
+    server = wsbroadcastd("--max-message", "10")
+    peer = Peer(server.port)
+    assert peer.post("0123456789")
+    answer = peer.ask("POST", "/ws", b"0123456789x")
+    check_line(answer, 413)
+    assert "10 bytes" in answer.body and "--max-message" in answer.body
+    server.wait_stderr("limit max-message: answered with 413")
+
+
+def test_too_fast_is_429(wsbroadcastd):
+    server = wsbroadcastd("--max-messages-per-second", "5")
+    peer = Peer(server.port)
+    for _ in rawws.turns():
+        answer = peer.ask("POST", "/ws", b"again")
+        if answer.status == 429:
+            break
+    check_line(answer, 429)
+    assert answer.headers["retry-after"] == "1"
+
+
+# Who may
+
+
+def test_a_page_of_the_same_host_may_post_and_read(server, peer):
+    answer = peer.ask("POST", "/ws", b"hi", Origin="http://127.0.0.1:9999")
+    assert answer.status == 200
+    assert answer.headers["access-control-allow-origin"] == "http://127.0.0.1:9999"
+
+
+def test_a_listed_origin_may(wsbroadcastd):
+    server = wsbroadcastd("--origin", "https://example.org")
+    peer = Peer(server.port)
+    fields = {"Origin": "https://example.org", "Host": "example.org"}
+    assert peer.ask("POST", "/ws", b"hi", **fields).status == 200
+    answer = peer.ask("OPTIONS", "/ws", **fields)
+    assert answer.status == 204 and "POST" in answer.headers["access-control-allow-methods"]
+    check_line(peer.ask("GET", "/ws?info", Host="example.com"), 403)
+
+
+@pytest.mark.parametrize(
+    ("who", "ws", "posts"),
+    [("none", False, False), ("ws", True, False), ("http", False, True), ("all", True, True)],
+)
+def test_publish_says_who_may(wsbroadcastd, who, ws, posts):
+    server = wsbroadcastd("--publish", who)
+    with server.client() as listener, server.client() as client:
+        client.send_text("by websocket")
+        if ws:
+            assert listener.recv_message() == "Message: by websocket"
+        else:
+            assert client.recv_close() == (1008, "this feed is read-only")
+        answer = Peer(server.port).ask("POST", "/ws", b"by post")
+        assert answer.status == (200 if posts else 403)
+        if posts:
+            assert listener.recv_message() == "Message: by post"
+        else:
+            assert answer.body == "this feed is read-only\n"
+
+
+# Reading history
+
+
+@pytest.fixture
+def keeper(wsbroadcastd) -> programs.Server:
+    return wsbroadcastd("--prefix", "", "--history-messages", "1000")
+
+
+def pages(peer: Peer, target: str, limit: int) -> Iterator[dict]:
+    after = ""
+    for _ in rawws.turns():
+        page = peer.get(f"{target}?limit={limit}{after}")
+        yield from page["messages"]
+        if page["next"] is None:
+            return
+        assert len(page["messages"]) == limit
+        after = f"&after={page['next']}"
+
+
+def test_history_is_read_page_by_page(keeper):
+    peer = Peer(keeper.port)
+    said = ["plain", '"quoted"\\', "line\r\nline\u2028", "\0\x1b[31m", "ünïcödé 🌍", "", "</script>"]
+    for text in said:
+        last = peer.post(text)["id"]
+    for data in (b"\xff\0", b""):
+        last = peer.post(data, Content_Type=BINARY)["id"]
+    read = list(pages(peer, "/ws", 4))
+    assert [message["data"] for message in read[:-2]] == said
+    assert [message["type"] for message in read] == ["text"] * len(said) + ["binary"] * 2
+    assert [base64.b64decode(message["base64"]) for message in read[-2:]] == [b"\xff\0", b""]
+    assert [sequence(message["id"]) for message in read] == list(range(1, len(read) + 1))
+    assert read[-1]["id"] == last
+    assert peer.get(f"/ws?after={last}")["messages"] == []
+    assert [m["data"] for m in peer.get("/ws?history=3")["messages"][:1]] == ["</script>"]
+
+
+def test_a_page_has_an_end_in_bytes_too(keeper):
+    peer = Peer(keeper.port)
+    for _ in range(8):
+        peer.post("x" * 500_000)
+    page = peer.get("/ws?limit=1000")
+    assert 1 < len(page["messages"]) < 8 and page["next"] == page["messages"][-1]["id"]
+
+
+def test_a_channel_that_does_not_exist_is_404(keeper):
+    peer = Peer(keeper.port)
+    for target in ("/ws/nobody", "/ws/nobody?history=all", "/ws/nobody?info"):
+        check_line(peer.ask("GET", target, Accept="application/json"), 404)
+    assert [channel["channel"] for channel in peer.get("/channels")["channels"]] == [""]
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["after=x", "after=", "limit=0", "limit=1001", "limit=x", "limit=", "limit=99999999999999999999"]
+    + ["after=0000000000000000-1&after=0000000000000000-1", "history=x", "limit=1&limit=1"],
+)
+def test_bad_parameters_are_400(keeper, query):
+    check_line(Peer(keeper.port).ask("GET", f"/ws?{query}", Accept="application/json"), 400)
+
+
+def test_an_id_of_the_future_is_400(keeper):
+    peer = Peer(keeper.port)
+    epoch = peer.post("one")["id"].split("-")[0]
+    for accept in ("application/json", "text/event-stream"):
+        answer = peer.ask("GET", f"/ws?last_event_id={epoch}-2", Accept=accept)
+        check_line(answer, 400)
+    assert len(peer.get(f"/ws?after={'f' * 16}-9")["messages"]) == 1  # another epoch: all there is
+
+
+# Who is there
+
+
+def test_info_counts(keeper):
+    peer = Peer(keeper.port)
+    with keeper.client("/ws/a") as one, keeper.client("/ws/a"):
+        peer.post("x" * 100, "/ws/a")
+        info = peer.get("/ws/a?info")
+        assert (info["channel"], info["subscribers"], info["messages"]) == ("a", 2, 1)
+        assert (info["bytes"], sequence(info["last_id"])) == (102, 1)
+        one.recv_message()
+    programs.wait_until("all have left", lambda: peer.get("/ws/a?info")["subscribers"] == 0)
+
+
+def test_head_has_the_fields_and_no_body(server, peer):
+    answer = peer.ask("HEAD", "/ws?info")
+    assert answer.status == 200 and int(answer.headers["content-length"]) > 50
+    assert peer.get("/ws?info")["subscribers"] == 0
+
+
+def test_channels_are_listed_page_by_page(keeper):
+    peer = Peer(keeper.port)
+    names = {f"room/{i}" for i in range(25)}
+    for name in names:
+        peer.post("x", f"/ws/{name}")
+    found, after = [], ""
+    for _ in rawws.turns():
+        page = peer.get(f"/channels?limit=10{after}")
+        found += [channel["channel"] for channel in page["channels"]]
+        if page["next"] is None:
+            break
+        after = f"&after={page['next']}"
+    assert len(found) == 26 and set(found) == names | {""}
+    check_line(peer.ask("GET", "/channels?after=gone"), 404)
+
+
+def test_counts_are_exact_after_a_storm(server):
+    """Thousands come, some with WebSockets and some to listen to events, and go as they like."""
+    peer = Peer(server.port)
+    errors: list[BaseException] = []
+
+    def come_and_go(number: int) -> None:
+        try:
+            for i in range(250):
+                if (i + number) % 3 == 0:
+                    client = Client(server.port)
+                    client.send(b"GET /ws HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n")
+                    assert client.recv_head().status == 200
+                else:
+                    client = server.client()
+                if i % 5 == 0 and (i + number) % 3:
+                    client.close()
+                client.disconnect()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=come_and_go, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    programs.wait_until("all have left", lambda: peer.get("/ws?info")["subscribers"] == 0)
+    with server.client():
+        assert peer.get("/ws?info")["subscribers"] == 1
+
+
+def test_the_list_gives_way_to_the_endpoint(wsbroadcastd):
+    server = wsbroadcastd("--path", "/", "--prefix", "")
+    with server.client("/channels") as client:
+        assert Peer(server.port).post("a channel", "/channels")["subscribers"] == 1
+        assert client.recv_message() == "a channel"
