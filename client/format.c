@@ -3,7 +3,7 @@
 #include <string.h>
 #include <uv.h>
 
-#include "client/encode.h"
+#include "common/encode.h"
 #include "common/escape.h"
 
 /* The letter behind a '%', or a literal: bytes of `_literals`. */

@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "client/descriptor.h"
 #include "common/buffer.h"
+#include "common/descriptor.h"
 
 struct printer {
     struct descriptor _out;

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <uv.h>
 
-#include "client/encode.h"
+#include "common/encode.h"
 #include "common/json.h"
 
 static const char received[] = "Received: ";

@@ -13,6 +13,7 @@
 
 enum {
     PRINT_BATCH = 64 * 1024,      /* bytes of lines that are written before the turn ends */
+    MAX_LINE = 16 * 1024 * 1024,  /* bytes of a line that is sent */
     SEND_QUEUE_HIGH = 256 * 1024, /* bytes of frames that wait: no more input is read */
     /* Milliseconds between being connected and the first message of -m. A shell that starts three
      * listeners and one who speaks, all in one breath, means the three to hear it; each of them
@@ -376,8 +377,8 @@ int traffic_init(struct traffic *traffic, uv_loop_t *loop, const struct traffic_
                           on_printer_broken);
     (void) uv_timer_init(loop, &traffic->_idle);
     if (status == 0 && options->send)
-        status =
-            input_init(&traffic->_input, loop, options->null ? '\0' : '\n', &traffic_input_ops);
+        status = input_init(&traffic->_input, loop, options->null ? '\0' : '\n', MAX_LINE,
+                            &traffic_input_ops);
     if (status != 0)
         (void) error_set(error, status, "cannot start: %s", uv_strerror(status));
     return status;

@@ -11,13 +11,13 @@
 
 #include "client/client_options.h"
 #include "client/connection.h"
-#include "client/input.h"
 #include "client/printer.h"
 #include "client/render.h"
 #include "client/resume.h"
 #include "client/runner.h"
 #include "client/until.h"
 #include "common/error.h"
+#include "common/input.h"
 
 struct traffic;
 

@@ -356,6 +356,8 @@ struct message {
     struct frame_part compressed; /* borrowed from the publisher's deflater */
     bool is_event;                /* `event` has all of the event but its ID */
     struct buffer event;
+    uint64_t plain_at; /* where it begins in the logs */
+    uint64_t deflated_at;
 };
 
 /* The work that takes no lock: what nobody reads is not made. */
@@ -460,6 +462,8 @@ static int publish(struct channel *channel, struct message *message,
         !reserve_event(channel, message, &event, id, id_len) ||
         (keeps && history_begin(&channel->_history, &channel->_plain.log, sequence) != 0))
         return UV_ENOMEM;
+    message->plain_at = block_log_end(&channel->_plain.log);
+    message->deflated_at = block_log_end(&channel->_deflated.log);
     append(&plain, publisher->encoder, item->opcode);
     append(&deflated, publisher->encoder, item->opcode);
     if (event.room != NULL)
@@ -472,10 +476,13 @@ static int publish(struct channel *channel, struct message *message,
     return 0;
 }
 
-static void fill_receipt(const struct channel *channel, struct channel_receipt *receipt)
+static void fill_receipt(const struct channel *channel, const struct message *message,
+                         struct channel_receipt *receipt)
 {
     if (receipt == NULL)
         return;
+    receipt->plain_at = message->plain_at;
+    receipt->deflated_at = message->deflated_at;
     receipt->id = id_of(channel, sequence_of(channel));
     receipt->subscribers = atomic_load_explicit(&channel->_subscribers, memory_order_relaxed);
 }
@@ -492,7 +499,7 @@ int channel_publish(struct channel *channel, const struct channel_publisher *pub
     uv_mutex_lock(&channel->_lock);
     status = publish(channel, &message, publisher);
     if (status == 0) {
-        fill_receipt(channel, receipt);
+        fill_receipt(channel, &message, receipt);
         tell_listeners(channel);
     }
     uv_mutex_unlock(&channel->_lock);
@@ -505,19 +512,18 @@ int channel_publish_all(struct channel *channel, const struct channel_publisher 
                         const struct channel_item *items, size_t count, size_t *published,
                         struct channel_receipt *receipt)
 {
+    struct message message = {0};
     int status = 0;
 
     *published = 0;
     uv_mutex_lock(&channel->_lock);
     while (*published < count && status == 0) {
-        struct message message;
-
         prepare(&message, channel, publisher, &items[*published]);
         status = publish(channel, &message, publisher);
         buffer_deinit(&message.event);
         *published += status == 0 ? 1 : 0;
     }
-    fill_receipt(channel, receipt);
+    fill_receipt(channel, &message, receipt);
     if (*published > 0)
         tell_listeners(channel);
     uv_mutex_unlock(&channel->_lock);

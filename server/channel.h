@@ -90,8 +90,10 @@ struct channel_item {
 
 /* What a publisher may know afterwards. */
 struct channel_receipt {
-    struct event_id id; /* of the (last) message */
-    size_t subscribers; /* who will get it */
+    struct event_id id;   /* of the (last) message */
+    size_t subscribers;   /* who will get it */
+    uint64_t plain_at;    /* where it begins in the plain log, as block_log_position has it, */
+    uint64_t deflated_at; /* and in the deflated one; without meaning where it is not written */
 };
 
 /* Where a subscriber wants to begin. */

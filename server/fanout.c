@@ -351,6 +351,39 @@ bool fanout_flush(struct fanout *fanout, unsigned *budget)
     return flush_catching(fanout, budget) && done;
 }
 
+static void count_behind(const struct fanout *fanout, const struct peer *peer,
+                         struct fanout_behind *behind)
+{
+    uint64_t bytes = channel_lag(fanout->channel, &peer->cursor);
+    uint64_t sequence = channel_last_id(fanout->channel).sequence;
+    uint64_t place;
+
+    if (peer->cursor.catching || bytes == 0)
+        return;
+    if (bytes > behind->bytes)
+        behind->bytes = bytes;
+    if (fanout->_limits->messages == 0 ||
+        sequence - block_log_least_place(&peer->cursor) <= behind->messages)
+        return;
+    place = block_log_place(&peer->cursor);
+    if (sequence > place && sequence - place > behind->messages)
+        behind->messages = sequence - place;
+}
+
+struct fanout_behind fanout_behind(const struct fanout *fanout)
+{
+    struct fanout_behind behind = {0};
+    struct list *node;
+
+    for (node = fanout->_stalled.next; node != &fanout->_stalled; node = node->next)
+        count_behind(fanout, peer_at(node), &behind);
+    /* Of the ready, nobody is further behind than the one who is visited next. */
+    node = fanout->_next != &fanout->_ready ? fanout->_next : fanout->_ready.next;
+    if (fanout->_unvisited > 0 && node != &fanout->_ready)
+        count_behind(fanout, peer_at(node), &behind);
+    return behind;
+}
+
 /* Calls `judge` for every peer in a list; it may make the peer leave. */
 static void for_each(struct list *list, void (*judge)(struct peer *peer, const void *argument),
                      const void *argument)

@@ -106,6 +106,15 @@ void fanout_resume(struct fanout *fanout, struct peer *peer);
  * nothing should be read before they have it. True when all are done. */
 bool fanout_flush(struct fanout *fanout, unsigned *budget);
 
+/* How far somebody is behind: in bytes, and in messages if these are limited. */
+struct fanout_behind {
+    uint64_t bytes;
+    uint64_t messages;
+};
+
+/* Who of the peers is furthest behind; those who catch up do not count. */
+struct fanout_behind fanout_behind(const struct fanout *fanout);
+
 /* Judges who has been idle for `idle_timeout` milliseconds, and which stalled peers have read fewer
  * than `min_read` bytes since the last sweep; 0 for not at all. */
 void fanout_sweep(struct fanout *fanout, uint64_t now, uint64_t idle_timeout, uint64_t min_read);

@@ -85,6 +85,13 @@ void fanouts_put(struct fanouts *fanouts, struct fanout *fanout)
         list_append(&fanouts->_unused, &fanout->_unused_node);
 }
 
+struct fanout_behind fanouts_behind(const struct fanouts *fanouts, struct channel *channel)
+{
+    const struct fanout *fanout = find(fanouts, channel);
+
+    return fanout != NULL ? fanout_behind(fanout) : (struct fanout_behind){0};
+}
+
 void fanouts_clean(struct fanouts *fanouts)
 {
     struct list *node;

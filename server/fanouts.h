@@ -35,6 +35,9 @@ void fanouts_judge(const struct fanouts *fanouts, struct channel *channel, struc
 /* That peer does not need it any more. */
 void fanouts_put(struct fanouts *fanouts, struct fanout *fanout);
 
+/* As fanout_behind, of this worker's peers of a channel. */
+struct fanout_behind fanouts_behind(const struct fanouts *fanouts, struct channel *channel);
+
 /* Lets go of the fanouts that nobody needs. Not while one of them is at work. */
 void fanouts_clean(struct fanouts *fanouts);
 

@@ -21,7 +21,6 @@ struct past {
 
 /* What a peer needs that has yet to be upgraded, that says something, or that is watched by a limit
  * which is off unless somebody asks for it. */
-
 struct peer_more {
     struct upgrade *upgrade;        /* NULL once upgraded */
     struct limits_rate *rate;       /* once it has said something */
@@ -29,9 +28,22 @@ struct peer_more {
     uint32_t last_message;          /* when it last said something: milliseconds, modulo 2^32 */
     uint32_t unread;                /* bytes that waited when its reading was last judged */
     bool uncounted;                 /* it is not among the server's connections */
+    struct own_list *own;           /* with --no-echo, while it has yet to come to its own */
     struct pace_held *held;         /* while it says more than others can deliver */
     bool has_past;                  /* there is a `past`: not in what everybody has for a while */
     struct past past[];
+};
+
+/* Where a message begins in the logs that its sender may read. */
+struct own {
+    uint64_t plain_at;
+    uint64_t live_at; /* in the log of its form */
+};
+
+/* The messages of a peer that it has yet to come to, oldest first. */
+struct own_list {
+    struct buffer messages; /* of struct own */
+    size_t at;              /* bytes: those before have been left out */
 };
 
 enum {
@@ -51,7 +63,7 @@ static struct worker *worker_of(const struct peer *peer)
 }
 
 /* NULL unless it catches up, or has done so. */
-static struct past *past_of(struct peer *peer)
+static struct past *past_of(const struct peer *peer)
 {
     return peer->_more != NULL && peer->_more->has_past ? peer->_more->past : NULL;
 }
@@ -77,6 +89,17 @@ static struct peer_more *need_more(struct peer *peer)
     return peer->_more;
 }
 
+static void forget_all_own(struct peer *peer)
+{
+    struct own_list *own = peer->_more != NULL ? peer->_more->own : NULL;
+
+    if (own == NULL)
+        return;
+    buffer_deinit(&own->messages);
+    free(own);
+    peer->_more->own = NULL;
+}
+
 static void free_more(struct peer *peer)
 {
     if (peer->_more == NULL)
@@ -84,6 +107,7 @@ static void free_more(struct peer *peer)
     upgrade_free(peer->_more->upgrade);
     pace_forget(&peer->_more->held);
     free(peer->_more->rate);
+    forget_all_own(peer);
     free(peer->_more);
     peer->_more = NULL;
 }
@@ -95,7 +119,8 @@ static void free_more_if_unused(struct peer *peer)
     const struct peer_more *more = peer->_more;
 
     if (more != NULL && more->upgrade == NULL && more->address == NULL && more->rate == NULL &&
-        !peer->cursor.catching && options->idle_timeout == 0 && options->min_read_rate == 0)
+        more->own == NULL && more->held == NULL && !peer->cursor.catching &&
+        options->idle_timeout == 0 && options->min_read_rate == 0)
         free_more(peer);
 }
 
@@ -287,6 +312,127 @@ static void on_held(void *publisher, bool held)
     }
 }
 
+/* ---- its own messages (--no-echo) ----
+ *
+ * They lie in the log as everybody's: the cursor jumps over them. Who has read all before, as most
+ * have, does so at once; otherwise it is noted where they are. */
+
+/* The next of them, or NULL. */
+static const struct own *next_own(const struct peer *peer)
+{
+    const struct own_list *own = peer->_more != NULL ? peer->_more->own : NULL;
+
+    return own != NULL ? (const struct own *) (const void *) (own->messages.data + own->at) : NULL;
+}
+
+static void forget_own(struct peer *peer)
+{
+    struct own_list *own = peer->_more->own;
+
+    own->at += sizeof(struct own);
+    if (own->at == own->messages.len) {
+        forget_all_own(peer);
+    } else if (own->at > own->messages.len / 2) { /* in all, each is moved but a few times */
+        buffer_drop(&own->messages, own->at);
+        own->at = 0;
+    }
+}
+
+static int note_own(struct peer *peer, const struct own *own)
+{
+    struct peer_more *more = peer->_more;
+    int status;
+
+    if (more->own == NULL)
+        more->own = calloc(1, sizeof *more->own);
+    if (more->own == NULL)
+        return UV_ENOMEM;
+    status = buffer_append(&more->own->messages, own, sizeof *own);
+    if (status != 0 && more->own->messages.len == 0)
+        forget_all_own(peer);
+    return status;
+}
+
+/* Where the message begins in the log that the cursor is in now. */
+static uint64_t own_at(const struct peer *peer, const struct own *own)
+{
+    return peer->cursor.catching ? own->plain_at : own->live_at;
+}
+
+static void jump(struct peer *peer)
+{
+    struct block_unit unit;
+
+    if (block_log_unit(&peer->cursor, &unit))
+        block_log_advance(&peer->cursor, unit.len);
+}
+
+/* True when the cursor has come to where it is to go on in the log of its form. */
+static bool has_met(const struct peer *peer)
+{
+    const struct past *past = peer->cursor.catching ? past_of(peer) : NULL;
+
+    return past != NULL && past->meeting._block != NULL &&
+           block_log_position(&peer->cursor) == past->stop;
+}
+
+/* True when it goes no further than the frame it is in: what is its own is behind that. */
+static bool is_given_up(const struct peer *peer)
+{
+    return peer->cursor._block == NULL || peer->cursor._last;
+}
+
+/* Leaves out those that the cursor has come to. */
+static void jump_own(struct peer *peer)
+{
+    const struct own *own;
+
+    while ((own = next_own(peer)) != NULL && !is_given_up(peer) && !has_met(peer) &&
+           block_log_position(&peer->cursor) == own_at(peer, own)) {
+        jump(peer);
+        forget_own(peer);
+    }
+}
+
+/* How many bytes from the cursor on are not its own. */
+static uint64_t until_own(const struct peer *peer)
+{
+    const struct own *own = next_own(peer);
+
+    if (own == NULL || is_given_up(peer))
+        return UINT64_MAX;
+    return own_at(peer, own) - block_log_position(&peer->cursor);
+}
+
+/* The peer has published this message. Returns 0 or UV_ENOMEM. */
+static int leave_out(struct peer *peer, const struct channel_receipt *receipt)
+{
+    const struct own own = {
+        .plain_at = receipt->plain_at,
+        .live_at = peer->cursor.form == CHANNEL_PLAIN ? receipt->plain_at : receipt->deflated_at,
+    };
+
+    if (!fanout_has(peer) || is_given_up(peer))
+        return 0; /* it reads no further, or goes on behind it */
+    if (next_own(peer) == NULL && !has_met(peer) &&
+        block_log_position(&peer->cursor) == own_at(peer, &own)) {
+        jump(peer);
+        return 0;
+    }
+    return note_own(peer, &own);
+}
+
+static int publish(struct peer *peer, enum frame_opcode opcode, const struct frame_part *parts,
+                   size_t count)
+{
+    struct channel_receipt receipt;
+    bool echoes = !worker_options(worker_of(peer))->no_echo;
+    int status = channel_publish(peer->_fanout->channel, worker_publisher(worker_of(peer)), opcode,
+                                 parts, count, echoes ? NULL : &receipt);
+
+    return status == 0 && !echoes ? leave_out(peer, &receipt) : status;
+}
+
 static void on_message(struct transport *transport, enum frame_opcode opcode, const uint8_t *data,
                        size_t len)
 {
@@ -318,8 +464,7 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     }
     more->last_message = (uint32_t) now;
     /* It may have left: who cannot be written to any more can still be heard to its end. */
-    if (channel_publish(fanout->channel, worker_publisher(worker), opcode, text ? parts : parts + 1,
-                        text ? 2 : 1, NULL) != 0)
+    if (publish(peer, opcode, text ? parts : parts + 1, text ? 2 : 1) != 0)
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
     else
         pace_published(worker_pace(worker), &more->held, peer, fanout->channel, &fanout->_listener,
@@ -421,6 +566,7 @@ __attribute__((noinline)) static void skip(struct peer *peer)
         transport_close(&peer->transport, CLOSE_INTERNAL_ERROR, "out of memory");
         return;
     }
+    forget_all_own(peer);
     fanout_resume(peer->_fanout, peer); /* it does not catch up any more */
     if (is_for_events(peer))
         return; /* each event has its ID */
@@ -468,7 +614,9 @@ static void catch_up(struct peer *peer, struct past *past)
     size_t len;
     int status;
 
+    jump_own(peer);
     bytes.count = block_log_read(&peer->cursor, bufs, CATCH_UP_BUFS, &len, &bytes.more);
+    cut_bufs(bufs, &bytes.count, &len, until_own(peer));
     if (past->meeting._block != NULL)
         cut_bufs(bufs, &bytes.count, &len, past->stop - block_log_position(&peer->cursor));
     bytes.more = true;
@@ -477,6 +625,7 @@ static void catch_up(struct peer *peer, struct past *past)
         block_log_advance(&peer->cursor, bytes.passed);
         peer->cursor.cut = bytes.passed < len;
     }
+    jump_own(peer);
     if (status == UV_EAGAIN)
         fanout_stall(peer->_fanout, peer);
     else if (status == 0)
@@ -562,7 +711,12 @@ void peer_flush(struct peer *peer)
 
         if (block_log_is_over(&peer->cursor))
             skip(peer);
+        jump_own(peer);
         bytes.count = read_log(peer, bufs, &len, &bytes.more);
+        if (len > until_own(peer)) {
+            cut_bufs(bufs, &bytes.count, &len, until_own(peer));
+            bytes.more = true;
+        }
         bytes.cut = peer->cursor.cut;
         status = transport_flush(&peer->transport, &bytes);
         if (bytes.passed > 0) { /* else it is own frames that may be cut, and go first again */

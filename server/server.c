@@ -10,21 +10,25 @@
 #include "server/channels.h"
 #include "server/limits.h"
 #include "server/shortage.h"
+#include "server/sink.h"
 #include "server/sockets.h"
+#include "server/source.h"
 #include "server/worker.h"
 
 enum { EXPIRY_INTERVAL = 1000 }; /* milliseconds between two looks at what is too old */
 
 struct server {
     const struct server_options *options;
-    uv_loop_t loop; /* the main thread's: signals only */
+    uv_loop_t loop; /* the main thread's: signals, and standard input and output */
     uv_async_t workers_done;
     uv_signal_t sigint;
     uv_signal_t sigterm;
     uv_signal_t sighup;      /* started only with TLS */
     struct tls_context *tls; /* NULL: ws:// */
     struct channels channels;
-    uv_timer_t expiry; /* of history, if its age matters */
+    uv_timer_t expiry;    /* of history, if its age matters */
+    struct source source; /* these two if they are asked for */
+    struct sink sink;
     struct limits limits;
     struct shortage shortage;
     struct sockets sockets;
@@ -83,6 +87,25 @@ static int serve(struct server *server, struct error *error)
     return 0;
 }
 
+/* Connects standard input and output to their channels, if that is asked for; output first, so that
+ * it has what the input says. */
+static int start_pipes(struct server *server, struct error *error)
+{
+    const struct server_options *options = server->options;
+    int status = 0;
+
+    if (options->stdout_channel != NULL)
+        status = sink_start(&server->sink, &server->loop, options, &server->channels);
+    if (status != 0)
+        return error_set(error, status, "cannot write to standard output: %s", uv_strerror(status));
+    if (options->stdin_channel != NULL)
+        status = source_start(&server->source, &server->loop, options, &server->channels,
+                              server->workers, server->shared.worker_count);
+    return status == 0
+               ? 0
+               : error_set(error, status, "cannot read standard input: %s", uv_strerror(status));
+}
+
 /* ---- the end ---- */
 
 static void stop_workers(struct server *server)
@@ -95,6 +118,7 @@ static void on_signal(uv_signal_t *handle, int number)
 {
     struct server *server = handle->data;
 
+    source_stop(&server->source);
     log_info("stopping on %s", number == SIGINT ? "SIGINT" : "SIGTERM");
     stop_workers(server);
 }
@@ -124,6 +148,8 @@ static void close_handles(struct server *server)
     uv_close((uv_handle_t *) &server->sigterm, NULL);
     uv_close((uv_handle_t *) &server->sighup, NULL);
     uv_close((uv_handle_t *) &server->expiry, NULL);
+    source_close(&server->source);
+    sink_finish(&server->sink);
 }
 
 static void on_workers_done(uv_async_t *async)
@@ -177,6 +203,8 @@ static int run_workers(struct server *server, struct error *error)
 
     if (status == 0)
         status = serve(server, error);
+    if (status == 0)
+        status = start_pipes(server, error);
     if (status != 0)
         stop_workers(server);
     if (server->started == 0)
@@ -209,6 +237,7 @@ static int start(struct server *server, struct error *error)
     else
         (void) error_set(error, status, "cannot handle signals: %s", uv_strerror(status));
     free_workers(server);
+    source_deinit(&server->source);
     limits_report(&server->limits);
     return status;
 }

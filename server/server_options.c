@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "common/http_head.h"
+#include "common/resource.h"
 #include "common/utf8.h"
 
 /* What options can be set to, at the most. */
@@ -163,6 +164,27 @@ static int store_slow_consumer(void *target, const char *argument, struct error 
     return 0;
 }
 
+static int store_channel(const char **channel, const char *name, struct error *error)
+{
+    *channel = name != NULL ? name : "";
+    if (name == NULL || resource_channel_is_valid(name, strlen(name)))
+        return 0;
+    return error_set(error, UV_EINVAL,
+                     "'%s' is no channel's name: it can be 1 to %d letters, digits, and any of "
+                     "-._~, with '/' between parts",
+                     name, RESOURCE_MAX_CHANNEL);
+}
+
+static int store_stdin(void *target, const char *argument, struct error *error)
+{
+    return store_channel(&((struct server_options *) target)->stdin_channel, argument, error);
+}
+
+static int store_stdout(void *target, const char *argument, struct error *error)
+{
+    return store_channel(&((struct server_options *) target)->stdout_channel, argument, error);
+}
+
 static int store_publish(void *target, const char *argument, struct error *error)
 {
     static const struct {
@@ -221,6 +243,18 @@ static const struct option_spec specs[] = {
      "memory that the history of all channels may take; the oldest goes first; 0: any "
      "(default: 256M)",
      OPTION_AT(SIZE, struct server_options, history.total), .max = MAX_HISTORY_LIMIT},
+    {.help = "Pipes:"},
+    {"stdin", 0, "CHANNEL",
+     "broadcast each line of standard input in CHANNEL, by default in the default one; its end "
+     "does not end the server",
+     OPTION_BY(store_stdin), .optional = true, .offer = OPTION_OFFER_NOTHING},
+    {"stdout", 0, "CHANNEL",
+     "print what is broadcast in CHANNEL, by default in the default one: a message and a newline; "
+     "binary as base64:...",
+     OPTION_BY(store_stdout), .optional = true, .offer = OPTION_OFFER_NOTHING},
+    {.help = "Publishing:"},
+    {"no-echo", 0, NULL, "a client does not hear the messages that it has sent itself",
+     OPTION_AT(FLAG, struct server_options, no_echo)},
     {.help = "TLS (wss://), on every address; SIGHUP reads the files again:"},
     {"tls-cert", 0, "FILE", "the server's certificate (PEM), and its chain behind it",
      OPTION_AT(STRING, struct server_options, tls_cert)},

@@ -29,6 +29,9 @@ struct server_options {
     uint64_t workers;
     const char *path;
     const char *prefix;
+    const char *stdin_channel; /* "": the default one; NULL: standard input is not read */
+    const char *stdout_channel;
+    bool no_echo;
     const char *origins[SERVER_OPTIONS_MAX_ORIGINS];
     size_t origin_count;
     unsigned publish;

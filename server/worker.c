@@ -235,7 +235,7 @@ static struct upgrade_policy upgrade_policy_of(const struct server_options *opti
     };
 }
 
-static uint64_t max_lag_of(const struct server_options *options)
+uint64_t worker_max_lag(const struct server_options *options)
 {
     uint64_t messages = MAX_LAG_MESSAGES * options->max_message;
 
@@ -296,7 +296,7 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
     };
     fanouts_init(&fresh->fanouts, shared->channels, &fresh->inbox, &fresh->due,
                  &(struct fanout_limits){
-                     .bytes = max_lag_of(options),
+                     .bytes = worker_max_lag(options),
                      .messages = options->max_lag_messages,
                      .time = options->max_lag_time,
                  });
@@ -380,6 +380,11 @@ void worker_free(struct worker *worker)
     transport_context_deinit(&worker->transports);
     (void) uv_loop_close(&worker->loop);
     free(worker);
+}
+
+struct inbox *worker_inbox(struct worker *worker)
+{
+    return &worker->inbox;
 }
 
 /* ---- for its peers ---- */

@@ -58,6 +58,12 @@ void worker_stop(struct worker *worker);
 void worker_join(struct worker *worker);
 void worker_free(struct worker *worker);
 
+/* From any thread: to pass things to the worker. */
+struct inbox *worker_inbox(struct worker *worker);
+
+/* Bytes that a reader may lag behind, by the options; 0: any number. */
+uint64_t worker_max_lag(const struct server_options *options);
+
 /* ---- for the worker's own peers, on its thread ---- */
 
 struct worker *worker_of_transports(struct transport_context *transports);

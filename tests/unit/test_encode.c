@@ -1,4 +1,4 @@
-#include "client/encode.h"
+#include "common/encode.h"
 
 #include <stdlib.h>
 #include <string.h>

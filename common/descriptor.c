@@ -1,4 +1,4 @@
-#include "client/descriptor.h"
+#include "common/descriptor.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "client/input.h"
+#include "common/input.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -8,14 +8,30 @@
 
 static void read_file(struct input *input);
 
-int input_init(struct input *input, uv_loop_t *loop, char delimiter, const struct input_ops *ops)
+int input_init(struct input *input, uv_loop_t *loop, char delimiter, size_t max_line,
+               const struct input_ops *ops)
 {
-    *input = (struct input){._loop = loop, ._paused = true, ._delimiter = delimiter, ._ops = ops};
+    int status;
+
+    *input = (struct input){
+        ._loop = loop,
+        ._paused = true,
+        ._delimiter = delimiter,
+        ._max_line = max_line,
+        ._ops = ops,
+    };
     (void) uv_idle_init(loop, &input->_rest); /* which cannot fail */
     descriptor_open(&input->_in, STDIN_FILENO, false);
     if (!descriptor_is_pollable(&input->_in))
         return 0;
-    return descriptor_poll_init(&input->_in, loop, &input->_poll);
+    status = descriptor_poll_init(&input->_in, loop, &input->_poll);
+    if (status == 0)
+        return 0;
+    descriptor_close(&input->_in); /* there is nothing that could be closed later */
+    uv_close((uv_handle_t *) &input->_rest, NULL);
+    input->_closed = true;
+    input->_ended = true;
+    return status;
 }
 
 static void on_poll_closed(uv_handle_t *handle)
@@ -42,18 +58,22 @@ void input_close(struct input *input)
 
 /* ---- lines ---- */
 
+static void skip_line(struct input *input)
+{
+    input->_skipping = true;
+    log_error("line %llu of standard input is longer than %zu bytes: not sent",
+              (unsigned long long) input->_line + 1, input->_max_line);
+    buffer_deinit(&input->_partial);
+}
+
 /* Keeps the beginning of a line whose end has not come. */
 static void keep_partial(struct input *input, const uint8_t *data, size_t len)
 {
     if (input->_skipping)
         return;
-    if (input->_partial.len + len <= INPUT_MAX_LINE &&
-        buffer_append(&input->_partial, data, len) == 0)
-        return;
-    input->_skipping = true;
-    log_error("line %llu of standard input is longer than %d bytes: not sent",
-              (unsigned long long) input->_line + 1, INPUT_MAX_LINE);
-    buffer_deinit(&input->_partial);
+    if (len > input->_max_line - input->_partial.len ||
+        buffer_append(&input->_partial, data, len) != 0)
+        skip_line(input);
 }
 
 static void end_line(struct input *input, const uint8_t *data, size_t len)
@@ -62,6 +82,8 @@ static void end_line(struct input *input, const uint8_t *data, size_t len)
         keep_partial(input, data, len);
         data = input->_partial.data;
         len = input->_partial.len;
+    } else if (len > input->_max_line) {
+        skip_line(input);
     }
     input->_line++;
     if (!input->_skipping)

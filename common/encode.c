@@ -1,4 +1,4 @@
-#include "client/encode.h"
+#include "common/encode.h"
 
 #include <openssl/evp.h>
 

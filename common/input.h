@@ -1,6 +1,7 @@
-/* Standard input, line by line, for those who asked for it (-s). Whatever it is (pipe, terminal,
- * socket or file), reading it never blocks the loop, and stops while the owner cannot take more:
- * lines that were read with the one that made the owner pause wait here. */
+/* Standard input, line by line, for those who asked for it. Whatever it is (pipe, terminal, socket
+ * or file), reading it never blocks the loop, and stops while the owner cannot take more: lines
+ * that were read with the one that made the owner pause wait here. A line that is too long is
+ * reported and skipped. */
 #ifndef WS_INPUT_H
 #define WS_INPUT_H
 
@@ -9,12 +10,10 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "client/descriptor.h"
 #include "common/buffer.h"
+#include "common/descriptor.h"
 
 struct input;
-
-enum { INPUT_MAX_LINE = 16 * 1024 * 1024 }; /* bytes; a longer line is reported and skipped */
 
 struct input_ops {
     /* A line without its delimiter, borrowed for the call; the last one need not have had one. */
@@ -30,7 +29,8 @@ struct input {
     uv_fs_t _request; /* of what is not: a file, read by libuv's threads */
     uv_idle_t _rest;  /* tells, after a pause, what was read before it */
     char _delimiter;
-    bool _reading; /* `_request` is under way */
+    size_t _max_line; /* bytes */
+    bool _reading;    /* `_request` is under way */
     bool _paused;
     bool _closed;
     bool _skipping; /* the rest of a line that is too long */
@@ -44,9 +44,11 @@ struct input {
     char _chunk[64 * 1024];
 };
 
-/* Lines end in `delimiter`, a newline or a NUL. `ops` is borrowed for the life of the input.
- * Nothing is read before input_resume. Returns 0 or a negative UV_E* code. */
-int input_init(struct input *input, uv_loop_t *loop, char delimiter, const struct input_ops *ops);
+/* Lines end in `delimiter`, a newline or a NUL, and have at most `max_line` bytes without it. `ops`
+ * is borrowed for the life of the input. Nothing is read before input_resume. Returns 0 or a
+ * negative UV_E* code. */
+int input_init(struct input *input, uv_loop_t *loop, char delimiter, size_t max_line,
+               const struct input_ops *ops);
 
 /* Stops for good. Run the loop once more before the input's memory goes. */
 void input_close(struct input *input);

@@ -1,0 +1,44 @@
+/* Standard output as a subscriber (--stdout): each message of one channel is printed, as soon as it
+ * is there, with a newline; binary ones as base64. On the main thread, which a slow file may hold
+ * up. A pipe whose reader is too slow does not: it lags as any subscriber, and beyond --max-lag it
+ * misses messages, which is logged. When nobody reads any more, serving goes on without. */
+#ifndef WS_SINK_H
+#define WS_SINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "common/buffer.h"
+#include "common/descriptor.h"
+#include "server/channel.h"
+#include "server/channels.h"
+#include "server/server_options.h"
+
+struct sink {
+    const struct server_options *_options;
+    struct channels *_channels;
+    struct channel *_channel; /* NULL: it was never started, or is closed */
+    struct channel_listener _listener;
+    struct block_cursor _cursor;
+    struct descriptor _out;
+    struct buffer _lines; /* rendered, */
+    size_t _written;      /* and this much of them printed */
+    uv_async_t _published;
+    uv_poll_t _room;   /* of what is pollable: waits while it is full */
+    uv_timer_t _grace; /* for what is left at the end */
+    bool _waits;       /* for room */
+    bool _finishing;
+};
+
+/* Prints the channel of options->stdout_channel from now on. All is borrowed until the sink is
+ * closed. Returns 0, UV_EMFILE when there are too many channels, or another negative UV_E* code. */
+int sink_start(struct sink *sink, uv_loop_t *loop, const struct server_options *options,
+               struct channels *channels);
+
+/* No more will be published: what is left is printed, as far as that is possible within
+ * options->close_timeout, and the sink closes by itself; the loop ends then. Harmless when it was
+ * not started, or has closed. */
+void sink_finish(struct sink *sink);
+
+#endif

@@ -1,0 +1,197 @@
+#include "server/source.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/list.h"
+#include "common/log.h"
+#include "common/utf8.h"
+#include "server/fanouts.h"
+#include "server/worker.h"
+
+enum {
+    PARTS = 4,                    /* of what a reader may lag behind, before all are asked */
+    MOST_BYTES = 4 * 1024 * 1024, /* the largest such part */
+    AGAIN = 2,                    /* milliseconds until those who were behind are asked again */
+    PATIENCE = 1000,              /* milliseconds that somebody is waited for */
+};
+
+/* ---- the pace ---- */
+
+/* On the worker's thread. */
+static void on_asked(struct inbox_item *item)
+{
+    struct source_question *question = container_of(item, struct source_question, _item);
+    struct source *source = question->_source;
+    struct fanout_behind behind =
+        fanouts_behind(worker_fanouts(question->_worker), source->_channel);
+
+    if ((source->_most_bytes > 0 && behind.bytes > source->_most_bytes) ||
+        (source->_most_messages > 0 && behind.messages > source->_most_messages))
+        atomic_store(&source->_is_behind, true);
+    if (atomic_fetch_sub(&source->_unanswered, 1) == 1)
+        (void) uv_async_send(&source->_answered);
+}
+
+static void ask(struct source *source)
+{
+    atomic_store(&source->_is_behind, false);
+    atomic_store(&source->_unanswered, source->_worker_count);
+    for (size_t i = 0; i < source->_worker_count; i++)
+        inbox_post(worker_inbox(source->_questions[i]._worker), &source->_questions[i]._item);
+}
+
+static void on_again(uv_timer_t *timer)
+{
+    ask(container_of(timer, struct source, _again));
+}
+
+static void on_answered(uv_async_t *async)
+{
+    struct source *source = container_of(async, struct source, _answered);
+
+    if (source->_stopped || atomic_load(&source->_unanswered) > 0)
+        return;
+    if (atomic_load(&source->_is_behind) && uv_now(async->loop) < source->_deadline) {
+        (void) uv_timer_start(&source->_again, on_again, AGAIN, 0);
+        return;
+    }
+    source->_bytes = 0;
+    source->_messages = 0;
+    input_resume(&source->_input);
+}
+
+/* So much was published that the readers are looked at before there is more. */
+static void keep_pace(struct source *source, size_t len)
+{
+    source->_bytes += len;
+    source->_messages++;
+    if ((source->_most_bytes == 0 || source->_bytes < source->_most_bytes) &&
+        (source->_most_messages == 0 || source->_messages < source->_most_messages))
+        return;
+    input_pause(&source->_input);
+    uv_update_time(source->_answered.loop);
+    source->_deadline = uv_now(source->_answered.loop) + source->_patience;
+    ask(source);
+}
+
+static void set_pace(struct source *source, const struct server_options *options)
+{
+    uint64_t bytes = worker_max_lag(options) / PARTS;
+
+    source->_most_bytes = bytes < MOST_BYTES ? bytes : MOST_BYTES;
+    if (options->max_lag_messages > 0)
+        source->_most_messages = options->max_lag_messages / PARTS + 1;
+    source->_patience = PATIENCE;
+    if (options->max_lag_time > 0 && options->max_lag_time / PARTS < PATIENCE)
+        source->_patience = options->max_lag_time / PARTS;
+}
+
+/* ---- lines ---- */
+
+static void on_line(struct input *input, const uint8_t *line, size_t len)
+{
+    struct source *source = container_of(input, struct source, _input);
+    const char *prefix = source->_options->prefix;
+    struct frame_part parts[] = {{prefix, strlen(prefix)},
+                                 {line != NULL ? line : (const uint8_t *) "", len}};
+
+    if (!utf8_valid(parts[1].data, len))
+        log_error("line %llu of standard input is not UTF-8, as text has to be: not sent",
+                  (unsigned long long) input_line(input));
+    else if (channel_publish(source->_channel, &source->_publisher, FRAME_TEXT, parts, 2, NULL) !=
+             0)
+        log_error("line %llu of standard input is not sent: out of memory",
+                  (unsigned long long) input_line(input));
+    else
+        keep_pace(source, len);
+}
+
+static void on_end(struct input *input)
+{
+    log_info("standard input has ended after %llu lines: serving goes on",
+             (unsigned long long) input_line(input));
+}
+
+static const struct input_ops ops = {.on_line = on_line, .on_end = on_end};
+
+/* ---- life ---- */
+
+static int init_questions(struct source *source, struct worker **workers, size_t count)
+{
+    source->_questions = calloc(count, sizeof *source->_questions);
+    if (source->_questions == NULL)
+        return UV_ENOMEM;
+    source->_worker_count = count;
+    for (size_t i = 0; i < count; i++) {
+        source->_questions[i]._worker = workers[i];
+        source->_questions[i]._source = source;
+        inbox_item_init(&source->_questions[i]._item, on_asked);
+    }
+    return 0;
+}
+
+static int init_publisher(struct channel_publisher *publisher, const struct server_options *options)
+{
+    int status = frame_encoder_new(&publisher->encoder, false);
+
+    publisher->compression_min = (size_t) options->compression_min;
+    return status == 0 ? deflater_new(&publisher->deflater, (int) options->compression_level)
+                       : status;
+}
+
+int source_start(struct source *source, uv_loop_t *loop, const struct server_options *options,
+                 struct channels *channels, struct worker **workers, size_t worker_count)
+{
+    const char *name = options->stdin_channel;
+    size_t most = options->max_message > 0 ? (size_t) options->max_message : SIZE_MAX;
+    int status;
+
+    source->_options = options;
+    source->_channels = channels;
+    set_pace(source, options);
+    status = init_questions(source, workers, worker_count);
+    if (status == 0)
+        status = init_publisher(&source->_publisher, options);
+    if (status == 0)
+        status = uv_async_init(loop, &source->_answered, on_answered);
+    if (status != 0)
+        return status;
+    status = channels_make(channels, name, strlen(name), &source->_channel);
+    if (status != 0) {
+        source->_channel = NULL;
+        uv_close((uv_handle_t *) &source->_answered, NULL);
+        return status;
+    }
+    (void) uv_timer_init(loop, &source->_again); /* which cannot fail */
+    status = input_init(&source->_input, loop, '\n', most, &ops);
+    input_resume(&source->_input);
+    return status;
+}
+
+void source_stop(struct source *source)
+{
+    if (source->_channel == NULL || source->_stopped)
+        return;
+    source->_stopped = true;
+    (void) uv_timer_stop(&source->_again);
+    input_close(&source->_input);
+}
+
+void source_close(struct source *source)
+{
+    if (source->_channel == NULL)
+        return;
+    source_stop(source);
+    uv_close((uv_handle_t *) &source->_answered, NULL);
+    uv_close((uv_handle_t *) &source->_again, NULL);
+    channels_unref(source->_channels, source->_channel);
+    source->_channel = NULL;
+}
+
+void source_deinit(struct source *source)
+{
+    deflater_free(source->_publisher.deflater);
+    frame_encoder_free(source->_publisher.encoder);
+    free(source->_questions);
+}
