@@ -25,8 +25,8 @@ struct http_body {
 };
 
 /* Begins the body of a head that is done, and lives on while the body is read; more than `max`
- * bytes are 413 (0: no limit). Returns HTTP_BODY_DONE if there is none, and HTTP_BODY_BAD if what the
- * head says of it is too much or cannot be read. */
+ * bytes are 413 (0: no limit). Returns HTTP_BODY_DONE if there is none, and HTTP_BODY_BAD if what
+ * the head says of it is too much or cannot be read. */
 enum http_body_result http_body_begin(struct http_body *body, struct http_head *head, uint64_t max);
 void http_body_deinit(struct http_body *body);
 

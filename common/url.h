@@ -25,8 +25,8 @@ void url_deinit(struct url *url);
  * memory. */
 char *url_without_user(const char *text);
 
-/* What of a text that is no URL may be shown: what follows its last '@', as a password with a '/' in
- * it, or behind a single slash, is not where url_without_user looks. */
+/* What of a text that is no URL may be shown: what follows its last '@', as a password with a '/'
+ * in it, or behind a single slash, is not where url_without_user looks. */
 const char *url_without_secrets(const char *text);
 
 /* Where a redirection leads: `reference`, as in a Location field, seen from `base` (RFC 3986, 5.2),

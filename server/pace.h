@@ -1,8 +1,8 @@
 /* Keeps who publishes from outrunning those who deliver. A worker reads no more than its own
  * subscribers get (see fanout.h), but those of other workers its publishers could outrun, and the
  * log would grow by what is between them. So who publishes while others are too far behind is not
- * read from, until they have all that had been published by then. Subscribers whose sockets are full
- * do not count: for them there is --max-lag. Belongs to a worker, and to its thread. */
+ * read from, until they have all that had been published by then. Subscribers whose sockets are
+ * full do not count: for them there is --max-lag. Belongs to a worker, and to its thread. */
 #ifndef WS_PACE_H
 #define WS_PACE_H
 
@@ -34,8 +34,8 @@ void pace_init(struct pace *pace, uv_loop_t *loop);
 void pace_close(struct pace *pace);
 
 /* A publisher has published so many bytes, on a worker that listens by `own`. If that is too fast,
- * `*held`, which is NULL unless it is held, is set, and `on_held` is called: with true now, and with
- * false, out of the loop and with `*held` NULL again, when it may go on. */
+ * `*held`, which is NULL unless it is held, is set, and `on_held` is called: with true now, and
+ * with false, out of the loop and with `*held` NULL again, when it may go on. */
 void pace_published(struct pace *pace, struct pace_held **held, void *publisher,
                     struct channel *channel, const struct channel_listener *own, size_t len,
                     void (*on_held)(void *publisher, bool held));

@@ -54,8 +54,8 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
  * to upgrade_input. To be asked after each flush. False when there are none, or not yet. */
 bool upgrade_take_held(struct upgrade *upgrade, struct transport *transport, struct buffer *held);
 
-/* After UPGRADE_JOIN: writes 101, or the head of the event stream; `place` is the ID just before the
- * first message that will be sent. False when the transport had to be aborted. */
+/* After UPGRADE_JOIN: writes 101, or the head of the event stream; `place` is the ID just before
+ * the first message that will be sent. False when the transport had to be aborted. */
 bool upgrade_accept(struct upgrade *upgrade, struct transport *transport, struct event_id place);
 
 /* Refuses whatever the request may turn out to be, and ends the connection. */

@@ -40,9 +40,9 @@ static void before_anything_has_come_there_is_nothing_to_divide_by(void **state)
 
     (void) state;
     stats_init(&stats, 0);
-    check(
-        &stats, 0,
-        "0 messages (0.0/s), 0 bytes (0/s) in 0.0 s, compression 1.00, pings none, 0 reconnects, 0 gaps");
+    check(&stats, 0,
+          "0 messages (0.0/s), 0 bytes (0/s) in 0.0 s, compression 1.00, pings none, "
+          "0 reconnects, 0 gaps");
 }
 
 static void trip(struct stats *stats, uint64_t microseconds)
