@@ -55,15 +55,14 @@ void pace_close(struct pace *pace)
     uv_close((uv_handle_t *) &pace->_timer, NULL);
 }
 
-void pace_published(struct pace *pace, struct pace_held **held, void *publisher,
-                    struct channel *channel, const struct channel_listener *own, size_t len,
-                    void (*on_held)(void *publisher, bool held))
+void pace_published(struct pace *pace, const struct pace_publisher *publisher,
+                    struct channel *channel, const struct channel_listener *own, size_t len)
 {
     struct pace_held *fresh;
     uint64_t end;
 
     pace->_published += len;
-    if (*held != NULL || (pace->_published < PACE_LOOK && list_empty(&pace->_held)))
+    if (*publisher->held != NULL || (pace->_published < PACE_LOOK && list_empty(&pace->_held)))
         return;
     pace->_published = 0;
     end = channel_appended(channel);
@@ -72,18 +71,18 @@ void pace_published(struct pace *pace, struct pace_held **held, void *publisher,
     fresh = malloc(sizeof *fresh);
     if (fresh == NULL)
         return; /* without memory there are other worries */
-    *fresh = (struct pace_held){.place = held,
-                                .publisher = publisher,
+    *fresh = (struct pace_held){.place = publisher->held,
+                                .publisher = publisher->publisher,
                                 .channel = channel,
                                 .own = own,
                                 .until = end,
-                                .on_held = on_held};
+                                .on_held = publisher->on_held};
     list_init(&fresh->node);
     list_append(&pace->_held, &fresh->node);
-    *held = fresh;
+    *publisher->held = fresh;
     if (!uv_is_active((uv_handle_t *) &pace->_timer))
         (void) uv_timer_start(&pace->_timer, on_timer, AGAIN, AGAIN);
-    on_held(publisher, true);
+    publisher->on_held(publisher->publisher, true);
 }
 
 void pace_forget(struct pace_held **held)

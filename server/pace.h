@@ -33,12 +33,18 @@ void pace_init(struct pace *pace, uv_loop_t *loop);
 /* Closes the timer; nobody is held any more. */
 void pace_close(struct pace *pace);
 
-/* A publisher has published so many bytes, on a worker that listens by `own`. If that is too fast,
- * `*held`, which is NULL unless it is held, is set, and `on_held` is called: with true now, and
- * with false, out of the loop and with `*held` NULL again, when it may go on. */
-void pace_published(struct pace *pace, struct pace_held **held, void *publisher,
-                    struct channel *channel, const struct channel_listener *own, size_t len,
-                    void (*on_held)(void *publisher, bool held));
+/* Who publishes. */
+struct pace_publisher {
+    struct pace_held **held; /* NULL unless it is held */
+    void *publisher;
+    void (*on_held)(void *publisher, bool held);
+};
+
+/* `publisher` has published so many bytes, on a worker that listens by `own`. If that is too fast,
+ * its `*held` is set, and its `on_held` is called: with true now, and with false, out of the loop
+ * and with `*held` NULL again, when it may go on. */
+void pace_published(struct pace *pace, const struct pace_publisher *publisher,
+                    struct channel *channel, const struct channel_listener *own, size_t len);
 
 /* The publisher goes away. */
 void pace_forget(struct pace_held **held);

@@ -65,7 +65,8 @@ static void publish(struct scene *scene, size_t len)
     const struct frame_part part = {payload, len};
 
     assert_int_equal(channel_publish(&scene->channel, &publisher, FRAME_BINARY, &part, 1, NULL), 0);
-    pace_published(&scene->pace, &scene->place, scene, &scene->channel, &scene->own, len, on_held);
+    pace_published(&scene->pace, &(struct pace_publisher){&scene->place, scene, on_held},
+                   &scene->channel, &scene->own, len);
 }
 
 /* The other worker has delivered all that was appended up to here. */

@@ -1,0 +1,65 @@
+/* What a peer reads of its channel: the flush from the log to the transport, history until it has
+ * caught up, what it skips, and with --no-echo its own messages, which it leaves out. For peer
+ * alone. */
+#ifndef WS_PEER_READ_H
+#define WS_PEER_READ_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "server/channel.h"
+#include "server/limits.h"
+#include "server/pace.h"
+#include "server/peer.h"
+#include "server/upgrade.h"
+
+struct own_list;
+
+/* While a peer catches up: */
+struct past {
+    struct block_cursor meeting; /* where it is to go on, */
+    uint64_t stop;               /* once it has come here in the plain log */
+};
+
+/* What a peer needs that has yet to be upgraded, that says something, or that is watched by a limit
+ * which is off unless somebody asks for it. */
+struct peer_more {
+    struct upgrade *upgrade;        /* NULL once upgraded */
+    struct limits_rate *rate;       /* once it has said something */
+    struct limits_address *address; /* where it counts, if addresses are counted */
+    uint32_t last_message;          /* when it last said something: milliseconds, modulo 2^32 */
+    uint32_t unread;                /* bytes that waited when its reading was last judged */
+    bool uncounted;                 /* it is not among the server's connections */
+    struct own_list *own;           /* with --no-echo, while it has yet to come to its own */
+    struct pace_held *held;         /* while it says more than others can deliver */
+    bool has_past;                  /* there is a `past`: not in what everybody has for a while */
+    struct past past[];
+};
+
+/* NULL unless it catches up, or has done so. */
+static inline struct past *peer_past(const struct peer *peer)
+{
+    return peer->_more != NULL && peer->_more->has_past ? peer->_more->past : NULL;
+}
+
+/* True for one that hears an event stream, and says nothing. */
+static inline bool peer_is_for_events(const struct peer *peer)
+{
+    return peer->cursor.form == CHANNEL_EVENTS;
+}
+
+/* The peer has published this message, which it is not to hear. Returns 0 or UV_ENOMEM. */
+int peer_read_leave_out(struct peer *peer, const struct channel_receipt *receipt);
+
+/* Forgets which messages to come are its own. */
+void peer_read_forget_own(struct peer *peer);
+
+/* ---- peer's, for the reading ---- */
+
+/* Leaves its channel, if it is in one. */
+void peer_leave(struct peer *peer);
+
+/* Most peers need no more once they have been upgraded and have caught up. */
+void peer_free_more_if_unused(struct peer *peer);
+
+#endif
