@@ -29,9 +29,9 @@ struct peer_more {
     struct limits_address *address; /* where it counts, if addresses are counted */
     uint32_t last_message;          /* when it last said something: milliseconds, modulo 2^32 */
     uint32_t unread;                /* bytes that waited when its reading was last judged */
-    bool uncounted;                 /* it is not among the server's connections */
     struct own_list *own;           /* with --no-echo, while it has yet to come to its own */
     struct pace_held *held;         /* while it says more than others can deliver */
+    bool uncounted;                 /* it is not among the server's connections */
     bool has_past;                  /* there is a `past`: not in what everybody has for a while */
     struct past past[];
 };

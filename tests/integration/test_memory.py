@@ -57,8 +57,9 @@ def talk(clients: list[rawws.Client]) -> None:
             assert other.recv_message() == f"Message: said by {i}"
 
 
-def test_talking_costs_an_idle_subscriber_nothing(server):
-    """A subscriber that has talked and listened is, idle again, as cheap as before."""
+def test_talking_costs_an_idle_subscriber_no_more_than_its_count(server):
+    """A subscriber that has talked and listened is, idle again, as cheap as before, but for the
+    count of what it did in a second, which stays (some 110 bytes; memory grows by pages)."""
     clients = connect(server, FIRST)
     half = len(clients) // 2
     for client in clients[:half]:
@@ -70,7 +71,7 @@ def test_talking_costs_an_idle_subscriber_nothing(server):
         assert client.recv_frame()[:2] == (rawws.PONG, b"x")
     grown = server.rss_anon() - before
     if not programs.SANITIZED:
-        assert grown / half <= 100
+        assert grown / half <= 160
     for client in clients:
         client.close()
 
