@@ -85,9 +85,9 @@ def test_a_line_that_is_not_text_is_named_and_not_sent(fed):
     client = server.client()
     os.write(pipe, b"good\nb\xffd\n" + b"x" * 11 + b"\n" + b"x" * 10 + b"\n" + b"y" * 200000 + b"\nend\n")
     assert [client.recv_message() for _ in range(3)] == ["good", "x" * 10, "end"]
-    assert "line 2 of standard input is not UTF-8" in server.stderr
-    assert "line 3 of standard input is longer than 10 bytes: not sent" in server.stderr
-    assert "line 5 of standard input is longer than 10 bytes: not sent" in server.stderr
+    server.wait_stderr("line 2 of standard input is not UTF-8")
+    server.wait_stderr("line 3 of standard input is longer than 10 bytes: not sent")
+    server.wait_stderr("line 5 of standard input is longer than 10 bytes: not sent")
     client.close()
 
 
