@@ -151,6 +151,19 @@ static bool exceeds(uint64_t lag, uint64_t most)
     return most > 0 && lag > most;
 }
 
+/* How many messages the peer is behind; or `least`, if that is more. Finding its place takes a walk:
+ * only if it may be further behind than that. */
+static uint64_t most_behind(const struct fanout *fanout, const struct peer *peer, uint64_t least)
+{
+    uint64_t sequence = channel_last_id(fanout->channel).sequence;
+    uint64_t place;
+
+    if (sequence - block_log_least_place(&peer->cursor) <= least)
+        return least;
+    place = block_log_place(&peer->cursor);
+    return sequence > place && sequence - place > least ? sequence - place : least;
+}
+
 /* What is in the history costs nothing: to lag there is allowed. */
 static bool catches_up_too_slowly(struct fanout *fanout, const struct peer *peer)
 {
@@ -163,7 +176,6 @@ static bool catches_up_too_slowly(struct fanout *fanout, const struct peer *peer
 static bool is_too_slow(struct fanout *fanout, const struct peer *peer)
 {
     const struct fanout_limits *limits = fanout->_limits;
-    uint64_t sequence = channel_last_id(fanout->channel).sequence;
     uint64_t lag = channel_lag(fanout->channel, &peer->cursor);
 
     if (lag == 0) /* or it was given up already */
@@ -172,10 +184,7 @@ static bool is_too_slow(struct fanout *fanout, const struct peer *peer)
         return catches_up_too_slowly(fanout, peer);
     if (exceeds(lag, limits->bytes))
         return true;
-    /* Finding its place takes a walk: only if it may be too far behind. */
-    return limits->messages > 0 &&
-           sequence - block_log_least_place(&peer->cursor) > limits->messages &&
-           sequence - block_log_place(&peer->cursor) > limits->messages;
+    return limits->messages > 0 && most_behind(fanout, peer, limits->messages) > limits->messages;
 }
 
 /* So much was published that the stalled are to be looked at again. */
@@ -355,19 +364,13 @@ static void count_behind(const struct fanout *fanout, const struct peer *peer,
                          struct fanout_behind *behind)
 {
     uint64_t bytes = channel_lag(fanout->channel, &peer->cursor);
-    uint64_t sequence = channel_last_id(fanout->channel).sequence;
-    uint64_t place;
 
     if (peer->cursor.catching || bytes == 0)
         return;
     if (bytes > behind->bytes)
         behind->bytes = bytes;
-    if (fanout->_limits->messages == 0 ||
-        sequence - block_log_least_place(&peer->cursor) <= behind->messages)
-        return;
-    place = block_log_place(&peer->cursor);
-    if (sequence > place && sequence - place > behind->messages)
-        behind->messages = sequence - place;
+    if (fanout->_limits->messages > 0)
+        behind->messages = most_behind(fanout, peer, behind->messages);
 }
 
 struct fanout_behind fanout_behind(const struct fanout *fanout)
@@ -396,6 +399,14 @@ static void for_each(struct list *list, void (*judge)(struct peer *peer, const v
     }
 }
 
+static void for_all(struct fanout *fanout, void (*judge)(struct peer *peer, const void *argument),
+                    const void *argument)
+{
+    for_each(&fanout->_ready, judge, argument);
+    for_each(&fanout->_stalled, judge, argument);
+    for_each(&fanout->_catching, judge, argument);
+}
+
 struct sweep {
     uint64_t now;
     uint64_t idle_timeout;
@@ -414,11 +425,7 @@ static void sweep_peer(struct peer *peer, const void *argument)
 
 void fanout_sweep(struct fanout *fanout, uint64_t now, uint64_t idle_timeout, uint64_t min_read)
 {
-    const struct sweep sweep = {now, idle_timeout, min_read};
-
-    for_each(&fanout->_ready, sweep_peer, &sweep);
-    for_each(&fanout->_stalled, sweep_peer, &sweep);
-    for_each(&fanout->_catching, sweep_peer, &sweep);
+    for_all(fanout, sweep_peer, &(struct sweep){now, idle_timeout, min_read});
 }
 
 /* What waits for a stalled peer grows by its Close; it gets no other visit. */
@@ -446,22 +453,18 @@ static void abort_peer(struct peer *peer, const void *argument)
 
 void fanout_abort(struct fanout *fanout)
 {
-    for_each(&fanout->_ready, abort_peer, NULL);
-    for_each(&fanout->_stalled, abort_peer, NULL);
-    for_each(&fanout->_catching, abort_peer, NULL);
+    for_all(fanout, abort_peer, NULL);
 }
 
 static void look_at(struct fanout *fanout, const struct peer *peer, struct fanout_lag *lag)
 {
     uint64_t bytes = channel_lag(fanout->channel, &peer->cursor);
-    uint64_t last = channel_last_id(fanout->channel).sequence;
     uint64_t acknowledged;
 
     if (bytes > lag->bytes)
         lag->bytes = bytes;
-    if (bytes > 0 && last - block_log_least_place(&peer->cursor) > lag->messages &&
-        last - block_log_place(&peer->cursor) > lag->messages)
-        lag->messages = last - block_log_place(&peer->cursor);
+    if (bytes > 0)
+        lag->messages = most_behind(fanout, peer, lag->messages);
     if (peer->cursor.form == CHANNEL_EVENTS)
         return; /* nothing comes from it */
     acknowledged = peer_acknowledged(peer);
