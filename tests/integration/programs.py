@@ -238,3 +238,16 @@ def wait_until(what: str, holds: Callable[[], bool], timeout: float | None = Non
     while not holds():
         assert time.monotonic() < deadline, f"not in time: {what}"
         time.sleep(0.005)
+
+
+def connect(server: Server, count: int) -> list[rawws.Client]:
+    """Connect count clients, a hundred opening handshakes at a time."""
+    clients: list[rawws.Client] = []
+    while len(clients) < count:
+        batch = [rawws.Client(server.port) for _ in range(min(100, count - len(clients)))]
+        for client in batch:
+            client.send(client.request())
+        for client in batch:
+            client.recv_accept()
+        clients += batch
+    return clients

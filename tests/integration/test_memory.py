@@ -13,27 +13,14 @@ BYTES_A_CONNECTION = 400
 WAVES, WAVE = 20, 50
 
 
-def connect(server: programs.Server, count: int) -> list[rawws.Client]:
-    """Connect count clients, a hundred opening handshakes at a time."""
-    clients: list[rawws.Client] = []
-    while len(clients) < count:
-        batch = [rawws.Client(server.port) for _ in range(min(100, count - len(clients)))]
-        for client in batch:
-            client.send(client.request())
-        for client in batch:
-            client.recv_accept()
-        clients += batch
-    return clients
-
-
 def test_an_idle_connection_costs_at_most_400_bytes(server):
     """User-space memory, as the slope between 500 and 5,500 upgraded connections."""
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < FIRST + IDLE + 100:
         pytest.skip("too few file descriptors are allowed here")
-    clients = connect(server, FIRST)
+    clients = programs.connect(server, FIRST)
     talk(clients[:2])
     some = server.rss_anon()
-    clients += connect(server, IDLE)
+    clients += programs.connect(server, IDLE)
     many = server.rss_anon()
     try:
         assert server.descriptors() >= len(clients)
@@ -60,7 +47,7 @@ def talk(clients: list[rawws.Client]) -> None:
 def test_talking_costs_an_idle_subscriber_no_more_than_its_count(server):
     """A subscriber that has talked and listened is, idle again, as cheap as before, but for the
     count of what it did in a second, which stays (some 110 bytes; memory grows by pages)."""
-    clients = connect(server, FIRST)
+    clients = programs.connect(server, FIRST)
     half = len(clients) // 2
     for client in clients[:half]:
         client.send_frame(rawws.PING, b"x")
@@ -83,7 +70,7 @@ def test_a_thousand_clients_come_talk_and_go(server):
         descriptors = server.descriptors()
         after_first_waves = 0
         for wave in range(WAVES):
-            clients = connect(server, WAVE)
+            clients = programs.connect(server, WAVE)
             for i, client in enumerate(clients):
                 client.send_text(f"{wave} {i}")
             said = {f"Message: {wave} {i}" for i in range(WAVE)}

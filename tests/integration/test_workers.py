@@ -40,19 +40,6 @@ def serve(request, wsbroadcastd, tmp_path) -> Iterator[Callable[..., programs.Se
     passed.close()
 
 
-def connect(server: programs.Server, count: int) -> list[rawws.Client]:
-    """Connect count clients, a hundred opening handshakes at a time."""
-    clients: list[rawws.Client] = []
-    while len(clients) < count:
-        batch = [rawws.Client(server.port) for _ in range(min(100, count - len(clients)))]
-        for client in batch:
-            client.send(client.request())
-        for client in batch:
-            client.recv_accept()
-        clients += batch
-    return clients
-
-
 def shares(server: programs.Server) -> list[int]:
     """How many connections each worker had, once the server has ended."""
     said = re.findall(r"worker \d+: (\d+) connections in all", server.stderr)
@@ -65,7 +52,7 @@ def test_connections_are_spread(serve):
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < MANY + 100:
         pytest.skip("too few file descriptors are allowed here")
     server = serve("--log-level", "debug")
-    clients = connect(server, MANY)
+    clients = programs.connect(server, MANY)
     try:
         clients[0].send_text("to all")
         for client in clients:
@@ -81,8 +68,8 @@ def test_connections_are_spread(serve):
 def test_all_subscribers_on_all_workers_hear_one_order(serve):
     """Several publish at once; everybody hears everything once, and in the same order."""
     server = serve()
-    publishers = connect(server, PUBLISHERS)
-    subscribers = connect(server, SUBSCRIBERS)
+    publishers = programs.connect(server, PUBLISHERS)
+    subscribers = programs.connect(server, SUBSCRIBERS)
     barrier = threading.Barrier(PUBLISHERS)
 
     def publish(who: int) -> None:
@@ -157,7 +144,7 @@ def test_who_comes_and_goes_hears_a_run_without_gaps(serve):
 @pytest.mark.parametrize("signals", [1, 2])
 def test_everyone_on_every_worker_gets_1001(serve, signals):
     server = serve()
-    clients = connect(server, 200)
+    clients = programs.connect(server, 200)
     server.process.send_signal(signal.SIGTERM)
     for client in clients:
         assert client.recv_close()[0] == 1001

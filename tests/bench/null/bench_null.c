@@ -16,24 +16,7 @@
 
 #include "tests/bench/null/null_clock.h"
 #include "tests/bench/null/null_stream.h"
-
-/* The worker's thread is this one. */
-static int run_here(uv_thread_t *thread, void (*run)(void *), void *argument)
-{
-    *thread = uv_thread_self();
-    run(argument);
-    return 0;
-}
-
-static int join_here(uv_thread_t *thread)
-{
-    (void) thread;
-    return 0;
-}
-
-#define uv_thread_create run_here
-#define uv_thread_join join_here
-#include "server/worker.c" // NOLINT(bugprone-suspicious-include): to reach inside
+#include "tests/worker_here.h"
 
 enum {
     ROUNDS = 7,          /* of each kind of flush; medians are told */

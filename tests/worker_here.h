@@ -1,0 +1,25 @@
+/* The real worker, seen from inside, whose thread is this one: it runs while worker_start does. To be
+ * included once, by a program that brings its own streams. */
+#ifndef WS_WORKER_HERE_H
+#define WS_WORKER_HERE_H
+
+#include <uv.h>
+
+static int run_here(uv_thread_t *thread, void (*run)(void *), void *argument)
+{
+    *thread = uv_thread_self();
+    run(argument);
+    return 0;
+}
+
+static int join_here(uv_thread_t *thread)
+{
+    (void) thread;
+    return 0;
+}
+
+#define uv_thread_create run_here
+#define uv_thread_join join_here
+#include "server/worker.c" // NOLINT(bugprone-suspicious-include): to reach inside
+
+#endif
