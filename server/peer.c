@@ -389,6 +389,12 @@ static void feed_held(struct peer *peer)
     buffer_deinit(&held);
 }
 
+/* A new turn has come for one whose requests had cost its share of an earlier one. */
+static void on_share(struct transport *transport)
+{
+    feed_held(peer_of(transport));
+}
+
 static void flush(struct transport *transport)
 {
     peer_flush(peer_of(transport));
@@ -489,6 +495,7 @@ const struct transport_ops peer_transport_ops = {
     .on_limit = on_limit,
     .ping_payload = ping_payload,
     .on_pong = on_pong,
+    .on_share = on_share,
     .flush = flush,
     .on_drained = on_drained,
     .on_end = on_end,
