@@ -272,6 +272,7 @@ int server_run(const struct server_options *options)
     status = channels_init(&server.channels, &options->history, options->max_channels);
     if (status != 0)
         goto fail_channel;
+    server.channels.memory.max = options->max_memory;
     status = prepare_tls(&server, &error);
     if (status == 0)
         status = sockets_init(&server.sockets, options, options->workers, &server.loop, &error);
