@@ -112,7 +112,7 @@ bool relief_step(struct memory *memory, struct list *charged, struct fanouts *fa
     count = costs.len / sizeof *all;
     if (count > 0)
         sum_groups(all, count);
-    give_up(memory, all, count, memory_bar(memory, now));
+    give_up(memory, all, count, memory_bar(memory, now, count > 0 ? all[0].group : 0));
     buffer_deinit(&costs);
     return memory_is_over(memory);
 }
