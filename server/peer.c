@@ -65,8 +65,8 @@ void peer_free_more_if_unused(struct peer *peer)
     const struct peer_more *more = peer->_more;
 
     if (more != NULL && more->upgrade == NULL && more->address == NULL && more->rate == NULL &&
-        more->own == NULL && more->held == NULL && more->charge == 0 && !peer->cursor.catching &&
-        options->idle_timeout == 0 && options->min_read_rate == 0)
+        more->own == NULL && more->held == NULL && more->charge == 0 && more->watched_since == 0 &&
+        !peer->cursor.catching && options->idle_timeout == 0 && options->min_read_rate == 0)
         free_more(peer);
 }
 
@@ -417,6 +417,8 @@ static void on_drained(struct transport *transport)
     if (fanout_has(peer))
         fanout_resume(peer->_fanout, peer);
     peer_flush(peer);
+    if (!transport_is_stalled(transport))
+        peer_memory_caught_up(peer);
     feed_held(peer);
     peer_memory_recount(peer);
 }

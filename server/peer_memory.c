@@ -5,11 +5,14 @@
 
 #include "server/fanout.h"
 #include "server/limits.h"
-#include "server/peer_read.h"
 #include "server/upgrade.h"
 #include "server/worker.h"
 
-enum { STEP = 1024 }; /* bytes by which a charge is off at most */
+enum {
+    STEP = 1024,          /* bytes by which a charge is off at most */
+    WATCH = 60 * 1000,    /* milliseconds, in which a peer that is behind reads */
+    READ_LEAST = 60 * 64, /* so many bytes */
+};
 
 static struct worker *worker_of(const struct peer *peer)
 {
@@ -58,6 +61,25 @@ void peer_memory_forget(struct peer *peer)
 {
     if (peer->_more != NULL && peer->_more->charge > 0)
         set_charge(peer, 0);
+}
+
+/* ---- reading ---- */
+
+void peer_memory_judge_reading(struct peer *peer, uint64_t now)
+{
+    struct peer_more *more = peer_need_more(peer);
+    uint32_t acknowledged = stream_acknowledged(&peer->transport.stream);
+
+    if (more == NULL || !transport_is_writable(&peer->transport))
+        return;
+    if (more->watched_since != 0 && (uint32_t) now - more->watched_since < WATCH)
+        return;
+    if (more->watched_since != 0 && acknowledged - more->watched_from < READ_LEAST) {
+        transport_abort_for(&peer->transport, "min-read-rate");
+        return;
+    }
+    more->watched_since = (uint32_t) now | 1;
+    more->watched_from = acknowledged;
 }
 
 /* ---- relief ---- */

@@ -29,11 +29,13 @@ struct peer_more {
     struct limits_address *address; /* where it counts, if addresses are counted */
     uint32_t last_message;          /* when it last said something: milliseconds, modulo 2^32 */
     uint32_t unread;                /* bytes that waited when its reading was last judged */
-    struct own_list *own;           /* with --no-echo, while it has yet to come to its own */
-    struct pace_held *held;         /* while it says more than others can deliver */
-    struct past *past;              /* while it catches up, and behind */
-    uint64_t charge;                /* bytes that it is charged with in the memory account; */
-    struct list charged;            /* then it is in its worker's list of those */
+    uint32_t watched_since;         /* while memory is scarce: when, and */
+    uint32_t watched_from;  /* stream_acknowledged at that time; 0 and 0: it is not watched */
+    struct own_list *own;   /* with --no-echo, while it has yet to come to its own */
+    struct pace_held *held; /* while it says more than others can deliver */
+    struct past *past;      /* while it catches up, and behind */
+    uint64_t charge;        /* bytes that it is charged with in the memory account; */
+    struct list charged;    /* then it is in its worker's list of those */
     struct peer *peer;
     bool uncounted; /* it is not among the server's connections */
 };
