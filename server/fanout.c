@@ -168,7 +168,7 @@ static uint64_t most_behind(const struct fanout *fanout, const struct peer *peer
 static bool catches_up_too_slowly(struct fanout *fanout, const struct peer *peer)
 {
     uint64_t messages;
-    uint64_t bytes = channel_lag_beyond_history(fanout->channel, &peer->cursor, &messages);
+    uint64_t bytes = channel_lag_beyond_history(fanout->channel, &peer->cursor, NULL, &messages);
 
     return exceeds(bytes, fanout->_limits->bytes) || exceeds(messages, fanout->_limits->messages);
 }
@@ -245,7 +245,7 @@ static bool has_waited(struct fanout *fanout, const struct peer *peer, uint64_t 
         block_log_place(&peer->cursor) >= sequence)
         return false;
     if (peer->cursor.catching)
-        (void) channel_lag_beyond_history(fanout->channel, &peer->cursor, &messages);
+        (void) channel_lag_beyond_history(fanout->channel, &peer->cursor, NULL, &messages);
     return !peer->cursor.catching || messages > 0;
 }
 
