@@ -26,10 +26,8 @@ static struct worker *worker_of(const struct peer *peer)
 
 void peer_leave(struct peer *peer)
 {
-    struct past *past = peer_past(peer);
-
     if (fanout_has(peer))
-        fanout_leave(peer->_fanout, peer, past != NULL ? &past->meeting : NULL);
+        fanout_leave(peer->_fanout, peer, peer_meeting(peer));
 }
 
 /* NULL when out of memory. */
@@ -409,7 +407,7 @@ static void on_drained(struct transport *transport)
 
 void peer_too_slow(struct peer *peer)
 {
-    block_log_give_up(&peer->cursor);
+    peer_read_give_up(peer);
     if (!transport_is_open(&peer->transport)) {
         hit(peer, "max-lag", "cut short"); /* its Close follows as it would have */
         return;

@@ -51,6 +51,9 @@ static inline bool peer_is_for_events(const struct peer *peer)
 /* The peer has published this message, which it is not to hear. Returns 0 or UV_ENOMEM. */
 int peer_read_leave_out(struct peer *peer, const struct channel_receipt *receipt);
 
+/* It goes no further than the end of the message that it has begun to read, and holds no log. */
+void peer_read_give_up(struct peer *peer);
+
 /* Forgets which messages to come are its own. */
 void peer_read_forget_own(struct peer *peer);
 
