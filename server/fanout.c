@@ -15,12 +15,17 @@ static struct peer *peer_at(struct list *node)
     return container_of(node, struct peer, place);
 }
 
-static void mark_due(struct fanout *fanout)
+/* The only place where a fanout is listed as due: it may be listed already. */
+static void want_flush(struct fanout *fanout)
 {
-    fanout->_unvisited = fanout->_ready_count;
-    fanout->_marked = channel_appended(fanout->channel);
     if (!list_linked(&fanout->_due))
         list_append(fanout->_due_list, &fanout->_due);
+}
+
+static void mark_due(struct fanout *fanout)
+{
+    round_robin_mark(&fanout->_ready, channel_appended(fanout->channel));
+    want_flush(fanout);
 }
 
 static void on_posted(struct inbox_item *item)
@@ -51,8 +56,7 @@ void fanout_init(struct fanout *fanout, struct channel *channel, struct inbox *i
     };
     list_init(&fanout->_node);
     list_init(&fanout->_unused_node);
-    list_init(&fanout->_ready);
-    fanout->_next = &fanout->_ready;
+    round_robin_init(&fanout->_ready);
     list_init(&fanout->_stalled);
     list_init(&fanout->_catching);
     list_init(&fanout->_due);
@@ -70,36 +74,32 @@ void fanout_deinit(struct fanout *fanout)
 
 enum { NOWHERE, READY, STALLED, CATCHING }; /* a cursor's `where` */
 
-static bool has_peers(const struct fanout *fanout)
+static bool has_peers(struct fanout *fanout)
 {
-    return !list_empty(&fanout->_ready) || !list_empty(&fanout->_stalled) ||
+    return !list_empty(round_robin_nodes(&fanout->_ready)) || !list_empty(&fanout->_stalled) ||
            !list_empty(&fanout->_catching);
 }
 
-/* Puts a peer into one of the lists: behind the others, wherever the flush stands. */
+/* Puts a peer into one of the lists. One that is ready has all there is, or is flushed at once. */
 static void put(struct fanout *fanout, struct peer *peer, bool stalled)
 {
     if (stalled || peer->cursor.catching) {
         peer->cursor.where = stalled ? STALLED : CATCHING;
         list_append(stalled ? &fanout->_stalled : &fanout->_catching, &peer->place);
-        if (!stalled && !list_linked(&fanout->_due))
-            list_append(fanout->_due_list, &fanout->_due);
+        if (!stalled)
+            want_flush(fanout);
         return;
     }
     peer->cursor.where = READY;
-    list_append(&fanout->_ready, &peer->place);
-    fanout->_ready_count++;
-    if (fanout->_unvisited > 0)
-        fanout->_unvisited++; /* it may stand before the last of them */
+    round_robin_add(&fanout->_ready, &peer->place);
 }
 
 static void take_out(struct fanout *fanout, struct peer *peer)
 {
-    if (fanout->_next == &peer->place)
-        fanout->_next = peer->place.next;
-    list_remove(&peer->place);
     if (peer->cursor.where == READY)
-        fanout->_ready_count--;
+        round_robin_remove(&fanout->_ready, &peer->place);
+    else
+        list_remove(&peer->place);
     peer->cursor.where = NOWHERE;
 }
 
@@ -279,13 +279,10 @@ void fanout_judge_time(struct fanout *fanout, uint64_t now)
 /* The peer to visit; the one behind it is on its way into the cache meanwhile. */
 static struct peer *take_next(struct fanout *fanout)
 {
-    struct peer *peer, *behind;
+    struct list *next;
+    struct peer *peer = peer_at(round_robin_take(&fanout->_ready, &next));
+    struct peer *behind = peer_at(next);
 
-    if (fanout->_next == &fanout->_ready)
-        fanout->_next = fanout->_ready.next;
-    peer = peer_at(fanout->_next);
-    fanout->_next = fanout->_next->next;
-    behind = peer_at(fanout->_next);
     __builtin_prefetch(&behind->place);
     __builtin_prefetch(&behind->transport.stream.tcp.io_watcher.fd);
     return peer;
@@ -297,8 +294,10 @@ static void close_peer(const struct fanout *fanout, struct peer *peer)
 }
 
 /* All but the stalled have got what was appended up to here: others may wait for that. */
-static void reach(struct fanout *fanout, uint64_t end)
+static void tell_reached(struct fanout *fanout)
 {
+    uint64_t end = round_robin_reached(&fanout->_ready);
+
     if (end > atomic_load_explicit(&fanout->_listener.reached, memory_order_relaxed))
         atomic_store_explicit(&fanout->_listener.reached, end, memory_order_relaxed);
 }
@@ -314,24 +313,22 @@ static void visit(struct fanout *fanout, struct peer *peer)
 /* Visits the ready peers that may have something to get. True when all are done. */
 static bool flush_ready(struct fanout *fanout, unsigned *budget)
 {
-    while (fanout->_unvisited > 0 && fanout->_ready_count > 0) {
-        if (fanout->_lap == 0) {
-            fanout->_lap = fanout->_ready_count;
-            fanout->_lap_began = channel_appended(fanout->channel);
-        }
-        if (*budget == 0 && channel_appended(fanout->channel) - fanout->_lap_began < INPUT_BOUND)
+    struct round_robin *ready = &fanout->_ready;
+
+    while (!round_robin_is_done(ready)) {
+        if (round_robin_is_lap_over(ready))
+            round_robin_begin_lap(ready, channel_appended(fanout->channel));
+        if (*budget == 0 &&
+            round_robin_in_lap(ready, channel_appended(fanout->channel)) < INPUT_BOUND)
             return false;
         if (*budget > 0)
             --*budget;
-        fanout->_lap--;
-        fanout->_unvisited--;
         visit(fanout, take_next(fanout));
-        if (fanout->_lap == 0)
-            reach(fanout, fanout->_lap_began);
+        if (round_robin_visited(ready))
+            tell_reached(fanout);
     }
-    fanout->_unvisited = 0;
-    fanout->_lap = 0; /* all have got all: the next lap begins when something is new */
-    reach(fanout, fanout->_marked);
+    round_robin_rest(ready);
+    tell_reached(fanout);
     return true;
 }
 
@@ -351,13 +348,15 @@ static bool flush_catching(struct fanout *fanout, unsigned *budget)
     return list_empty(&fanout->_catching);
 }
 
-bool fanout_flush(struct fanout *fanout, unsigned *budget)
+void fanout_flush(struct fanout *fanout, unsigned *budget)
 {
     bool done;
 
+    list_remove(&fanout->_due);
     judge_lag(fanout); /* before the flush: who stalls in it has had no time to catch up */
     done = flush_ready(fanout, budget);
-    return flush_catching(fanout, budget) && done;
+    if (!flush_catching(fanout, budget) || !done)
+        want_flush(fanout);
 }
 
 static void count_behind(const struct fanout *fanout, const struct peer *peer,
@@ -381,8 +380,8 @@ struct fanout_behind fanout_behind(const struct fanout *fanout)
     for (node = fanout->_stalled.next; node != &fanout->_stalled; node = node->next)
         count_behind(fanout, peer_at(node), &behind);
     /* Of the ready, nobody is further behind than the one who is visited next. */
-    node = fanout->_next != &fanout->_ready ? fanout->_next : fanout->_ready.next;
-    if (fanout->_unvisited > 0 && node != &fanout->_ready)
+    node = round_robin_peek(&fanout->_ready);
+    if (node != NULL)
         count_behind(fanout, peer_at(node), &behind);
     return behind;
 }
@@ -402,7 +401,7 @@ static void for_each(struct list *list, void (*judge)(struct peer *peer, const v
 static void for_all(struct fanout *fanout, void (*judge)(struct peer *peer, const void *argument),
                     const void *argument)
 {
-    for_each(&fanout->_ready, judge, argument);
+    for_each(round_robin_nodes(&fanout->_ready), judge, argument);
     for_each(&fanout->_stalled, judge, argument);
     for_each(&fanout->_catching, judge, argument);
 }
@@ -475,7 +474,8 @@ static void look_at(struct fanout *fanout, const struct peer *peer, struct fanou
 
 void fanout_judge_all(struct fanout *fanout, struct fanout_lag *lag)
 {
-    struct list *const lists[] = {&fanout->_ready, &fanout->_stalled, &fanout->_catching};
+    struct list *const lists[] = {round_robin_nodes(&fanout->_ready), &fanout->_stalled,
+                                  &fanout->_catching};
 
     *lag = (struct fanout_lag){0};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {

@@ -55,12 +55,8 @@ static void flush_due(struct worker *worker)
 {
     unsigned budget = FLUSH_BUDGET;
 
-    while (budget > 0 && !list_empty(&worker->due)) {
-        struct fanout *fanout = container_of(list_take_first(&worker->due), struct fanout, _due);
-
-        if (!fanout_flush(fanout, &budget))
-            list_append(&worker->due, &fanout->_due);
-    }
+    while (budget > 0 && !list_empty(&worker->due))
+        fanout_flush(container_of(worker->due.next, struct fanout, _due), &budget);
 }
 
 /* Runs before the loop waits for events: what the last ones brought goes out now. */
