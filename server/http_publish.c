@@ -12,7 +12,6 @@
 enum {
     MAX_LINES = 10000, /* messages of one request; */
     MAX_MESSAGES = 4,  /* and no more bytes than so many of the longest messages */
-    PARTS = 2,         /* of a message: the prefix, and what was sent */
 };
 
 /* ---- before the body ---- */
@@ -113,21 +112,13 @@ static void publish_items(const struct http_api *api, const struct http_api_requ
     http_api_refuse(answer, 503, answer->text);
 }
 
-static struct frame_part prefix_of(const struct http_api *api)
-{
-    return (struct frame_part){api->options->prefix, strlen(api->options->prefix)};
-}
-
 static void publish_one(const struct http_api *api, const struct http_api_request *request,
                         const uint8_t *body, size_t len, struct http_api_answer *answer)
 {
     bool binary = has_type(request, "application/octet-stream");
-    struct frame_part parts[PARTS] = {prefix_of(api),
-                                      {body != NULL ? (const char *) body : "", len}};
-    struct channel_item item = {FRAME_TEXT, parts, PARTS};
+    struct frame_part payload = {body != NULL ? (const char *) body : "", len};
+    struct channel_item item = {binary ? FRAME_BINARY : FRAME_TEXT, &payload, 1};
 
-    if (binary)
-        item = (struct channel_item){FRAME_BINARY, parts + 1, 1};
     if (!binary && !utf8_valid(body, len)) {
         http_api_refuse(answer, 400,
                         "this is not UTF-8, as text has to be: send binary with "
@@ -142,8 +133,7 @@ static void publish_one(const struct http_api *api, const struct http_api_reques
 
 /* Messages that wait until all lines are known to be good. */
 struct lines {
-    struct frame_part prefix;
-    struct buffer parts; /* of struct frame_part, PARTS a message */
+    struct buffer parts; /* of struct frame_part, one a message */
     size_t count;
 };
 
@@ -170,7 +160,7 @@ static bool is_json(const char *text, size_t len, int *column)
 static bool add_line(const struct http_api *api, struct lines *lines, const char *text, size_t len,
                      struct http_api_answer *answer)
 {
-    struct frame_part parts[PARTS] = {lines->prefix, {text, len}};
+    struct frame_part payload = {text, len};
     uint64_t most = api->options->max_message;
     size_t number = lines->count + 1;
     char why[64];
@@ -187,7 +177,7 @@ static bool add_line(const struct http_api *api, struct lines *lines, const char
     else if (!is_json(text, len, &column)) {
         (void) snprintf(why, sizeof why, "is not JSON (column %d)", column);
         refuse_line(answer, 400, number, why);
-    } else if (buffer_append(&lines->parts, parts, sizeof parts) != 0)
+    } else if (buffer_append(&lines->parts, &payload, sizeof payload) != 0)
         http_api_refuse(answer, 503, "out of memory: nothing is published");
     lines->count++;
     return answer->why == NULL;
@@ -213,7 +203,7 @@ static bool read_lines(const struct http_api *api, struct lines *lines, const ch
 static void publish_lines(const struct http_api *api, const struct http_api_request *request,
                           const uint8_t *body, size_t len, struct http_api_answer *answer)
 {
-    struct lines lines = {.prefix = prefix_of(api)};
+    struct lines lines = {.count = 0};
     struct channel_item *items = NULL;
     const struct frame_part *parts;
 
@@ -229,8 +219,8 @@ static void publish_lines(const struct http_api *api, const struct http_api_requ
         goto done;
     }
     for (size_t i = 0; i < lines.count; i++) {
-        items[i] = (struct channel_item){FRAME_TEXT, parts + PARTS * i, PARTS};
-        if (is_too_fast(api, request, parts[PARTS * i + 1].len, answer))
+        items[i] = (struct channel_item){FRAME_TEXT, parts + i, 1};
+        if (is_too_fast(api, request, parts[i].len, answer))
             goto done;
     }
     publish_items(api, request, items, lines.count, answer);

@@ -62,16 +62,17 @@ def check_line(answer: Response, status: int) -> None:
 # Publishing
 
 
-def test_a_post_is_heard_as_what_websockets_say(server, peer):
+def test_a_post_is_heard_as_it_was_sent(server, peer):
+    """Without the prefix, which says that a WebSocket client said this."""
     with server.client() as client, server.client("/ws/news") as other:
         assert peer.post("grüße\n")["subscribers"] == 1
-        assert client.recv_message() == "Message: grüße\n"
+        assert client.recv_message() == "grüße\n"
         peer.post(b"\xff\0\n", Content_Type=BINARY)
         assert client.recv_message() == b"\xff\0\n"
         peer.post("", Content_Type="text/plain; charset=utf-8")
-        assert client.recv_message() == "Message: "
+        assert client.recv_message() == ""
         peer.post("for others", "/ws/news")
-        assert other.recv_message() == "Message: for others"
+        assert other.recv_message() == "for others"
         client.send_text("the end")
         assert client.recv_message() == "Message: the end"
 
@@ -83,7 +84,7 @@ def test_curl_publishes(server):
             capture_output=True,
             check=True,
         )
-        assert client.recv_message() == "Message: hello"
+        assert client.recv_message() == "hello"
     answer = json.loads(told.stdout)
     assert set(answer) == {"id", "subscribers"} and answer["subscribers"] == 1
 
@@ -98,7 +99,7 @@ def test_curl_is_told_to_go_on_with_a_long_message(server, tmp_path, fields):
             capture_output=True,
             check=True,
         )
-        assert client.recv_message() == "Message: " + "x" * 1_000_000 + "y"
+        assert client.recv_message() == "x" * 1_000_000 + "y"
     assert b"100 Continue" in told.stderr
 
 
@@ -106,7 +107,7 @@ def test_ids_count_the_messages_of_a_channel(server, peer):
     with server.client() as client:
         first = peer.post("a")["id"]
         client.send_text("b")
-        assert [client.recv_message() for _ in "ab"] == ["Message: a", "Message: b"]
+        assert [client.recv_message() for _ in "ab"] == ["a", "Message: b"]
         third = peer.post("c")["id"]
         assert (sequence(first), sequence(third)) == (1, 3)
         assert first.split("-")[0] == third.split("-")[0]
@@ -127,7 +128,7 @@ def test_pipelined_posts_are_answered_in_order(server):
         for i in range(300):
             answer = client.recv_response()
             assert (answer.status, sequence(json.loads(answer.body)["id"])) == (200, i + 1)
-        assert [listener.recv_message() for _ in range(300)] == [f"Message: {i}" for i in range(300)]
+        assert [listener.recv_message() for _ in range(300)] == [f"{i}" for i in range(300)]
         client.recv_accept()
 
 
@@ -142,8 +143,8 @@ def test_a_request_may_come_in_pieces(server, size):
         for i in range(0, len(request), size):
             client.send(request[i : i + size])
         assert [client.recv_response().status for _ in range(2)] == [200, 200]
-        assert listener.recv_message() == "Message: hello, world"
-        assert listener.recv_message() == "Message: end"
+        assert listener.recv_message() == "hello, world"
+        assert listener.recv_message() == "end"
 
 
 def test_who_does_not_read_the_answers_is_not_read_from(wsbroadcastd):
@@ -203,7 +204,7 @@ def test_lines_are_messages(server, peer):
         told = peer.post('{"a": 1}\n[2,\t3]\r\n"four"', Content_Type=NDJSON)
         assert (sequence(told["id"]), told["count"], told["subscribers"]) == (3, 3, 1)
         heard = [client.recv_message() for _ in range(3)]
-        assert heard == ['Message: {"a": 1}', "Message: [2,\t3]", 'Message: "four"']
+        assert heard == ['{"a": 1}', "[2,\t3]", '"four"']
 
 
 @pytest.mark.parametrize(
@@ -226,7 +227,7 @@ def test_a_bad_line_is_named_and_nothing_is_published(server, peer, lines, line)
         check_line(answer, 413 if line > 100 or len(lines) > 1 << 20 else 400)
         assert f"line {line} " in answer.body and "nothing is published" in answer.body
         peer.post("next")
-        assert client.recv_message() == "Message: next"
+        assert client.recv_message() == "next"
 
 
 def test_no_line_at_all_is_400(peer):
@@ -295,7 +296,7 @@ def test_a_body_that_is_cut_off_is_not_published(server, chunked):
                 length = "Transfer-Encoding: chunked" if chunked else "Content-Length: 5"
                 client.send(raw(length, body=b"5\r\n" + body if chunked else body))
         assert Peer(server.port).post("whole")["subscribers"] == 1
-        assert listener.recv_message() == "Message: whole"
+        assert listener.recv_message() == "whole"
 
 
 def test_a_body_that_does_not_come_is_408(wsbroadcastd):
@@ -362,7 +363,7 @@ def test_publish_says_who_may(wsbroadcastd, who, ws, posts):
         answer = Peer(server.port).ask("POST", "/ws", b"by post")
         assert answer.status == (200 if posts else 403)
         if posts:
-            assert listener.recv_message() == "Message: by post"
+            assert listener.recv_message() == "by post"
         else:
             assert answer.body == "this feed is read-only\n"
 
