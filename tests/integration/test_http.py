@@ -211,15 +211,22 @@ def test_lines_are_messages(server, peer):
     ("lines", "line"),
     [
         (b'{"a": 1}\n{"b": 2\n{"c": 3}\n', 2),
-        (b"1\n2\n\n3\n", 3),
         (b'"\xff"\n', 1),
+        (b"1\n\n2\n\r\n3\n\n4 5\n", 7),
+        (b"1\n{}\0", 2),
+        (b"1\n\0", 2),
+        (b"1\n\0\n2", 2),
         (b"1\n2\nthree\n", 3),
         (b"1 2\n", 1),
         (b"1\n" + b'"' + b"x" * (1 << 20) + b'"\n', 2),
         (b"1\n" * 10_001, 10_001),
         (b"[" * 100_000, 1),
+        (b"[" * 513 + b"]" * 513, 1),
+        (b"01\n", 1),
+        (b"NaN\n", 1),
     ],
-    ids=["cut", "empty", "utf8", "word", "two", "long", "many", "deep"],
+    ids=["cut", "utf8", "blank", "nul_behind", "nul", "nul_line", "word", "two", "long", "many"]
+    + ["deep", "deeper", "zero", "nan"],
 )
 def test_a_bad_line_is_named_and_nothing_is_published(server, peer, lines, line):
     with server.client() as client:
@@ -230,8 +237,64 @@ def test_a_bad_line_is_named_and_nothing_is_published(server, peer, lines, line)
         assert client.recv_message() == "next"
 
 
-def test_no_line_at_all_is_400(peer):
-    check_line(peer.ask("POST", "/ws", b"", Content_Type=NDJSON), 400)
+@pytest.mark.parametrize("body", [b"", b"\n", b"\r\n \n\t"])
+def test_no_line_at_all_is_400(peer, body):
+    check_line(peer.ask("POST", "/ws", body, Content_Type=NDJSON), 400)
+
+
+@pytest.mark.parametrize("kind", [NDJSON, "application/ndjson", "Application/NDJSON; charset=UTF-8"])
+def test_blank_lines_are_skipped(server, peer, kind):
+    with server.client() as client:
+        told = peer.post("\n1\n\n \t\r\n2\r\n\r\n3\n\n", Content_Type=kind)
+        assert (sequence(told["id"]), told["count"]) == (3, 3)
+        assert [client.recv_message() for _ in range(3)] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["1e999", "-1e-999", '"\\ud800"', '{"\\u0000": "\\udead"}', "9" * 400, '{"a": 1, "a": 2}', " [ ] "]
+    + ["[" * 512 + "]" * 512, '{"":' * 512 + "null" + "}" * 512],
+    ids=["huge", "tiny", "lone", "nul", "long", "twice", "spaces", "arrays", "objects"],
+)
+def test_whatever_rfc_8259_has_is_json(server, peer, line):
+    with server.client() as client:
+        assert peer.post(line + "\n", Content_Type=NDJSON)["count"] == 1
+        assert client.recv_message() == line
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"[" + b"0," * 500_000 + b"0]\n" + b'{"a": ' * 500 + b"1" + b"}" * 500 + b"\n",
+        (b"[" + b"[]," * 340_000 + b"0]\n") * 4,
+        b"1\n" * 9_999 + b" " * 4_000_000 + b"2",
+        b"\n" * 4_190_000 + b"1",
+        b"1\n" * 2_097_152,
+    ],
+    ids=["values", "arrays", "white", "blank", "tiny"],
+)
+def test_checking_json_costs_no_memory(wsbroadcastd, lines):
+    """At most about twice the body, which has to be there as a whole; a tree would take 80 times."""
+    server = wsbroadcastd()
+    peer = Peer(server.port)
+    peer.ask("POST", "/ws", b"1\n" * 9_999, Content_Type=NDJSON)  # what is never given back
+    before = server.reset_peak()
+    answer = peer.ask("POST", "/ws", lines, Content_Type=NDJSON)
+    assert answer.status in (200, 413), answer
+    assert programs.SANITIZED or server.peak_rss() - before < 2 * len(lines) + (1 << 20)
+
+
+@pytest.mark.parametrize("kind", [NDJSON, "text/plain", "application/json"])
+@pytest.mark.parametrize(
+    ("charset", "status"),
+    [("utf-8", 200), ('"UTF-8"', 200), ("us-ascii", 200), ("utf-16", 415), ('"utf-16le"', 415)]
+    + [("iso-8859-1", 415), ("", 415), ("utf-8; format=flowed", 200), ("utf-16; x=utf-8", 415)],
+)
+def test_another_charset_than_utf_8_is_415(peer, kind, charset, status):
+    answer = peer.ask("POST", "/ws", b"1\n", Content_Type=f"{kind};q=1 ; Charset={charset}")
+    assert answer.status == status, answer
+    if status == 415:
+        check_line(answer, 415)
 
 
 # Bad input
