@@ -266,7 +266,8 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
                        size_t len)
 {
     struct peer *peer = peer_of(transport);
-    struct frame_part parts[] = {worker_prefix(worker_of(peer)), {data, len}};
+    struct frame_part parts[] = {worker_prefix(worker_of(peer), peer->_fanout->channel),
+                                 {data, len}};
     bool text = opcode == FRAME_TEXT;
     uint64_t now = uv_now(transport->stream.tcp.loop);
     struct worker *worker = worker_of(peer);

@@ -92,15 +92,13 @@ static void set_pace(struct source *source, const struct server_options *options
 static void on_line(struct input *input, const uint8_t *line, size_t len)
 {
     struct source *source = container_of(input, struct source, _input);
-    const char *prefix = source->_options->prefix;
-    struct frame_part parts[] = {{prefix, strlen(prefix)},
-                                 {line != NULL ? line : (const uint8_t *) "", len}};
+    struct frame_part payload = {line != NULL ? line : (const uint8_t *) "", len};
 
-    if (!utf8_valid(parts[1].data, len))
+    if (!utf8_valid(payload.data, len))
         log_error("line %llu of standard input is not UTF-8, as text has to be: not sent",
                   (unsigned long long) input_line(input));
-    else if (channel_publish(source->_channel, &source->_publisher, FRAME_TEXT, parts, 2, NULL) !=
-             0)
+    else if (channel_publish(source->_channel, &source->_publisher, FRAME_TEXT, &payload, 1,
+                             NULL) != 0)
         log_error("line %llu of standard input is not sent: out of memory",
                   (unsigned long long) input_line(input));
     else
@@ -147,7 +145,6 @@ int source_start(struct source *source, uv_loop_t *loop, const struct server_opt
     size_t most = options->max_message > 0 ? (size_t) options->max_message : SIZE_MAX;
     int status;
 
-    source->_options = options;
     source->_channels = channels;
     set_pace(source, options);
     status = init_questions(source, workers, worker_count);

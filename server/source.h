@@ -32,7 +32,6 @@ struct source_question {
 };
 
 struct source {
-    const struct server_options *_options;
     struct channels *_channels;
     struct channel *_channel; /* NULL: it was never started, or is closed */
     struct channel_publisher _publisher;

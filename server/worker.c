@@ -429,10 +429,11 @@ struct limits *worker_limits(const struct worker *worker)
     return worker->shared->limits;
 }
 
-struct frame_part worker_prefix(const struct worker *worker)
+struct frame_part worker_prefix(const struct worker *worker, const struct channel *channel)
 {
-    return (struct frame_part){worker->shared->options->prefix,
-                               strlen(worker->shared->options->prefix)};
+    const char *prefix = channel->name[0] == '\0' ? worker->shared->options->prefix : "";
+
+    return (struct frame_part){prefix, strlen(prefix)};
 }
 
 struct tls_context *worker_tls(struct worker *worker)
