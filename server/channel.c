@@ -39,9 +39,12 @@ static uint64_t sequence_of(const struct channel *channel)
 }
 
 void channel_listen(struct channel *channel, struct channel_listener *listener,
+                    enum channel_throttling throttling,
                     void (*on_published)(struct channel_listener *listener))
 {
     listener->_on_published = on_published;
+    listener->_throttling = throttling;
+    listener->_thread = uv_thread_self();
     list_init(&listener->_node);
     uv_mutex_lock(&channel->_lock);
     atomic_store(&listener->reached, channel_appended(channel));
@@ -310,7 +313,29 @@ struct event_id channel_place(struct channel *channel, const struct block_cursor
     return id_of(channel, at_end && !cursor->_last ? last : block_log_place(cursor));
 }
 
-uint64_t channel_reached(struct channel *channel, const struct channel_listener *own)
+uint64_t channel_messages_behind(const struct channel *channel, const struct block_cursor *cursor,
+                                 uint64_t least)
+{
+    uint64_t sequence = sequence_of(channel);
+    uint64_t place = block_log_least_place(cursor);
+
+    if (sequence <= place || sequence - place <= least)
+        return least;
+    place = block_log_place(cursor);
+    return sequence > place && sequence - place > least ? sequence - place : least;
+}
+
+/* True for the subscribers of the calling thread, which reads no more than they get, and for one
+ * that nobody waits for. */
+static bool is_free(const struct channel_listener *listener)
+{
+    uv_thread_t self = uv_thread_self();
+
+    return listener->_throttling == CHANNEL_FOLLOWS ||
+           uv_thread_equal(&self, &listener->_thread) != 0;
+}
+
+uint64_t channel_reached(struct channel *channel)
 {
     uint64_t least = UINT64_MAX;
     struct list *node;
@@ -320,7 +345,7 @@ uint64_t channel_reached(struct channel *channel, const struct channel_listener 
         struct channel_listener *listener = container_of(node, struct channel_listener, _node);
         uint64_t reached = atomic_load_explicit(&listener->reached, memory_order_relaxed);
 
-        if (listener != own && reached < least)
+        if (!is_free(listener) && reached < least)
             least = reached;
     }
     uv_mutex_unlock(&channel->_lock);
@@ -476,13 +501,16 @@ static int publish(struct channel *channel, struct message *message,
     return 0;
 }
 
+/* `before` is what had been appended before. */
 static void fill_receipt(const struct channel *channel, const struct message *message,
-                         struct channel_receipt *receipt)
+                         uint64_t before, struct channel_receipt *receipt)
 {
     if (receipt == NULL)
         return;
     receipt->plain_at = message->plain_at;
     receipt->deflated_at = message->deflated_at;
+    receipt->appended = channel_appended(channel);
+    receipt->bytes = receipt->appended - before;
     receipt->id = id_of(channel, sequence_of(channel));
     receipt->subscribers = atomic_load_explicit(&channel->_subscribers, memory_order_relaxed);
 }
@@ -493,13 +521,15 @@ int channel_publish(struct channel *channel, const struct channel_publisher *pub
 {
     struct channel_item item = {opcode, parts, count};
     struct message message;
+    uint64_t before;
     int status;
 
     prepare(&message, channel, publisher, &item);
     uv_mutex_lock(&channel->_lock);
+    before = channel_appended(channel);
     status = publish(channel, &message, publisher);
     if (status == 0) {
-        fill_receipt(channel, &message, receipt);
+        fill_receipt(channel, &message, before, receipt);
         tell_listeners(channel);
     }
     uv_mutex_unlock(&channel->_lock);
@@ -513,17 +543,19 @@ int channel_publish_all(struct channel *channel, const struct channel_publisher 
                         struct channel_receipt *receipt)
 {
     struct message message = {0};
+    uint64_t before;
     int status = 0;
 
     *published = 0;
     uv_mutex_lock(&channel->_lock);
+    before = channel_appended(channel);
     while (*published < count && status == 0) {
         prepare(&message, channel, publisher, &items[*published]);
         status = publish(channel, &message, publisher);
         buffer_deinit(&message.event);
         *published += status == 0 ? 1 : 0;
     }
-    fill_receipt(channel, &message, receipt);
+    fill_receipt(channel, &message, before, receipt);
     if (*published > 0)
         tell_listeners(channel);
     uv_mutex_unlock(&channel->_lock);

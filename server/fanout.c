@@ -110,7 +110,7 @@ int fanout_join(struct fanout *fanout, struct peer *peer, unsigned form,
     int status;
 
     if (first) /* before it stands in the log: nothing that it is to get goes unheard */
-        channel_listen(fanout->channel, &fanout->_listener, on_published);
+        channel_listen(fanout->channel, &fanout->_listener, CHANNEL_THROTTLES, on_published);
     status = channel_join(fanout->channel, form, since, &peer->cursor, start);
     if (status == 0)
         put(fanout, peer, transport_is_stalled(&peer->transport));
@@ -151,19 +151,6 @@ static bool exceeds(uint64_t lag, uint64_t most)
     return most > 0 && lag > most;
 }
 
-/* How many messages the peer is behind; or `least`, if that is more. Finding its place takes a walk:
- * only if it may be further behind than that. */
-static uint64_t most_behind(const struct fanout *fanout, const struct peer *peer, uint64_t least)
-{
-    uint64_t sequence = channel_last_id(fanout->channel).sequence;
-    uint64_t place;
-
-    if (sequence - block_log_least_place(&peer->cursor) <= least)
-        return least;
-    place = block_log_place(&peer->cursor);
-    return sequence > place && sequence - place > least ? sequence - place : least;
-}
-
 /* What is in the history costs nothing: to lag there is allowed. */
 static bool catches_up_too_slowly(struct fanout *fanout, const struct peer *peer)
 {
@@ -184,7 +171,8 @@ static bool is_too_slow(struct fanout *fanout, const struct peer *peer)
         return catches_up_too_slowly(fanout, peer);
     if (exceeds(lag, limits->bytes))
         return true;
-    return limits->messages > 0 && most_behind(fanout, peer, limits->messages) > limits->messages;
+    return limits->messages > 0 && channel_messages_behind(fanout->channel, &peer->cursor,
+                                                           limits->messages) > limits->messages;
 }
 
 /* So much was published that the stalled are to be looked at again. */
@@ -359,25 +347,33 @@ void fanout_flush(struct fanout *fanout, unsigned *budget)
         want_flush(fanout);
 }
 
-static void count_behind(const struct fanout *fanout, const struct peer *peer,
+/* Of one that catches up, only what the history does not hold any more. */
+static void count_behind(struct fanout *fanout, const struct peer *peer,
                          struct fanout_behind *behind)
 {
     uint64_t bytes = channel_lag(fanout->channel, &peer->cursor);
+    uint64_t messages = 0;
 
-    if (peer->cursor.catching || bytes == 0)
+    if (bytes == 0)
         return;
+    if (peer->cursor.catching)
+        bytes = channel_lag_beyond_history(fanout->channel, &peer->cursor, &messages);
+    else if (fanout->_limits->messages > 0)
+        messages = channel_messages_behind(fanout->channel, &peer->cursor, behind->messages);
     if (bytes > behind->bytes)
         behind->bytes = bytes;
-    if (fanout->_limits->messages > 0)
-        behind->messages = most_behind(fanout, peer, behind->messages);
+    if (fanout->_limits->messages > 0 && messages > behind->messages)
+        behind->messages = messages;
 }
 
-struct fanout_behind fanout_behind(const struct fanout *fanout)
+struct fanout_behind fanout_behind(struct fanout *fanout)
 {
     struct fanout_behind behind = {0};
     struct list *node;
 
     for (node = fanout->_stalled.next; node != &fanout->_stalled; node = node->next)
+        count_behind(fanout, peer_at(node), &behind);
+    for (node = fanout->_catching.next; node != &fanout->_catching; node = node->next)
         count_behind(fanout, peer_at(node), &behind);
     /* Of the ready, nobody is further behind than the one who is visited next. */
     node = round_robin_peek(&fanout->_ready);
@@ -463,7 +459,7 @@ static void look_at(struct fanout *fanout, const struct peer *peer, struct fanou
     if (bytes > lag->bytes)
         lag->bytes = bytes;
     if (bytes > 0)
-        lag->messages = most_behind(fanout, peer, lag->messages);
+        lag->messages = channel_messages_behind(fanout->channel, &peer->cursor, lag->messages);
     if (peer->cursor.form == CHANNEL_EVENTS)
         return; /* nothing comes from it */
     acknowledged = peer_acknowledged(peer);

@@ -105,8 +105,8 @@ struct fanout_behind {
     uint64_t messages;
 };
 
-/* Who of the peers is furthest behind; those who catch up do not count. */
-struct fanout_behind fanout_behind(const struct fanout *fanout);
+/* How far the peer is behind that is furthest behind; what the history holds costs nothing. */
+struct fanout_behind fanout_behind(struct fanout *fanout);
 
 /* Judges who has been idle for `idle_timeout` milliseconds, and which stalled peers have read fewer
  * than `min_read` bytes since the last sweep; 0 for not at all. */

@@ -25,7 +25,9 @@ struct talk {
     bool in_body;
     struct http_body body;    /* while in_body */
     struct limits_rate *rate; /* what the connection has published lately */
-    struct buffer held;       /* input that waits until answers have left */
+    struct transport *transport;
+    struct pace_held *paused; /* while it publishes faster than others can deliver */
+    struct buffer held;       /* input that waits until answers have left, and while it is paused */
 };
 
 struct upgrade {
@@ -65,6 +67,7 @@ void upgrade_free(struct upgrade *upgrade)
     if (upgrade->talk != NULL) {
         http_body_deinit(&upgrade->talk->body);
         buffer_deinit(&upgrade->talk->held);
+        pace_forget(&upgrade->talk->paused);
         free(upgrade->talk->rate);
         free(upgrade->talk);
     }
@@ -142,6 +145,25 @@ static void go_on(struct upgrade *upgrade, struct transport *transport)
 
 /* ---- plain HTTP ---- */
 
+/* It publishes faster than others can deliver: the next request is not read; or it may go on. */
+static void on_paused(void *publisher, bool paused)
+{
+    struct talk *talk = publisher;
+    char name[64];
+
+    if (!paused) {
+        if (talk->held.len > 0)
+            transport_context_of(talk->transport)->ops->flush(talk->transport); /* takes them */
+        else
+            transport_resume(talk->transport);
+        return;
+    }
+    transport_pause(talk->transport);
+    if (log_enabled(LOG_DEBUG))
+        log_debug("%s: waits for the subscribers of other workers",
+                  stream_peer_name(&talk->transport->stream, name, sizeof name));
+}
+
 static struct http_api_request api_request(struct upgrade *upgrade,
                                            const struct transport *transport)
 {
@@ -152,6 +174,7 @@ static struct http_api_request api_request(struct upgrade *upgrade,
         .list = upgrade->talk->list,
         .loopback = upgrade->loopback,
         .rate = &upgrade->talk->rate,
+        .pace = {&upgrade->talk->paused, upgrade->talk, on_paused},
         .now = uv_now(transport->stream.tcp.loop),
     };
 }
@@ -291,6 +314,7 @@ static enum upgrade_result answer_plain(struct upgrade *upgrade, struct transpor
         transport_abort(transport, UV_ENOMEM);
         return UPGRADE_REFUSED;
     }
+    upgrade->talk->transport = transport;
     upgrade->talk->resource = verdict->resource;
     upgrade->talk->channel = verdict->channel;
     upgrade->talk->list = !verdict->plain;
@@ -354,8 +378,8 @@ static enum upgrade_result feed_head(struct upgrade *upgrade, struct transport *
     return UPGRADE_MORE;
 }
 
-/* The answers do not leave as fast as requests come: the rest of the input waits, and so does what
- * is behind it. */
+/* The answers do not leave as fast as requests come, or these publish too fast: the rest of the
+ * input waits, and so does what is behind it. */
 static void hold(struct upgrade *upgrade, struct transport *transport, const uint8_t *data,
                  size_t len)
 {
@@ -366,8 +390,8 @@ static void hold(struct upgrade *upgrade, struct transport *transport, const uin
 
 static bool is_full(const struct upgrade *upgrade, const struct transport *transport)
 {
-    return upgrade->talk != NULL &&
-           (upgrade->talk->held.len > 0 || transport_queued(transport) > MAX_ANSWERS);
+    return upgrade->talk != NULL && (upgrade->talk->held.len > 0 || upgrade->talk->paused != NULL ||
+                                     transport_queued(transport) > MAX_ANSWERS);
 }
 
 enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *transport,
@@ -394,7 +418,8 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
 
 bool upgrade_take_held(struct upgrade *upgrade, struct transport *transport, struct buffer *held)
 {
-    if (upgrade->talk == NULL || upgrade->talk->held.len == 0 || transport_queued(transport) > 0)
+    if (upgrade->talk == NULL || upgrade->talk->held.len == 0 || upgrade->talk->paused != NULL ||
+        transport_queued(transport) > 0)
         return false;
     *held = upgrade->talk->held;
     upgrade->talk->held = (struct buffer){0};
