@@ -398,9 +398,6 @@ bool channel_trim_step(struct channel *channel, struct block_cursor *dropped)
 {
     bool more;
 
-    *dropped = (struct block_cursor){0};
-    if (!history_keeps(&channel->_history))
-        return false;
     more = history_trim(&channel->_history, channel_sequence(channel));
     *dropped = history_take_dropped(&channel->_history);
     note_history(channel);

@@ -130,12 +130,13 @@ static int publish(struct channel *channel, const struct channel_publisher *publ
     }
     receipt->id = channel_id_of(channel, channel_sequence(channel));
     receipt->subscribers = atomic_load_explicit(&channel->_subscribers, memory_order_relaxed);
-    if (*published > 0) {
+    if (*published > 0)
         tell_listeners(channel);
+    if (history_keeps(&channel->_history))
         more = channel_trim_step(channel, &dropped);
-    }
     uv_mutex_unlock(&channel->_lock);
-    block_log_leave(&dropped);
+    if (dropped._block != NULL)
+        block_log_leave(&dropped);
     if (more)
         channel_trim(channel);
     history_relieve(&channel->_history);

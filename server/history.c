@@ -92,19 +92,9 @@ static void let_go(struct history *history, struct block_note *note)
 void history_init(struct history *history, struct histories *histories)
 {
     *history = (struct history){._histories = histories};
-}
-
-bool history_keeps(const struct history *history)
-{
-    const struct histories *histories = history->_histories;
-
-    return histories != NULL && (histories->policy.messages > 0 || histories->policy.bytes > 0 ||
-                                 histories->policy.age > 0);
-}
-
-bool history_is_empty(const struct history *history)
-{
-    return history->_cursor._block == NULL;
+    history->_keeps =
+        histories != NULL && (histories->policy.messages > 0 || histories->policy.bytes > 0 ||
+                              histories->policy.age > 0);
 }
 
 uint64_t history_messages(const struct history *history, uint64_t sequence)
