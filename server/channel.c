@@ -16,6 +16,12 @@ int channel_init(struct channel *channel, const char *name, struct histories *hi
     return status == 0 ? uv_mutex_init(&channel->_lock) : status;
 }
 
+void channel_count_memory(struct channel *channel, _Atomic uint64_t *memory)
+{
+    for (size_t i = 0; i < CHANNEL_LOGS; i++)
+        block_log_count(&channel->_logs[i].log, memory);
+}
+
 void channel_deinit(struct channel *channel)
 {
     history_deinit(&channel->_history);
