@@ -298,7 +298,7 @@ static unsigned cost_of_block(const struct history *history)
 {
     size_t size = block_log_note(&history->_cursor)->size;
 
-    return HISTORY_BLOCK_COST * (unsigned) (1 + size / BLOCK_LOG_MAX_SIZE);
+    return HISTORY_BLOCK_COST * (unsigned) (1 + size / (2 * BLOCK_LOG_MAX_SIZE));
 }
 
 bool history_trim(struct history *history, uint64_t sequence)

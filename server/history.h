@@ -28,7 +28,7 @@ enum {
     HISTORY_STEPS = 64,      /* a message lives for its age, and one of these steps more */
     HISTORY_OVERHEAD = 1024, /* bytes of memory that a block may cost beside itself */
     HISTORY_STRIDE = 512,    /* messages that are dropped in one step of history_trim, */
-    HISTORY_BLOCK_COST = 16, /* of which a block counts as many for each 64 KiB of its size */
+    HISTORY_BLOCK_COST = 32, /* of which a block counts as many for each 128 KiB of its size */
 };
 
 /* How much of the past each channel keeps; 0: that does not limit it. With none of the first three
