@@ -142,6 +142,8 @@ bool transport_context_go_on(struct transport_context *context)
         (void) transport_work_begin(transport);
         transport_go_on(transport);
     }
+    if (work->turn > TURN / 2)
+        work->turn = TURN / 2; /* one message may cost more than that: the others have their half */
     drop_places(work);
     return work->deferred.len == 0;
 }
