@@ -221,8 +221,8 @@ static const struct option_spec specs[] = {
      OPTION_BY(store_since)},
     {"state-file", 0, "FILE",
      "keep the place of the last message that was written, or whose command of --exec is done, in "
-     "FILE, and begin there the next time: who is killed at any moment gets at most the one "
-     "message again that was being written",
+     "FILE, and begin there the next time: when wsrecv is killed at any moment, at most the one "
+     "message comes again that was being written (what a pipe has taken counts as written)",
      OPTION_AT(STRING, struct client_options, state_file)},
     {"fail-on-gap", 0, NULL,
      "when messages are lost, print what came before and exit with status 10",

@@ -35,7 +35,7 @@ static void cannot_store(struct traffic *traffic, int status)
 
     printer_drop(&traffic->_printer);
     (void) error_set(&error, status, "cannot write the state file '%s': %s",
-                     traffic->_options->state_file, uv_strerror(status));
+                     traffic->_options->state_file, state_file_strerror(status));
     traffic->_ops->on_done(traffic, CLIENT_OUTPUT, error.text);
 }
 
