@@ -149,8 +149,8 @@ static const struct option_spec specs[] = {
     {"count", 'n', "N", "close and exit 0 after N messages",
      OPTION_AT(COUNT, struct client_options, count), .min = 1, .max = UINT64_MAX},
     {"until", 0, "REGEX",
-     "close and exit 0 after the first text message that REGEX (POSIX extended) matches; exit 1 if "
-     "it ends without",
+     "close and exit 0 after the first text message that REGEX (Perl-compatible: PCRE2) matches; "
+     "exit 1 if it ends without",
      OPTION_AT(STRING, struct client_options, until)},
     {"exec", 0, "COMMAND",
      "run COMMAND (by /bin/sh) for each message, with its bytes on standard input, or what an "

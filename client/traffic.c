@@ -201,7 +201,8 @@ static int act(struct traffic *traffic, const struct message *message)
 static bool was_last(struct traffic *traffic, const struct message *message)
 {
     traffic->_received++;
-    if (traffic->_until != NULL && until_matches(traffic->_until, message))
+    if (traffic->_until != NULL &&
+        until_matches(traffic->_until, message, uv_now(traffic->_idle.loop)))
         traffic->_matched = true;
     return traffic->_matched || traffic->_received == traffic->_options->count;
 }
