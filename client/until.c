@@ -5,26 +5,31 @@
 #include <pcre2.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <uv.h>
 
 #include "common/log.h"
 
 enum {
-    TURN_TIME = 100 * 1000 * 1000, /* nanoseconds for all messages of a turn of the loop */
-    LEAST_TIME = 20 * 1000,        /* nanoseconds for each message when they are used up */
-    STRIDE = 64,                   /* steps between two looks at the clock */
-    LONG_MESSAGE = 64 * 1024,      /* bytes of one in which each step may take long */
-    MAX_HEAP = 32 * 1024,          /* KiB that one match may take */
+    TURN_TIME = 100 * 1000 * 1000, /* nanoseconds of CPU time for all messages of a turn, */
+    LEAST_TIME = 20 * 1000,        /* and for each message when they are used up; */
+    BYTE_TIME = 100,               /* more of them for each byte */
+    FREE_STEPS = 500,              /* that any message may take */
+    STRIDE = 64,                   /* steps between two looks at the clock, but for */
+    LONG_MESSAGE = 64 * 1024,      /* messages of more bytes: there each may take long */
+    LOOK_INTERVAL = 20 * 1000, /* nanoseconds between two looks at the CPU's, which takes longer */
+    MAX_HEAP = 32 * 1024,      /* KiB that one match may take */
 };
 
 struct until {
     pcre2_code *code;
     pcre2_match_context *context;
     pcre2_match_data *data;
-    uint64_t turn;     /* of the last message */
-    uint64_t spent;    /* nanoseconds, in that turn */
-    uint64_t deadline; /* of the match that runs */
-    unsigned stride;
+    uint64_t turn;        /* of the last message */
+    uint64_t turn_end;    /* by the thread's CPU clock; 0: no message of it has been costly */
+    uint64_t message_end; /* the same, for the message that is matched */
+    uint64_t next_look;   /* by uv_hrtime */
+    size_t len;           /* of that message */
     unsigned steps;
     bool warned;
 };
@@ -68,15 +73,42 @@ static const char *find_dialect(const char *expression)
     return NULL;
 }
 
+/* Time in which others have the CPU does not count: it costs no match. */
+static uint64_t cpu_time(void)
+{
+    struct timespec time = {0};
+
+    (void) clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (uint64_t) time.tv_sec * 1000000000 + (uint64_t) time.tv_nsec;
+}
+
+static int look_at_the_clock(struct until *until)
+{
+    uint64_t now = uv_hrtime();
+
+    if (now < until->next_look)
+        return 0;
+    until->next_look = now + LOOK_INTERVAL;
+    now = cpu_time();
+    if (until->turn_end == 0)
+        until->turn_end = now + TURN_TIME;
+    if (now < until->turn_end)
+        return 0;
+    if (until->message_end == 0)
+        until->message_end = now + LEAST_TIME + BYTE_TIME * (uint64_t) until->len;
+    return now < until->message_end ? 0 : PCRE2_ERROR_CALLOUT;
+}
+
 /* Called at each item of the expression that is tried: time is up for what is too costly. */
 static int on_callout(pcre2_callout_block *block, void *data)
 {
     struct until *until = data;
 
     (void) block;
-    if (++until->steps % until->stride != 0)
+    until->steps++;
+    if (until->len <= LONG_MESSAGE && (until->steps < FREE_STEPS || until->steps % STRIDE != 0))
         return 0;
-    return uv_hrtime() < until->deadline ? 0 : PCRE2_ERROR_CALLOUT;
+    return look_at_the_clock(until);
 }
 
 /* As POSIX has it, '.' matches any character and '$' the end of the message alone. */
@@ -139,20 +171,14 @@ void until_free(struct until *until)
 
 /* ---- matching ---- */
 
-/* Sets the time that the next match may take; returns when that is. */
-static uint64_t begin(struct until *until, uint64_t turn, size_t len)
+static void begin(struct until *until, uint64_t turn, size_t len)
 {
-    uint64_t now = uv_hrtime();
-    uint64_t left;
-
     if (turn != until->turn)
-        until->spent = 0;
+        until->turn_end = 0;
     until->turn = turn;
-    left = until->spent < TURN_TIME ? TURN_TIME - until->spent : 0;
-    until->deadline = now + (left > LEAST_TIME ? left : LEAST_TIME);
-    until->stride = len > LONG_MESSAGE ? 1 : STRIDE;
+    until->message_end = 0;
+    until->len = len;
     until->steps = 0;
-    return now;
 }
 
 static void warn(struct until *until, size_t len)
@@ -167,15 +193,13 @@ static void warn(struct until *until, size_t len)
 bool until_matches(struct until *until, const struct message *message, uint64_t turn)
 {
     const char *text = message->data != NULL ? (const char *) message->data : "";
-    uint64_t begun;
     int result;
 
     if (message->opcode != FRAME_TEXT)
         return false;
-    begun = begin(until, turn, message->len);
+    begin(until, turn, message->len);
     result = pcre2_match(until->code, (PCRE2_SPTR) text, message->len, 0, PCRE2_NO_UTF_CHECK,
                          until->data, until->context);
-    until->spent += uv_hrtime() - begun;
     if (result < 0 && result != PCRE2_ERROR_NOMATCH)
         warn(until, message->len);
     return result >= 0;

@@ -1,8 +1,9 @@
 /* The message that is waited for (--until): a regular expression of PCRE2, searched in text
  * messages. Characters are UTF-8, whatever the locale; a message may have NULs and newlines in it,
  * which are characters as any other. An expression may need more time than there is for the
- * messages of a server that means ill, or well: each turn of the loop has 100 ms for it, so that
- * timers and signals are heard, and a match has 32 MiB. What needs more is not matched. */
+ * messages of a server that means ill, or well: each turn of the loop has 100 ms of CPU time for it
+ * (and a little for each message, beyond), so that timers and signals are heard, and a match has
+ * 32 MiB. What needs more is not matched. */
 #ifndef WS_UNTIL_H
 #define WS_UNTIL_H
 

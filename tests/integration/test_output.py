@@ -331,7 +331,7 @@ def test_until_keeps_the_time_whatever_it_costs(wsrecv, expression):
     with ScriptedServer(script) as server:
         begun = time.monotonic()
         listener = wsrecv("-q", "-F", "%l", "--timeout", "1", "--until", expression, server.url)
-        assert listener.wait(124).read_rest().count("\n") == 20
+        assert listener.wait(124).read_rest().startswith("20001\n20001\n")
     assert time.monotonic() - begun < rawws.TIMEOUT
     assert listener.stderr.count("option '--until': a message of 20001 bytes") == 1
 
