@@ -331,7 +331,8 @@ const struct option_table client_options_table = {
     .specs = specs,
     .count = sizeof specs / sizeof *specs,
     .epilogue = "Examples:\n"
-                "  wsrecv ws://127.0.0.1:8000/ws\n"
+                "  wsrecv :8000                        (ws://localhost:8000/ws)\n"
+                "  wsrecv server.example:8000/ws       (ws:// may be left out)\n"
                 "  wsrecv --cacert ours.pem wss://server.example/ws\n"
                 "  wsrecv -r -n 10 | sort\n"
                 "  wsrecv -r | while read -r line; do echo \"got $line\"; done\n",

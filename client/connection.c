@@ -172,9 +172,11 @@ static const char *advice(const struct connection *connection, char *out, size_t
         return url->secure ? ""
                            : "; does the server speak TLS on this port? Then it is a wss:// URL";
     case 401:
-        return request_has_credentials(&connection->_request)
-                   ? "; the server does not accept the credentials that were given"
-                   : "; say who you are with --user-file, --bearer-file or WSRECV_TOKEN";
+        if (request_has_credentials(&connection->_request))
+            return "; the server does not accept the credentials that were given";
+        if (connection->_request.withheld)
+            return "; credentials are for the origin of the URL alone, which redirected here";
+        return "; say who you are with --user-file, --bearer-file or WSRECV_TOKEN";
     case 404:
         if (url->target[1] != '\0' && url->target[1] != '?')
             return "; check the path";

@@ -299,8 +299,11 @@ struct handshake_request request_for(const struct client_options *options, const
         .compression = !options->no_compression,
     };
 
-    if (!trusted)
+    if (!trusted) {
+        request.withheld = authorization != NULL || options->fields.count > 0 ||
+                           subprotocols->count < options->subprotocols.count;
         return request;
+    }
     request.authorization = authorization;
     request.fields = (const char *const *) options->fields.items;
     request.field_count = options->fields.count;

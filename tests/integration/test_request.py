@@ -233,6 +233,10 @@ def test_401_says_whether_credentials_were_given(wsrecv):
             refused = wsrecv(*options, server.url).wait(REFUSED)
         assert hint in refused.stderr
         assert ("--user-file" in refused.stderr) == (not options)
+    away = ScriptedServer(refuse(401))
+    with away, ScriptedServer(redirect(307, f"ws://127.0.0.1:{away.port}/")) as home:
+        refused = wsrecv("-u", "me:x", home.url).wait(REFUSED)
+    assert "credentials are for the origin of the URL alone" in refused.stderr
 
 
 def test_a_secret_of_the_query_is_sent_and_never_shown(wsrecv, tmp_path):
