@@ -114,7 +114,7 @@ static int add_file(struct string_list *fields, const char *name, struct error *
     return status;
 }
 
-/* The rest of a line that was not quoted is an argument of its own, and would be taken for a URL. */
+/* The rest of a line that was not quoted is an argument of its own, and is taken for a URL. */
 static int add_argument(struct string_list *fields, const char *line, struct error *error)
 {
     size_t name = token_len(line);

@@ -261,8 +261,9 @@ int state_file_open(struct state_file *file, const char *name, const char *url, 
 
     *file = (struct state_file){._fd = -1, ._name = name, ._key = key_of(url)};
     *known = false;
-    status =
-        file->_key != NULL ? open_file(file, error) : error_set(error, UV_ENOMEM, "out of memory");
+    if (file->_key == NULL)
+        return error_set(error, UV_ENOMEM, "out of memory");
+    status = open_file(file, error);
     if (status == 0)
         status = load_file(file, id, known, error);
     if (status != 0)

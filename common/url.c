@@ -56,7 +56,8 @@ static const char *judge(struct url *url, const UriUriA *uri)
     if (range_is(&uri->scheme, "wss"))
         url->secure = true;
     else if (range_is(&uri->scheme, "http"))
-        return "it must begin with ws:// or wss://; for a WebSocket of an http:// server write ws://";
+        return "it must begin with ws:// or wss://; for a WebSocket of an http:// server write "
+               "ws://";
     else if (range_is(&uri->scheme, "https"))
         return "it must begin with ws:// or wss://; for a WebSocket of an https:// server write "
                "wss://";
