@@ -9,8 +9,8 @@
  *
  * A record is one write(2) of a few bytes: a process that is killed has written it or not. Nothing
  * is forced onto the disk: after a loss of power the place may be an older one. The file is locked
- * as long as it is open, is its owner's alone (mode 0600), and has no secrets: where the query of the
- * URL has some (secret.h), they are "***", and a hash of the whole URL follows. */
+ * as long as it is open, is its owner's alone (mode 0600), and has no secrets: where the query of
+ * the URL has some (secret.h), they are "***", and a hash of the whole URL follows. */
 #ifndef WS_STATE_FILE_H
 #define WS_STATE_FILE_H
 

@@ -7,8 +7,8 @@
 #include <stddef.h>
 
 /* True for the name of a query parameter whose value is a credential: its last word, in any case,
- * is token, key, sig, signature, auth, authorization, jwt, password, passwd, pwd, secret or
- * credential, as in access_token, apiKey and X-Amz-Signature. */
+ * is token, key, apikey, sig, signature, auth, authorization, jwt, password, passwd, pwd, pass,
+ * secret or credential, as in access_token, apiKey and X-Amz-Signature. */
 bool secret_is_parameter(const char *name, size_t len);
 
 /* True for a subprotocol that carries a credential, as browsers have no other field for one: it
