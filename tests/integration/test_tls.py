@@ -19,7 +19,7 @@ import rawws
 import websockets
 from conftest import Bystanders
 
-CLIENT_TLS, CLIENT_LOST = 4, 6
+CLIENT_TLS, CLIENT_REFUSED, CLIENT_LOST, CLIENT_PROTOCOL = 4, 5, 6, 7
 SIZES = [0, 1, 125, 126, 16383, 16384, 16385, 65535, 65536, 1 << 20]
 
 
@@ -630,6 +630,14 @@ def test_wsrecv_and_a_plain_wsbroadcastd(wsbroadcastd, wsrecv) -> None:
     plain = wsbroadcastd()
     program = wsrecv(plain.url.replace("ws:", "wss:")).wait(CLIENT_TLS)
     assert "the server does not speak TLS on this port; is it a ws:// URL?" in program.stderr
+
+
+def test_ws_to_a_server_that_speaks_tls(server, wsrecv) -> None:
+    """Whether it says something that is no TLS, or just goes."""
+    program = wsrecv(server.url.replace("wss:", "ws:"))
+    assert "wss:// URL" in program.wait_stderr(r"^wsrecv: .*\n")[0][0]
+    program.wait(program.process.wait(rawws.TIMEOUT))
+    assert program.process.returncode in (CLIENT_REFUSED, CLIENT_LOST, CLIENT_PROTOCOL)
 
 
 def test_truncation_is_told(wsrecv, authority) -> None:
