@@ -7,6 +7,7 @@
 #include "common/encode.h"
 #include "common/list.h"
 #include "common/log.h"
+#include "common/plural.h"
 #include "server/worker.h"
 
 enum { BATCH = 256 * 1024 }; /* bytes of lines that are printed at a time */
@@ -55,7 +56,8 @@ static void fill(struct sink *sink)
     sink->_written = 0;
     while (sink->_lines.len < BATCH && channel_next(&sink->_cursor, &message)) {
         if (add_line(&sink->_lines, &message) != 0)
-            log_error("a message of %zu bytes is not printed: out of memory", message.len);
+            log_error("a message of %zu byte%s is not printed: out of memory", message.len,
+                      plural(message.len));
     }
 }
 
@@ -139,9 +141,8 @@ static void judge(struct sink *sink)
         break_off(sink, UV_ENOMEM);
         return;
     }
-    log_warn("limit max-lag: standard output is read too slowly: %" PRIu64
-             " messages are not printed",
-             start.sequence - place);
+    log_warn("limit max-lag: standard output is read too slowly: %" PRIu64 " message%s not printed",
+             start.sequence - place, start.sequence - place == 1 ? " is" : "s are");
 }
 
 static void on_published(uv_async_t *async)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/plural.h"
 #include "server/arrivals.h"
 #include "server/listener.h"
 #include "server/peer.h"
@@ -195,8 +196,8 @@ static void run(void *argument)
     struct worker *worker = argument;
 
     (void) uv_run(&worker->loop, UV_RUN_DEFAULT);
-    log_debug("worker %zu: %llu connections in all", worker->number,
-              (unsigned long long) worker->peers_ever);
+    log_debug("worker %zu: %llu connection%s in all", worker->number,
+              (unsigned long long) worker->peers_ever, plural(worker->peers_ever));
     if (atomic_fetch_sub(worker->shared->running, 1) == 1)
         (void) uv_async_send(worker->shared->done);
 }

@@ -74,7 +74,7 @@ def test_the_server_goes_on_when_its_input_ends(fed):
     os.write(pipe, b"last, without an end")
     os.close(pipe)
     assert client.recv_message() == "last, without an end"
-    server.wait_stderr("standard input has ended after 1 lines: serving goes on")
+    server.wait_stderr("standard input has ended after 1 line: serving goes on")
     client.send_text("still here")
     assert client.recv_message() == "still here"
     client.close()
