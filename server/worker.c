@@ -68,10 +68,10 @@ static void flush_due(struct worker *worker)
 static void on_turn_end(uv_prepare_t *prepare)
 {
     struct worker *worker = container_of(prepare, struct worker, turn_end);
-    bool done;
+    bool done = transport_context_go_on(&worker->transports);
 
     flush_due(worker);
-    done = transport_context_flush_some(&worker->transports, FLUSH_BUDGET);
+    done = transport_context_flush_some(&worker->transports, FLUSH_BUDGET) && done;
     fanouts_clean(&worker->fanouts);
     if (done && list_empty(&worker->due))
         (void) uv_idle_stop(&worker->go_on);
