@@ -31,6 +31,7 @@ struct peer_more {
     uint32_t unread;                /* bytes that waited when its reading was last judged */
     struct own_list *own;           /* with --no-echo, while it has yet to come to its own */
     struct pace_held *held;         /* while it says more than others can deliver */
+    bool untold;                    /* its own were left out, and it does not know of these yet */
     bool uncounted;                 /* it is not among the server's connections */
     bool has_past;                  /* there is a `past`: not in what everybody has for a while */
     struct past past[];
@@ -48,7 +49,8 @@ static inline bool peer_is_for_events(const struct peer *peer)
     return peer->cursor.form == CHANNEL_EVENTS;
 }
 
-/* The peer has published this message, which it is not to hear. Returns 0 or UV_ENOMEM. */
+/* The peer has published this message, which it is not to hear: it gets a ping with the ID of the
+ * last of those that were left out together. Returns 0 or UV_ENOMEM. */
 int peer_read_leave_out(struct peer *peer, const struct channel_receipt *receipt);
 
 /* Forgets which messages to come are its own. */

@@ -228,6 +228,7 @@ static struct upgrade_policy upgrade_policy_of(const struct server_options *opti
             {
                 .path = options->path,
                 .compression = !options->no_compression,
+                .no_echo = options->no_echo,
                 .origins = {options->origins, options->origin_count},
             },
         .max_header_bytes = options->max_header_bytes,
