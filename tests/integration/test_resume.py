@@ -460,11 +460,18 @@ def is_stuck(state: str, seen: dict[str, object] = {}) -> bool:  # noqa: B006
 
 def test_with_exec_the_place_is_that_of_the_commands_that_succeeded(wsrecv, tmp_path):
     state = state_file(tmp_path)
-    with ScriptedServer(say(f"{EPOCH}-4", "5", "6", "7", "8")) as server:
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept(Last_Event_ID=f"{EPOCH}-4")
+        for text in ("5", "6", "7", "8"):
+            peer.send_text(text)
+        peer.await_close(1000)  # after the command that fails; a Close of ours would cross it
+
+    with ScriptedServer(script) as server:
         connect = f"localhost:80:127.0.0.1:{server.port}"
         args = ("--json", "--connect-to", connect, "--state-file", state)
-        script = ("--exec", "grep -v '\"7\"'", "--exec-fail", "stop")
-        wsrecv(*args, *script, "ws://localhost/ws").wait(1)
+        acting = ("--exec", "grep -v '\"7\"'", "--exec-fail", "stop")
+        wsrecv(*args, *acting, "ws://localhost/ws").wait(1)
     assert listen_once(wsrecv, state, f"{EPOCH}-6")[1] == f"{EPOCH}-6"
 
 
