@@ -88,8 +88,8 @@ struct transport_ops {
     void (*on_bytes)(struct transport *transport, size_t len);
     /* A ping came, and is answered; its payload is borrowed for the call. May be NULL. */
     void (*on_ping)(struct transport *transport, const uint8_t *data, size_t len);
-    /* Its share of the work of a turn was used up while the opening handshake was read, and is there
-     * again: the owner may go on with what it has kept. May be NULL. */
+    /* Its share of the work of a turn was used up while the opening handshake was read, and is
+     * there again: the owner may go on with what it has kept. May be NULL. */
     void (*on_share)(struct transport *transport);
     /* End of the turn, and there is something to write: call transport_flush. */
     void (*flush)(struct transport *transport);

@@ -151,8 +151,8 @@ static bool exceeds(uint64_t lag, uint64_t most)
     return most > 0 && lag > most;
 }
 
-/* How many messages the peer is behind; or `least`, if that is more. Finding its place takes a walk:
- * only if it may be further behind than that. */
+/* How many messages the peer is behind; or `least`, if that is more. Finding its place takes a
+ * walk: only if it may be further behind than that. */
 static uint64_t most_behind(const struct fanout *fanout, const struct peer *peer, uint64_t least)
 {
     uint64_t sequence = channel_last_id(fanout->channel).sequence;

@@ -33,8 +33,8 @@ static struct block_cursor *meeting_of(struct peer *peer)
 
 /* ---- its own messages (--no-echo) ----
  *
- * They lie in the log as everybody's: the cursor jumps over them. A peer that has read all before, as
- * most have, does so at once; otherwise it is noted where they are. A ping with the peer's place
+ * They lie in the log as everybody's: the cursor jumps over them. A peer that has read all before,
+ * as most have, does so at once; otherwise it is noted where they are. A ping with the peer's place
  * follows before anything else of the log, as a client that counts cannot count them. */
 
 void peer_read_forget_own(struct peer *peer)
