@@ -42,8 +42,8 @@ int resume_ask(struct resume *resume, struct handshake_request *request);
 
 /* A connection is open; `text` is the response's Last-Event-ID, or NULL. `unheard`: our own
  * messages are left out of what the server sends, and pings tell how far they reach. `*lost` is how
- * many messages have been lost, as in place.h. Returns 0, or a negative UV_E* code when the place cannot
- * be stored. */
+ * many messages have been lost, as in place.h. Returns 0, or a negative UV_E* code when the place
+ * cannot be stored. */
 int resume_open(struct resume *resume, const char *text, bool unheard, uint64_t *lost);
 
 /* A message of our own goes out. */

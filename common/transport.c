@@ -382,6 +382,15 @@ void transport_wait_for_share(struct transport *transport)
         transport_work_defer(transport);
 }
 
+/* What was read, or kept, has been taken. */
+static void tell_taken(struct transport *transport)
+{
+    const struct transport_ops *ops = transport_context_of(transport)->ops;
+
+    if (ops->on_taken != NULL && transport->_stage != TRANSPORT_CLOSED)
+        ops->on_taken(transport);
+}
+
 static void start_reading(struct transport *transport);
 
 void transport_go_on(struct transport *transport)
@@ -395,6 +404,7 @@ void transport_go_on(struct transport *transport)
     else if (transport->_stage == TRANSPORT_OPENING && ops->on_share != NULL)
         ops->on_share(transport);
     start_reading(transport);
+    tell_taken(transport);
 }
 
 static void on_eof(struct transport *transport)
@@ -415,16 +425,18 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 {
     struct transport *transport = container_of(stream, struct transport, stream.tcp);
 
-    if (nread > 0)
-        transport_input(transport, (const uint8_t *) buf->base, (size_t) nread);
-    else if (nread == UV_ENOBUFS)
+    if (nread == UV_ENOBUFS)
         return; /* on_alloc gave none: the rest waits in the socket for the next turn */
-    else if (nread == UV_EOF)
+    if (nread > 0) {
+        transport_input(transport, (const uint8_t *) buf->base, (size_t) nread);
+        tell_taken(transport);
+    } else if (nread == UV_EOF) {
         on_eof(transport);
-    else if (nread < 0 && transport->_stage == TRANSPORT_DRAINING)
+    } else if (nread < 0 && transport->_stage == TRANSPORT_DRAINING) {
         close_stream(transport, false);
-    else if (nread < 0)
+    } else if (nread < 0) {
         transport_abort(transport, (int) nread);
+    }
 }
 
 /* How much one read may bring. What all of them bring in one turn stays near TURN_INPUT, also when

@@ -88,6 +88,8 @@ struct transport_ops {
     void (*on_bytes)(struct transport *transport, size_t len);
     /* A ping came, and is answered; its payload is borrowed for the call. May be NULL. */
     void (*on_ping)(struct transport *transport, const uint8_t *data, size_t len);
+    /* Input has been taken: what transport_held says may have changed by much. May be NULL. */
+    void (*on_taken)(struct transport *transport);
     /* Its share of the work of a turn was used up while the opening handshake was read, and is
      * there again: the owner may go on with what it has kept. May be NULL. */
     void (*on_share)(struct transport *transport);
@@ -270,6 +272,11 @@ bool transport_is_stalled(const struct transport *transport);
 
 /* While a write is stalled, the bytes that the peer has not acknowledged; else 0. */
 size_t transport_waiting(const struct transport *transport);
+
+/* Bytes of memory that are held for the peer beside this struct: input that is not complete, output
+ * that it has not taken, and the state of a TLS handshake. What a full socket costs (2 KiB) is left
+ * out. */
+size_t transport_held(const struct transport *transport);
 
 /* Queues one frame of our own; a message is compressed where that was agreed on and is worth it.
  * Returns 0, UV_EPIPE when the transport is not open, UV_ENOMEM, or

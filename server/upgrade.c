@@ -234,6 +234,12 @@ static enum upgrade_result begin_body(struct upgrade *upgrade, struct transport 
     uint64_t most = http_api_max_body(upgrade->policy->api, request);
     struct buffer *out;
 
+    if (memory_is_over(upgrade->policy->api->memory)) {
+        struct http_api_answer answer = {.limit = "max-memory"};
+
+        http_api_refuse(&answer, 503, "the server is short of memory: try again later");
+        return reply(upgrade, transport, &answer, false);
+    }
     switch (http_body_begin(&upgrade->talk->body, &upgrade->head, most)) {
     case HTTP_BODY_DONE:
         return publish(upgrade, transport);
@@ -407,6 +413,29 @@ bool upgrade_take_held(struct upgrade *upgrade, struct transport *transport, str
     upgrade->held = (struct buffer){0};
     transport_resume(transport);
     return true;
+}
+
+size_t upgrade_held(const struct upgrade *upgrade)
+{
+    size_t held;
+
+    if (upgrade == NULL)
+        return 0;
+    held = sizeof *upgrade + http_head_held(&upgrade->head) + upgrade->held._size;
+    if (upgrade->talk != NULL)
+        held += sizeof *upgrade->talk + upgrade->talk->body.data._size;
+    return held;
+}
+
+void upgrade_forget(struct upgrade *upgrade)
+{
+    buffer_deinit(&upgrade->held);
+    buffer_init(&upgrade->held);
+    if (upgrade->talk == NULL)
+        return;
+    http_body_deinit(&upgrade->talk->body);
+    upgrade->talk->body = (struct http_body){0};
+    upgrade->talk->in_body = false;
 }
 
 const char *upgrade_time_limit(const struct upgrade *upgrade)
