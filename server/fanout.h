@@ -115,8 +115,8 @@ struct fanout_behind {
 /* Who of the peers is furthest behind; those who catch up do not count. */
 struct fanout_behind fanout_behind(const struct fanout *fanout);
 
-/* Bytes of the channel's logs that the peer keeps from being freed, if nobody else does: what it has
- * yet to read, but for what the history retains. */
+/* Bytes of the channel's logs that the peer keeps from being freed, if nobody else does: what it
+ * has yet to read, but for what the history retains. */
 uint64_t fanout_pinned(struct fanout *fanout, const struct peer *peer);
 
 /* Calls `see` for each peer that is behind for longer than a flush: those that are stalled, and
