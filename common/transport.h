@@ -90,8 +90,8 @@ struct transport_ops {
     void (*on_ping)(struct transport *transport, const uint8_t *data, size_t len);
     /* Input has been taken: what transport_held says may have changed by much. May be NULL. */
     void (*on_taken)(struct transport *transport);
-    /* Its share of the work of a turn was used up while the opening handshake was read, and is there
-     * again: the owner may go on with what it has kept. May be NULL. */
+    /* Its share of the work of a turn was used up while the opening handshake was read, and is
+     * there again: the owner may go on with what it has kept. May be NULL. */
     void (*on_share)(struct transport *transport);
     /* End of the turn, and there is something to write: call transport_flush. */
     void (*flush)(struct transport *transport);

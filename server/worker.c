@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/plural.h"
 #include "server/arrivals.h"
 #include "server/listener.h"
 #include "server/peer.h"
@@ -206,8 +207,8 @@ static void run(void *argument)
     struct worker *worker = argument;
 
     (void) uv_run(&worker->loop, UV_RUN_DEFAULT);
-    log_debug("worker %zu: %llu connections in all", worker->number,
-              (unsigned long long) worker->peers_ever);
+    log_debug("worker %zu: %llu connection%s in all", worker->number,
+              (unsigned long long) worker->peers_ever, plural(worker->peers_ever));
     if (atomic_fetch_sub(worker->shared->running, 1) == 1)
         (void) uv_async_send(worker->shared->done);
 }
@@ -238,6 +239,7 @@ static struct upgrade_policy upgrade_policy_of(const struct server_options *opti
             {
                 .path = options->path,
                 .compression = !options->no_compression,
+                .no_echo = options->no_echo,
                 .origins = {options->origins, options->origin_count},
             },
         .max_header_bytes = options->max_header_bytes,
