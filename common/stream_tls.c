@@ -150,9 +150,12 @@ static void complete(struct stream_tls *layer, int status)
 /* Goes on with whatever is to be sent. May call on_written, and all that this leads to. */
 static void advance(struct stream_tls *layer)
 {
-    int status = send_output(layer);
+    bool ready = tls_is_established(layer->tls);
+    /* What the handshake has left behind (a client's Finished) goes out with what is written. */
+    bool together = ready && layer->request != NULL && layer->source.count > 0;
+    int status = together ? layer->write_status : send_output(layer);
 
-    if (status == 0 && !tls_is_established(layer->tls))
+    if (status == 0 && !ready)
         return;
     while (status == 0 && layer->request != NULL && !is_sending(layer) && layer->source.count > 0)
         status = send_source(layer, &layer->source);

@@ -19,7 +19,7 @@ import rawws
 import websockets
 from conftest import Bystanders
 
-CLIENT_TLS, CLIENT_LOST = 4, 6
+CLIENT_TLS, CLIENT_REFUSED, CLIENT_LOST = 4, 5, 6
 SIZES = [0, 1, 125, 126, 16383, 16384, 16385, 65535, 65536, 1 << 20]
 
 
@@ -581,6 +581,52 @@ def test_insecure_believes_everybody(wsrecv, authority, cert) -> None:
         program = wsrecv("-k", server.url)
         assert program.read_rest() == "Received: hello\n"
         program.wait(0)
+
+
+@pytest.mark.parametrize("options, said", [
+    ([], "the server wants a certificate; name one with --cert FILE"),
+    (["stranger"], "the server does not accept the certificate of --cert"),
+], ids=["none", "unknown"])
+def test_a_refused_client_certificate_is_4_every_time(wsrecv, authority, stranger, options,
+                                                      said) -> None:
+    """With TLS 1.3 the client has finished its handshake before the server looks at the
+    certificate: the alert comes while the request is being written, to a socket that is closed."""
+    context = authority.server_context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority.ca)
+
+    def script(peer: rawws.Peer) -> None:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            wrap(peer, context, server_side=True)
+        peer.disconnect()
+
+    base = ["--cacert", authority.ca]
+    if options:
+        base += ["--cert", stranger.cert(), "--key", stranger.key()]
+    for _ in range(15):
+        with rawws.ScriptedServer(script) as server:
+            url = server.url.replace("ws://127.0.0.1", "wss://localhost")
+            assert said in wsrecv(*base, url).wait(CLIENT_TLS).stderr
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+def test_an_answer_that_came_before_writing_failed_is_read(wsrecv, authority, tls) -> None:
+    """The server answers before it has read the request, and resets the connection."""
+    context = authority.server_context()
+
+    def script(peer: rawws.Peer) -> None:
+        if tls:
+            wrap(peer, context, server_side=True)
+        peer.sock.recv(1)
+        peer.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        peer.disconnect()  # RST, as not all was read
+
+    for _ in range(5):
+        with rawws.ScriptedServer(script) as server:
+            url = server.url.replace("ws://127.0.0.1", "wss://localhost") if tls else server.url
+            fields = [word for n in range(60) for word in ("-H", f"X-{n}: " + "x" * 20_000)]
+            program = wsrecv("--cacert", authority.ca, *fields, url).wait(CLIENT_REFUSED)
+            assert "403" in program.stderr
 
 
 def test_cacert_may_be_the_certificate_itself(wsrecv, authority) -> None:
