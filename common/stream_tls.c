@@ -8,6 +8,7 @@
 #include "common/list.h"
 #include "common/stream.h"
 #include "common/tls.h"
+#include "common/tls_loop.h"
 
 enum { BATCH = 2 }; /* records that go out with one system call: so much a slow peer can hold */
 
@@ -20,6 +21,8 @@ enum { BATCH = 2 }; /* records that go out with one system call: so much a slow 
 struct stream_tls {
     struct stream *stream;
     struct tls *tls;
+    struct tls_loop *loop; /* NULL: a client's */
+    struct tls_loop_place place;
     uv_idle_t later; /* active while there is something to do that must not be done at once */
     uv_alloc_cb on_alloc;
     uv_read_cb on_read;
@@ -35,6 +38,9 @@ struct stream_tls {
     bool ended;      /* the end of input, or an error, has been told */
     bool finishing;  /* FIN follows what is being sent */
     bool last_taken; /* see stream_tls_try_write */
+    bool held_up;    /* not read from: the handshake has to wait for its turn */
+    bool granted;    /* it has got its turn, and may take one step */
+    bool has_waited;
 };
 
 static uv_stream_t *uv_of(const struct stream_tls *layer)
@@ -237,6 +243,20 @@ static void deliver(struct stream_tls *layer, uint8_t *data, ssize_t n)
     layer->on_read(uv_of(layer), n, &buf);
 }
 
+/* The handshake has gone on, or is done. */
+static void note_step(struct stream_tls *layer)
+{
+    struct tls_loop *loop = layer->loop;
+
+    if (loop == NULL)
+        return;
+    if (tls_took_step(layer->tls))
+        tls_loop_count_step(loop, layer->granted);
+    layer->granted = false;
+    if (tls_is_established(layer->tls) && tls_context_verifies(loop->context))
+        tls_loop_list(loop, &layer->place, tls_is_current(layer->tls));
+}
+
 /* Goes on with the handshake; returns as tls_handshake does. */
 static int establish(struct stream_tls *layer)
 {
@@ -245,6 +265,7 @@ static int establish(struct stream_tls *layer)
     if (tls_is_established(layer->tls))
         return 0;
     status = tls_handshake(layer->tls);
+    note_step(layer);
     if (status == UV_EPROTO)
         (void) send_output(layer); /* an alert says why */
     else
@@ -281,16 +302,62 @@ static void decrypt(struct stream_tls *layer)
         advance(layer);
 }
 
+static bool is_waiting(const struct stream_tls *layer)
+{
+    return layer->held_up && list_linked(&layer->place.node);
+}
+
+/* What has come is read only if the handshake may take a step now. */
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    struct stream_tls *layer = handle->data;
+
+    layer->held_up = layer->loop != NULL && !layer->granted && !tls_is_established(layer->tls) &&
+                     !tls_loop_has_room(layer->loop);
+    if (layer->held_up)
+        *buf = uv_buf_init(NULL, 0);
+    else
+        layer->on_alloc(handle, suggested, buf);
+}
+
+/* The socket is not watched meanwhile: it would be found readable in each turn. */
+static void wait(struct stream_tls *layer)
+{
+    layer->has_waited = true;
+    (void) uv_read_stop(uv_of(layer));
+    tls_loop_wait(layer->loop, &layer->place);
+}
+
 static void on_input(uv_stream_t *uv, ssize_t n, const uv_buf_t *buf)
 {
     struct stream_tls *layer = uv->data;
 
-    if (n > 0) {
+    if (layer->held_up) {
+        wait(layer);
+    } else if (n > 0) {
         tls_feed(layer->tls, (const uint8_t *) buf->base, (size_t) n);
         decrypt(layer);
     } else if (n < 0 && n != UV_ENOBUFS) { /* no buffer, no reading: a later turn's matter */
         deliver(layer, NULL, tls_cut(layer->tls, (int) n));
     }
+}
+
+static void start_reading(struct stream_tls *layer)
+{
+    int status = uv_read_start(uv_of(layer), on_alloc, on_input);
+
+    if (status != 0)
+        deliver(layer, NULL, status);
+}
+
+static void take_turn(struct tls_loop_place *place)
+{
+    struct stream_tls *layer = container_of(place, struct stream_tls, place);
+
+    layer->held_up = false;
+    layer->granted = true;
+    if (layer->reading)
+        start_reading(layer);
 }
 
 static void decrypt_held(struct stream_tls *layer)
@@ -301,12 +368,8 @@ static void decrypt_held(struct stream_tls *layer)
     tls_feed(layer->tls, held.data, held.len);
     decrypt(layer);
     buffer_deinit(&held);
-    if (layer->reading && !layer->ended && !is_closing(layer) && layer->held.len == 0) {
-        int status = uv_read_start(uv_of(layer), layer->on_alloc, on_input);
-
-        if (status != 0)
-            deliver(layer, NULL, status);
-    }
+    if (layer->reading && !layer->ended && !is_closing(layer) && layer->held.len == 0)
+        start_reading(layer);
 }
 
 /* Out of the way of whoever asked for it. */
@@ -320,13 +383,15 @@ static void on_later(uv_idle_t *later)
         decrypt_held(layer);
 }
 
-int stream_tls_read_start(struct stream_tls *layer, uv_alloc_cb on_alloc, uv_read_cb on_read)
+int stream_tls_read_start(struct stream_tls *layer, uv_alloc_cb owners_alloc, uv_read_cb on_read)
 {
-    layer->on_alloc = on_alloc;
+    layer->on_alloc = owners_alloc;
     layer->on_read = on_read;
     if (layer->ended)
         return 0;
     layer->reading = true;
+    if (is_waiting(layer))
+        return 0;
     if (layer->held.len > 0)
         return uv_idle_start(&layer->later, on_later);
     return uv_read_start(uv_of(layer), on_alloc, on_input);
@@ -338,10 +403,28 @@ void stream_tls_read_stop(struct stream_tls *layer)
     (void) uv_read_stop(uv_of(layer));
 }
 
+/* ---- for tls_loop ---- */
+
+static bool is_admitted(struct tls_loop_place *place)
+{
+    return tls_is_admitted(container_of(place, struct stream_tls, place)->tls);
+}
+
+static struct stream *stream_of(struct tls_loop_place *place)
+{
+    return container_of(place, struct stream_tls, place)->stream;
+}
+
+static const struct tls_loop_ops loop_ops = {
+    .take_turn = take_turn,
+    .is_admitted = is_admitted,
+    .stream_of = stream_of,
+};
+
 /* ---- life ---- */
 
-int stream_tls_new(struct stream_tls **layer, struct stream *stream, struct tls_context *context,
-                   const char *host)
+static int make(struct stream_tls **layer, struct stream *stream, struct tls_context *context,
+                const char *host)
 {
     struct stream_tls *fresh = calloc(1, sizeof *fresh);
     int status;
@@ -349,18 +432,41 @@ int stream_tls_new(struct stream_tls **layer, struct stream *stream, struct tls_
     if (fresh == NULL)
         return UV_ENOMEM;
     fresh->stream = stream;
+    tls_loop_place_init(&fresh->place, &loop_ops);
     status = tls_new(&fresh->tls, context, host);
-    if (status == 0 && host != NULL && tls_handshake(fresh->tls) != UV_EAGAIN)
-        status = UV_EPROTO;
     if (status != 0) {
-        tls_free(fresh->tls);
         free(fresh);
         return status;
     }
-    (void) uv_idle_init(stream->tcp.loop, &fresh->later); /* cannot fail */
-    (void) send_output(fresh); /* ClientHello; what fails is found again by reading */
     *layer = fresh;
     return 0;
+}
+
+int stream_tls_new(struct stream_tls **layer, struct stream *stream, struct tls_context *context,
+                   const char *host)
+{
+    int status = make(layer, stream, context, host);
+
+    if (status != 0)
+        return status;
+    if (tls_handshake((*layer)->tls) != UV_EAGAIN) {
+        tls_free((*layer)->tls);
+        free(*layer);
+        return UV_EPROTO;
+    }
+    (void) uv_idle_init(stream->tcp.loop, &(*layer)->later); /* cannot fail */
+    (void) send_output(*layer); /* ClientHello; what fails is found again by reading */
+    return 0;
+}
+
+int stream_tls_new_accepted(struct stream_tls **layer, struct stream *stream, struct tls_loop *loop)
+{
+    int status = make(layer, stream, loop->context, NULL);
+
+    if (status != 0)
+        return status;
+    (*layer)->loop = loop;
+    return uv_idle_init(stream->tcp.loop, &(*layer)->later);
 }
 
 static void on_later_closed(uv_handle_t *handle)
@@ -394,6 +500,7 @@ void stream_tls_close(struct stream_tls *layer, bool reset, uv_close_cb on_close
     if (!tls_is_established(layer->tls))
         reset = false; /* nothing of the owner's is on its way; an alert may be */
     (void) uv_idle_stop(&layer->later);
+    tls_loop_leave(&layer->place);
     layer->on_closed = on_closed;
     if (!reset || uv_tcp_close_reset(&layer->stream->tcp, on_tcp_closed) != 0)
         uv_close((uv_handle_t *) &layer->stream->tcp, on_tcp_closed);
@@ -409,6 +516,11 @@ size_t stream_tls_waiting(const struct stream_tls *layer)
 bool stream_tls_is_ready(const struct stream_tls *layer)
 {
     return tls_is_established(layer->tls);
+}
+
+bool stream_tls_has_waited(const struct stream_tls *layer)
+{
+    return layer->has_waited;
 }
 
 bool stream_tls_was_cut(const struct stream_tls *layer)

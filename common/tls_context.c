@@ -7,6 +7,8 @@
 #include <string.h>
 #include <uv.h>
 
+#include "common/tls_admission.h"
+
 struct tls_context {
     struct tls_files files;
     bool server;
@@ -122,6 +124,7 @@ static int set_up_server(SSL_CTX *ssl, const struct tls_files *files, struct err
     }
     SSL_CTX_set_client_CA_list(ssl, names); /* takes them */
     SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    tls_admission_guard_sessions(ssl);
     return 0;
 }
 
@@ -264,7 +267,39 @@ SSL *tls_context_connection(struct tls_context *context, struct tls_bio *bio)
     return ssl;
 }
 
+/* A reference of its own to what the files say now. */
+static SSL_CTX *ref_current(struct tls_context *context)
+{
+    SSL_CTX *current;
+
+    uv_mutex_lock(&context->lock);
+    current = context->current;
+    (void) SSL_CTX_up_ref(current);
+    uv_mutex_unlock(&context->lock);
+    return current;
+}
+
+bool tls_context_is_current(struct tls_context *context, const SSL *ssl)
+{
+    bool current;
+
+    uv_mutex_lock(&context->lock);
+    current = SSL_get_SSL_CTX(ssl) == context->current;
+    uv_mutex_unlock(&context->lock);
+    return current;
+}
+
+bool tls_context_admits(struct tls_context *context, SSL *ssl)
+{
+    SSL_CTX *rules = ref_current(context);
+    bool admits =
+        tls_admission_holds(rules, SSL_get0_peer_certificate(ssl), SSL_get_peer_cert_chain(ssl));
+
+    SSL_CTX_free(rules);
+    return admits;
+}
+
 bool tls_context_verifies(const struct tls_context *context)
 {
-    return !context->server && !context->files.insecure;
+    return context->server ? context->files.ca != NULL : !context->files.insecure;
 }

@@ -32,13 +32,22 @@ int tls_context_new_client(struct tls_context **context, const struct tls_files 
 void tls_context_free(struct tls_context *context);
 
 /* Reads the same files again. New connections use what they say now; those that exist go on as
- * they are, and sessions from before are not resumed. Errors as above, and then nothing changes. */
+ * they are (but see tls_loop_verify_all), and sessions from before are not resumed. Errors as above, and then nothing changes. */
 int tls_context_reload(struct tls_context *context, struct error *error);
 
 /* ---- for tls ---- */
 
 /* A connection's state, in the context's role, over `bio`; NULL when out of memory. */
 SSL *tls_context_connection(struct tls_context *context, struct tls_bio *bio);
-bool tls_context_verifies(const struct tls_context *context); /* the server's name, for a client */
+
+/* True if the peer must show a certificate that is admitted. */
+bool tls_context_verifies(const struct tls_context *context);
+
+/* A server's: true if the connection was begun with what the files say now. */
+bool tls_context_is_current(struct tls_context *context, const SSL *ssl);
+
+/* A server's that verifies: true if the certificate that the client has shown, now or when the
+ * session began, would be admitted now. */
+bool tls_context_admits(struct tls_context *context, SSL *ssl);
 
 #endif

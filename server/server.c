@@ -73,7 +73,8 @@ static int serve(struct server *server, struct error *error)
     for (size_t i = 0; i < server->sockets.count; i++) {
         struct sockets_socket *one = &server->sockets.list[i];
 
-        status = worker_listen(server->workers[one->worker], sockets_take(one), one->shared);
+        status = worker_listen(server->workers[one->worker], sockets_take(one), one->shared,
+                               server->tls != NULL);
         if (status != 0)
             return complain(error, status, one->worker, server->shared.worker_count);
     }
@@ -130,10 +131,13 @@ static void on_hangup(uv_signal_t *handle, int number)
     struct error error;
 
     (void) number;
-    if (tls_context_reload(server->tls, &error) == 0)
-        log_info("reloaded the TLS certificate in %s", server->options->tls_cert);
-    else
+    if (tls_context_reload(server->tls, &error) != 0) {
         log_error("the TLS certificate stays as it was: %s", error.text);
+        return;
+    }
+    log_info("reloaded the TLS certificate in %s", server->options->tls_cert);
+    for (size_t i = 0; i < server->started; i++)
+        worker_tls_reloaded(server->workers[i]);
 }
 
 static void on_expiry(uv_timer_t *timer)

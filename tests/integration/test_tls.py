@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import programs
@@ -50,6 +51,20 @@ class Authority:
         self._openssl("x509", "-req", "-in", "request", "-out", f"{name}.pem", "-CA", "ca.pem",
                       "-CAkey", "ca.key", "-CAcreateserial", "-days", str(days), "-extfile",
                       "extensions")
+
+    def sign_for(self, name: str, seconds: int) -> datetime:
+        """Sign a certificate that is valid for so long, and say when that is over."""
+        end = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(seconds=seconds + 1)
+        self._openssl("req", "-noenc", *self._key(name), "-subj", f"/CN={name}", "-out", "request")
+        (self.directory / "index").write_text("")
+        (self.directory / "ca.conf").write_text(
+            "[ca]\ndefault_ca=ours\n[ours]\ndatabase=index\nrand_serial=yes\nnew_certs_dir=.\n"
+            "policy=any\ndefault_md=sha256\n[any]\ncommonName=supplied\n")
+        self._openssl("ca", "-batch", "-config", "ca.conf", "-in", "request", "-out",
+                      f"{name}.pem", "-cert", "ca.pem", "-keyfile", "ca.key", "-notext",
+                      "-startdate", f"{end - timedelta(days=1):%Y%m%d%H%M%SZ}",
+                      "-enddate", f"{end:%Y%m%d%H%M%SZ}")
+        return end
 
     def cert(self, name: str = "good") -> str:
         return str(self.directory / f"{name}.pem")
@@ -520,6 +535,63 @@ def test_mutual_tls(tls_server, wsrecv, authority, stranger) -> None:
     assert "the server wants a certificate; name one with --cert FILE" in program.stderr
     program = wsrecv("--cert", stranger.cert(), "--key", stranger.key(), *base).wait(CLIENT_TLS)
     assert "does not accept the certificate of --cert" in program.stderr
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_an_expired_client_certificate_does_not_stay_in_by_resumption(tls_server, authority,
+                                                                      version) -> None:
+    server = tls_server("--tls-client-ca", authority.ca, "--log-level", "debug")
+    end = authority.sign_for("brief", 4)
+    context = authority.client_context("brief")
+    context.minimum_version = context.maximum_version = version
+    client = server.connect(context).upgrade()
+    client.send_text("in")
+    assert client.recv_message() == "Message: in"
+    session = client.sock.session
+    while datetime.now(timezone.utc) < end - timedelta(seconds=1):
+        with server.connect(context, session=session).upgrade() as again:
+            assert again.sock.session_reused
+            again.send_text("again")
+            assert again.recv_message() == "Message: again"
+            session = again.sock.session  # renewed, from resumption to resumption
+        time.sleep(0.2)
+    time.sleep((end - datetime.now(timezone.utc)).total_seconds() + 1.5)  # only the clock tells
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        server.connect(context, session=session).upgrade()
+    server.wait_stderr("TLS failed: certificate verify failed")
+
+
+def test_a_reload_ends_those_whose_certificate_is_not_admitted_any_more(
+        tls_server, authority, stranger, tmp_path) -> None:
+    ca = tmp_path / "ca.pem"
+    ca.write_text(Path(authority.ca).read_text() + Path(stranger.ca).read_text())
+    server = tls_server("--tls-client-ca", str(ca), "-w", "2")
+    theirs = authority.client_context()
+    theirs.load_cert_chain(stranger.cert(), stranger.key())
+    stays = [server.connect(authority.client_context("client")).upgrade() for _ in range(4)]
+    goes = [server.connect(theirs).upgrade() for _ in range(100)]
+    listens = server.connect(theirs)
+    listens.send(listens.request(Accept="text/event-stream", Upgrade=None, Connection=None))
+    assert listens.recv_head().start.startswith("HTTP/1.1 200")
+    asks = server.connect(theirs)
+    asks.send(asks.request("/channels", Upgrade=None, Connection=None))
+    assert asks.recv_response().status == 200
+
+    ca.write_text(Path(authority.ca).read_text())
+    server.process.send_signal(signal.SIGHUP)
+    for client in goes:
+        code, reason = client.recv_close()
+        assert (code, reason) == (1008, "the client certificate is no longer accepted")
+        client.recv_eof()
+    while listens.sock.recv(4096):
+        pass
+    asks.recv_eof()
+    server.wait_stderr("its client certificate is no longer accepted: closed with 1008", 100)
+    server.wait_stderr("its client certificate is no longer accepted: ended", 2)
+    stays[0].send_text("still in")
+    assert {client.recv_message() for client in stays} == {"Message: still in"}
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        server.connect(theirs).upgrade()
 
 
 # ---- wsrecv ----
