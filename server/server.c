@@ -124,6 +124,17 @@ static void on_signal(uv_signal_t *handle, int number)
     stop_workers(server);
 }
 
+/* What clients will not accept is served all the same. */
+static void warn_of_certificates(const struct server *server)
+{
+    struct error warning;
+
+    for (size_t i = 0; i < server->options->tls_cert_count; i++) {
+        if (tls_context_warning(server->tls, i, &warning))
+            log_warn("%s", warning.text);
+    }
+}
+
 /* Renewed certificates are taken over without a pause; what cannot be used changes nothing. */
 static void on_hangup(uv_signal_t *handle, int number)
 {
@@ -135,7 +146,9 @@ static void on_hangup(uv_signal_t *handle, int number)
         log_error("the TLS certificate stays as it was: %s", error.text);
         return;
     }
-    log_info("reloaded the TLS certificate in %s", server->options->tls_cert);
+    for (size_t i = 0; i < server->options->tls_cert_count; i++)
+        log_info("reloaded the TLS certificate in %s", server->options->tls_certs[i]);
+    warn_of_certificates(server);
     for (size_t i = 0; i < server->started; i++)
         worker_tls_reloaded(server->workers[i]);
 }
@@ -248,13 +261,18 @@ static int start(struct server *server, struct error *error)
 
 static int prepare_tls(struct server *server, struct error *error)
 {
-    struct tls_files files = {
-        .cert = server->options->tls_cert,
-        .key = server->options->tls_key,
-        .ca = server->options->tls_client_ca,
-    };
+    const struct server_options *options = server->options;
+    struct tls_files files = {.ca = options->tls_client_ca};
+    int status;
 
-    return files.cert != NULL ? tls_context_new_server(&server->tls, &files, error) : 0;
+    for (size_t i = 0; i < options->tls_cert_count; i++)
+        files.pairs[i] = (struct tls_pair){options->tls_certs[i], options->tls_keys[i]};
+    if (options->tls_cert_count == 0)
+        return 0;
+    status = tls_context_new_server(&server->tls, &files, error);
+    if (status == 0)
+        warn_of_certificates(server);
+    return status;
 }
 
 int server_run(const struct server_options *options)

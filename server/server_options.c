@@ -206,6 +206,29 @@ static int store_publish(void *target, const char *argument, struct error *error
     return error_set(error, UV_EINVAL, "'%s' is none of none, ws, http, all", argument);
 }
 
+static int store_file(const char *files[TLS_MAX_PAIRS], size_t *count, const char *name,
+                      struct error *error)
+{
+    if (*count == TLS_MAX_PAIRS)
+        return error_set(error, UV_EINVAL, "at most %d certificates can be served", TLS_MAX_PAIRS);
+    files[(*count)++] = name;
+    return 0;
+}
+
+static int store_tls_cert(void *target, const char *argument, struct error *error)
+{
+    struct server_options *options = target;
+
+    return store_file(options->tls_certs, &options->tls_cert_count, argument, error);
+}
+
+static int store_tls_key(void *target, const char *argument, struct error *error)
+{
+    struct server_options *options = target;
+
+    return store_file(options->tls_keys, &options->tls_key_count, argument, error);
+}
+
 static int store_log_level(void *target, const char *argument, struct error *error)
 {
     if (log_parse_level(argument, &((struct server_options *) target)->log_level) != 0)
@@ -256,10 +279,11 @@ static const struct option_spec specs[] = {
     {"no-echo", 0, NULL, "a client does not hear the messages that it has sent itself",
      OPTION_AT(FLAG, struct server_options, no_echo)},
     {.help = "TLS (wss://), on every address; SIGHUP reads the files again:"},
-    {"tls-cert", 0, "FILE", "the server's certificate (PEM), and its chain behind it",
-     OPTION_AT(STRING, struct server_options, tls_cert)},
-    {"tls-key", 0, "FILE", "its key (PEM, without a passphrase)",
-     OPTION_AT(STRING, struct server_options, tls_key)},
+    {"tls-cert", 0, "FILE",
+     "the server's certificate (PEM), and its chain behind it; may be given several times, each "
+     "with its key: for further names, or types of keys",
+     OPTION_BY(store_tls_cert)},
+    {"tls-key", 0, "FILE", "its key (PEM, without a passphrase)", OPTION_BY(store_tls_key)},
     {"tls-client-ca", 0, "FILE", "let in only clients with a certificate signed by one in FILE",
      OPTION_AT(STRING, struct server_options, tls_client_ca)},
     {.help = "Compression (permessage-deflate):"},
@@ -392,9 +416,10 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
     if (operands < argc)
         return error_set(error, UV_EINVAL, "'%s' is not an option, and nothing else is expected",
                          argv[operands]);
-    if ((options->tls_cert == NULL) != (options->tls_key == NULL) ||
-        (options->tls_client_ca != NULL && options->tls_cert == NULL))
-        return error_set(error, UV_EINVAL, "TLS needs both '--tls-cert FILE' and '--tls-key FILE'");
+    if (options->tls_cert_count != options->tls_key_count ||
+        (options->tls_client_ca != NULL && options->tls_cert_count == 0))
+        return error_set(error, UV_EINVAL,
+                         "TLS needs both '--tls-cert FILE' and '--tls-key FILE', in pairs");
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "common/error.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "common/tls_context.h"
 #include "server/history.h"
 
 enum {
@@ -60,10 +61,12 @@ struct server_options {
     struct history_policy history;
     uint64_t max_channels; /* beside the default one */
     bool no_compression;
-    uint64_t compression_level; /* 1 to 9 */
-    uint64_t compression_min;   /* bytes of payload */
-    const char *tls_cert;       /* names of PEM files; NULL: ws:// */
-    const char *tls_key;
+    uint64_t compression_level;           /* 1 to 9 */
+    uint64_t compression_min;             /* bytes of payload */
+    const char *tls_certs[TLS_MAX_PAIRS]; /* names of PEM files */
+    const char *tls_keys[TLS_MAX_PAIRS];  /* of each its key */
+    size_t tls_cert_count;                /* 0: ws:// */
+    size_t tls_key_count;
     const char *tls_client_ca; /* NULL: clients need no certificate */
     enum log_level log_level;
     bool help;

@@ -410,7 +410,7 @@ int sockets_take(struct sockets_socket *one)
 
 void sockets_announce(const struct sockets *sockets, const struct server_options *options)
 {
-    bool tls = options->tls_cert != NULL;
+    bool tls = options->tls_cert_count > 0;
 
     for (size_t i = 0; i < sockets->_address_count; i++) {
         const char *name = sockets->_addresses[i].name;

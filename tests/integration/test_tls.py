@@ -4,6 +4,7 @@ nothing in what is delivered, to whom, and how slow peers are dealt with."""
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import socket
 import ssl
@@ -39,14 +40,16 @@ class Authority:
         self.sign("good", "DNS:localhost,IP:127.0.0.1")
 
     @staticmethod
-    def _key(name: str) -> list[str]:
-        return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-keyout", f"{name}.key"]
+    def _key(name: str, kind: str = "ec") -> list[str]:
+        how = ["-newkey", "rsa:2048"] if kind == "rsa" else [
+            "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        return [*how, "-keyout", f"{name}.key"]
 
     def _openssl(self, *args: str) -> None:
         subprocess.run(["openssl", *args], cwd=self.directory, check=True, capture_output=True)
 
-    def sign(self, name: str, alt_names: str, *, days: int = 30) -> None:
-        self._openssl("req", "-noenc", *self._key(name), "-subj", f"/CN={name}", "-out", "request")
+    def sign(self, name: str, alt_names: str, *, days: int = 30, kind: str = "ec") -> None:
+        self._openssl("req", "-noenc", *self._key(name, kind), "-subj", f"/CN={name}", "-out", "request")
         (self.directory / "extensions").write_text(f"subjectAltName={alt_names}\n")
         self._openssl("x509", "-req", "-in", "request", "-out", f"{name}.pem", "-CA", "ca.pem",
                       "-CAkey", "ca.key", "-CAcreateserial", "-days", str(days), "-extfile",
@@ -95,6 +98,9 @@ def authority(tmp_path_factory) -> Authority:
     made.sign("nameless", "email:nobody@example.org")
     made.sign("expired", "DNS:localhost,IP:127.0.0.1", days=-1)
     made.sign("client", "DNS:client")
+    made.sign("rsa", "DNS:localhost,IP:127.0.0.1", kind="rsa")
+    made.sign("other", "DNS:other.example,DNS:*.more.example")
+    made.sign("other-rsa", "DNS:other.example", kind="rsa")
     return made
 
 
@@ -438,6 +444,11 @@ def test_bad_files_are_named_at_the_start(start, authority, tmp_path) -> None:
         (authority.cert(), authority.cert(), "there is none in it"),
         (authority.cert(), authority.key("client"), "is not that of the certificate in"),
         (authority.cert(), str(protected), "protected by a passphrase"),
+        (authority.cert(), authority.key("rsa"),
+         "is of type RSA, but the certificate in " + authority.cert() + " is for a key of type EC"),
+        (authority.cert("rsa"), authority.key(),
+         "is of type EC, but the certificate in " + authority.cert("rsa") + " is for a key of type "
+         "RSA"),
     ]:
         program = start(programs.Program, [programs.WSBROADCASTD, "-l", "127.0.0.1:0",
                                            "--tls-cert", cert, "--tls-key", key])
@@ -445,6 +456,77 @@ def test_bad_files_are_named_at_the_start(start, authority, tmp_path) -> None:
         assert said in program.stderr
         assert program.stderr.count("\n") == 1
     start(programs.Program, [programs.WSBROADCASTD, "--tls-cert", authority.cert()]).wait(2)
+    start(programs.Program, [programs.WSBROADCASTD, *authority.serve(), "--tls-cert",
+                             authority.cert("rsa")]).wait(2)
+
+
+# ---- several certificates ----
+
+
+def shown(server: TlsServer, name: str, *, sigalgs: str | None = None,
+          version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> str:
+    """The common name of the certificate that openssl s_client is shown."""
+    program = subprocess.run(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{server.port}",
+         *(["-servername", name] if name else ["-noservername"]),
+         *(["-sigalgs", sigalgs] if sigalgs else []),
+         "-tls1_2" if version == ssl.TLSVersion.TLSv1_2 else "-tls1_3"],
+        input="", capture_output=True, text=True, timeout=rawws.TIMEOUT)
+    found = re.search(r"^subject=CN ?= ?(.*)$", program.stdout, re.M)
+    return found[1] if found else "none"
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_certificates_are_chosen_by_name_and_by_what_the_client_speaks(tls_server, authority,
+                                                                       version) -> None:
+    options = [word for name in ("rsa", "other", "other-rsa") for word in authority.serve(name)]
+    server = tls_server(*options)  # behind that of "good"
+    ecdsa, rsa = "ECDSA+SHA256", "RSA-PSS+SHA256"
+    for name, sigalgs, expected in [
+        ("localhost", None, "good"),
+        ("localhost", ecdsa, "good"),
+        ("localhost", rsa, "rsa"),
+        ("other.example", None, "other"),
+        ("other.example", rsa, "other-rsa"),
+        ("a.more.example", None, "other"),
+        ("nobody.example", None, "good"),
+        ("nobody.example", rsa, "rsa"),
+        ("", None, "good"),
+    ]:
+        assert shown(server, name, sigalgs=sigalgs, version=version) == expected, (name, sigalgs)
+    client = server.client()  # and one is broadcast to as before
+    client.send_text("x")
+    assert client.recv_message() == "Message: x"
+
+
+def test_an_expired_certificate_is_a_warning_at_the_start_and_at_a_reload(start, authority) -> None:
+    server = start(programs.Server, *authority.serve("expired"), *authority.serve("rsa"))
+    said = rf"the certificate in {authority.cert('expired')} has expired \(2.*SIGHUP"
+    server.wait_stderr(said)
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_stderr(said, 2)
+    assert f"the certificate in {authority.cert('rsa')} has" not in server.stderr
+
+
+# ---- plain HTTP ----
+
+
+@pytest.mark.parametrize("request_line", ["GET /ws", "POST /ws", "OPTIONS /", "DELETE /ws"])
+def test_plain_http_gets_a_400_that_says_so_and_is_counted(tls_server, bystanders,
+                                                           request_line) -> None:
+    server = tls_server()
+    for _ in range(2):
+        with rawws.Client(server.port) as client:
+            client.send(f"{request_line} HTTP/1.1\r\nHost: x\r\n\r\n".encode() + b"x" * 100_000)
+            response = client.recv_response()
+            assert response.status == 400
+            assert response.headers["connection"] == "close"
+            assert response.headers["content-type"].startswith("text/plain")
+            assert b"wss://" in response.body and b"https://" in response.body
+            client.recv_eof()
+    server.wait_stderr("limit plain-http: answered with 400", 2)
+    server.stop()
+    assert "plain-http was hit 2 times" in server.stderr
 
 
 # ---- reload ----
