@@ -71,6 +71,11 @@ bool stream_has_waited(const struct stream *stream)
     return is_tls(stream) && stream_tls_has_waited(stream->tcp.data);
 }
 
+bool stream_met_http(const struct stream *stream)
+{
+    return is_tls(stream) && stream_tls_met_http(stream->tcp.data);
+}
+
 bool stream_is_ready(const struct stream *stream)
 {
     return !is_tls(stream) || stream_tls_is_ready(stream->tcp.data);

@@ -35,6 +35,9 @@ bool stream_tls_is_ready(const struct stream_tls *layer);
 bool stream_tls_was_cut(const struct stream_tls *layer);
 const char *stream_tls_error(const struct stream_tls *layer);
 
+/* True if an accepted stream got plain HTTP, and was answered with 400. */
+bool stream_tls_met_http(const struct stream_tls *layer);
+
 /* True if the handshake of an accepted stream has had to wait for its turn. */
 bool stream_tls_has_waited(const struct stream_tls *layer);
 

@@ -15,9 +15,10 @@ struct tls {
     char *host;  /* of a client's URL, without a dot at the end; else NULL */
     char *error; /* or NULL */
     bool established;
-    bool stepped; /* by the last call of tls_handshake */
-    bool cut;     /* the connection ended in the handshake */
-    bool failed;  /* OpenSSL must not be asked for anything more */
+    uint8_t first; /* byte that came, or 0: TLS begins with 22 (RFC 8446, 5.1) */
+    bool stepped;  /* by the last call of tls_handshake */
+    bool cut;      /* the connection ended in the handshake */
+    bool failed;   /* OpenSSL must not be asked for anything more */
 };
 
 /* ---- errors ---- */
@@ -164,6 +165,8 @@ int tls_handshake(struct tls *tls)
         return 0;
     if (tls->failed || !begin(tls))
         return UV_EPROTO;
+    if (tls->first == 0 && tls->bio.in_len > 0)
+        tls->first = *tls->bio.in;
     before = SSL_get_state(tls->ssl);
     ERR_clear_error();
     result = SSL_do_handshake(tls->ssl);
@@ -315,6 +318,11 @@ void tls_shutdown(struct tls *tls)
 struct buffer *tls_output(struct tls *tls)
 {
     return &tls->bio.out;
+}
+
+bool tls_met_text(const struct tls *tls)
+{
+    return tls->failed && tls->first >= 'A' && tls->first <= 'Z';
 }
 
 const char *tls_error(const struct tls *tls)

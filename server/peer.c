@@ -465,6 +465,8 @@ static void on_end(struct transport *transport, const struct transport_end *end)
 {
     struct peer *peer = peer_of(transport);
 
+    if (stream_met_http(&transport->stream))
+        hit(peer, "plain-http", "answered with 400: TLS is spoken on this address");
     if (log_enabled(LOG_DEBUG))
         log_end(peer, end);
     if (end->fate == TRANSPORT_LOST)

@@ -211,6 +211,12 @@ bool stream_has_waited(const struct stream *stream)
     return false;
 }
 
+bool stream_met_http(const struct stream *stream)
+{
+    (void) stream;
+    return false;
+}
+
 bool stream_is_ready(const struct stream *stream)
 {
     (void) stream;

@@ -522,7 +522,7 @@ def test_plain_http_gets_a_400_that_says_so_and_is_counted(tls_server, bystander
             assert response.status == 400
             assert response.headers["connection"] == "close"
             assert response.headers["content-type"].startswith("text/plain")
-            assert b"wss://" in response.body and b"https://" in response.body
+            assert "wss://" in response.body and "https://" in response.body
             client.recv_eof()
     server.wait_stderr("limit plain-http: answered with 400", 2)
     server.stop()
