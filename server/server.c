@@ -23,7 +23,9 @@ struct server {
     uv_async_t workers_done;
     uv_signal_t sigint;
     uv_signal_t sigterm;
-    uv_signal_t sighup;      /* started only with TLS */
+    uv_signal_t sighup;
+    uv_signal_t sigusr1;
+    uv_signal_t sigusr2;
     struct tls_context *tls; /* NULL: ws:// */
     struct channels channels;
     uv_timer_t expiry;    /* of history, if its age matters */
@@ -142,6 +144,10 @@ static void on_hangup(uv_signal_t *handle, int number)
     struct error error;
 
     (void) number;
+    if (server->tls == NULL) {
+        log_info("SIGHUP: there is nothing to reload: no file is served with TLS (--tls-cert)");
+        return;
+    }
     if (tls_context_reload(server->tls, &error) != 0) {
         log_error("the TLS certificate stays as it was: %s", error.text);
         return;
@@ -151,6 +157,16 @@ static void on_hangup(uv_signal_t *handle, int number)
     warn_of_certificates(server);
     for (size_t i = 0; i < server->started; i++)
         worker_tls_reloaded(server->workers[i]);
+}
+
+/* What there is no use for yet must not end the server all the same. */
+static void on_user_signal(uv_signal_t *handle, int number)
+{
+    (void) handle;
+    if (number == SIGUSR1)
+        log_info("SIGUSR1: there is no log file to reopen: the log goes to standard error");
+    else
+        log_info("SIGUSR2: this server cannot be replaced while it runs; nothing is done");
 }
 
 static void on_expiry(uv_timer_t *timer)
@@ -164,6 +180,8 @@ static void close_handles(struct server *server)
     uv_close((uv_handle_t *) &server->sigint, NULL);
     uv_close((uv_handle_t *) &server->sigterm, NULL);
     uv_close((uv_handle_t *) &server->sighup, NULL);
+    uv_close((uv_handle_t *) &server->sigusr1, NULL);
+    uv_close((uv_handle_t *) &server->sigusr2, NULL);
     uv_close((uv_handle_t *) &server->expiry, NULL);
     source_close(&server->source);
     sink_finish(&server->sink);
@@ -195,6 +213,8 @@ static int init_handles(struct server *server)
     (void) uv_signal_init(&server->loop, &server->sigint);  /* neither can fail: the loop has its */
     (void) uv_signal_init(&server->loop, &server->sigterm); /* signal pipe already */
     (void) uv_signal_init(&server->loop, &server->sighup);
+    (void) uv_signal_init(&server->loop, &server->sigusr1);
+    (void) uv_signal_init(&server->loop, &server->sigusr2);
     (void) uv_timer_init(&server->loop, &server->expiry);
     if (server->options->history.age > 0)
         (void) uv_timer_start(&server->expiry, on_expiry, EXPIRY_INTERVAL, EXPIRY_INTERVAL);
@@ -204,8 +224,12 @@ static int init_handles(struct server *server)
     status = uv_signal_start(&server->sigint, on_signal, SIGINT);
     if (status == 0)
         status = uv_signal_start(&server->sigterm, on_signal, SIGTERM);
-    if (status == 0 && server->tls != NULL)
+    if (status == 0)
         status = uv_signal_start(&server->sighup, on_hangup, SIGHUP);
+    if (status == 0)
+        status = uv_signal_start(&server->sigusr1, on_user_signal, SIGUSR1);
+    if (status == 0)
+        status = uv_signal_start(&server->sigusr2, on_user_signal, SIGUSR2);
     if (status != 0) {
         close_handles(server);
         (void) uv_run(&server->loop, UV_RUN_DEFAULT);

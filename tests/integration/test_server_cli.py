@@ -125,6 +125,27 @@ def test_a_restart_can_bind_at_once(wsbroadcastd):
     wsbroadcastd("-l", f"127.0.0.1:{first.port}")
 
 
+# Signals
+
+
+@pytest.mark.parametrize(
+    "signum, said",
+    [
+        (signal.SIGHUP, "SIGHUP: there is nothing to reload"),
+        (signal.SIGUSR1, "SIGUSR1: there is no log file to reopen"),
+        (signal.SIGUSR2, "SIGUSR2: this server cannot be replaced while it runs"),
+    ],
+)
+def test_a_signal_that_asks_for_nothing_we_have_is_logged_and_serving_goes_on(server, signum, said):
+    with server.client() as client:
+        for count in (1, 2):
+            server.process.send_signal(signum)
+            server.wait_stderr(said, count)
+        client.send_text("x")
+        assert client.recv_message() == "Message: x"
+    server.stop()
+
+
 # What is served
 
 
