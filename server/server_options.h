@@ -27,6 +27,7 @@ enum {
 struct server_options {
     const char *listens[SERVER_OPTIONS_MAX_LISTENS]; /* as given */
     size_t listen_count;                             /* 0: the default */
+    bool tls_wanted;                                 /* by one of them */
     uint64_t workers;
     const char *path;
     const char *prefix;
@@ -79,31 +80,5 @@ extern const struct option_table server_options_table;
  * or UV_EINVAL with a text for the user. */
 int server_options_parse(struct server_options *options, int argc, char **argv,
                          struct error *error);
-
-enum server_options_listen_kind {
-    SERVER_OPTIONS_TCP,       /* HOST:PORT */
-    SERVER_OPTIONS_UNIX,      /* unix:PATH */
-    SERVER_OPTIONS_INHERITED, /* fd:N */
-};
-
-/* What one --listen asks for. */
-struct server_options_listen {
-    enum server_options_listen_kind kind;
-    const char *text; /* all of it, as given */
-    char host[256];
-    char port[6];
-    const char *path;
-    int fd;
-};
-
-/* Takes the argument of a --listen apart; strings are borrowed from it. Returns 0, or UV_EINVAL
- * with a text. */
-int server_options_parse_listen(const char *text, struct server_options_listen *where,
-                                struct error *error);
-
-/* Cuts "HOST:PORT" or "[V6]:PORT" into its parts, NUL-terminated. Returns 0, or UV_EINVAL with a
- * text. */
-int server_options_split_listen(const char *text, char host[256], char port[6],
-                                struct error *error);
 
 #endif

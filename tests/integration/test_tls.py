@@ -508,6 +508,30 @@ def test_an_expired_certificate_is_a_warning_at_the_start_and_at_a_reload(start,
     assert f"the certificate in {authority.cert('rsa')} has" not in server.stderr
 
 
+# ---- one server, with and without ----
+
+
+@pytest.mark.parametrize("workers", ["1", "3"])
+def test_one_server_speaks_ws_on_one_address_and_wss_on_another(start, authority, tmp_path,
+                                                                workers) -> None:
+    place = f"unix:{tmp_path}/socket"
+    server = start(programs.Server, *authority.serve(), "-w", workers, "-l", "127.0.0.1:0",
+                   "-l", "127.0.0.1:0,tls=off", "-l", f"{place},tls=off,mode=0600", "-l",
+                   "127.0.0.1:0,tls=on", listeners=4)
+    assert [url.partition(":")[0] for url in server.urls] == ["wss", "ws", "unix", "wss"]
+    assert server.urls[2] == f"{place} (path /ws)"
+    clients = []
+    for port, url in zip(server.ports, server.urls):
+        for _ in range(4):  # on all workers
+            client = rawws.Client(port)
+            if url.startswith("wss"):
+                wrap(client, authority.client_context(), server_hostname="localhost")
+            clients.append(client.upgrade())
+    for speaker in clients[::4]:
+        speaker.send_text("x")
+        assert {client.recv_message() for client in clients} == {"Message: x"}
+
+
 # ---- plain HTTP ----
 
 
