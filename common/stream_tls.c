@@ -6,6 +6,8 @@
 #include "common/list.h"
 #include "common/stream_tls_layer.h"
 
+enum { HANDSHAKE = 16 * 1024 }; /* bytes of memory of a handshake, more or less */
+
 /* ---- from the peer ---- */
 
 static void deliver(struct stream_tls *layer, uint8_t *data, ssize_t n)
@@ -311,6 +313,13 @@ void stream_tls_close(struct stream_tls *layer, bool reset, uv_close_cb on_close
     layer->on_closed = on_closed;
     if (!reset || uv_tcp_close_reset(&layer->stream->tcp, on_tcp_closed) != 0)
         uv_close((uv_handle_t *) &layer->stream->tcp, on_tcp_closed);
+}
+
+size_t stream_tls_held(const struct stream_tls *layer)
+{
+    size_t held = layer->held._size + layer->sending._size;
+
+    return tls_is_in_handshake(layer->tls) ? held + HANDSHAKE : held;
 }
 
 bool stream_tls_is_ready(const struct stream_tls *layer)

@@ -181,6 +181,11 @@ int tls_handshake(struct tls *tls)
     return UV_EPROTO;
 }
 
+bool tls_is_in_handshake(const struct tls *tls)
+{
+    return tls->ssl != NULL && !tls->established;
+}
+
 bool tls_took_step(const struct tls *tls)
 {
     return tls->stepped;

@@ -41,6 +41,7 @@ struct block_log {
     struct block *_tail;   /* NULL while it is stopped */
     _Atomic uint64_t _end; /* bytes ever appended */
     uint64_t _units;       /* units before the end */
+    _Atomic uint64_t *_memory;
     enum block_log_kind _kind;
 };
 
@@ -79,6 +80,10 @@ enum {
 
 /* The log is stopped. */
 void block_log_init(struct block_log *log, enum block_log_kind kind);
+
+/* From here on the memory of the log's blocks is counted there; borrowed for as long as one of them
+ * lives. */
+void block_log_count(struct block_log *log, _Atomic uint64_t *memory);
 
 /* Begins the log, behind `units` of them. Harmless when it has begun already. Returns 0 or
  * UV_ENOMEM. */
@@ -148,6 +153,10 @@ void block_log_copy(const struct block_cursor *cursor, struct block_cursor *copy
 /* The unit at which the cursor stands (between two units): false when there is none yet. That
  * advancing by its length leaves the block can be said only where nobody appends meanwhile. */
 bool block_log_unit(struct block_cursor *cursor, struct block_unit *unit);
+
+/* What the cursor's block holds from the cursor (between two units) on, if nothing will follow there:
+ * its bytes, and the number of units that begin before the next block. False for the last block. */
+bool block_log_rest(const struct block_cursor *cursor, size_t *len, uint64_t *units);
 
 /* The note of the block that the cursor stands in. */
 struct block_note *block_log_note(const struct block_cursor *cursor);

@@ -5,6 +5,7 @@
 
 #include "server/event_stream.h"
 #include "server/fanout.h"
+#include "server/peer_memory.h"
 
 enum {
     CATCH_UP_BUFS = 4,           /* blocks of history that are written at a time */
@@ -24,7 +25,7 @@ struct own_list {
     size_t at;              /* bytes: those before have been left out */
 };
 
-static struct block_cursor *meeting_of(struct peer *peer)
+struct block_cursor *peer_meeting(const struct peer *peer)
 {
     struct past *past = peer_past(peer);
 
@@ -45,6 +46,13 @@ void peer_read_forget_own(struct peer *peer)
     buffer_deinit(&own->messages);
     free(own);
     peer->_more->own = NULL;
+}
+
+size_t peer_read_held(const struct peer *peer)
+{
+    const struct own_list *own = peer->_more != NULL ? peer->_more->own : NULL;
+
+    return own != NULL ? own->messages._size : 0;
 }
 
 /* The next of them, or NULL. */
@@ -153,6 +161,15 @@ int peer_read_leave_out(struct peer *peer, const struct channel_receipt *receipt
 
 /* ---- skipping ---- */
 
+void peer_read_give_up(struct peer *peer)
+{
+    struct block_cursor *meeting = peer_meeting(peer);
+
+    block_log_give_up(&peer->cursor);
+    if (meeting != NULL && fanout_has(peer))
+        channel_part(peer->_fanout->channel, meeting);
+}
+
 /* A reader that was given up has got what it had begun to read. Unless it is to be closed, it goes
  * on with what is new, and is told where that is. */
 __attribute__((noinline)) static void skip(struct peer *peer)
@@ -162,7 +179,7 @@ __attribute__((noinline)) static void skip(struct peer *peer)
 
     if (!fanout_has(peer) || !transport_is_open(&peer->transport))
         return;
-    if (channel_skip(peer->_fanout->channel, &peer->cursor, meeting_of(peer), &start) != 0) {
+    if (channel_skip(peer->_fanout->channel, &peer->cursor, peer_meeting(peer), &start) != 0) {
         transport_close(&peer->transport, CLOSE_INTERNAL_ERROR, "out of memory");
         return;
     }
@@ -181,6 +198,8 @@ static void meet(struct peer *peer, struct past *past)
 {
     struct channel *channel = peer->_fanout->channel;
 
+    if (is_given_up(peer))
+        return; /* it goes on with what is new then, or not at all */
     if (past->meeting._block == NULL && channel_lag(channel, &peer->cursor) <= CATCH_UP_REST &&
         channel_meet(channel, &peer->cursor, &past->meeting, &past->stop) != 0) {
         transport_close(&peer->transport, CLOSE_INTERNAL_ERROR, "out of memory");
@@ -270,7 +289,8 @@ static void catch_up_with_events(struct peer *peer, struct past *past)
     status = transport_flush(&peer->transport, &none);
     if (status == UV_EAGAIN)
         fanout_stall(peer->_fanout, peer);
-    else if (status == 0)
+    peer_memory_recount(peer);
+    if (status == 0)
         meet(peer, past);
 }
 
@@ -278,7 +298,7 @@ static void catch_up_with_events(struct peer *peer, struct past *past)
 __attribute__((noinline)) static bool is_catching_up(struct peer *peer)
 {
     if (!transport_is_open(&peer->transport))
-        block_log_give_up(&peer->cursor); /* it is to go: that does not wait for history */
+        peer_read_give_up(peer); /* it is to go: that does not wait for history */
     if (!transport_is_open(&peer->transport) || block_log_is_over(&peer->cursor) ||
         peer_past(peer) == NULL)
         return false;
