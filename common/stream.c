@@ -57,6 +57,26 @@ int stream_start_tls(struct stream *stream, struct tls_context *context, const c
     return status;
 }
 
+int stream_accept_tls(struct stream *stream, struct tls_loop *loop)
+{
+    struct stream_tls *layer;
+    int status = stream_tls_new_accepted(&layer, stream, loop);
+
+    if (status == 0)
+        stream->tcp.data = layer;
+    return status;
+}
+
+bool stream_has_waited(const struct stream *stream)
+{
+    return is_tls(stream) && stream_tls_has_waited(stream->tcp.data);
+}
+
+bool stream_met_http(const struct stream *stream)
+{
+    return is_tls(stream) && stream_tls_met_http(stream->tcp.data);
+}
+
 bool stream_is_ready(const struct stream *stream)
 {
     return !is_tls(stream) || stream_tls_is_ready(stream->tcp.data);

@@ -182,6 +182,7 @@ struct transport {
     bool _asked : 1;      /* a ping of ours is not answered */
     bool _paused : 1;     /* nothing is read: silence is not the peer's */
     bool _in_message : 1; /* its deadline is the message's */
+    bool _late : 1;       /* it has the time of its opening handshake for the second time */
     bool _deferred : 1;   /* it waits for its share of the work of a turn */
     bool _raw : 1;        /* no frames are spoken: see transport_open_raw */
     uint32_t note;        /* the owner's: room that would be lost otherwise */

@@ -94,13 +94,20 @@ void transport_time_message(struct transport *transport, bool completed)
 
 /* ---- the tick ---- */
 
+/* A TLS handshake that had to wait for us has the time once more. */
 static void judge_opening(struct transport *transport, uint64_t now)
 {
+    bool ready = stream_is_ready(&transport->stream);
+
     (void) now;
-    if (stream_is_ready(&transport->stream))
+    if (!ready && !transport->_late && stream_has_waited(&transport->stream)) {
+        transport->_late = true;
+        transport_time_start(transport, &transport_context_of(transport)->_opening);
+    } else if (ready) {
         transport_context_of(transport)->ops->on_opening_timeout(transport);
-    else
+    } else {
         transport_abort_for(transport, "handshake-timeout"); /* before TLS stands: no answer */
+    }
 }
 
 /* The closing handshake takes too long; or writing has failed, and reading found out no more. */

@@ -28,6 +28,7 @@ static const char *const limits_names[LIMITS_NAMES] = {
     "max-memory",
     "max-channels",
     "min-read-rate",
+    "plain-http", /* no option: TLS is spoken on that address */
 };
 
 enum { KEY_LEN = 9 }; /* family, and 8 bytes of the address */

@@ -117,7 +117,7 @@ static void count_in(struct peer *peer)
                    "there are too many connections: try again later");
 }
 
-int peer_accept(struct transport_context *transports, int fd, bool loopback)
+int peer_accept(struct transport_context *transports, int fd, bool loopback, bool tls)
 {
     struct peer *peer = calloc(1, sizeof *peer);
     int status = UV_ENOMEM;
@@ -133,8 +133,8 @@ int peer_accept(struct transport_context *transports, int fd, bool loopback)
     status = stream_open(&peer->transport.stream, fd);
     if (status != 0)
         (void) close(fd);
-    if (status == 0 && worker_tls(worker_of(peer)) != NULL)
-        status = stream_start_tls(&peer->transport.stream, worker_tls(worker_of(peer)), NULL);
+    if (status == 0 && tls)
+        status = stream_accept_tls(&peer->transport.stream, worker_tls(worker_of(peer)));
     if (status == 0)
         status = upgrade_new(&peer->_more->upgrade, worker_policy(worker_of(peer)), loopback);
     if (status == 0)
@@ -307,6 +307,22 @@ static void on_control(struct transport *transport)
         transport_reject(transport, CLOSE_POLICY, "too many control frames", limit);
 }
 
+void peer_expel(struct peer *peer)
+{
+    struct transport *transport = &peer->transport;
+    bool frames = transport_is_open(transport) && !peer_is_for_events(peer);
+    char name[64];
+
+    log_info("%s: its client certificate is no longer accepted: %s",
+             stream_peer_name(&transport->stream, name, sizeof name),
+             frames ? "closed with 1008" : "ended");
+    if (frames)
+        transport_reject(transport, CLOSE_POLICY, "the client certificate is no longer accepted",
+                         NULL);
+    else
+        transport_abort(transport, UV_EACCES);
+}
+
 void peer_judge_idle(struct peer *peer, uint64_t now, uint64_t timeout)
 {
     if (peer->_more == NULL || peer_is_for_events(peer) ||
@@ -462,6 +478,8 @@ static void on_end(struct transport *transport, const struct transport_end *end)
 {
     const struct peer *peer = peer_of(transport);
 
+    if (stream_met_http(&transport->stream))
+        hit(peer, "plain-http", "answered with 400: TLS is spoken on this address");
     if (log_enabled(LOG_DEBUG))
         log_end(peer, end);
 }
