@@ -162,7 +162,7 @@ void limits_hit(struct limits *limits, const char *limit, const char *who, const
         if (strcmp(limits_names[i], limit) == 0)
             atomic_fetch_add(&limits->hits[i], 1);
     }
-    log_info("%s: limit %s: %s", who, limit, done);
+    log_repeated(LOG_INFO, limit, who, "%s: limit %s: %s", who, limit, done);
 }
 
 void limits_report(const struct limits *limits)

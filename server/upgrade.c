@@ -79,10 +79,11 @@ static void log_refusal(const struct upgrade *upgrade, const struct transport *t
     const char *target = http_head_target(&upgrade->head);
     char name[64], shown[256];
 
-    if (log_enabled(level))
-        log_write(level, "%s: refused with %d: '%s': %s",
-                  stream_peer_name(&transport->stream, name, sizeof name), status,
-                  escape_text(shown, sizeof shown, target, strlen(target)), why);
+    if (!log_enabled(level))
+        return;
+    stream_peer_name(&transport->stream, name, sizeof name);
+    log_repeated(level, "refused", name, "%s: refused with %d: '%s': %s", name, status,
+                 escape_text(shown, sizeof shown, target, strlen(target)), why);
 }
 
 /* Writes a refusal. False when the transport had to be aborted. */

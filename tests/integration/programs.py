@@ -55,6 +55,8 @@ class Program:
         self._err = bytearray()
         self._err_ended = False
         self._err_grew = threading.Condition()
+        self._may_read = threading.Event()
+        self._may_read.set()
         self._err_thread = threading.Thread(target=self._read_stderr, daemon=True)
         self._err_thread.start()
 
@@ -63,12 +65,20 @@ class Program:
     def _read_stderr(self) -> None:
         assert self.process.stderr is not None
         while data := os.read(self.process.stderr.fileno(), 65536):
+            self._may_read.wait()
             with self._err_grew:
                 self._err += data
                 self._err_grew.notify_all()
         with self._err_grew:
             self._err_ended = True
             self._err_grew.notify_all()
+
+    def hold_stderr(self) -> None:
+        """From here on stderr is read once at the most, until release_stderr."""
+        self._may_read.clear()
+
+    def release_stderr(self) -> None:
+        self._may_read.set()
 
     @property
     def stderr(self) -> str:
@@ -153,6 +163,7 @@ class Program:
             elif self.expected is None:  # ended by itself, and the test did not say that it may
                 self.wait(0)
         finally:
+            self.release_stderr()
             self.process.kill()
             self.process.wait()
             self._err_thread.join(rawws.TIMEOUT)
