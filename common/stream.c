@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/address.h"
 #include "common/stream_tls.h"
 #include "common/tcp_acked.h"
 
@@ -186,18 +187,7 @@ void stream_peer_address(const struct stream *stream, struct sockaddr_storage *a
 const char *stream_peer_name(const struct stream *stream, char *out, size_t size)
 {
     struct sockaddr_storage address;
-    char text[INET6_ADDRSTRLEN];
-    int port = 0;
 
     stream_peer_address(stream, &address);
-    if (uv_ip_name((const struct sockaddr *) &address, text, sizeof text) != 0) {
-        (void) snprintf(out, size, address.ss_family == AF_UNIX ? "a Unix socket" : "unknown");
-        return out;
-    }
-    if (address.ss_family == AF_INET6)
-        port = ntohs(((const struct sockaddr_in6 *) (const void *) &address)->sin6_port);
-    else
-        port = ntohs(((const struct sockaddr_in *) (const void *) &address)->sin_port);
-    (void) snprintf(out, size, "%s port %d", text, port);
-    return out;
+    return address_client_name((const struct sockaddr *) &address, out, size);
 }

@@ -63,9 +63,19 @@ uint64_t http_publish_max_body(const struct http_api *api, const struct http_api
 
 /* What a WebSocket client may not say in a second, this one may not, either. */
 static bool is_too_fast(const struct http_api *api, const struct http_api_request *request,
-                        size_t len, struct http_api_answer *answer)
+                        size_t count, size_t bytes, struct http_api_answer *answer)
 {
-    answer->limit = limits_judge_message(api->limits, request->rate, request->now, len);
+    answer->limit = limits_judge_size(api->limits, count, bytes);
+    if (answer->limit != NULL) {
+        (void) snprintf(answer->text, sizeof answer->text,
+                        "this is more than one client may publish in a whole second (--%s): send "
+                        "less at a time",
+                        answer->limit);
+        http_api_refuse(answer, 413, answer->text);
+        return true;
+    }
+    answer->limit =
+        limits_judge_messages(api->limits, &request->client, request->now, count, bytes);
     if (answer->limit == NULL)
         return false;
     http_api_refuse(answer, 429, "too fast: try again in a second");
@@ -134,7 +144,7 @@ static void publish_one(const struct http_api *api, const struct http_api_reques
                         "'Content-Type: application/octet-stream'");
         return;
     }
-    if (!is_too_fast(api, request, len, answer))
+    if (!is_too_fast(api, request, 1, len, answer))
         publish_items(api, request, &item, 1, answer);
 }
 
@@ -216,6 +226,7 @@ static void publish_lines(const struct http_api *api, const struct http_api_requ
     struct lines lines = {.prefix = prefix_of(api)};
     struct channel_item *items = NULL;
     const struct frame_part *parts;
+    size_t bytes = 0;
 
     if (len == 0 || !read_lines(api, &lines, (const char *) body, len, answer)) {
         if (len == 0)
@@ -230,9 +241,10 @@ static void publish_lines(const struct http_api *api, const struct http_api_requ
     }
     for (size_t i = 0; i < lines.count; i++) {
         items[i] = (struct channel_item){FRAME_TEXT, parts + PARTS * i, PARTS};
-        if (is_too_fast(api, request, parts[PARTS * i + 1].len, answer))
-            goto done;
+        bytes += parts[PARTS * i + 1].len;
     }
+    if (is_too_fast(api, request, lines.count, bytes, answer))
+        goto done;
     publish_items(api, request, items, lines.count, answer);
 done:
     free(items);

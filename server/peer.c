@@ -7,6 +7,7 @@
 
 #include "common/escape.h"
 #include "common/log.h"
+#include "server/admission.h"
 #include "server/event_stream.h"
 #include "server/fanout.h"
 #include "server/limits.h"
@@ -57,9 +58,9 @@ void peer_free_more_if_unused(struct peer *peer)
     const struct server_options *options = worker_options(worker_of(peer));
     const struct peer_more *more = peer->_more;
 
-    if (more != NULL && more->upgrade == NULL && more->address == NULL && more->rate == NULL &&
-        more->own == NULL && more->held == NULL && !peer->cursor.catching &&
-        options->idle_timeout == 0 && options->min_read_rate == 0)
+    if (more != NULL && more->upgrade == NULL && more->rate == NULL && more->own == NULL &&
+        more->held == NULL && !peer->cursor.catching && options->idle_timeout == 0 &&
+        options->min_read_rate == 0)
         free_more(peer);
 }
 
@@ -99,19 +100,31 @@ static void hit(const struct peer *peer, const char *limit, const char *done)
                stream_peer_name(&peer->transport.stream, name, sizeof name), done);
 }
 
-/* Counts the connection in, or refuses it. */
-static void count_in(struct peer *peer)
+/* NULL when out of memory. */
+static struct peer *make_peer(struct worker *worker, const struct admission *admission)
 {
-    struct sockaddr_storage address = {0};
-    const char *limit;
+    bool counts = limits_count_addresses(worker_limits(worker));
+    struct peer *fresh = calloc(1, sizeof *fresh + (counts ? sizeof fresh->_address[0] : 0));
 
-    if (limits_count_addresses(worker_limits(worker_of(peer))))
-        stream_peer_address(&peer->transport.stream, &address);
-    limit = limits_arrive(worker_limits(worker_of(peer)), (const struct sockaddr *) &address,
-                          &peer->_more->address);
-    peer->_more->uncounted = limit != NULL;
-    if (limit == NULL)
-        return;
+    if (fresh == NULL || need_more(fresh) == NULL) {
+        free(fresh);
+        return NULL;
+    }
+    list_init(&fresh->place);
+    fresh->_more->refused = admission->limit != NULL;
+    if (counts)
+        fresh->_address[0] = admission->address;
+    return fresh;
+}
+
+/* Where the peer counts, or NULL. */
+static struct limits_address *address_of(const struct peer *peer)
+{
+    return limits_count_addresses(worker_limits(worker_of(peer))) ? peer->_address[0] : NULL;
+}
+
+static void refuse(struct peer *peer, const char *limit)
+{
     hit(peer, limit, "refused with 503");
     upgrade_refuse(peer->_more->upgrade, &peer->transport, 503,
                    "there are too many connections: try again later");
@@ -119,37 +132,41 @@ static void count_in(struct peer *peer)
 
 int peer_accept(struct transport_context *transports, int fd, bool loopback)
 {
-    struct peer *peer = calloc(1, sizeof *peer);
-    int status = UV_ENOMEM;
+    struct worker *worker = worker_of_transports(transports);
+    struct admission admission;
+    struct peer *peer = NULL;
+    int status = 0;
 
-    if (peer == NULL || need_more(peer) == NULL)
-        goto fail;
-    list_init(&peer->place);
-    peer->_more->uncounted = true;
-    status = transport_init(&peer->transport, transports);
+    if (!admission_begin(&admission, worker_limits(worker), fd))
+        goto fail_admit;
+    peer = make_peer(worker, &admission);
+    status = peer != NULL ? transport_init(&peer->transport, transports) : UV_ENOMEM;
     if (status != 0)
-        goto fail;
-    worker_peer_arrived(worker_of(peer)); /* from here on it leaves through on_closed */
+        goto fail_peer;
+    worker_peer_arrived(worker); /* from here on it leaves through on_closed */
     status = stream_open(&peer->transport.stream, fd);
     if (status != 0)
         (void) close(fd);
-    if (status == 0 && worker_tls(worker_of(peer)) != NULL)
-        status = stream_start_tls(&peer->transport.stream, worker_tls(worker_of(peer)), NULL);
+    if (status == 0 && worker_tls(worker) != NULL)
+        status = stream_start_tls(&peer->transport.stream, worker_tls(worker), NULL);
     if (status == 0)
-        status = upgrade_new(&peer->_more->upgrade, worker_policy(worker_of(peer)), loopback);
+        status =
+            upgrade_new(&peer->_more->upgrade, worker_policy(worker), loopback, admission.address);
     if (status == 0)
         status = transport_start(&peer->transport);
-    if (status == 0)
-        count_in(peer);
-    else
+    if (status != 0)
         transport_abort(&peer->transport, status);
+    else if (admission.limit != NULL)
+        refuse(peer, admission.limit);
     return 0; /* it has been taken, whatever became of it */
 
-fail:
-    (void) close(fd);
+fail_peer:
+    admission_end(&admission, worker_limits(worker));
     if (peer != NULL)
         free_more(peer);
     free(peer);
+fail_admit:
+    (void) close(fd);
     return status;
 }
 
@@ -262,6 +279,21 @@ static int publish(struct peer *peer, enum frame_opcode opcode, const struct fra
     return status == 0 && !echoes ? peer_read_leave_out(peer, &receipt) : status;
 }
 
+/* The client has said more than it may: it is closed. */
+static bool is_too_fast(struct peer *peer, uint64_t now, size_t len)
+{
+    const struct limits *limits = worker_limits(worker_of(peer));
+    const struct limits_client client = {address_of(peer), &peer->_more->rate};
+    const char *never = limits_judge_size(limits, 1, len);
+    const char *limit = never == NULL ? limits_judge_messages(limits, &client, now, 1, len) : NULL;
+
+    if (never != NULL)
+        transport_reject(&peer->transport, CLOSE_TOO_BIG, "more than a second's worth", never);
+    if (limit != NULL)
+        transport_reject(&peer->transport, CLOSE_POLICY, "too fast", limit);
+    return never != NULL || limit != NULL;
+}
+
 static void on_message(struct transport *transport, enum frame_opcode opcode, const uint8_t *data,
                        size_t len)
 {
@@ -272,7 +304,6 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     struct worker *worker = worker_of(peer);
     struct fanout *fanout = peer->_fanout;
     struct peer_more *more;
-    const char *limit;
 
     /* Who cannot be written to has not heard the goodbye; the others have, and expect no more. */
     if (worker_is_stopping(worker_of(peer)))
@@ -286,11 +317,8 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
         return;
     }
-    limit = limits_judge_message(worker_limits(worker_of(peer)), &more->rate, now, len);
-    if (limit != NULL) {
-        transport_reject(transport, CLOSE_POLICY, "too fast", limit);
+    if (is_too_fast(peer, now, len))
         return;
-    }
     more->last_message = (uint32_t) now;
     /* It may have left: who cannot be written to any more can still be heard to its end. */
     if (publish(peer, opcode, text ? parts : parts + 1, text ? 2 : 1) != 0)
@@ -472,8 +500,10 @@ static void on_closed(struct transport *transport)
     peer_leave(peer);
     if (peer->_fanout != NULL)
         fanouts_put(worker_fanouts(worker), peer->_fanout);
-    if (peer->_more == NULL || !peer->_more->uncounted)
-        limits_depart(worker_limits(worker), peer->_more != NULL ? peer->_more->address : NULL);
+    if (peer->_more != NULL && peer->_more->refused)
+        limits_refused(worker_limits(worker));
+    else
+        limits_depart(worker_limits(worker), address_of(peer));
     free_more(peer);
     free(peer);
     worker_peer_left(worker);

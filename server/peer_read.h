@@ -24,15 +24,14 @@ struct past {
 /* What a peer needs that has yet to be upgraded, that says something, or that is watched by a limit
  * which is off unless somebody asks for it. */
 struct peer_more {
-    struct upgrade *upgrade;        /* NULL once upgraded */
-    struct limits_rate *rate;       /* once it has said something */
-    struct limits_address *address; /* where it counts, if addresses are counted */
-    uint32_t last_message;          /* when it last said something: milliseconds, modulo 2^32 */
-    uint32_t unread;                /* bytes that waited when its reading was last judged */
-    struct own_list *own;           /* with --no-echo, while it has yet to come to its own */
-    struct pace_held *held;         /* while it says more than others can deliver */
-    bool uncounted;                 /* it is not among the server's connections */
-    bool has_past;                  /* there is a `past`: not in what everybody has for a while */
+    struct upgrade *upgrade;  /* NULL once upgraded */
+    struct limits_rate *rate; /* once it has said something */
+    uint32_t last_message;    /* when it last said something: milliseconds, modulo 2^32 */
+    uint32_t unread;          /* bytes that waited when its reading was last judged */
+    struct own_list *own;     /* with --no-echo, while it has yet to come to its own */
+    struct pace_held *held;   /* while it says more than others can deliver */
+    bool refused;             /* it is one too many, and is not counted as a connection */
+    bool has_past;            /* there is a `past`: not in what everybody has for a while */
     struct past past[];
 };
 

@@ -31,6 +31,7 @@ struct talk {
 struct upgrade {
     struct http_head head;
     const struct upgrade_policy *policy;
+    struct limits_address *address; /* where the client counts, or NULL */
     bool loopback;
     unsigned refusals;
     struct talk *talk; /* NULL: there was no plain HTTP */
@@ -44,7 +45,8 @@ static void begin_head(struct upgrade *upgrade)
                     upgrade->policy->max_header_count);
 }
 
-int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, bool loopback)
+int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, bool loopback,
+                struct limits_address *address)
 {
     struct upgrade *fresh = calloc(1, sizeof *fresh);
 
@@ -52,6 +54,7 @@ int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, b
         return UV_ENOMEM;
     fresh->policy = policy;
     fresh->loopback = loopback;
+    fresh->address = address;
     begin_head(fresh);
     *upgrade = fresh;
     return 0;
@@ -152,7 +155,7 @@ static struct http_api_request api_request(struct upgrade *upgrade,
         .channel = upgrade->talk->channel,
         .list = upgrade->talk->list,
         .loopback = upgrade->loopback,
-        .rate = &upgrade->talk->rate,
+        .client = {upgrade->address, &upgrade->talk->rate},
         .now = uv_now(transport->stream.tcp.loop),
     };
 }

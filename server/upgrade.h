@@ -12,6 +12,7 @@
 #include "common/handshake.h"
 #include "common/transport.h"
 #include "server/channel.h"
+#include "server/limits.h"
 
 struct http_api;
 struct upgrade;
@@ -39,8 +40,9 @@ struct upgrade_policy {
 };
 
 /* `policy` is borrowed; `loopback` says that the connection came through a listener that only this
- * machine reaches. Returns 0 or UV_ENOMEM. */
-int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, bool loopback);
+ * machine reaches. `address` is where the client counts, or NULL. Returns 0 or UV_ENOMEM. */
+int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, bool loopback,
+                struct limits_address *address);
 void upgrade_free(struct upgrade *upgrade);
 
 /* Reads requests from `len` bytes and writes the answers to the transport. `*used` says how many

@@ -6,12 +6,14 @@ import os
 import re
 import select
 import signal
+import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import rawws
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
@@ -157,13 +159,13 @@ class Program:
 
     def clean_up(self) -> None:
         """What a test leaves running must end on SIGTERM; in any case it is gone afterwards."""
+        self.release_stderr()
         try:
             if self.process.poll() is None:
                 self.stop()
             elif self.expected is None:  # ended by itself, and the test did not say that it may
                 self.wait(0)
         finally:
-            self.release_stderr()
             self.process.kill()
             self.process.wait()
             self._err_thread.join(rawws.TIMEOUT)
@@ -249,6 +251,18 @@ def wait_until(what: str, holds: Callable[[], bool], timeout: float | None = Non
     while not holds():
         assert time.monotonic() < deadline, f"not in time: {what}"
         time.sleep(0.005)
+
+
+def reachable_address() -> str:
+    """An address of this machine that others can reach, over which one counts as one of them.
+
+    A machine without any has no network that could be tested: that is said, and nothing tried."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # of documentation (RFC 5737); sends nothing
+        except OSError:
+            pytest.skip("this machine has no address but loopback")
+        return probe.getsockname()[0]
 
 
 def connect(server: Server, count: int) -> list[rawws.Client]:
