@@ -17,6 +17,8 @@ int transport_context_init(struct transport_context *context, uv_loop_t *loop,
     context->_hears_on = config->hears_on;
     context->_reader = NULL;
     context->_busy = context->_busy_before = 0;
+    context->_awake = (struct awake){0};
+    context->_looked = false;
     list_init(&context->_dirty);
     deadline_list_init(&context->_opening, config->opening_timeout);
     deadline_list_init(&context->_body, config->message_timeout);

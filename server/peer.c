@@ -82,7 +82,7 @@ static bool end_upgrade(struct peer *peer)
 {
     upgrade_free(peer->_more->upgrade);
     peer->_more->upgrade = NULL;
-    peer->_more->last_message = (uint32_t) uv_now(peer->transport.stream.tcp.loop);
+    peer->_more->last_message = (uint32_t) worker_clock(worker_of(peer));
     if (peer->cursor.catching)
         return add_past(peer);
     peer_free_more_if_unused(peer);
@@ -319,7 +319,7 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     }
     if (is_too_fast(peer, now, len))
         return;
-    more->last_message = (uint32_t) now;
+    more->last_message = (uint32_t) worker_clock(worker);
     /* It may have left: who cannot be written to any more can still be heard to its end. */
     if (publish(peer, opcode, text ? parts : parts + 1, text ? 2 : 1) != 0)
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");

@@ -15,7 +15,7 @@
 #define MAX_HISTORY_LIMIT ((uint64_t) 1 << 40)
 #define MAX_HEADER_LIMIT ((uint64_t) 1 << 20)
 
-enum { MAX_DAYS = 365 };
+enum { MAX_DAYS = 365, CLOSE_TIMEOUT = 2 * 1000 };
 
 static int store_listen(void *target, const char *argument, struct error *error)
 {
@@ -281,7 +281,7 @@ static const struct option_spec specs[] = {
     {"max-connections", 0, "N", "in all; further ones are answered with 503 (default: 0)",
      OPTION_AT(COUNT, struct server_options, max_connections), .max = UINT32_MAX},
     {"max-connections-per-address", 0, "N",
-     "from one IPv4 address or IPv6 /64 network (default: 0)",
+     "from one IPv4 address or IPv6 /64 network, but for loopback (default: 0)",
      OPTION_AT(COUNT, struct server_options, max_connections_per_address), .max = UINT32_MAX},
     {.help = "Limits (0 turns each of them off):"},
     {"handshake-timeout", 0, "SECONDS", "for a whole request head (default: 10)",
@@ -299,11 +299,13 @@ static const struct option_spec specs[] = {
      OPTION_AT(COUNT, struct server_options, max_fragments), .max = UINT32_MAX},
     {"max-empty-fragments", 0, "N", "of one message (default: 100)",
      OPTION_AT(COUNT, struct server_options, max_empty_fragments), .max = UINT32_MAX},
-    {"max-messages-per-second", 0, "N", "from one client (default: 0)",
+    {"max-messages-per-second", 0, "N",
+     "from one client, which is an IPv4 address or IPv6 /64 network with all its connections and "
+     "requests; through loopback or a Unix socket each connection is one (default: 0)",
      OPTION_AT(COUNT, struct server_options, max_messages_per_second), .max = UINT32_MAX},
     {"max-bytes-per-second", 0, "SIZE", "of messages from one client (default: 0)",
      OPTION_AT(SIZE, struct server_options, max_bytes_per_second), .max = UINT32_MAX},
-    {"max-control-per-second", 0, "N", "pings and unasked pongs from one client (default: 1000)",
+    {"max-control-per-second", 0, "N", "pings and unasked pongs on one connection (default: 1000)",
      OPTION_AT(COUNT, struct server_options, max_control_per_second), .max = UINT32_MAX},
     {"max-lag", 0, "LAG",
      "how far a client may fall behind in reading: SIZE (but always two messages of "
@@ -324,7 +326,8 @@ static const struct option_spec specs[] = {
     {"idle-timeout", 0, "SECONDS",
      "without a message from the client, after which it is closed with 1000 (default: 0)",
      OPTION_AT(SECONDS, struct server_options, idle_timeout)},
-    {"close-timeout", 0, "SECONDS", "for each step of a closing handshake (default: 2)",
+    {"close-timeout", 0, "SECONDS",
+     "for each step of a closing handshake; 0: any time, but at the server's own end (default: 2)",
      OPTION_AT(SECONDS, struct server_options, close_timeout)},
     {.help = "Telling:"},
     {"log-level", 0, "LEVEL", "error, warn, info or debug (default: info)",
@@ -378,7 +381,7 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
         .max_header_count = HTTP_HEAD_MAX_FIELDS,
         .max_control_per_second = 1000,
         .handshake_timeout = 10 * 1000,
-        .close_timeout = 2 * 1000,
+        .close_timeout = CLOSE_TIMEOUT,
         .message_timeout = 30 * 1000,
         .ping_interval = 20 * 1000,
         .ping_timeout = 20 * 1000,
@@ -396,6 +399,11 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
         (options->tls_client_ca != NULL && options->tls_cert == NULL))
         return error_set(error, UV_EINVAL, "TLS needs both '--tls-cert FILE' and '--tls-key FILE'");
     return 0;
+}
+
+uint64_t server_options_stop_timeout(const struct server_options *options)
+{
+    return options->close_timeout > 0 ? options->close_timeout : CLOSE_TIMEOUT;
 }
 
 static int parse_inherited(const char *text, struct server_options_listen *where,

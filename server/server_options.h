@@ -77,6 +77,10 @@ extern const struct option_table server_options_table;
 int server_options_parse(struct server_options *options, int argc, char **argv,
                          struct error *error);
 
+/* What bounds each step of the server's own end, in milliseconds: --close-timeout, or its default
+ * where that is turned off, as the end must come. */
+uint64_t server_options_stop_timeout(const struct server_options *options);
+
 enum server_options_listen_kind {
     SERVER_OPTIONS_TCP,       /* HOST:PORT */
     SERVER_OPTIONS_UNIX,      /* unix:PATH */

@@ -77,6 +77,9 @@ struct limits *worker_limits(const struct worker *worker);
 struct frame_part worker_prefix(const struct worker *worker);
 struct tls_context *worker_tls(struct worker *worker); /* NULL: ws:// */
 struct fanouts *worker_fanouts(struct worker *worker);
+/* The time (milliseconds) by which a peer's idleness is judged. */
+uint64_t worker_clock(const struct worker *worker);
+
 struct pace *worker_pace(struct worker *worker);
 
 #endif
