@@ -8,6 +8,7 @@
 #include "common/http_head.h"
 #include "common/resource.h"
 #include "common/utf8.h"
+#include "server/server_names.h"
 
 /* What options can be set to, at the most. */
 #define MAX_MESSAGE_LIMIT ((uint64_t) 1 << 30)
@@ -92,6 +93,22 @@ static int store_origin(void *target, const char *argument, struct error *error)
             "a path, or '*' for all",
             argument);
     options->origins[options->origin_count++] = argument;
+    return 0;
+}
+
+static int store_server_name(void *target, const char *argument, struct error *error)
+{
+    struct server_options *options = target;
+
+    if (options->server_name_count == SERVER_OPTIONS_MAX_NAMES)
+        return error_set(error, UV_EINVAL, "at most %d names can be given",
+                         SERVER_OPTIONS_MAX_NAMES);
+    if (!server_names_valid(argument))
+        return error_set(error, UV_EINVAL,
+                         "'%s' is no name of a server: write HOST or HOST:PORT, without a scheme, "
+                         "path or '*', and IPv6 addresses in brackets",
+                         argument);
+    options->server_names[options->server_name_count++] = argument;
     return 0;
 }
 
@@ -274,6 +291,11 @@ static const struct option_spec specs[] = {
      "admit pages of this origin, as in https://example.org; may be given several times; '*' for "
      "all (default: pages of the host that is asked for; requests without Origin always come in)",
      OPTION_BY(store_origin)},
+    {"server-name", 0, "NAME",
+     "a name by which this server is asked, as in feed.example or feed.example:8443; may be given "
+     "several times; requests for others (but localhost, through loopback) get 421 (default: any "
+     "name, which lets pages in by DNS rebinding)",
+     OPTION_BY(store_server_name), .offer = OPTION_OFFER_NOTHING},
     {"publish", 0, "WHO",
      "who may say something: none (the feed is read-only), ws (WebSocket clients), http (with "
      "POST) or all (default: all)",

@@ -14,6 +14,7 @@
 enum {
     SERVER_OPTIONS_MAX_LISTENS = 16,
     SERVER_OPTIONS_MAX_ORIGINS = 64,
+    SERVER_OPTIONS_MAX_NAMES = 64,
     SERVER_OPTIONS_MAX_WORKERS = 1024,
 };
 
@@ -34,6 +35,8 @@ struct server_options {
     bool no_echo;
     const char *origins[SERVER_OPTIONS_MAX_ORIGINS];
     size_t origin_count;
+    const char *server_names[SERVER_OPTIONS_MAX_NAMES];
+    size_t server_name_count; /* 0: any */
     unsigned publish;
     /* Limits: 0 turns each of them off. Times are in milliseconds. */
     uint64_t max_message; /* bytes */

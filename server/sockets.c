@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/address.h"
 #include "common/log.h"
 
 enum {
@@ -82,6 +83,8 @@ static int complain(struct error *error, int status, const char *name, const cha
 
 static int add_socket(struct sockets *sockets, int fd, size_t worker, bool shared)
 {
+    struct address address;
+
     if (sockets->count == sockets->_capacity) {
         size_t capacity = sockets->_capacity > 0 ? 2 * sockets->_capacity : 16;
         struct sockets_socket *larger = realloc(sockets->list, capacity * sizeof *larger);
@@ -94,6 +97,9 @@ static int add_socket(struct sockets *sockets, int fd, size_t worker, bool share
         sockets->_capacity = capacity;
     }
     sockets->list[sockets->count++] = (struct sockets_socket){fd, worker, shared};
+    address_of(fd, &address);
+    if (!address_is_loopback(&address.any))
+        sockets->_reachable = true;
     return 0;
 }
 
@@ -408,6 +414,18 @@ int sockets_take(struct sockets_socket *one)
     return fd;
 }
 
+/* Over TLS a page of another name gets no further than the certificate; and where all pages may
+ * come anyway, it does not matter. */
+static bool can_be_rebound(const struct sockets *sockets, const struct server_options *options)
+{
+    bool all = false;
+
+    for (size_t i = 0; i < options->origin_count; i++)
+        all = all || strcmp(options->origins[i], "*") == 0;
+    return sockets->_reachable && options->server_name_count == 0 && options->tls_cert == NULL &&
+           !all;
+}
+
 void sockets_announce(const struct sockets *sockets, const struct server_options *options)
 {
     bool tls = options->tls_cert != NULL;
@@ -420,6 +438,9 @@ void sockets_announce(const struct sockets *sockets, const struct server_options
         else
             log_info("listening on %s://%s%s", tls ? "wss" : "ws", name, options->path);
     }
+    if (can_be_rebound(sockets, options))
+        log_warn("requests are served whatever Host they name, so pages of any site can get in by "
+                 "DNS rebinding; start with --server-name NAME for each name of this server");
 }
 
 /* The number of a file that is gone is soon another's, but that one was made later. */

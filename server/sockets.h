@@ -36,6 +36,7 @@ struct sockets {
     size_t _workers;
     struct sockets_address *_addresses;
     size_t _address_count;
+    bool _reachable; /* by other machines, over TCP */
 };
 
 /* Opens all that the options ask for, for a number of workers; without any --listen, what systemd
@@ -47,7 +48,7 @@ int sockets_init(struct sockets *sockets, const struct server_options *options, 
 /* Hands out the descriptor, which the caller owns from then on. */
 int sockets_take(struct sockets_socket *one);
 
-/* Logs where clients find the server. */
+/* Logs where clients find the server; and a warning, where pages could come by DNS rebinding. */
 void sockets_announce(const struct sockets *sockets, const struct server_options *options);
 
 /* Closes what nobody took, and removes the Unix sockets that were made, if they are still ours. */

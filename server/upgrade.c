@@ -74,11 +74,18 @@ void upgrade_free(struct upgrade *upgrade)
     free(upgrade);
 }
 
-/* A page that is kept out is for the operator to know of, who can let it in. */
+/* True where the rule holds that Host and Origin are this machine's. Where the server knows its
+ * names, Host has been judged by these. */
+static bool is_local_only(const struct upgrade *upgrade)
+{
+    return upgrade->loopback && upgrade->policy->names.count == 0;
+}
+
+/* A page that is kept out, or a name, is for the operator to know of, who can let it in. */
 static void log_refusal(const struct upgrade *upgrade, const struct transport *transport,
                         int status, const char *why)
 {
-    enum log_level level = status == 403 ? LOG_INFO : LOG_DEBUG;
+    enum log_level level = status == 403 || status == 421 ? LOG_INFO : LOG_DEBUG;
     const char *target = http_head_target(&upgrade->head);
     char name[64], shown[256];
 
@@ -116,7 +123,7 @@ bool upgrade_accept(struct upgrade *upgrade, struct transport *transport, struct
         status = http_api_write_events(out, &upgrade->head, place);
     } else if (out != NULL) {
         /* Once more: to keep the verdict for every connection would cost more. */
-        handshake_judge_request(&upgrade->head, &upgrade->policy->handshake, upgrade->loopback,
+        handshake_judge_request(&upgrade->head, &upgrade->policy->handshake, is_local_only(upgrade),
                                 &verdict);
         status = handshake_write_response(out, &verdict, place);
     }
@@ -154,7 +161,7 @@ static struct http_api_request api_request(struct upgrade *upgrade,
         .resource = &upgrade->talk->resource,
         .channel = upgrade->talk->channel,
         .list = upgrade->talk->list,
-        .loopback = upgrade->loopback,
+        .loopback = is_local_only(upgrade),
         .client = {upgrade->address, &upgrade->talk->rate},
         .now = uv_now(transport->stream.tcp.loop),
     };
@@ -314,6 +321,25 @@ static enum upgrade_result answer_plain(struct upgrade *upgrade, struct transpor
     return reply(upgrade, transport, &answer, !upgrade->head.has_body);
 }
 
+/* Judges a request whose head is complete: by the name that it asks for, and by all else. */
+static void judge(const struct upgrade *upgrade, struct handshake_verdict *verdict)
+{
+    const struct upgrade_policy *policy = upgrade->policy;
+    const char *host = http_head_get(&upgrade->head, "Host");
+    char shown[128];
+
+    handshake_judge_request(&upgrade->head, &policy->handshake, is_local_only(upgrade), verdict);
+    if (verdict->status == 400 ||
+        server_names_include(&policy->names, &upgrade->head, policy->tls, upgrade->loopback))
+        return;
+    (void) snprintf(verdict->text, sizeof verdict->text,
+                    "this server is not '%s'; start it with --server-name '%s', too, if it is",
+                    escape_text(shown, sizeof shown, host, strlen(host)), shown);
+    verdict->status = 421;
+    verdict->why = verdict->text;
+    verdict->plain = false;
+}
+
 /* Answers a request whose head is complete; `more` has come behind it. */
 static enum upgrade_result answer(struct upgrade *upgrade, struct transport *transport,
                                   struct upgrade_request *request, bool more)
@@ -322,7 +348,7 @@ static enum upgrade_result answer(struct upgrade *upgrade, struct transport *tra
     struct handshake_verdict verdict;
     bool keep_alive;
 
-    handshake_judge_request(head, &upgrade->policy->handshake, upgrade->loopback, &verdict);
+    judge(upgrade, &verdict);
     request->events = false;
     request->deflate = verdict.deflate;
     request->channel = verdict.channel;

@@ -13,6 +13,7 @@
 #include "common/transport.h"
 #include "server/channel.h"
 #include "server/limits.h"
+#include "server/server_names.h"
 
 struct http_api;
 struct upgrade;
@@ -34,6 +35,8 @@ struct upgrade_request {
 /* What requests are judged by. */
 struct upgrade_policy {
     struct handshake_policy handshake;
+    struct server_names names;
+    bool tls;
     uint64_t max_header_bytes; /* 0: no limit */
     uint64_t max_header_count;
     const struct http_api *api;

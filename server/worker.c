@@ -238,6 +238,8 @@ static struct upgrade_policy upgrade_policy_of(const struct server_options *opti
                 .compression = !options->no_compression,
                 .origins = {options->origins, options->origin_count},
             },
+        .names = {options->server_names, options->server_name_count},
+        .tls = options->tls_cert != NULL,
         .max_header_bytes = options->max_header_bytes,
         .max_header_count = options->max_header_count,
         .api = api,
