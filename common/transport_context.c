@@ -1,6 +1,7 @@
 #include <limits.h>
 
 #include "common/transport_output.h"
+#include "common/transport_work.h"
 
 int transport_context_init(struct transport_context *context, uv_loop_t *loop,
                            const struct transport_ops *ops, const struct transport_config *config)
@@ -19,6 +20,7 @@ int transport_context_init(struct transport_context *context, uv_loop_t *loop,
     context->_busy = context->_busy_before = 0;
     context->_awake = (struct awake){0};
     context->_looked = false;
+    transport_work_init(context);
     list_init(&context->_dirty);
     deadline_list_init(&context->_opening, config->opening_timeout);
     deadline_list_init(&context->_body, config->message_timeout);
@@ -50,6 +52,7 @@ void transport_context_close(struct transport_context *context)
 
 void transport_context_deinit(struct transport_context *context)
 {
+    transport_work_deinit(context);
     frame_encoder_free(context->encoder);
     decoder_pool_free(context->decoders);
     deflater_free(context->deflater);

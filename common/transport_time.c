@@ -101,12 +101,24 @@ void transport_time_message(struct transport *transport, bool completed)
 
 /* ---- the tick ---- */
 
-static void judge_opening(struct transport *transport)
+static void judge_request(struct transport *transport, struct deadline_list *deadlines)
 {
-    if (stream_is_ready(&transport->stream))
+    if (transport->_deferred) /* what is missing may have come already */
+        transport_time_start(transport, deadlines);
+    else if (stream_is_ready(&transport->stream))
         transport_context_of(transport)->ops->on_opening_timeout(transport);
     else
         transport_abort_for(transport, "handshake-timeout"); /* before TLS stands: no answer */
+}
+
+static void judge_opening(struct transport *transport)
+{
+    judge_request(transport, &transport_context_of(transport)->_opening);
+}
+
+static void judge_body(struct transport *transport)
+{
+    judge_request(transport, &transport_context_of(transport)->_body);
 }
 
 /* The closing handshake takes too long; or writing has failed, and reading found out no more. */
@@ -120,11 +132,10 @@ static void judge_closing(struct transport *transport)
 
 static void judge_message(struct transport *transport)
 {
-    if (transport->_paused) { /* the rest may have come; it is we who do not read */
+    if (transport->_deferred || transport->_paused) /* what is missing may have come already */
         transport_time_start(transport, &transport_context_of(transport)->_message);
-        return;
-    }
-    transport_reject(transport, CLOSE_POLICY, "message took too long", "message-timeout");
+    else
+        transport_reject(transport, CLOSE_POLICY, "message took too long", "message-timeout");
 }
 
 /* The time to answer a ping is over. Whoever has said anything else is there, too, and whoever
@@ -134,7 +145,7 @@ static void judge_asked(struct transport *transport)
 {
     if (transport->_heard)
         transport_time_quiet(transport);
-    else if (transport->_paused || transport_reads_on(transport))
+    else if (transport->_paused || transport->_deferred || transport_reads_on(transport))
         transport_time_start(transport, &transport_context_of(transport)->_asked);
     else
         transport_abort_for(transport, "ping-timeout");
@@ -161,7 +172,7 @@ static bool judge_all(struct transport_context *context, uint64_t now)
     unsigned budget = HERD;
 
     judge(&context->_opening, now, &budget, judge_opening);
-    judge(&context->_body, now, &budget, judge_opening);
+    judge(&context->_body, now, &budget, judge_body);
     judge(&context->_closing, now, &budget, judge_closing);
     judge(&context->_message, now, &budget, judge_message);
     judge(&context->_asked, now, &budget, judge_asked);

@@ -11,6 +11,7 @@
 #include "server/event_stream.h"
 #include "server/fanout.h"
 #include "server/limits.h"
+#include "server/peer_memory.h"
 #include "server/peer_read.h"
 #include "server/upgrade.h"
 #include "server/worker.h"
@@ -33,11 +34,15 @@ void peer_leave(struct peer *peer)
         fanout_leave(peer->_fanout, peer, past != NULL ? &past->meeting : NULL);
 }
 
-/* NULL when out of memory. */
-static struct peer_more *need_more(struct peer *peer)
+struct peer_more *peer_need_more(struct peer *peer)
 {
-    if (peer->_more == NULL)
+    if (peer->_more == NULL) {
         peer->_more = calloc(1, sizeof *peer->_more);
+        if (peer->_more != NULL) {
+            list_init(&peer->_more->charged);
+            peer->_more->peer = peer;
+        }
+    }
     return peer->_more;
 }
 
@@ -49,6 +54,8 @@ static void free_more(struct peer *peer)
     pace_forget(&peer->_more->held);
     free(peer->_more->rate);
     peer_read_forget_own(peer);
+    list_remove(&peer->_more->charged);
+    free(peer->_more->past);
     free(peer->_more);
     peer->_more = NULL;
 }
@@ -59,22 +66,16 @@ void peer_free_more_if_unused(struct peer *peer)
     const struct peer_more *more = peer->_more;
 
     if (more != NULL && more->upgrade == NULL && more->rate == NULL && more->own == NULL &&
-        more->held == NULL && !peer->cursor.catching && options->idle_timeout == 0 &&
-        options->min_read_rate == 0)
+        more->held == NULL && more->charge == 0 && more->watched_since == 0 &&
+        !peer->cursor.catching && options->idle_timeout == 0 && options->min_read_rate == 0)
         free_more(peer);
 }
 
 /* Makes room for the peer's past. False when out of memory. */
 static bool add_past(struct peer *peer)
 {
-    struct peer_more *larger = realloc(peer->_more, sizeof *larger + sizeof larger->past[0]);
-
-    if (larger == NULL)
-        return false;
-    larger->past[0] = (struct past){.stop = 0};
-    larger->has_past = true;
-    peer->_more = larger;
-    return true;
+    peer->_more->past = calloc(1, sizeof *peer->_more->past);
+    return peer->_more->past != NULL;
 }
 
 /* False when out of memory. */
@@ -106,7 +107,7 @@ static struct peer *make_peer(struct worker *worker, const struct admission *adm
     bool counts = limits_count_addresses(worker_limits(worker));
     struct peer *fresh = calloc(1, sizeof *fresh + (counts ? sizeof fresh->_address[0] : 0));
 
-    if (fresh == NULL || need_more(fresh) == NULL) {
+    if (fresh == NULL || peer_need_more(fresh) == NULL) {
         free(fresh);
         return NULL;
     }
@@ -312,7 +313,7 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
         transport_reject(transport, CLOSE_POLICY, "this feed is read-only", NULL);
         return;
     }
-    more = need_more(peer);
+    more = peer_need_more(peer);
     if (more == NULL) {
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
         return;
@@ -331,7 +332,7 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
 static void on_control(struct transport *transport)
 {
     struct peer *peer = peer_of(transport);
-    struct peer_more *more = need_more(peer);
+    struct peer_more *more = peer_need_more(peer);
     const char *limit = NULL;
 
     if (more != NULL)
@@ -417,10 +418,22 @@ static void feed_held(struct peer *peer)
     buffer_deinit(&held);
 }
 
+/* A new turn has come for one whose requests had cost its share of an earlier one. */
+static void on_share(struct transport *transport)
+{
+    feed_held(peer_of(transport));
+}
+
+static void on_taken(struct transport *transport)
+{
+    peer_memory_recount(peer_of(transport));
+}
+
 static void flush(struct transport *transport)
 {
     peer_flush(peer_of(transport));
     feed_held(peer_of(transport));
+    peer_memory_recount(peer_of(transport));
 }
 
 static void on_drained(struct transport *transport)
@@ -432,12 +445,17 @@ static void on_drained(struct transport *transport)
     if (fanout_has(peer))
         fanout_resume(peer->_fanout, peer);
     peer_flush(peer);
+    if (!transport_is_stalled(transport))
+        peer_memory_caught_up(peer);
     feed_held(peer);
+    peer_memory_recount(peer);
 }
 
 void peer_too_slow(struct peer *peer)
 {
     block_log_give_up(&peer->cursor);
+    if (!transport_is_writable(&peer->transport))
+        return; /* it is gone, and about to leave */
     if (!transport_is_open(&peer->transport)) {
         hit(peer, "max-lag", "cut short"); /* its Close follows as it would have */
         return;
@@ -473,14 +491,14 @@ static void log_end(const struct peer *peer, const struct transport_end *end)
         log_debug("%s: lost: %s", name, why_lost(&peer->transport, end->status));
 }
 
+/* A notice, which may come in the midst of peer_flush: the peer leaves its channel at the end of
+ * its flush, or in on_closed. */
 static void on_end(struct transport *transport, const struct transport_end *end)
 {
-    struct peer *peer = peer_of(transport);
+    const struct peer *peer = peer_of(transport);
 
     if (log_enabled(LOG_DEBUG))
         log_end(peer, end);
-    if (end->fate == TRANSPORT_LOST)
-        peer_leave(peer);
 }
 
 static void on_limit(struct transport *transport, const char *limit, uint16_t code)
@@ -498,6 +516,7 @@ static void on_closed(struct transport *transport)
     struct worker *worker = worker_of(peer);
 
     peer_leave(peer);
+    peer_memory_forget(peer);
     if (peer->_fanout != NULL)
         fanouts_put(worker_fanouts(worker), peer->_fanout);
     if (peer->_more != NULL && peer->_more->refused)
@@ -517,6 +536,8 @@ const struct transport_ops peer_transport_ops = {
     .on_limit = on_limit,
     .ping_payload = ping_payload,
     .on_pong = on_pong,
+    .on_taken = on_taken,
+    .on_share = on_share,
     .flush = flush,
     .on_drained = on_drained,
     .on_end = on_end,

@@ -81,5 +81,8 @@ struct fanouts *worker_fanouts(struct worker *worker);
 uint64_t worker_clock(const struct worker *worker);
 
 struct pace *worker_pace(struct worker *worker);
+struct memory *worker_memory(const struct worker *worker);
+struct list *worker_charged(
+    struct worker *worker); /* of struct peer_more: those that are charged */
 
 #endif
