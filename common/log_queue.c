@@ -26,6 +26,7 @@ struct log_queue {
     uv_cond_t ended;
     bool ending;
     bool has_ended;
+    bool is_left;     /* nobody waits for the end any more: the thread frees the queue */
     uint64_t dropped; /* lines, since the last that found room */
     size_t begin;     /* of the lines in `ring`, */
     size_t len;       /* and their bytes */
@@ -134,10 +135,19 @@ static void wait_for_more(struct log_queue *queue)
         (void) uv_cond_timedwait(&queue->changed, &queue->lock, (due - time) * 1000000);
 }
 
+static void free_queue(struct log_queue *queue)
+{
+    uv_cond_destroy(&queue->ended);
+    uv_cond_destroy(&queue->changed);
+    uv_mutex_destroy(&queue->lock);
+    free(queue);
+}
+
 static void run(void *argument)
 {
     struct log_queue *queue = argument;
     char batch[BATCH];
+    bool is_left;
 
     uv_mutex_lock(&queue->lock);
     for (;;) {
@@ -156,9 +166,12 @@ static void run(void *argument)
             wait_for_more(queue);
         }
     }
+    is_left = queue->is_left;
     queue->has_ended = true;
     uv_cond_signal(&queue->ended);
     uv_mutex_unlock(&queue->lock);
+    if (is_left)
+        free_queue(queue);
 }
 
 /* ---- the program's side ---- */
@@ -223,7 +236,7 @@ int log_queue_start(struct log_queue **queue, const char *program)
     if (fresh == NULL)
         return status;
     fresh->program = program;
-    fresh->ending = fresh->has_ended = false;
+    fresh->ending = fresh->has_ended = fresh->is_left = false;
     fresh->dropped = 0;
     fresh->begin = fresh->len = 0;
     log_rate_init(&fresh->rate);
@@ -267,16 +280,14 @@ void log_queue_stop(struct log_queue *queue, uint64_t milliseconds)
     while (!queue->has_ended && (time = uv_hrtime()) < end)
         (void) uv_cond_timedwait(&queue->ended, &queue->lock, end - time);
     has_ended = queue->has_ended;
-    uv_mutex_unlock(&queue->lock);
     if (!has_ended) {
+        queue->is_left = true;
         (void) pthread_detach(queue->thread);
-        log_set_writer(&(struct log_writer){.write = drop_line});
-        return;
     }
-    (void) uv_thread_join(&queue->thread);
-    log_set_writer(NULL);
-    uv_cond_destroy(&queue->ended);
-    uv_cond_destroy(&queue->changed);
-    uv_mutex_destroy(&queue->lock);
-    free(queue);
+    uv_mutex_unlock(&queue->lock);
+    log_set_writer(has_ended ? NULL : &(struct log_writer){.write = drop_line});
+    if (has_ended) {
+        (void) uv_thread_join(&queue->thread);
+        free_queue(queue);
+    }
 }

@@ -15,8 +15,8 @@ int log_queue_start(struct log_queue **queue, const char *program);
 
 /* While there is only one other thread, the queue's: waits for at most `milliseconds` until all is
  * written. Then log lines go to stderr at once, as before; or, if stderr has not taken all by then,
- * they are dropped, and the thread and the queue are left to the end of the process. NULL is
- * fine. */
+ * they are dropped, and the thread goes on writing what the queue has as long as the process
+ * lasts. NULL is fine. */
 void log_queue_stop(struct log_queue *queue, uint64_t milliseconds);
 
 #endif
