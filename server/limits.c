@@ -1,6 +1,5 @@
 #include "server/limits.h"
 
-#include <netinet/in.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +30,6 @@ static const char *const limits_names[LIMITS_NAMES] = {
 };
 
 enum {
-    KEY_LEN = 9,        /* family, and 8 bytes of the address */
     MIN_REFUSALS = 16,  /* connections that are told at one time that they are too many, */
     REFUSAL_SHARE = 16, /* or this part of --max-connections */
     SECOND_SHIFT = 40,  /* a count and its second share a word: bits of the count, */
@@ -48,7 +46,7 @@ struct limits_rate {
 };
 
 struct limits_address {
-    unsigned char key[KEY_LEN];
+    unsigned char key[ADDRESS_KEY_LEN];
     uint64_t connections;
     struct list left;
     struct limits_rate rate;
@@ -158,27 +156,10 @@ const char *limits_judge_control(const struct limits *limits, struct limits_rate
 
 /* ---- addresses, with the lock held ---- */
 
-/* All IPv4 addresses differ; IPv6 addresses do by their /64 network, which one customer has. */
-static void make_key(const struct sockaddr *address, unsigned char key[KEY_LEN])
-{
-    const unsigned char *v4;
-
-    memset(key, 0, KEY_LEN);
-    key[0] = AF_INET;
-    if (address->sa_family == AF_INET) {
-        memcpy(key + 1, &((const struct sockaddr_in *) (const void *) address)->sin_addr, 4);
-    } else if (address_is_mapped(address, &v4)) {
-        memcpy(key + 1, v4, 4);
-    } else if (address->sa_family == AF_INET6) {
-        key[0] = AF_INET6;
-        memcpy(key + 1, &((const struct sockaddr_in6 *) (const void *) address)->sin6_addr, 8);
-    }
-}
-
 static int compare(const void *left, const void *right)
 {
     return memcmp(((const struct limits_address *) left)->key,
-                  ((const struct limits_address *) right)->key, KEY_LEN);
+                  ((const struct limits_address *) right)->key, ADDRESS_KEY_LEN);
 }
 
 static void forget(struct limits *limits, struct limits_address *entry)
@@ -203,15 +184,15 @@ static void forget_old(struct limits *limits)
     }
 }
 
-/* The entry of this address, made if there is none. NULL when out of memory. */
-static struct limits_address *find_address(struct limits *limits, const struct sockaddr *address)
+/* The entry of this key, made if there is none. NULL when out of memory. */
+static struct limits_address *find_address(struct limits *limits, const unsigned char *key)
 {
     struct limits_address *fresh = calloc(1, sizeof *fresh);
     struct limits_address **found;
 
     if (fresh == NULL)
         return NULL;
-    make_key(address, fresh->key);
+    memcpy(fresh->key, key, ADDRESS_KEY_LEN);
     list_init(&fresh->left);
     found = (struct limits_address **) tsearch(fresh, &limits->_addresses, compare);
     if (found == NULL || *found != fresh)
@@ -233,12 +214,12 @@ static const char *arrive_address(struct limits *limits, const struct sockaddr *
                                   struct limits_address **entry)
 {
     uint64_t most = limits->options->max_connections_per_address;
+    unsigned char key[ADDRESS_KEY_LEN];
     struct limits_address *found;
 
-    if (!limits_count_addresses(limits) || address->sa_family == AF_UNSPEC ||
-        address_is_loopback(address))
+    if (!limits_count_addresses(limits) || !address_key(address, key))
         return NULL;
-    found = find_address(limits, address);
+    found = find_address(limits, key);
     if (found == NULL)
         return NULL; /* on out-of-memory, fail open */
     if (most > 0 && found->connections >= most)

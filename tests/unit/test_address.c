@@ -45,15 +45,25 @@ static void what_only_this_machine_has_is_loopback(void **state)
         assert_false(address_is_loopback(address(other[i])));
 }
 
-static void a_mapped_address_gives_its_four_bytes(void **state)
+static void the_key_is_the_ipv4_address_or_the_ipv6_network(void **state)
 {
-    const unsigned char *v4 = NULL;
+    unsigned char one[ADDRESS_KEY_LEN], other[ADDRESS_KEY_LEN];
 
     (void) state;
-    assert_true(address_is_mapped(address("::ffff:192.0.2.1"), &v4));
-    assert_memory_equal(v4, ((unsigned char[]){192, 0, 2, 1}), 4);
-    assert_false(address_is_mapped(address("192.0.2.1"), &v4));
-    assert_false(address_is_mapped(address("::1"), &v4));
+    assert_true(address_key(address("192.0.2.1"), one));
+    assert_true(address_key(address("::ffff:192.0.2.1"), other));
+    assert_memory_equal(one, other, ADDRESS_KEY_LEN);
+    assert_true(address_key(address("::ffff:192.0.2.2"), other));
+    assert_memory_not_equal(one, other, ADDRESS_KEY_LEN);
+    assert_true(address_key(address("2001:db8::1"), one));
+    assert_true(address_key(address("2001:db8::2"), other));
+    assert_memory_equal(one, other, ADDRESS_KEY_LEN);
+    assert_true(address_key(address("2001:db8:0:1::1"), other));
+    assert_memory_not_equal(one, other, ADDRESS_KEY_LEN);
+    assert_false(address_key(address("127.0.0.1"), one));
+    assert_false(address_key(address("::1"), one));
+    assert_false(address_key(address("unix"), one));
+    assert_false(address_key(address("unknown"), one));
 }
 
 static void a_client_is_named_by_address_and_port(void **state)
@@ -73,7 +83,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_only_this_machine_has_is_loopback),
-        cmocka_unit_test(a_mapped_address_gives_its_four_bytes),
+        cmocka_unit_test(the_key_is_the_ipv4_address_or_the_ipv6_network),
         cmocka_unit_test(a_client_is_named_by_address_and_port),
     };
 
