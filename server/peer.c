@@ -28,10 +28,8 @@ static struct worker *worker_of(const struct peer *peer)
 
 void peer_leave(struct peer *peer)
 {
-    struct past *past = peer_past(peer);
-
     if (fanout_has(peer))
-        fanout_leave(peer->_fanout, peer, past != NULL ? &past->meeting : NULL);
+        fanout_leave(peer->_fanout, peer, peer_meeting(peer));
 }
 
 struct peer_more *peer_need_more(struct peer *peer)
@@ -453,7 +451,7 @@ static void on_drained(struct transport *transport)
 
 void peer_too_slow(struct peer *peer)
 {
-    block_log_give_up(&peer->cursor);
+    peer_read_give_up(peer);
     if (!transport_is_writable(&peer->transport))
         return; /* it is gone, and about to leave */
     if (!transport_is_open(&peer->transport)) {
