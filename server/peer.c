@@ -99,11 +99,17 @@ static void hit(const struct peer *peer, const char *limit, const char *done)
                stream_peer_name(&peer->transport.stream, name, sizeof name), done);
 }
 
+/* Every peer is one of these where limits_count_addresses, and none elsewhere. */
+struct counted_peer {
+    struct peer peer;
+    struct limits_address *address; /* where the client counts, or NULL */
+};
+
 /* NULL when out of memory. */
 static struct peer *make_peer(struct worker *worker, const struct admission *admission)
 {
     bool counts = limits_count_addresses(worker_limits(worker));
-    struct peer *fresh = calloc(1, sizeof *fresh + (counts ? sizeof fresh->_address[0] : 0));
+    struct peer *fresh = calloc(1, counts ? sizeof(struct counted_peer) : sizeof *fresh);
 
     if (fresh == NULL || peer_need_more(fresh) == NULL) {
         free(fresh);
@@ -112,14 +118,16 @@ static struct peer *make_peer(struct worker *worker, const struct admission *adm
     list_init(&fresh->place);
     fresh->_more->refused = admission->limit != NULL;
     if (counts)
-        fresh->_address[0] = admission->address;
+        container_of(fresh, struct counted_peer, peer)->address = admission->address;
     return fresh;
 }
 
 /* Where the peer counts, or NULL. */
 static struct limits_address *address_of(const struct peer *peer)
 {
-    return limits_count_addresses(worker_limits(worker_of(peer))) ? peer->_address[0] : NULL;
+    if (!limits_count_addresses(worker_limits(worker_of(peer))))
+        return NULL;
+    return container_of(peer, struct counted_peer, peer)->address;
 }
 
 static void refuse(struct peer *peer, const char *limit)
@@ -267,64 +275,49 @@ static void on_held(void *publisher, bool held)
     }
 }
 
-static int publish(struct peer *peer, enum frame_opcode opcode, const struct frame_part *parts,
-                   size_t count)
+/* It may have left: one that cannot be written to any more can still be heard to its end. */
+static int say(struct peer *peer, enum frame_opcode opcode, const struct frame_part *payload,
+               struct publish_result *result)
 {
-    struct channel_receipt receipt;
-    bool echoes = !worker_options(worker_of(peer))->no_echo;
-    int status = channel_publish(peer->_fanout->channel, worker_publisher(worker_of(peer)), opcode,
-                                 parts, count, echoes ? NULL : &receipt);
+    const struct channel_item item = {opcode, payload, 1};
+    const struct publish_client client = {
+        .way = PUBLISH_WS,
+        .counts = {address_of(peer), &peer->_more->rate},
+        .now = uv_now(peer->transport.stream.tcp.loop),
+        .pace = {&peer->_more->held, peer, on_held},
+    };
+    int status = publish_messages(worker_publish(worker_of(peer)), &client, peer->_fanout->channel,
+                                  &item, 1, result);
 
-    return status == 0 && !echoes ? peer_read_leave_out(peer, &receipt) : status;
-}
-
-/* The client has said more than it may: it is closed. */
-static bool is_too_fast(struct peer *peer, uint64_t now, size_t len)
-{
-    const struct limits *limits = worker_limits(worker_of(peer));
-    const struct limits_client client = {address_of(peer), &peer->_more->rate};
-    const char *never = limits_judge_size(limits, 1, len);
-    const char *limit = never == NULL ? limits_judge_messages(limits, &client, now, 1, len) : NULL;
-
-    if (never != NULL)
-        transport_reject(&peer->transport, CLOSE_TOO_BIG, "more than a second's worth", never);
-    if (limit != NULL)
-        transport_reject(&peer->transport, CLOSE_POLICY, "too fast", limit);
-    return never != NULL || limit != NULL;
+    transport_charge(&peer->transport, result->receipt.work * (uint64_t) TRANSPORT_WORK_COPY);
+    if (status == 0)
+        peer->_more->last_message = (uint32_t) worker_clock(worker_of(peer));
+    if (status == 0 && worker_options(worker_of(peer))->no_echo)
+        status = peer_read_leave_out(peer, &result->receipt);
+    return status;
 }
 
 static void on_message(struct transport *transport, enum frame_opcode opcode, const uint8_t *data,
                        size_t len)
 {
     struct peer *peer = peer_of(transport);
-    struct frame_part parts[] = {worker_prefix(worker_of(peer)), {data, len}};
-    bool text = opcode == FRAME_TEXT;
-    uint64_t now = uv_now(transport->stream.tcp.loop);
-    struct worker *worker = worker_of(peer);
-    struct fanout *fanout = peer->_fanout;
-    struct peer_more *more;
+    struct frame_part payload = {data, len};
+    struct publish_result result = {.published = 0};
+    int status = UV_ENOMEM;
 
     /* Who cannot be written to has not heard the goodbye; the others have, and expect no more. */
     if (worker_is_stopping(worker_of(peer)))
         return;
-    if ((worker_options(worker_of(peer))->publish & SERVER_OPTIONS_PUBLISH_WS) == 0) {
+    if (peer_need_more(peer) != NULL)
+        status = say(peer, opcode, &payload, &result);
+    if (status == UV_EACCES)
         transport_reject(transport, CLOSE_POLICY, "this feed is read-only", NULL);
-        return;
-    }
-    more = peer_need_more(peer);
-    if (more == NULL) {
+    else if (status == UV_E2BIG)
+        transport_reject(transport, CLOSE_TOO_BIG, "more than a second's worth", result.limit);
+    else if (status == UV_EAGAIN)
+        transport_reject(transport, CLOSE_POLICY, "too fast", result.limit);
+    else if (status != 0)
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
-        return;
-    }
-    if (is_too_fast(peer, now, len))
-        return;
-    more->last_message = (uint32_t) worker_clock(worker);
-    /* It may have left: who cannot be written to any more can still be heard to its end. */
-    if (publish(peer, opcode, text ? parts : parts + 1, text ? 2 : 1) != 0)
-        transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
-    else
-        pace_published(worker_pace(worker), &(struct pace_publisher){&more->held, peer, on_held},
-                       fanout->channel, &fanout->_listener, len);
 }
 
 static void on_control(struct transport *transport)

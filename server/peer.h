@@ -9,7 +9,6 @@
 
 struct fanout;
 struct peer_more;
-struct limits_address;
 
 /* An idle subscriber is no more than this; there may be a million of them. */
 struct peer {
@@ -18,8 +17,6 @@ struct peer {
     struct block_cursor cursor; /* what it has read of the channel's log */
     struct fanout *_fanout;     /* of the channel it has come for; NULL before */
     struct peer_more *_more;    /* what only some need, or NULL */
-    /* One, only where limits_count_addresses: where it counts, or NULL. */
-    struct limits_address *_address[];
 };
 
 /* What the transports of a worker ask of their peers. */

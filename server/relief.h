@@ -25,6 +25,7 @@ struct relief {
     uv_timer_t _step;    /* runs while the account is over its bound, */
     uv_timer_t _watch;   /* and this one while it is more than half full */
     struct awake _awake; /* its clock */
+    uint64_t _folded;    /* when the logs were folded last, in the loop's milliseconds */
     bool _watches;
 };
 
