@@ -49,6 +49,9 @@ const char *stream_error(const struct stream *stream);
 /* True if plain HTTP came where TLS is spoken, and was answered with 400. */
 bool stream_met_http(const struct stream *stream);
 
+/* True once TLS is spoken. */
+bool stream_is_tls(const struct stream *stream);
+
 /* True if the TLS handshake of an accepted stream has had to wait for its turn (see tls_loop): that
  * time is not the peer's. */
 bool stream_has_waited(const struct stream *stream);

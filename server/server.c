@@ -7,6 +7,7 @@
 
 #include "common/list.h"
 #include "common/log.h"
+#include "common/log_queue.h"
 #include "common/process.h"
 #include "server/channels.h"
 #include "server/limits.h"
@@ -20,6 +21,7 @@ enum {
     EXPIRY_INTERVAL = 1000, /* milliseconds between two looks at what is too old, */
     TRIM_INTERVAL = 5000,   /* and at whether much memory has become free */
     TRIM_BYTES = 32 * 1024 * 1024,
+    LAST_LINES = 1000, /* milliseconds that stderr has for the last lines */
 };
 
 struct server {
@@ -318,10 +320,21 @@ static int prepare_tls(struct server *server, struct error *error)
     return status;
 }
 
+/* From here on nothing waits for stderr. What cannot be served was told at once. */
+static int start_log(struct log_queue **log, struct error *error)
+{
+    int status = log_queue_start(log, "wsbroadcastd");
+
+    return status == 0 ? 0
+                       : error_set(error, status, "cannot start the thread of the log: %s",
+                                   uv_strerror(status));
+}
+
 int server_run(const struct server_options *options)
 {
     struct server server = {.options = options};
     struct error error = {"out of memory"};
+    struct log_queue *log = NULL;
     int status;
 
     process_raise_files();
@@ -342,6 +355,8 @@ int server_run(const struct server_options *options)
     if (status == 0)
         status = sockets_init(&server.sockets, options, options->workers, &server.loop, &error);
     if (status == 0)
+        status = start_log(&log, &error);
+    if (status == 0)
         status = start(&server, &error);
     sockets_deinit(&server.sockets);
     tls_context_free(server.tls);
@@ -353,6 +368,7 @@ fail_shortage:
 fail_limits:
     (void) uv_loop_close(&server.loop);
 fail_loop:
+    log_queue_stop(log, LAST_LINES);
     if (status != 0)
         log_error("%s", error.text);
     return status == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -9,6 +9,7 @@
 #include "common/utf8.h"
 #include "server/listen_address.h"
 #include "server/memory.h"
+#include "server/server_names.h"
 
 /* What options can be set to, at the most. */
 #define MAX_MESSAGE_LIMIT ((uint64_t) 1 << 30)
@@ -19,7 +20,7 @@
 #define HISTORY_TOTAL ((uint64_t) 256 << 20)
 #define NOT_GIVEN UINT64_MAX
 
-enum { MAX_DAYS = 365 };
+enum { MAX_DAYS = 365, CLOSE_TIMEOUT = 2 * 1000 };
 
 static int store_listen(void *target, const char *argument, struct error *error)
 {
@@ -105,6 +106,22 @@ static int store_origin(void *target, const char *argument, struct error *error)
             "a path, or '*' for all",
             argument);
     options->origins[options->origin_count++] = argument;
+    return 0;
+}
+
+static int store_server_name(void *target, const char *argument, struct error *error)
+{
+    struct server_options *options = target;
+
+    if (options->server_name_count == SERVER_OPTIONS_MAX_NAMES)
+        return error_set(error, UV_EINVAL, "at most %d names can be given",
+                         SERVER_OPTIONS_MAX_NAMES);
+    if (!server_names_valid(argument))
+        return error_set(error, UV_EINVAL,
+                         "'%s' is no name of a server: write HOST or HOST:PORT, without a scheme, "
+                         "path or '*', and IPv6 addresses in brackets",
+                         argument);
+    options->server_names[options->server_name_count++] = argument;
     return 0;
 }
 
@@ -323,6 +340,11 @@ static const struct option_spec specs[] = {
      "admit pages of this origin, as in https://example.org; may be given several times; '*' for "
      "all (default: pages of the host that is asked for; requests without Origin always come in)",
      OPTION_BY(store_origin)},
+    {"server-name", 0, "NAME",
+     "a name by which this server is asked, as in feed.example or feed.example:8443; may be given "
+     "several times; requests for others (but localhost, through loopback) get 421 (default: any "
+     "name, which lets pages in by DNS rebinding)",
+     OPTION_BY(store_server_name), .offer = OPTION_OFFER_NOTHING},
     {"publish", 0, "WHO",
      "who may say something: none (the feed is read-only), ws (WebSocket clients), http (with "
      "POST) or all (default: all)",
@@ -330,7 +352,7 @@ static const struct option_spec specs[] = {
     {"max-connections", 0, "N", "in all; further ones are answered with 503 (default: 0)",
      OPTION_AT(COUNT, struct server_options, max_connections), .max = UINT32_MAX},
     {"max-connections-per-address", 0, "N",
-     "from one IPv4 address or IPv6 /64 network (default: 0)",
+     "from one IPv4 address or IPv6 /64 network, but for loopback (default: 0)",
      OPTION_AT(COUNT, struct server_options, max_connections_per_address), .max = UINT32_MAX},
     {.help = "Limits (0 turns each of them off):"},
     {"handshake-timeout", 0, "SECONDS", "for a whole request head (default: 10)",
@@ -348,11 +370,13 @@ static const struct option_spec specs[] = {
      OPTION_AT(COUNT, struct server_options, max_fragments), .max = UINT32_MAX},
     {"max-empty-fragments", 0, "N", "of one message (default: 100)",
      OPTION_AT(COUNT, struct server_options, max_empty_fragments), .max = UINT32_MAX},
-    {"max-messages-per-second", 0, "N", "from one client (default: 0)",
+    {"max-messages-per-second", 0, "N",
+     "from one client, which is an IPv4 address or IPv6 /64 network with all its connections and "
+     "requests; through loopback or a Unix socket each connection is one (default: 0)",
      OPTION_AT(COUNT, struct server_options, max_messages_per_second), .max = UINT32_MAX},
     {"max-bytes-per-second", 0, "SIZE", "of messages from one client (default: 0)",
      OPTION_AT(SIZE, struct server_options, max_bytes_per_second), .max = UINT32_MAX},
-    {"max-control-per-second", 0, "N", "pings and unasked pongs from one client (default: 1000)",
+    {"max-control-per-second", 0, "N", "pings and unasked pongs on one connection (default: 1000)",
      OPTION_AT(COUNT, struct server_options, max_control_per_second), .max = UINT32_MAX},
     {"max-lag", 0, "LAG",
      "how far a client may fall behind in reading: SIZE (but always two messages of "
@@ -380,7 +404,8 @@ static const struct option_spec specs[] = {
     {"idle-timeout", 0, "SECONDS",
      "without a message from the client, after which it is closed with 1000 (default: 0)",
      OPTION_AT(SECONDS, struct server_options, idle_timeout)},
-    {"close-timeout", 0, "SECONDS", "for each step of a closing handshake (default: 2)",
+    {"close-timeout", 0, "SECONDS",
+     "for each step of a closing handshake; 0: any time, but at the server's own end (default: 2)",
      OPTION_AT(SECONDS, struct server_options, close_timeout)},
     {.help = "Telling:"},
     {"log-level", 0, "LEVEL", "error, warn, info or debug (default: info)",
@@ -454,7 +479,7 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
         .max_header_count = HTTP_HEAD_MAX_FIELDS,
         .max_control_per_second = 1000,
         .handshake_timeout = 10 * 1000,
-        .close_timeout = 2 * 1000,
+        .close_timeout = CLOSE_TIMEOUT,
         .message_timeout = 30 * 1000,
         .ping_interval = 20 * 1000,
         .ping_timeout = 20 * 1000,
@@ -475,4 +500,9 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
     if (options->tls_wanted && options->tls_cert_count == 0)
         return error_set(error, UV_EINVAL, "tls=on needs '--tls-cert FILE' and '--tls-key FILE'");
     return settle_history(options, error);
+}
+
+uint64_t server_options_stop_timeout(const struct server_options *options)
+{
+    return options->close_timeout > 0 ? options->close_timeout : CLOSE_TIMEOUT;
 }

@@ -15,6 +15,7 @@
 enum {
     SERVER_OPTIONS_MAX_LISTENS = 16,
     SERVER_OPTIONS_MAX_ORIGINS = 64,
+    SERVER_OPTIONS_MAX_NAMES = 64,
     SERVER_OPTIONS_MAX_WORKERS = 1024,
 };
 
@@ -36,6 +37,8 @@ struct server_options {
     bool no_echo;
     const char *origins[SERVER_OPTIONS_MAX_ORIGINS];
     size_t origin_count;
+    const char *server_names[SERVER_OPTIONS_MAX_NAMES];
+    size_t server_name_count; /* 0: any */
     unsigned publish;
     /* Limits: 0 turns each of them off. Times are in milliseconds. */
     uint64_t max_message; /* bytes */
@@ -82,5 +85,9 @@ extern const struct option_table server_options_table;
  * or UV_EINVAL with a text for the user. */
 int server_options_parse(struct server_options *options, int argc, char **argv,
                          struct error *error);
+
+/* What bounds each step of the server's own end, in milliseconds: --close-timeout, or its default
+ * where that is turned off, as the end must come. */
+uint64_t server_options_stop_timeout(const struct server_options *options);
 
 #endif

@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/address.h"
 #include "common/log.h"
 #include "server/listen_address.h"
 #include "server/unix_socket.h"
@@ -85,6 +86,8 @@ static int complain(struct error *error, int status, const char *name, const cha
 
 static int add_socket(struct sockets *sockets, int fd, size_t worker, bool shared)
 {
+    struct address address;
+
     if (sockets->count == sockets->_capacity) {
         size_t capacity = sockets->_capacity > 0 ? 2 * sockets->_capacity : 16;
         struct sockets_socket *larger = realloc(sockets->list, capacity * sizeof *larger);
@@ -97,6 +100,9 @@ static int add_socket(struct sockets *sockets, int fd, size_t worker, bool share
         sockets->_capacity = capacity;
     }
     sockets->list[sockets->count++] = (struct sockets_socket){fd, worker, shared, sockets->_tls};
+    address_of(fd, &address);
+    if (!address_is_loopback(&address.any) && !sockets->_tls)
+        sockets->_reachable = true;
     return 0;
 }
 
@@ -401,6 +407,17 @@ int sockets_take(struct sockets_socket *one)
     return fd;
 }
 
+/* Over TLS a page of another name gets no further than the certificate; and where all pages may
+ * come anyway, it does not matter. */
+static bool can_be_rebound(const struct sockets *sockets, const struct server_options *options)
+{
+    bool all = false;
+
+    for (size_t i = 0; i < options->origin_count; i++)
+        all = all || strcmp(options->origins[i], "*") == 0;
+    return sockets->_reachable && options->server_name_count == 0 && !all;
+}
+
 void sockets_announce(const struct sockets *sockets, const struct server_options *options)
 {
     for (size_t i = 0; i < sockets->_address_count; i++) {
@@ -412,6 +429,9 @@ void sockets_announce(const struct sockets *sockets, const struct server_options
         else
             log_info("listening on %s://%s%s", tls ? "wss" : "ws", name, options->path);
     }
+    if (can_be_rebound(sockets, options))
+        log_warn("requests are served whatever Host they name, so pages of any site can get in by "
+                 "DNS rebinding; start with --server-name NAME for each name of this server");
 }
 
 /* The number of a file that is gone is soon another's, but that one was made later. */

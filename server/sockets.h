@@ -41,6 +41,7 @@ struct sockets {
     bool _tls;             /* and on what is being opened */
     struct sockets_address *_addresses;
     size_t _address_count;
+    bool _reachable; /* by other machines, over TCP and without TLS */
 };
 
 /* Opens all that the options ask for, for a number of workers; without any --listen, what systemd
@@ -52,7 +53,7 @@ int sockets_init(struct sockets *sockets, const struct server_options *options, 
 /* Hands out the descriptor, which the caller owns from then on. */
 int sockets_take(struct sockets_socket *one);
 
-/* Logs where clients find the server. */
+/* Logs where clients find the server; and a warning, where pages could come by DNS rebinding. */
 void sockets_announce(const struct sockets *sockets, const struct server_options *options);
 
 /* Closes what nobody took, and removes the Unix sockets that were made, if they are still ours. */

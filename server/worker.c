@@ -40,6 +40,7 @@ struct worker {
     uv_idle_t go_on;  /* active while a flush is not done: the loop does not wait for events */
     uv_timer_t sweep; /* runs only if one of its limits is set, */
     uv_timer_t lag;   /* and this one only if --max-lag limits the time */
+    struct awake swept, lagged; /* the clocks of these two */
     struct relief relief;
     struct list due; /* fanouts to be flushed at the end of this turn */
     struct fanouts fanouts;
@@ -128,11 +129,13 @@ static void on_sweep(uv_timer_t *timer)
 {
     struct worker *worker = container_of(timer, struct worker, sweep);
     const struct server_options *options = worker->shared->options;
-
+    uint64_t now = uv_now(&worker->loop);
+    bool slept = awake_look(&worker->swept, now);
     struct list *node;
 
-    for (node = worker->fanouts.all.next; node != &worker->fanouts.all; node = node->next)
-        fanout_sweep(container_of(node, struct fanout, _node), uv_now(&worker->loop),
+    awake_expect(&worker->swept, now, SWEEP_INTERVAL);
+    for (node = worker->fanouts.all.next; node != &worker->fanouts.all && !slept; node = node->next)
+        fanout_sweep(container_of(node, struct fanout, _node), worker_clock(worker),
                      options->idle_timeout, options->min_read_rate * SWEEP_INTERVAL / 1000);
 }
 
@@ -140,10 +143,14 @@ static void on_sweep(uv_timer_t *timer)
 static void on_lag(uv_timer_t *timer)
 {
     struct worker *worker = container_of(timer, struct worker, lag);
+    uint64_t now = uv_now(&worker->loop);
+    bool slept = awake_look(&worker->lagged, now);
     struct list *node;
 
-    for (node = worker->fanouts.all.next; node != &worker->fanouts.all; node = node->next)
-        fanout_judge_time(container_of(node, struct fanout, _node), uv_now(&worker->loop));
+    awake_expect(&worker->lagged, now, uv_timer_get_repeat(timer));
+    for (node = worker->fanouts.all.next; node != &worker->fanouts.all && !slept; node = node->next)
+        fanout_judge_time(container_of(node, struct fanout, _node),
+                          awake_clock(&worker->lagged, now));
 }
 
 /* ---- the end ---- */
@@ -199,6 +206,8 @@ static void on_stop(struct inbox_item *item)
         return;
     }
     worker->stopping = true;
+    transport_context_limit_closing(
+        &worker->transports, (uint32_t) server_options_stop_timeout(worker->shared->options));
     close_listeners(worker);
     arrivals_close(&worker->arrivals);
     close_fanouts(worker);
@@ -259,6 +268,7 @@ static struct upgrade_policy upgrade_policy_of(const struct server_options *opti
                 .no_echo = options->no_echo,
                 .origins = {options->origins, options->origin_count},
             },
+        .names = {options->server_names, options->server_name_count},
         .max_header_bytes = options->max_header_bytes,
         .max_header_count = options->max_header_count,
         .api = api,
@@ -283,10 +293,12 @@ static void init_handles(struct worker *worker)
     (void) uv_prepare_start(&worker->turn_end, on_turn_end);
     (void) uv_idle_init(&worker->loop, &worker->go_on);
     (void) uv_timer_init(&worker->loop, &worker->sweep);
+    awake_expect(&worker->swept, uv_now(&worker->loop), SWEEP_INTERVAL);
     if (options->idle_timeout > 0 || options->min_read_rate > 0)
         (void) uv_timer_start(&worker->sweep, on_sweep, SWEEP_INTERVAL, SWEEP_INTERVAL);
     pace_init(&worker->pace, &worker->loop, worker->shared->channels);
     (void) uv_timer_init(&worker->loop, &worker->lag);
+    awake_expect(&worker->lagged, uv_now(&worker->loop), 0);
     if (options->max_lag_time > 0)
         (void) uv_timer_start(&worker->lag, on_lag, 0, options->max_lag_time / LAG_LOOKS + 1);
     inbox_item_init(&worker->stop_item, on_stop);
@@ -488,6 +500,11 @@ struct tls_loop *worker_tls(struct worker *worker)
 struct fanouts *worker_fanouts(struct worker *worker)
 {
     return &worker->fanouts;
+}
+
+uint64_t worker_clock(const struct worker *worker)
+{
+    return awake_clock(&worker->swept, uv_now(&worker->loop));
 }
 
 struct memory *worker_memory(const struct worker *worker)

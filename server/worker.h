@@ -80,6 +80,9 @@ const struct publish_means *worker_publish(const struct worker *worker);
 struct limits *worker_limits(const struct worker *worker);
 struct tls_loop *worker_tls(struct worker *worker);
 struct fanouts *worker_fanouts(struct worker *worker);
+/* The time (milliseconds) by which a peer's idleness is judged. */
+uint64_t worker_clock(const struct worker *worker);
+
 struct memory *worker_memory(const struct worker *worker);
 struct list *worker_charged(
     struct worker *worker); /* of struct peer_more: those that are charged */

@@ -137,6 +137,12 @@ int stream_accept_tls(struct stream *stream, struct tls_loop *loop)
     return UV_ENOTSUP;
 }
 
+bool stream_is_tls(const struct stream *stream)
+{
+    (void) stream;
+    return false;
+}
+
 bool stream_has_waited(const struct stream *stream)
 {
     (void) stream;
