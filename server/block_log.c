@@ -341,6 +341,16 @@ bool block_log_unit(struct block_cursor *cursor, struct block_unit *unit)
     return true;
 }
 
+bool block_log_unit_around(struct block_cursor *cursor, size_t within, struct block_unit *unit)
+{
+    if (within == 0)
+        return block_log_unit(cursor, unit);
+    unit->data = cursor->_block->data + cursor->_offset - within;
+    unit->len = (size_t) unit_length(cursor->_block, cursor->_offset - within);
+    unit->leaves = false;
+    return true;
+}
+
 struct block_note *block_log_note(const struct block_cursor *cursor)
 {
     return &cursor->_block->note;

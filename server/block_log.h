@@ -149,6 +149,10 @@ void block_log_copy(const struct block_cursor *cursor, struct block_cursor *copy
  * advancing by its length leaves the block can be said only where nobody appends meanwhile. */
 bool block_log_unit(struct block_cursor *cursor, struct block_unit *unit);
 
+/* The same for a cursor that has advanced by `within` bytes of the unit, and not by all of them:
+ * `leaves` says nothing then. */
+bool block_log_unit_around(struct block_cursor *cursor, size_t within, struct block_unit *unit);
+
 /* The note of the block that the cursor stands in. */
 struct block_note *block_log_note(const struct block_cursor *cursor);
 

@@ -227,6 +227,10 @@ static void on_opening_timeout(struct transport *transport)
 {
     struct peer *peer = peer_of(transport);
 
+    if (upgrade_is_answering(peer->_more->upgrade)) {
+        transport_abort_for(transport, upgrade_time_limit(peer->_more->upgrade));
+        return;
+    }
     hit(peer, upgrade_time_limit(peer->_more->upgrade), "refused with 408");
     upgrade_refuse(peer->_more->upgrade, transport, 408, "the request did not come in time");
 }
@@ -348,6 +352,8 @@ static size_t ping_payload(struct transport *transport, char *out)
 
     if (!fanout_has(peer))
         return 0;
+    if (peer_is_within_event(peer))
+        return 0;
     if (peer_is_for_events(peer)) {
         memcpy(out, heartbeat, sizeof heartbeat);
         return sizeof heartbeat;
@@ -376,14 +382,21 @@ uint64_t peer_acknowledged(const struct peer *peer)
     return last - ((uint32_t) last - peer->transport.note);
 }
 
-/* Answers have left: further requests, which were held, may be read. */
-static void feed_held(struct peer *peer)
+static bool is_opening(const struct peer *peer)
 {
+    return peer->_more != NULL && peer->_more->upgrade != NULL;
+}
+
+/* Answers leave. Then the next piece of one may be made; or further requests, which were held, may
+ * be read. */
+static void flush_opening(struct peer *peer)
+{
+    struct upgrade *upgrade = peer->_more->upgrade;
+    struct transport_bytes none = {.more = upgrade_is_answering(upgrade)};
     struct buffer held;
 
-    if (peer->_more == NULL || peer->_more->upgrade == NULL ||
-        !transport_is_writable(&peer->transport) ||
-        !upgrade_take_held(peer->_more->upgrade, &peer->transport, &held))
+    if (transport_flush(&peer->transport, &none) != 0 || !transport_is_writable(&peer->transport) ||
+        !upgrade_take_held(upgrade, &peer->transport, &held))
         return;
     transport_input(&peer->transport, held.data, held.len);
     buffer_deinit(&held);
@@ -391,20 +404,27 @@ static void feed_held(struct peer *peer)
 
 static void flush(struct transport *transport)
 {
-    peer_flush(peer_of(transport));
-    feed_held(peer_of(transport));
+    struct peer *peer = peer_of(transport);
+
+    if (is_opening(peer))
+        flush_opening(peer);
+    else
+        peer_flush(peer);
 }
 
 static void on_drained(struct transport *transport)
 {
     struct peer *peer = peer_of(transport);
 
+    if (is_opening(peer)) {
+        flush_opening(peer);
+        return;
+    }
     if (peer->_more != NULL)
         peer->_more->unread = 0;
     if (fanout_has(peer))
         fanout_resume(peer->_fanout, peer);
     peer_flush(peer);
-    feed_held(peer);
 }
 
 void peer_too_slow(struct peer *peer)

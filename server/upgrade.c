@@ -14,6 +14,7 @@
 enum {
     MAX_REFUSALS = 100,      /* on one connection before it is asked to come anew */
     MAX_ANSWERS = 64 * 1024, /* bytes of answers that wait while further requests are read */
+    PIECE = 32 * 1024,       /* of a page that are made, and held, at a time */
 };
 
 /* What plain HTTP takes: made when it is first spoken. */
@@ -26,6 +27,11 @@ struct talk {
     struct http_body body;    /* while in_body */
     struct limits_rate *rate; /* what the connection has published lately */
     struct buffer held;       /* input that waits until answers have left */
+    struct http_page *page;   /* NULL, or what is being answered */
+    bool keep_alive;          /* the connection goes on behind it */
+    struct question
+        *question; /* NULL, or what is to be answered when all workers have been asked */
+    struct transport *transport; /* of the asker */
 };
 
 struct upgrade {
@@ -65,6 +71,8 @@ void upgrade_free(struct upgrade *upgrade)
     if (upgrade->talk != NULL) {
         http_body_deinit(&upgrade->talk->body);
         buffer_deinit(&upgrade->talk->held);
+        http_page_free(upgrade->talk->page);
+        question_forget(upgrade->talk->question);
         free(upgrade->talk->rate);
         free(upgrade->talk);
     }
@@ -168,32 +176,102 @@ static void tell_limit(const struct upgrade *upgrade, const struct transport *tr
                stream_peer_name(&transport->stream, name, sizeof name), done);
 }
 
+/* The answer is written: the next request may come, or none. */
+static enum upgrade_result end_answer(struct upgrade *upgrade, struct transport *transport,
+                                      bool keep_alive)
+{
+    if (keep_alive)
+        go_on(upgrade, transport);
+    else
+        transport_finish(transport);
+    return keep_alive ? UPGRADE_MORE : UPGRADE_REFUSED;
+}
+
+/* Writes as much of the page as may be held. While there is more, nothing is read. */
+static enum upgrade_result write_page(struct upgrade *upgrade, struct transport *transport)
+{
+    struct talk *talk = upgrade->talk;
+    struct buffer *out = transport_opening_output(transport);
+    bool done;
+
+    if (out == NULL ||
+        http_page_write(talk->page, out, PIECE, http_api_has_chunks(&upgrade->head), &done) != 0) {
+        transport_abort(transport, UV_ENOMEM);
+        return UPGRADE_REFUSED;
+    }
+    if (!done) {
+        transport_pause(transport);
+        transport_restart_opening(transport); /* it has this time for each piece */
+        return UPGRADE_MORE;
+    }
+    http_page_free(talk->page);
+    talk->page = NULL;
+    if (talk->held.len == 0)
+        transport_resume(transport);
+    return end_answer(upgrade, transport, talk->keep_alive);
+}
+
 /* Writes the answer, which it frees. `whole`: all of the request has been read. */
 static enum upgrade_result reply(struct upgrade *upgrade, struct transport *transport,
                                  struct http_api_answer *answer, bool whole)
 {
     struct buffer *out = transport_opening_output(transport);
     bool head_only = strcmp(http_head_method(&upgrade->head), "HEAD") == 0;
+    bool lasts = answer->page != NULL && !http_api_has_chunks(&upgrade->head);
     bool refused = answer->status >= 400;
-    bool keep_alive =
-        upgrade->head.keep_alive && whole && (!refused || ++upgrade->refusals < MAX_REFUSALS);
+    bool keep_alive = upgrade->head.keep_alive && whole && !lasts &&
+                      (!refused || ++upgrade->refusals < MAX_REFUSALS);
     int status = UV_ENOMEM;
 
     if (refused)
         log_refusal(upgrade, transport, answer->status, answer->why);
     tell_limit(upgrade, transport, answer);
     if (out != NULL)
-        status = http_api_write(out, answer, keep_alive, head_only);
+        status = http_api_write(out, answer, &upgrade->head, keep_alive);
+    if (!head_only) {
+        upgrade->talk->page = answer->page;
+        answer->page = NULL;
+    }
+    upgrade->talk->keep_alive = keep_alive;
     http_api_free(answer);
     if (status != 0) {
         transport_abort(transport, status);
         return UPGRADE_REFUSED;
     }
-    if (keep_alive)
-        go_on(upgrade, transport);
-    else
-        transport_finish(transport);
-    return keep_alive ? UPGRADE_MORE : UPGRADE_REFUSED;
+    if (upgrade->talk->page != NULL)
+        return write_page(upgrade, transport);
+    return end_answer(upgrade, transport, keep_alive);
+}
+
+/* All workers have been asked. */
+static void on_answered(void *asker, const struct question *question)
+{
+    struct upgrade *upgrade = asker;
+    struct talk *talk = upgrade->talk;
+    struct http_api_answer answer = {.status = 200};
+
+    talk->question = NULL;
+    if (!transport_is_writable(talk->transport))
+        return;
+    http_api_tell(question, &answer);
+    answer.origin = http_head_get(&upgrade->head, "Origin"); /* it was allowed */
+    if (talk->held.len == 0)
+        transport_resume(talk->transport);
+    (void) reply(upgrade, talk->transport, &answer, !upgrade->head.has_body);
+}
+
+/* Nothing is read before it is answered. */
+static enum upgrade_result ask(struct upgrade *upgrade, struct transport *transport,
+                               const struct http_api_request *request,
+                               struct http_api_answer *answer)
+{
+    upgrade->talk->transport = transport;
+    if (!http_api_ask(upgrade->policy->api, request, upgrade, on_answered, &upgrade->talk->question,
+                      answer))
+        return reply(upgrade, transport, answer, !upgrade->head.has_body);
+    http_api_free(answer);
+    transport_pause(transport);
+    return UPGRADE_MORE;
 }
 
 static enum upgrade_result publish(struct upgrade *upgrade, struct transport *transport)
@@ -303,6 +381,8 @@ static enum upgrade_result answer_plain(struct upgrade *upgrade, struct transpor
     case HTTP_API_BODY:
         http_api_free(&answer);
         return begin_body(upgrade, transport, &wanted, more);
+    case HTTP_API_ASK:
+        return ask(upgrade, transport, &wanted, &answer);
     case HTTP_API_ANSWER:
         break;
     }
@@ -366,8 +446,8 @@ static void hold(struct upgrade *upgrade, struct transport *transport, const uin
 
 static bool is_full(const struct upgrade *upgrade, const struct transport *transport)
 {
-    return upgrade->talk != NULL &&
-           (upgrade->talk->held.len > 0 || transport_queued(transport) > MAX_ANSWERS);
+    return upgrade->talk != NULL && (upgrade_is_answering(upgrade) || upgrade->talk->held.len > 0 ||
+                                     transport_queued(transport) > MAX_ANSWERS);
 }
 
 enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *transport,
@@ -394,12 +474,37 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
 
 bool upgrade_take_held(struct upgrade *upgrade, struct transport *transport, struct buffer *held)
 {
-    if (upgrade->talk == NULL || upgrade->talk->held.len == 0 || transport_queued(transport) > 0)
+    if (upgrade->talk == NULL || transport_queued(transport) > 0)
+        return false;
+    if (upgrade->talk->page != NULL)
+        (void) write_page(upgrade, transport);
+    if (upgrade->talk->held.len == 0 || transport_queued(transport) > 0 ||
+        upgrade_is_answering(upgrade))
         return false;
     *held = upgrade->talk->held;
     upgrade->talk->held = (struct buffer){0};
     transport_resume(transport);
     return true;
+}
+
+bool upgrade_is_answering(const struct upgrade *upgrade)
+{
+    return upgrade->talk != NULL &&
+           (upgrade->talk->page != NULL || upgrade->talk->question != NULL);
+}
+
+uint64_t upgrade_held(const struct upgrade *upgrade)
+{
+    const struct talk *talk = upgrade->talk;
+
+    return talk != NULL ? talk->body.data._size + talk->held._size : 0;
+}
+
+uint64_t upgrade_pinned(const struct upgrade *upgrade)
+{
+    return upgrade->talk != NULL && upgrade->talk->page != NULL
+               ? http_page_pinned(upgrade->talk->page)
+               : 0;
 }
 
 const char *upgrade_time_limit(const struct upgrade *upgrade)

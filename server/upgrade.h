@@ -50,8 +50,9 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
                                   const uint8_t *data, size_t len, size_t *used,
                                   struct upgrade_request *request);
 
-/* Takes the bytes that were held, which are the caller's to free, if it is time for them: feed them
- * to upgrade_input. To be asked after each flush. False when there are none, or not yet. */
+/* All that was queued has left: writes what follows of an answer. Takes the bytes that were held,
+ * which are the caller's to free, if it is time for them: feed them to upgrade_input. To be asked
+ * after each flush. False when there are none, or not yet. */
 bool upgrade_take_held(struct upgrade *upgrade, struct transport *transport, struct buffer *held);
 
 /* After UPGRADE_JOIN: writes 101, or the head of the event stream; `place` is the ID just before
@@ -61,6 +62,17 @@ bool upgrade_accept(struct upgrade *upgrade, struct transport *transport, struct
 /* Refuses whatever the request may turn out to be, and ends the connection. */
 void upgrade_refuse(struct upgrade *upgrade, struct transport *transport, int status,
                     const char *why);
+
+/* True while an answer is written in part: more of it follows, which upgrade_take_held writes. */
+bool upgrade_is_answering(const struct upgrade *upgrade);
+
+/* Bytes of memory that the unfinished exchange holds: of the body of a request, and of requests that
+ * wait. What is queued for the socket (transport_queued) is not among them. */
+uint64_t upgrade_held(const struct upgrade *upgrade);
+
+/* Bytes of a channel's log that only an unfinished page keeps: those that the history does not hold
+ * any more. Takes the channel's lock, and walks through a block. */
+uint64_t upgrade_pinned(const struct upgrade *upgrade);
 
 /* The limit that ends the time for what is to come now: the option that sets it. */
 const char *upgrade_time_limit(const struct upgrade *upgrade);

@@ -14,6 +14,7 @@ enum {
                               loop looks at its input */
     MAX_LAG_MESSAGES = 2,  /* of the longest messages are never too much to lag behind */
     SWEEP_INTERVAL = 1000, /* milliseconds between two looks at who is idle or reads too slowly */
+    QUESTION_BUDGET = 256, /* peers that are looked at in a turn, for those who ask for figures */
     LAG_LOOKS = 16,        /* at the stalled, in the time that a message may wait for them */
 };
 
@@ -38,6 +39,7 @@ struct worker {
     struct fanouts fanouts;
     struct pace pace;
     struct http_api api;
+    struct question_desk desk;
     size_t peers;
     uint64_t peers_ever;
     struct transport_context transports;
@@ -70,9 +72,10 @@ static void on_turn_end(uv_prepare_t *prepare)
     bool done;
 
     flush_due(worker);
+    (void) question_desk_work(&worker->desk, QUESTION_BUDGET); /* its answers go out at once */
     done = transport_context_flush_some(&worker->transports, FLUSH_BUDGET);
     fanouts_clean(&worker->fanouts);
-    if (done && list_empty(&worker->due))
+    if (done && list_empty(&worker->due) && question_desk_is_idle(&worker->desk))
         (void) uv_idle_stop(&worker->go_on);
     else
         (void) uv_idle_start(&worker->go_on, on_go_on);
@@ -262,6 +265,13 @@ static void init_handles(struct worker *worker)
     inbox_item_init(&worker->stop_item, on_stop);
 }
 
+static struct question_desk *desk_at(void *context, size_t i)
+{
+    const struct worker *worker = container_of(context, struct worker, api);
+
+    return &worker->shared->workers[i]->desk;
+}
+
 int worker_new(struct worker **worker, size_t number, const struct worker_shared *shared)
 {
     const struct server_options *options = shared->options;
@@ -300,6 +310,7 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
                      .messages = options->max_lag_messages,
                      .time = options->max_lag_time,
                  });
+    question_desk_init(&fresh->desk, &fresh->inbox, &fresh->api, desk_at, shared->worker_count);
     fresh->api = (struct http_api){
         .options = options,
         .origins = fresh->policy.handshake.origins,
@@ -307,6 +318,7 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
         .fanouts = &fresh->fanouts,
         .publisher = &fresh->publisher,
         .limits = shared->limits,
+        .desk = &fresh->desk,
     };
     *worker = fresh;
     return 0;
@@ -375,6 +387,7 @@ void worker_free(struct worker *worker)
         end_loop(worker);
         (void) uv_run(&worker->loop, UV_RUN_DEFAULT);
     }
+    question_desk_deinit(&worker->desk);
     arrivals_deinit(&worker->arrivals);
     inbox_deinit(&worker->inbox);
     transport_context_deinit(&worker->transports);
