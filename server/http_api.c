@@ -11,6 +11,8 @@
 #include "server/since.h"
 
 const char http_api_list[] = "/channels";
+const char http_api_not_listed[] =
+    "there is no channel of this name, and clients make none here (--create-channels listed)";
 
 void http_api_refuse(struct http_api_answer *answer, int status, const char *why)
 {

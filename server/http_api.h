@@ -59,6 +59,9 @@ enum http_api_step {
 /* The path of the list of all channels, unless the endpoint has it. */
 extern const char http_api_list[];
 
+/* Why a channel is not made, by --create-channels. */
+extern const char http_api_not_listed[];
+
 /* Judges a request that is no upgrade, and whose target is right. `answer` is begun anew, and to be
  * freed with http_api_free in any case. */
 enum http_api_step http_api_judge(const struct http_api *api,

@@ -150,8 +150,11 @@ static bool find(const struct http_api *api, const struct http_api_request *requ
 {
     if (channels_find(api->channels, request->channel.data, request->channel.len, channel) == 0)
         return true;
-    http_api_refuse(answer, 404,
-                    "there is no such channel now: it begins when somebody listens or publishes");
+    http_api_refuse(
+        answer, 404,
+        api->options->listed_channels
+            ? http_api_not_listed
+            : "there is no such channel now: it begins when somebody listens or publishes");
     return false;
 }
 

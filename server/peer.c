@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "server/event_stream.h"
 #include "server/fanout.h"
+#include "server/http_api.h"
 #include "server/limits.h"
 #include "server/peer_read.h"
 #include "server/upgrade.h"
@@ -165,6 +166,10 @@ static const char *join(struct peer *peer, const struct upgrade_request *request
                              request->channel.len, &peer->_fanout);
 
     *http = 503;
+    if (status == UV_ENOENT) {
+        *http = 404;
+        return http_api_not_listed;
+    }
     if (status == UV_EMFILE) {
         hit(peer, "max-channels", "refused with 503");
         return "there are too many channels: try again later";

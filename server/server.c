@@ -26,8 +26,9 @@ struct server {
     uv_signal_t sighup;      /* started only with TLS */
     struct tls_context *tls; /* NULL: ws:// */
     struct channels channels;
-    uv_timer_t expiry;    /* of history, if its age matters */
-    struct source source; /* these two if they are asked for */
+    const char *listed[2]; /* channels that can be made, if that is not up to anyone */
+    uv_timer_t expiry;     /* of history, if its age matters */
+    struct source source;  /* these two if they are asked for */
     struct sink sink;
     struct limits limits;
     struct shortage shortage;
@@ -242,6 +243,20 @@ static int start(struct server *server, struct error *error)
     return status;
 }
 
+/* With --create-channels listed, those of the pipes are. */
+static void list_channels(struct server *server)
+{
+    const struct server_options *options = server->options;
+    size_t count = 0;
+
+    if (options->stdin_channel != NULL)
+        server->listed[count++] = options->stdin_channel;
+    if (options->stdout_channel != NULL)
+        server->listed[count++] = options->stdout_channel;
+    if (options->listed_channels)
+        channels_list(&server->channels, server->listed, count);
+}
+
 static int prepare_tls(struct server *server, struct error *error)
 {
     struct tls_files files = {
@@ -272,6 +287,7 @@ int server_run(const struct server_options *options)
     status = channels_init(&server.channels, &options->history, options->max_channels);
     if (status != 0)
         goto fail_channel;
+    list_channels(&server);
     status = prepare_tls(&server, &error);
     if (status == 0)
         status = sockets_init(&server.sockets, options, options->workers, &server.loop, &error);

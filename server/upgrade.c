@@ -10,45 +10,11 @@
 #include "common/log.h"
 #include "server/http_api.h"
 #include "server/since.h"
+#include "server/upgrade_answer.h"
 
 enum {
-    MAX_REFUSALS = 100,      /* on one connection before it is asked to come anew */
     MAX_ANSWERS = 64 * 1024, /* bytes of answers that wait while further requests are read */
-    PIECE = 32 * 1024,       /* of a page that are made, and held, at a time */
 };
-
-/* What plain HTTP takes: made when it is first spoken. */
-struct talk {
-    struct resource resource; /* of the request, borrowed from its head, as is */
-    struct resource_text channel;
-    bool list;
-    bool events; /* it wants to listen to an event stream */
-    bool in_body;
-    struct http_body body;    /* while in_body */
-    struct limits_rate *rate; /* what the connection has published lately */
-    struct buffer held;       /* input that waits until answers have left */
-    struct http_page *page;   /* NULL, or what is being answered */
-    bool keep_alive;          /* the connection goes on behind it */
-    struct question
-        *question; /* NULL, or what is to be answered when all workers have been asked */
-    struct transport *transport; /* of the asker */
-};
-
-struct upgrade {
-    struct http_head head;
-    const struct upgrade_policy *policy;
-    bool loopback;
-    unsigned refusals;
-    struct talk *talk; /* NULL: there was no plain HTTP */
-};
-
-/* Ready for the next request. */
-static void begin_head(struct upgrade *upgrade)
-{
-    http_head_init(&upgrade->head, HTTP_HEAD_REQUEST);
-    http_head_limit(&upgrade->head, upgrade->policy->max_header_bytes,
-                    upgrade->policy->max_header_count);
-}
 
 int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, bool loopback)
 {
@@ -58,7 +24,7 @@ int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, b
         return UV_ENOMEM;
     fresh->policy = policy;
     fresh->loopback = loopback;
-    begin_head(fresh);
+    upgrade_answer_begin_head(fresh);
     *upgrade = fresh;
     return 0;
 }
@@ -79,20 +45,6 @@ void upgrade_free(struct upgrade *upgrade)
     free(upgrade);
 }
 
-/* A page that is kept out is for the operator to know of, who can let it in. */
-static void log_refusal(const struct upgrade *upgrade, const struct transport *transport,
-                        int status, const char *why)
-{
-    enum log_level level = status == 403 ? LOG_INFO : LOG_DEBUG;
-    const char *target = http_head_target(&upgrade->head);
-    char name[64], shown[256];
-
-    if (log_enabled(level))
-        log_write(level, "%s: refused with %d: '%s': %s",
-                  stream_peer_name(&transport->stream, name, sizeof name), status,
-                  escape_text(shown, sizeof shown, target, strlen(target)), why);
-}
-
 /* Writes a refusal. False when the transport had to be aborted. */
 static bool refuse(struct upgrade *upgrade, struct transport *transport, int status,
                    const char *why, bool keep_alive)
@@ -100,7 +52,7 @@ static bool refuse(struct upgrade *upgrade, struct transport *transport, int sta
     struct buffer *out = transport_opening_output(transport);
     bool head_only = strcmp(http_head_method(&upgrade->head), "HEAD") == 0;
 
-    log_refusal(upgrade, transport, status, why);
+    upgrade_answer_log_refusal(upgrade, transport, status, why);
     if (out == NULL || handshake_write_refusal(out, status, why, keep_alive, head_only) != 0) {
         transport_abort(transport, UV_ENOMEM);
         return false;
@@ -135,154 +87,17 @@ static bool is_in_body(const struct upgrade *upgrade)
     return upgrade->talk != NULL && upgrade->talk->in_body;
 }
 
-/* The request is answered: the next one may come. */
-static void go_on(struct upgrade *upgrade, struct transport *transport)
-{
-    http_head_deinit(&upgrade->head);
-    if (upgrade->talk != NULL) {
-        http_body_deinit(&upgrade->talk->body);
-        upgrade->talk->body = (struct http_body){0};
-        upgrade->talk->in_body = false;
-    }
-    begin_head(upgrade);
-    transport_restart_opening(transport);
-}
-
 /* ---- plain HTTP ---- */
-
-static struct http_api_request api_request(struct upgrade *upgrade,
-                                           const struct transport *transport)
-{
-    return (struct http_api_request){
-        .head = &upgrade->head,
-        .resource = &upgrade->talk->resource,
-        .channel = upgrade->talk->channel,
-        .list = upgrade->talk->list,
-        .loopback = upgrade->loopback,
-        .rate = &upgrade->talk->rate,
-        .now = uv_now(transport->stream.tcp.loop),
-    };
-}
-
-static void tell_limit(const struct upgrade *upgrade, const struct transport *transport,
-                       const struct http_api_answer *answer)
-{
-    char name[64], done[32];
-
-    if (answer->limit == NULL)
-        return;
-    (void) snprintf(done, sizeof done, "answered with %d", answer->status);
-    limits_hit(upgrade->policy->api->limits, answer->limit,
-               stream_peer_name(&transport->stream, name, sizeof name), done);
-}
-
-/* The answer is written: the next request may come, or none. */
-static enum upgrade_result end_answer(struct upgrade *upgrade, struct transport *transport,
-                                      bool keep_alive)
-{
-    if (keep_alive)
-        go_on(upgrade, transport);
-    else
-        transport_finish(transport);
-    return keep_alive ? UPGRADE_MORE : UPGRADE_REFUSED;
-}
-
-/* Writes as much of the page as may be held. While there is more, nothing is read. */
-static enum upgrade_result write_page(struct upgrade *upgrade, struct transport *transport)
-{
-    struct talk *talk = upgrade->talk;
-    struct buffer *out = transport_opening_output(transport);
-    bool done;
-
-    if (out == NULL ||
-        http_page_write(talk->page, out, PIECE, http_api_has_chunks(&upgrade->head), &done) != 0) {
-        transport_abort(transport, UV_ENOMEM);
-        return UPGRADE_REFUSED;
-    }
-    if (!done) {
-        transport_pause(transport);
-        transport_restart_opening(transport); /* it has this time for each piece */
-        return UPGRADE_MORE;
-    }
-    http_page_free(talk->page);
-    talk->page = NULL;
-    if (talk->held.len == 0)
-        transport_resume(transport);
-    return end_answer(upgrade, transport, talk->keep_alive);
-}
-
-/* Writes the answer, which it frees. `whole`: all of the request has been read. */
-static enum upgrade_result reply(struct upgrade *upgrade, struct transport *transport,
-                                 struct http_api_answer *answer, bool whole)
-{
-    struct buffer *out = transport_opening_output(transport);
-    bool head_only = strcmp(http_head_method(&upgrade->head), "HEAD") == 0;
-    bool lasts = answer->page != NULL && !http_api_has_chunks(&upgrade->head);
-    bool refused = answer->status >= 400;
-    bool keep_alive = upgrade->head.keep_alive && whole && !lasts &&
-                      (!refused || ++upgrade->refusals < MAX_REFUSALS);
-    int status = UV_ENOMEM;
-
-    if (refused)
-        log_refusal(upgrade, transport, answer->status, answer->why);
-    tell_limit(upgrade, transport, answer);
-    if (out != NULL)
-        status = http_api_write(out, answer, &upgrade->head, keep_alive);
-    if (!head_only) {
-        upgrade->talk->page = answer->page;
-        answer->page = NULL;
-    }
-    upgrade->talk->keep_alive = keep_alive;
-    http_api_free(answer);
-    if (status != 0) {
-        transport_abort(transport, status);
-        return UPGRADE_REFUSED;
-    }
-    if (upgrade->talk->page != NULL)
-        return write_page(upgrade, transport);
-    return end_answer(upgrade, transport, keep_alive);
-}
-
-/* All workers have been asked. */
-static void on_answered(void *asker, const struct question *question)
-{
-    struct upgrade *upgrade = asker;
-    struct talk *talk = upgrade->talk;
-    struct http_api_answer answer = {.status = 200};
-
-    talk->question = NULL;
-    if (!transport_is_writable(talk->transport))
-        return;
-    http_api_tell(question, &answer);
-    answer.origin = http_head_get(&upgrade->head, "Origin"); /* it was allowed */
-    if (talk->held.len == 0)
-        transport_resume(talk->transport);
-    (void) reply(upgrade, talk->transport, &answer, !upgrade->head.has_body);
-}
-
-/* Nothing is read before it is answered. */
-static enum upgrade_result ask(struct upgrade *upgrade, struct transport *transport,
-                               const struct http_api_request *request,
-                               struct http_api_answer *answer)
-{
-    upgrade->talk->transport = transport;
-    if (!http_api_ask(upgrade->policy->api, request, upgrade, on_answered, &upgrade->talk->question,
-                      answer))
-        return reply(upgrade, transport, answer, !upgrade->head.has_body);
-    http_api_free(answer);
-    transport_pause(transport);
-    return UPGRADE_MORE;
-}
 
 static enum upgrade_result publish(struct upgrade *upgrade, struct transport *transport)
 {
-    struct http_api_request request = api_request(upgrade, transport);
+    struct http_api_request request = upgrade_answer_request(upgrade, transport);
     struct http_api_answer answer = {.status = 200};
 
     http_api_publish(upgrade->policy->api, &request, upgrade->talk->body.data.data,
                      upgrade->talk->body.data.len, &answer);
     answer.origin = http_head_get(&upgrade->head, "Origin"); /* it was allowed */
-    return reply(upgrade, transport, &answer, true);
+    return upgrade_answer_reply(upgrade, transport, &answer, true);
 }
 
 static enum upgrade_result refuse_body(struct upgrade *upgrade, struct transport *transport)
@@ -293,14 +108,14 @@ static enum upgrade_result refuse_body(struct upgrade *upgrade, struct transport
 
     http_api_refuse(&answer, upgrade->talk->body.status, upgrade->talk->body.why);
     if (upgrade->talk->body.status == 413) {
-        struct http_api_request request = api_request(upgrade, transport);
+        struct http_api_request request = upgrade_answer_request(upgrade, transport);
 
         (void) snprintf(answer.text, sizeof answer.text,
                         "the body is too long: at most %llu bytes are taken (--max-message)",
                         (unsigned long long) http_api_max_body(upgrade->policy->api, &request));
         answer.why = answer.text;
     }
-    return reply(upgrade, transport, &answer, false);
+    return upgrade_answer_reply(upgrade, transport, &answer, false);
 }
 
 /* The head of a request with a body has come, and `more` of what is behind it. */
@@ -372,7 +187,7 @@ static enum upgrade_result answer_plain(struct upgrade *upgrade, struct transpor
     upgrade->talk->resource = verdict->resource;
     upgrade->talk->channel = verdict->channel;
     upgrade->talk->list = !verdict->plain;
-    wanted = api_request(upgrade, transport);
+    wanted = upgrade_answer_request(upgrade, transport);
     switch (http_api_judge(upgrade->policy->api, &wanted, &request->since, &answer)) {
     case HTTP_API_EVENTS:
         http_api_free(&answer);
@@ -382,12 +197,12 @@ static enum upgrade_result answer_plain(struct upgrade *upgrade, struct transpor
         http_api_free(&answer);
         return begin_body(upgrade, transport, &wanted, more);
     case HTTP_API_ASK:
-        return ask(upgrade, transport, &wanted, &answer);
+        return upgrade_answer_ask(upgrade, transport, &wanted, &answer);
     case HTTP_API_ANSWER:
         break;
     }
     /* A body that nobody wants is not read. */
-    return reply(upgrade, transport, &answer, !upgrade->head.has_body);
+    return upgrade_answer_reply(upgrade, transport, &answer, !upgrade->head.has_body);
 }
 
 /* Answers a request whose head is complete; `more` has come behind it. */
@@ -411,10 +226,10 @@ static enum upgrade_result answer(struct upgrade *upgrade, struct transport *tra
         return answer_plain(upgrade, transport, &verdict, request, more);
     /* A body is not read here, and a malformed request's end is not to be trusted. */
     keep_alive = head->keep_alive && !head->has_body && verdict.status != 400 &&
-                 ++upgrade->refusals < MAX_REFUSALS;
+                 ++upgrade->refusals < UPGRADE_ANSWER_MAX_REFUSALS;
     if (!refuse(upgrade, transport, verdict.status, verdict.why, keep_alive) || !keep_alive)
         return UPGRADE_REFUSED;
-    go_on(upgrade, transport);
+    upgrade_answer_go_on(upgrade, transport);
     return UPGRADE_MORE;
 }
 
@@ -477,7 +292,7 @@ bool upgrade_take_held(struct upgrade *upgrade, struct transport *transport, str
     if (upgrade->talk == NULL || transport_queued(transport) > 0)
         return false;
     if (upgrade->talk->page != NULL)
-        (void) write_page(upgrade, transport);
+        (void) upgrade_answer_page(upgrade, transport);
     if (upgrade->talk->held.len == 0 || transport_queued(transport) > 0 ||
         upgrade_is_answering(upgrade))
         return false;

@@ -239,6 +239,7 @@ def test_an_event_that_has_begun_ends_before_the_stream(wsbroadcastd):
         keeper.wait_stderr("stopping on SIGTERM")
         assert listener.event().data == NEWLINES
         listener.recv_eof()
+    keeper.wait()
 
 
 def test_long_events_of_the_past_meet_the_live_ones(wsbroadcastd):
