@@ -27,6 +27,7 @@ struct http_api {
     const struct channel_publisher *publisher;
     struct limits *limits;
     struct question_desk *desk;
+    const struct memory *memory;
 };
 
 struct http_api_request {

@@ -11,6 +11,7 @@
 #include "server/fanout.h"
 #include "server/http_api.h"
 #include "server/limits.h"
+#include "server/peer_memory.h"
 #include "server/peer_read.h"
 #include "server/upgrade.h"
 #include "server/worker.h"
@@ -33,11 +34,15 @@ void peer_leave(struct peer *peer)
         fanout_leave(peer->_fanout, peer, past != NULL ? &past->meeting : NULL);
 }
 
-/* NULL when out of memory. */
-static struct peer_more *need_more(struct peer *peer)
+struct peer_more *peer_need_more(struct peer *peer)
 {
-    if (peer->_more == NULL)
+    if (peer->_more == NULL) {
         peer->_more = calloc(1, sizeof *peer->_more);
+        if (peer->_more != NULL) {
+            list_init(&peer->_more->charged);
+            peer->_more->peer = peer;
+        }
+    }
     return peer->_more;
 }
 
@@ -49,6 +54,8 @@ static void free_more(struct peer *peer)
     pace_forget(&peer->_more->held);
     free(peer->_more->rate);
     peer_read_forget_own(peer);
+    list_remove(&peer->_more->charged);
+    free(peer->_more->past);
     free(peer->_more);
     peer->_more = NULL;
 }
@@ -59,7 +66,7 @@ void peer_free_more_if_unused(struct peer *peer)
     const struct peer_more *more = peer->_more;
 
     if (more != NULL && more->upgrade == NULL && more->address == NULL && more->rate == NULL &&
-        more->own == NULL && more->held == NULL && !peer->cursor.catching &&
+        more->own == NULL && more->held == NULL && more->charge == 0 && !peer->cursor.catching &&
         options->idle_timeout == 0 && options->min_read_rate == 0)
         free_more(peer);
 }
@@ -67,14 +74,8 @@ void peer_free_more_if_unused(struct peer *peer)
 /* Makes room for the peer's past. False when out of memory. */
 static bool add_past(struct peer *peer)
 {
-    struct peer_more *larger = realloc(peer->_more, sizeof *larger + sizeof larger->past[0]);
-
-    if (larger == NULL)
-        return false;
-    larger->past[0] = (struct past){.stop = 0};
-    larger->has_past = true;
-    peer->_more = larger;
-    return true;
+    peer->_more->past = calloc(1, sizeof *peer->_more->past);
+    return peer->_more->past != NULL;
 }
 
 /* False when out of memory. */
@@ -123,7 +124,7 @@ int peer_accept(struct transport_context *transports, int fd, bool loopback)
     struct peer *peer = calloc(1, sizeof *peer);
     int status = UV_ENOMEM;
 
-    if (peer == NULL || need_more(peer) == NULL)
+    if (peer == NULL || peer_need_more(peer) == NULL)
         goto fail;
     list_init(&peer->place);
     peer->_more->uncounted = true;
@@ -290,7 +291,7 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
         transport_reject(transport, CLOSE_POLICY, "this feed is read-only", NULL);
         return;
     }
-    more = need_more(peer);
+    more = peer_need_more(peer);
     if (more == NULL) {
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
         return;
@@ -312,7 +313,7 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
 static void on_control(struct transport *transport)
 {
     struct peer *peer = peer_of(transport);
-    struct peer_more *more = need_more(peer);
+    struct peer_more *more = peer_need_more(peer);
     const char *limit = NULL;
 
     if (more != NULL)
@@ -392,19 +393,36 @@ static bool is_opening(const struct peer *peer)
     return peer->_more != NULL && peer->_more->upgrade != NULL;
 }
 
-/* Answers leave. Then the next piece of one may be made; or further requests, which were held, may
+/* Answers have left: the next piece of one may be made; or further requests, which were held, may
  * be read. */
-static void flush_opening(struct peer *peer)
+static void feed_held(struct peer *peer)
 {
-    struct upgrade *upgrade = peer->_more->upgrade;
-    struct transport_bytes none = {.more = upgrade_is_answering(upgrade)};
     struct buffer held;
 
-    if (transport_flush(&peer->transport, &none) != 0 || !transport_is_writable(&peer->transport) ||
-        !upgrade_take_held(upgrade, &peer->transport, &held))
+    if (!is_opening(peer) || !transport_is_writable(&peer->transport) ||
+        !upgrade_take_held(peer->_more->upgrade, &peer->transport, &held))
         return;
     transport_input(&peer->transport, held.data, held.len);
     buffer_deinit(&held);
+}
+
+static void flush_opening(struct peer *peer)
+{
+    struct transport_bytes none = {.more = upgrade_is_answering(peer->_more->upgrade)};
+
+    if (transport_flush(&peer->transport, &none) == 0)
+        feed_held(peer);
+}
+
+/* A new turn has come for one whose requests had cost its share of an earlier one. */
+static void on_share(struct transport *transport)
+{
+    feed_held(peer_of(transport));
+}
+
+static void on_taken(struct transport *transport)
+{
+    peer_memory_recount(peer_of(transport));
 }
 
 static void flush(struct transport *transport)
@@ -415,6 +433,7 @@ static void flush(struct transport *transport)
         flush_opening(peer);
     else
         peer_flush(peer);
+    peer_memory_recount(peer);
 }
 
 static void on_drained(struct transport *transport)
@@ -423,6 +442,7 @@ static void on_drained(struct transport *transport)
 
     if (is_opening(peer)) {
         flush_opening(peer);
+        peer_memory_recount(peer);
         return;
     }
     if (peer->_more != NULL)
@@ -430,11 +450,14 @@ static void on_drained(struct transport *transport)
     if (fanout_has(peer))
         fanout_resume(peer->_fanout, peer);
     peer_flush(peer);
+    peer_memory_recount(peer);
 }
 
 void peer_too_slow(struct peer *peer)
 {
     block_log_give_up(&peer->cursor);
+    if (!transport_is_writable(&peer->transport))
+        return; /* it is gone, and about to leave */
     if (!transport_is_open(&peer->transport)) {
         hit(peer, "max-lag", "cut short"); /* its Close follows as it would have */
         return;
@@ -470,14 +493,14 @@ static void log_end(const struct peer *peer, const struct transport_end *end)
         log_debug("%s: lost: %s", name, why_lost(&peer->transport, end->status));
 }
 
+/* A notice, which may come in the midst of peer_flush: the peer leaves its channel at the end of
+ * its flush, or in on_closed. */
 static void on_end(struct transport *transport, const struct transport_end *end)
 {
-    struct peer *peer = peer_of(transport);
+    const struct peer *peer = peer_of(transport);
 
     if (log_enabled(LOG_DEBUG))
         log_end(peer, end);
-    if (end->fate == TRANSPORT_LOST)
-        peer_leave(peer);
 }
 
 static void on_limit(struct transport *transport, const char *limit, uint16_t code)
@@ -495,6 +518,7 @@ static void on_closed(struct transport *transport)
     struct worker *worker = worker_of(peer);
 
     peer_leave(peer);
+    peer_memory_forget(peer);
     if (peer->_fanout != NULL)
         fanouts_put(worker_fanouts(worker), peer->_fanout);
     if (peer->_more == NULL || !peer->_more->uncounted)
@@ -512,6 +536,8 @@ const struct transport_ops peer_transport_ops = {
     .on_limit = on_limit,
     .ping_payload = ping_payload,
     .on_pong = on_pong,
+    .on_taken = on_taken,
+    .on_share = on_share,
     .flush = flush,
     .on_drained = on_drained,
     .on_end = on_end,

@@ -287,6 +287,7 @@ int server_run(const struct server_options *options)
     status = channels_init(&server.channels, &options->history, options->max_channels);
     if (status != 0)
         goto fail_channel;
+    server.channels.memory.max = options->max_memory;
     list_channels(&server);
     status = prepare_tls(&server, &error);
     if (status == 0)

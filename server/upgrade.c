@@ -34,9 +34,9 @@ void upgrade_free(struct upgrade *upgrade)
     if (upgrade == NULL)
         return;
     http_head_deinit(&upgrade->head);
+    buffer_deinit(&upgrade->held);
     if (upgrade->talk != NULL) {
         http_body_deinit(&upgrade->talk->body);
-        buffer_deinit(&upgrade->talk->held);
         http_page_free(upgrade->talk->page);
         question_forget(upgrade->talk->question);
         free(upgrade->talk->rate);
@@ -94,6 +94,7 @@ static enum upgrade_result publish(struct upgrade *upgrade, struct transport *tr
     struct http_api_request request = upgrade_answer_request(upgrade, transport);
     struct http_api_answer answer = {.status = 200};
 
+    transport_charge(transport, upgrade->talk->body.data.len * (uint64_t) TRANSPORT_WORK_COPY);
     http_api_publish(upgrade->policy->api, &request, upgrade->talk->body.data.data,
                      upgrade->talk->body.data.len, &answer);
     answer.origin = http_head_get(&upgrade->head, "Origin"); /* it was allowed */
@@ -125,6 +126,12 @@ static enum upgrade_result begin_body(struct upgrade *upgrade, struct transport 
     uint64_t most = http_api_max_body(upgrade->policy->api, request);
     struct buffer *out;
 
+    if (memory_is_over(upgrade->policy->api->memory)) {
+        struct http_api_answer answer = {.limit = "max-memory"};
+
+        http_api_refuse(&answer, 503, "the server is short of memory: try again later");
+        return upgrade_answer_reply(upgrade, transport, &answer, false);
+    }
     switch (http_body_begin(&upgrade->talk->body, &upgrade->head, most)) {
     case HTTP_BODY_DONE:
         return publish(upgrade, transport);
@@ -213,6 +220,7 @@ static enum upgrade_result answer(struct upgrade *upgrade, struct transport *tra
     struct handshake_verdict verdict;
     bool keep_alive;
 
+    transport_charge(transport, TRANSPORT_WORK_REQUEST);
     handshake_judge_request(head, &upgrade->policy->handshake, upgrade->loopback, &verdict);
     request->events = false;
     request->deflate = verdict.deflate;
@@ -249,20 +257,23 @@ static enum upgrade_result feed_head(struct upgrade *upgrade, struct transport *
     return UPGRADE_MORE;
 }
 
-/* The answers do not leave as fast as requests come: the rest of the input waits, and so does what
- * is behind it. */
+/* The rest of the input waits, and so does what is behind it: for the next turn, if the requests of
+ * this one have cost their share of its work; else until answers have left. */
 static void hold(struct upgrade *upgrade, struct transport *transport, const uint8_t *data,
                  size_t len)
 {
-    transport_pause(transport);
-    if (buffer_append(&upgrade->talk->held, data, len) != 0)
+    if (buffer_append(&upgrade->held, data, len) != 0)
         transport_abort(transport, UV_ENOMEM);
+    else if (transport_is_spent(transport))
+        transport_wait_for_share(transport);
+    else
+        transport_pause(transport);
 }
 
 static bool is_full(const struct upgrade *upgrade, const struct transport *transport)
 {
-    return upgrade->talk != NULL && (upgrade_is_answering(upgrade) || upgrade->talk->held.len > 0 ||
-                                     transport_queued(transport) > MAX_ANSWERS);
+    return upgrade_is_answering(upgrade) || upgrade->held.len > 0 ||
+           transport_queued(transport) > MAX_ANSWERS;
 }
 
 enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *transport,
@@ -272,7 +283,8 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
     enum upgrade_result result = UPGRADE_MORE;
 
     *used = 0;
-    while (result == UPGRADE_MORE && *used < len && !is_full(upgrade, transport)) {
+    while (result == UPGRADE_MORE && *used < len && !is_full(upgrade, transport) &&
+           !transport_is_spent(transport)) {
         size_t taken;
 
         result = is_in_body(upgrade)
@@ -289,15 +301,13 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
 
 bool upgrade_take_held(struct upgrade *upgrade, struct transport *transport, struct buffer *held)
 {
-    if (upgrade->talk == NULL || transport_queued(transport) > 0)
-        return false;
-    if (upgrade->talk->page != NULL)
+    if (upgrade->talk != NULL && upgrade->talk->page != NULL && transport_queued(transport) == 0)
         (void) upgrade_answer_page(upgrade, transport);
-    if (upgrade->talk->held.len == 0 || transport_queued(transport) > 0 ||
-        upgrade_is_answering(upgrade))
+    if (upgrade->held.len == 0 || transport_queued(transport) > 0 ||
+        transport_is_deferred(transport) || upgrade_is_answering(upgrade))
         return false;
-    *held = upgrade->talk->held;
-    upgrade->talk->held = (struct buffer){0};
+    *held = upgrade->held;
+    upgrade->held = (struct buffer){0};
     transport_resume(transport);
     return true;
 }
@@ -308,18 +318,38 @@ bool upgrade_is_answering(const struct upgrade *upgrade)
            (upgrade->talk->page != NULL || upgrade->talk->question != NULL);
 }
 
-uint64_t upgrade_held(const struct upgrade *upgrade)
-{
-    const struct talk *talk = upgrade->talk;
-
-    return talk != NULL ? talk->body.data._size + talk->held._size : 0;
-}
-
 uint64_t upgrade_pinned(const struct upgrade *upgrade)
 {
-    return upgrade->talk != NULL && upgrade->talk->page != NULL
+    return upgrade != NULL && upgrade->talk != NULL && upgrade->talk->page != NULL
                ? http_page_pinned(upgrade->talk->page)
                : 0;
+}
+
+size_t upgrade_held(const struct upgrade *upgrade)
+{
+    size_t held;
+
+    if (upgrade == NULL)
+        return 0;
+    held = sizeof *upgrade + http_head_held(&upgrade->head) + upgrade->held._size;
+    if (upgrade->talk != NULL)
+        held += sizeof *upgrade->talk + upgrade->talk->body.data._size;
+    return held;
+}
+
+void upgrade_forget(struct upgrade *upgrade)
+{
+    buffer_deinit(&upgrade->held);
+    buffer_init(&upgrade->held);
+    if (upgrade->talk == NULL)
+        return;
+    http_body_deinit(&upgrade->talk->body);
+    upgrade->talk->body = (struct http_body){0};
+    upgrade->talk->in_body = false;
+    http_page_free(upgrade->talk->page);
+    upgrade->talk->page = NULL;
+    question_forget(upgrade->talk->question);
+    upgrade->talk->question = NULL;
 }
 
 const char *upgrade_time_limit(const struct upgrade *upgrade)

@@ -66,13 +66,16 @@ void upgrade_refuse(struct upgrade *upgrade, struct transport *transport, int st
 /* True while an answer is written in part: more of it follows, which upgrade_take_held writes. */
 bool upgrade_is_answering(const struct upgrade *upgrade);
 
-/* Bytes of memory that the unfinished exchange holds: of the body of a request, and of requests that
- * wait. What is queued for the socket (transport_queued) is not among them. */
-uint64_t upgrade_held(const struct upgrade *upgrade);
+/* Bytes of memory that the exchange holds for the peer, but for what is queued for the socket;
+ * `upgrade` may be NULL. */
+size_t upgrade_held(const struct upgrade *upgrade);
 
 /* Bytes of a channel's log that only an unfinished page keeps: those that the history does not hold
- * any more. Takes the channel's lock, and walks through a block. */
+ * any more. `upgrade` may be NULL. Takes the channel's lock, and walks through a block. */
 uint64_t upgrade_pinned(const struct upgrade *upgrade);
+
+/* After upgrade_refuse: lets go of what has come of the request, and of its answer. */
+void upgrade_forget(struct upgrade *upgrade);
 
 /* The limit that ends the time for what is to come now: the option that sets it. */
 const char *upgrade_time_limit(const struct upgrade *upgrade);

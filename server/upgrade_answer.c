@@ -81,6 +81,7 @@ enum upgrade_result upgrade_answer_page(struct upgrade *upgrade, struct transpor
 {
     struct talk *talk = upgrade->talk;
     struct buffer *out = transport_opening_output(transport);
+    size_t before = out != NULL ? out->len : 0;
     bool done;
 
     if (out == NULL ||
@@ -88,6 +89,7 @@ enum upgrade_result upgrade_answer_page(struct upgrade *upgrade, struct transpor
         transport_abort(transport, UV_ENOMEM);
         return UPGRADE_REFUSED;
     }
+    transport_charge(transport, (out->len - before) * (uint64_t) TRANSPORT_WORK_COPY);
     if (!done) {
         transport_pause(transport);
         transport_restart_opening(transport); /* it has this time for each piece */
@@ -95,7 +97,7 @@ enum upgrade_result upgrade_answer_page(struct upgrade *upgrade, struct transpor
     }
     http_page_free(talk->page);
     talk->page = NULL;
-    if (talk->held.len == 0)
+    if (upgrade->held.len == 0)
         transport_resume(transport);
     return end_answer(upgrade, transport, talk->keep_alive);
 }
@@ -111,6 +113,7 @@ enum upgrade_result upgrade_answer_reply(struct upgrade *upgrade, struct transpo
                       (!refused || ++upgrade->refusals < UPGRADE_ANSWER_MAX_REFUSALS);
     int status = UV_ENOMEM;
 
+    transport_charge(transport, answer->json.len * (uint64_t) TRANSPORT_WORK_COPY);
     if (refused)
         upgrade_answer_log_refusal(upgrade, transport, answer->status, answer->why);
     tell_limit(upgrade, transport, answer);
@@ -143,7 +146,7 @@ static void on_answered(void *asker, const struct question *question)
         return;
     http_api_tell(question, &answer);
     answer.origin = http_head_get(&upgrade->head, "Origin"); /* it was allowed */
-    if (talk->held.len == 0)
+    if (upgrade->held.len == 0)
         transport_resume(talk->transport);
     (void) upgrade_answer_reply(upgrade, talk->transport, &answer, !upgrade->head.has_body);
 }

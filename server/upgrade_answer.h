@@ -21,7 +21,6 @@ struct talk {
     bool in_body;
     struct http_body body;       /* while in_body */
     struct limits_rate *rate;    /* what the connection has published lately */
-    struct buffer held;          /* input that waits until answers have left */
     struct http_page *page;      /* NULL, or what is being answered */
     bool keep_alive;             /* the connection goes on behind it */
     struct question *question;   /* NULL, or what all workers are being asked, for the answer */
@@ -33,7 +32,8 @@ struct upgrade {
     const struct upgrade_policy *policy;
     bool loopback;
     unsigned refusals;
-    struct talk *talk; /* NULL: there was no plain HTTP */
+    struct talk *talk;  /* NULL: there was no plain HTTP */
+    struct buffer held; /* input that waits until answers have left, or for the next turn */
 };
 
 /* Ready for a head. */
