@@ -57,6 +57,16 @@ def test_a_head_makes_no_page(keeper):
     assert keeper.cpu_seconds() - before < 0.3
 
 
+def test_a_head_of_the_channels_makes_no_list(keeper):
+    with Client(keeper.port) as client:
+        client.send(b"HEAD /channels HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2)
+        client.send(b"GET /channels HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        for _ in range(2):
+            answer = client.recv_response(has_body=False)
+            assert answer.status == 200 and "content-length" not in answer.headers
+        assert len(json.loads(client.recv_response().body)["channels"]) == 1
+
+
 @pytest.mark.skipif(programs.SANITIZED, reason="what a sanitizer holds back is more")
 def test_pages_that_nobody_reads_are_not_held(keeper):
     Peer(keeper.port).post(CONTROLS)
