@@ -364,6 +364,17 @@ bool block_log_unit_around(struct block_cursor *cursor, size_t within, struct bl
     return true;
 }
 
+bool block_log_rest(const struct block_cursor *cursor, size_t *len, uint64_t *units)
+{
+    const struct block *next = block_next(cursor->_block); /* before the length */
+
+    if (next == NULL)
+        return false;
+    *len = block_len(cursor->_block) - cursor->_offset;
+    *units = next->units;
+    return true;
+}
+
 struct block_note *block_log_note(const struct block_cursor *cursor)
 {
     return &cursor->_block->note;

@@ -158,6 +158,10 @@ bool block_log_unit(struct block_cursor *cursor, struct block_unit *unit);
  * `leaves` says nothing then. */
 bool block_log_unit_around(struct block_cursor *cursor, size_t within, struct block_unit *unit);
 
+/* What the cursor's block holds from the cursor (between two units) on, if nothing will follow there:
+ * its bytes, and the number of units that begin before the next block. False for the last block. */
+bool block_log_rest(const struct block_cursor *cursor, size_t *len, uint64_t *units);
+
 /* The note of the block that the cursor stands in. */
 struct block_note *block_log_note(const struct block_cursor *cursor);
 

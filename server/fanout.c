@@ -176,11 +176,13 @@ static uint64_t most_behind(const struct fanout *fanout, const struct peer *peer
     return sequence > place && sequence - place > least ? sequence - place : least;
 }
 
-/* What is in the history costs nothing: to lag there is allowed. */
+/* What is in the history costs nothing: to lag there is allowed. Where it will go on, in the log of
+ * its form, it holds what comes. */
 static bool catches_up_too_slowly(struct fanout *fanout, const struct peer *peer)
 {
     uint64_t messages;
-    uint64_t bytes = channel_lag_beyond_history(fanout->channel, &peer->cursor, &messages);
+    uint64_t bytes =
+        channel_lag_beyond_history(fanout->channel, &peer->cursor, peer_meeting(peer), &messages);
 
     return exceeds(bytes, fanout->_limits->bytes) || exceeds(messages, fanout->_limits->messages);
 }
@@ -251,14 +253,15 @@ static uint64_t mark_time(struct fanout *fanout, uint64_t now)
 
 static bool has_waited(struct fanout *fanout, const struct peer *peer, uint64_t sequence)
 {
-    uint64_t messages = 0;
+    uint64_t messages;
 
     if (channel_lag(fanout->channel, &peer->cursor) == 0 ||
         block_log_place(&peer->cursor) >= sequence)
         return false;
-    if (peer->cursor.catching)
-        (void) channel_lag_beyond_history(fanout->channel, &peer->cursor, &messages);
-    return !peer->cursor.catching || messages > 0;
+    if (!peer->cursor.catching)
+        return true;
+    (void) channel_lag_beyond_history(fanout->channel, &peer->cursor, NULL, &messages);
+    return messages > 0;
 }
 
 void fanout_judge_time(struct fanout *fanout, uint64_t now)
@@ -426,7 +429,8 @@ uint64_t fanout_pinned(struct fanout *fanout, const struct peer *peer)
     uint64_t messages;
 
     if (peer->cursor.catching)
-        return channel_lag_beyond_history(fanout->channel, &peer->cursor, &messages);
+        return channel_lag_beyond_history(fanout->channel, &peer->cursor, peer_meeting(peer),
+                                          &messages);
     return channel_lag(fanout->channel, &peer->cursor);
 }
 

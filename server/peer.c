@@ -28,10 +28,8 @@ static struct worker *worker_of(const struct peer *peer)
 
 void peer_leave(struct peer *peer)
 {
-    struct past *past = peer_past(peer);
-
     if (fanout_has(peer))
-        fanout_leave(peer->_fanout, peer, past != NULL ? &past->meeting : NULL);
+        fanout_leave(peer->_fanout, peer, peer_meeting(peer));
 }
 
 struct peer_more *peer_need_more(struct peer *peer)
@@ -66,8 +64,8 @@ void peer_free_more_if_unused(struct peer *peer)
     const struct peer_more *more = peer->_more;
 
     if (more != NULL && more->upgrade == NULL && more->address == NULL && more->rate == NULL &&
-        more->own == NULL && more->held == NULL && more->charge == 0 && !peer->cursor.catching &&
-        options->idle_timeout == 0 && options->min_read_rate == 0)
+        more->own == NULL && more->held == NULL && more->charge == 0 && more->watched_since == 0 &&
+        !peer->cursor.catching && options->idle_timeout == 0 && options->min_read_rate == 0)
         free_more(peer);
 }
 
@@ -440,22 +438,22 @@ static void on_drained(struct transport *transport)
 {
     struct peer *peer = peer_of(transport);
 
-    if (is_opening(peer)) {
-        flush_opening(peer);
-        peer_memory_recount(peer);
-        return;
-    }
     if (peer->_more != NULL)
         peer->_more->unread = 0;
     if (fanout_has(peer))
         fanout_resume(peer->_fanout, peer);
-    peer_flush(peer);
+    if (is_opening(peer))
+        flush_opening(peer);
+    else
+        peer_flush(peer);
+    if (!transport_is_stalled(transport))
+        peer_memory_caught_up(peer);
     peer_memory_recount(peer);
 }
 
 void peer_too_slow(struct peer *peer)
 {
-    block_log_give_up(&peer->cursor);
+    peer_read_give_up(peer);
     if (!transport_is_writable(&peer->transport))
         return; /* it is gone, and about to leave */
     if (!transport_is_open(&peer->transport)) {

@@ -5,11 +5,14 @@
 
 #include "server/fanout.h"
 #include "server/limits.h"
-#include "server/peer_read.h"
 #include "server/upgrade.h"
 #include "server/worker.h"
 
-enum { STEP = 1024 }; /* bytes by which a charge is off at most */
+enum {
+    STEP = 1024,          /* bytes by which a charge is off at most */
+    WATCH = 60 * 1000,    /* milliseconds, in which a peer that is behind reads */
+    READ_LEAST = 60 * 64, /* so many bytes */
+};
 
 static struct worker *worker_of(const struct peer *peer)
 {
@@ -58,6 +61,25 @@ void peer_memory_forget(struct peer *peer)
 {
     if (peer->_more != NULL && peer->_more->charge > 0)
         set_charge(peer, 0);
+}
+
+/* ---- reading ---- */
+
+void peer_memory_judge_reading(struct peer *peer, uint64_t now)
+{
+    struct peer_more *more = peer_need_more(peer);
+    uint32_t acknowledged = stream_acknowledged(&peer->transport.stream);
+
+    if (more == NULL || !transport_is_writable(&peer->transport))
+        return;
+    if (more->watched_since != 0 && (uint32_t) now - more->watched_since < WATCH)
+        return;
+    if (more->watched_since != 0 && acknowledged - more->watched_from < READ_LEAST) {
+        transport_abort_for(&peer->transport, "min-read-rate");
+        return;
+    }
+    more->watched_since = (uint32_t) now | 1;
+    more->watched_from = acknowledged;
 }
 
 /* ---- relief ---- */
@@ -115,7 +137,7 @@ static void give_up_request(struct peer *peer)
 static void close_subscriber(struct peer *peer, uint64_t charge)
 {
     hit(peer, "closed with 1008");
-    block_log_give_up(&peer->cursor);
+    peer_read_give_up(peer);
     if (transport_is_open(&peer->transport) && charge == 0)
         transport_close(&peer->transport, CLOSE_POLICY, "too slow");
     else if (transport_is_open(&peer->transport) && !peer_is_for_events(peer))
@@ -135,7 +157,7 @@ void peer_memory_give_up(struct peer *peer)
     } else if (worker_options(worker_of(peer))->skip_slow && transport_is_open(&peer->transport) &&
                peer_memory_cost(peer) > 2 * charge) {
         hit(peer, "skipped");
-        block_log_give_up(&peer->cursor);
+        peer_read_give_up(peer);
     } else {
         close_subscriber(peer, charge);
     }

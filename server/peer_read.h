@@ -31,11 +31,13 @@ struct peer_more {
     struct limits_address *address; /* where it counts, if addresses are counted */
     uint32_t last_message;          /* when it last said something: milliseconds, modulo 2^32 */
     uint32_t unread;                /* bytes that waited when its reading was last judged */
-    struct own_list *own;           /* with --no-echo, while it has yet to come to its own */
-    struct pace_held *held;         /* while it says more than others can deliver */
-    struct past *past;              /* while it catches up, and behind */
-    uint64_t charge;                /* bytes that it is charged with in the memory account; */
-    struct list charged;            /* then it is in its worker's list of those */
+    uint32_t watched_since;         /* while memory is scarce: when, and */
+    uint32_t watched_from;  /* stream_acknowledged at that time; 0 and 0: it is not watched */
+    struct own_list *own;   /* with --no-echo, while it has yet to come to its own */
+    struct pace_held *held; /* while it says more than others can deliver */
+    struct past *past;      /* while it catches up, and behind */
+    uint64_t charge;        /* bytes that it is charged with in the memory account; */
+    struct list charged;    /* then it is in its worker's list of those */
     struct peer *peer;
     bool uncounted; /* it is not among the server's connections */
 };
@@ -65,6 +67,9 @@ int peer_read_leave_out(struct peer *peer, const struct channel_receipt *receipt
 
 /* Bytes of memory that it takes to know which messages to come are its own. */
 size_t peer_read_held(const struct peer *peer);
+
+/* It goes no further than the end of the message that it has begun to read, and holds no log. */
+void peer_read_give_up(struct peer *peer);
 
 /* Forgets which messages to come are its own. */
 void peer_read_forget_own(struct peer *peer);

@@ -137,6 +137,14 @@ static int store_history_age(void *target, const char *argument, struct error *e
     return parse_duration(argument, &((struct server_options *) target)->history.age, error);
 }
 
+static int store_min_read_rate(void *target, const char *argument, struct error *error)
+{
+    struct server_options *options = target;
+
+    options->read_mildly = false;
+    return options_parse_size(argument, 0, UINT32_MAX, &options->min_read_rate, error);
+}
+
 /* A unit says which of the limits it is: bytes, messages or time. */
 static int store_max_lag(void *target, const char *argument, struct error *error)
 {
@@ -336,8 +344,10 @@ static const struct option_spec specs[] = {
      "costliest are closed with 1008, or answered with 503 (default: half of the machine's memory, "
      "or of its control group's)",
      OPTION_AT(SIZE, struct server_options, max_memory), .max = MAX_HISTORY_LIMIT},
-    {"min-read-rate", 0, "SIZE", "bytes a second that a client which is behind reads (default: 0)",
-     OPTION_AT(SIZE, struct server_options, min_read_rate), .max = UINT32_MAX},
+    {"min-read-rate", 0, "SIZE",
+     "bytes that a client which is behind reads in each second (default: 64 a second, over a minute, "
+     "while more than half of --max-memory is used)",
+     OPTION_BY(store_min_read_rate), .offer = OPTION_OFFER_NOTHING},
     {"ping-interval", 0, "SECONDS",
      "of silence, after which a client is asked whether it is there (default: 20)",
      OPTION_AT(SECONDS, struct server_options, ping_interval)},
@@ -413,6 +423,7 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
         .max_lag = 16 * 1024 * 1024,
         .max_channels = 10000,
         .max_memory = memory_default_max(),
+        .read_mildly = true,
         .history.total = NOT_GIVEN,
         .max_fragments = 128 * 1024,
         .max_empty_fragments = 100,

@@ -31,15 +31,13 @@ struct worker {
     struct list listeners;
     struct inbox inbox;
     struct inbox_item stop_item;
-    struct inbox_item relief_item; /* posted when the memory account passes its bound */
-    struct arrivals arrivals;      /* what other workers have accepted for this one */
+    struct arrivals arrivals; /* what other workers have accepted for this one */
     uv_prepare_t turn_end;
-    uv_idle_t go_on;     /* active while a flush is not done: the loop does not wait for events */
-    uv_timer_t sweep;    /* runs only if one of its limits is set, */
-    uv_timer_t lag;      /* and this one only if --max-lag limits the time */
-    uv_timer_t relief;   /* runs while the memory account is over its bound */
-    struct list charged; /* peers that are charged with memory of their own */
-    struct list due;     /* fanouts to be flushed at the end of this turn */
+    uv_idle_t go_on;  /* active while a flush is not done: the loop does not wait for events */
+    uv_timer_t sweep; /* runs only if one of its limits is set, */
+    uv_timer_t lag;   /* and this one only if --max-lag limits the time */
+    struct relief relief;
+    struct list due; /* fanouts to be flushed at the end of this turn */
     struct fanouts fanouts;
     struct pace pace;
     struct http_api api;
@@ -69,45 +67,10 @@ static void flush_due(struct worker *worker)
     }
 }
 
-/* ---- memory ---- */
-
-/* A clock that all workers share, in milliseconds, and that never is 0. */
-static uint64_t shared_now(void)
+static void wake_reliefs(const struct worker_shared *shared)
 {
-    return uv_hrtime() / 1000000 + 1;
-}
-
-static void on_relief(uv_timer_t *timer)
-{
-    struct worker *worker = container_of(timer, struct worker, relief);
-
-    if (!relief_step(worker_memory(worker), &worker->charged, &worker->fanouts, shared_now()))
-        (void) uv_timer_stop(timer);
-}
-
-/* While it is over the bound, every worker gives up those of its peers that cost most. */
-static void start_relief(struct worker *worker)
-{
-    if (!uv_is_active((uv_handle_t *) &worker->relief) &&
-        !uv_is_closing((uv_handle_t *) &worker->relief))
-        (void) uv_timer_start(&worker->relief, on_relief, 0, RELIEF_INTERVAL);
-}
-
-static void on_told_of_relief(struct inbox_item *item)
-{
-    start_relief(container_of(item, struct worker, relief_item));
-}
-
-static void check_memory(struct worker *worker)
-{
-    const struct worker_shared *shared = worker->shared;
-    bool first;
-
-    if (!memory_check(worker_memory(worker), shared_now(), &first))
-        return;
-    start_relief(worker);
-    for (size_t i = 0; i < shared->worker_count && first; i++)
-        inbox_post(&shared->workers[i]->inbox, &shared->workers[i]->relief_item);
+    for (size_t i = 0; i < shared->worker_count; i++)
+        relief_wake(&shared->workers[i]->relief);
 }
 
 /* Runs before the loop waits for events: what the last ones brought goes out now. */
@@ -120,7 +83,8 @@ static void on_turn_end(uv_prepare_t *prepare)
     (void) question_desk_work(&worker->desk, QUESTION_BUDGET); /* its answers go out at once */
     done = transport_context_flush_some(&worker->transports, FLUSH_BUDGET) && done;
     fanouts_clean(&worker->fanouts);
-    check_memory(worker);
+    if (relief_check(&worker->relief))
+        wake_reliefs(worker->shared);
     if (done && list_empty(&worker->due) && question_desk_is_idle(&worker->desk))
         (void) uv_idle_stop(&worker->go_on);
     else
@@ -193,7 +157,7 @@ static void end_loop(struct worker *worker)
     uv_close((uv_handle_t *) &worker->sweep, NULL);
     pace_close(&worker->pace);
     uv_close((uv_handle_t *) &worker->lag, NULL);
-    uv_close((uv_handle_t *) &worker->relief, NULL);
+    relief_close(&worker->relief);
     transport_context_close(&worker->transports);
 }
 
@@ -309,9 +273,7 @@ static void init_handles(struct worker *worker)
     (void) uv_timer_init(&worker->loop, &worker->lag);
     if (options->max_lag_time > 0)
         (void) uv_timer_start(&worker->lag, on_lag, 0, options->max_lag_time / LAG_LOOKS + 1);
-    (void) uv_timer_init(&worker->loop, &worker->relief);
     inbox_item_init(&worker->stop_item, on_stop);
-    inbox_item_init(&worker->relief_item, on_told_of_relief);
 }
 
 static struct question_desk *desk_at(void *context, size_t i)
@@ -335,7 +297,6 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
     fresh->policy = upgrade_policy_of(options, &fresh->api);
     list_init(&fresh->listeners);
     list_init(&fresh->due);
-    list_init(&fresh->charged);
     status = uv_loop_init(&fresh->loop);
     if (status != 0)
         goto fail_loop;
@@ -360,6 +321,8 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
                      .messages = options->max_lag_messages,
                      .time = options->max_lag_time,
                  });
+    relief_init(&fresh->relief, &fresh->loop, &fresh->inbox, &shared->channels->memory,
+                &fresh->fanouts, options->read_mildly);
     question_desk_init(&fresh->desk, &fresh->inbox, &fresh->api, desk_at, shared->worker_count);
     fresh->api = (struct http_api){
         .options = options,
@@ -520,7 +483,7 @@ struct memory *worker_memory(const struct worker *worker)
 
 struct list *worker_charged(struct worker *worker)
 {
-    return &worker->charged;
+    return &worker->relief.charged;
 }
 
 struct pace *worker_pace(struct worker *worker)
