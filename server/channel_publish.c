@@ -112,6 +112,7 @@ static int publish(struct channel *channel, const struct channel_publisher *publ
 {
     struct publication publication;
     struct block_cursor dropped = {0};
+    uint64_t before;
     bool more = false;
     int status = publication_init(&publication, items, count);
 
@@ -124,10 +125,13 @@ static int publish(struct channel *channel, const struct channel_publisher *publ
     status = lock_for(channel, &publication);
     if (status != 0) /* out of memory */
         goto done;
+    before = channel_appended(channel);
     while (*published < count && status == 0) {
         status = append(channel, &publication, *published, publisher->encoder, receipt);
         *published += status == 0 ? 1 : 0;
     }
+    receipt->appended = channel_appended(channel);
+    receipt->bytes = receipt->appended - before;
     receipt->id = channel_id_of(channel, channel_sequence(channel));
     receipt->subscribers = atomic_load_explicit(&channel->_subscribers, memory_order_relaxed);
     if (*published > 0) {

@@ -39,6 +39,7 @@ void upgrade_free(struct upgrade *upgrade)
         http_body_deinit(&upgrade->talk->body);
         http_page_free(upgrade->talk->page);
         question_forget(upgrade->talk->question);
+        pace_forget(&upgrade->talk->paused);
         free(upgrade->talk->rate);
         free(upgrade->talk);
     }
@@ -191,6 +192,7 @@ static enum upgrade_result answer_plain(struct upgrade *upgrade, struct transpor
         transport_abort(transport, UV_ENOMEM);
         return UPGRADE_REFUSED;
     }
+    upgrade->talk->transport = transport;
     upgrade->talk->resource = verdict->resource;
     upgrade->talk->channel = verdict->channel;
     upgrade->talk->list = !verdict->plain;
@@ -258,7 +260,8 @@ static enum upgrade_result feed_head(struct upgrade *upgrade, struct transport *
 }
 
 /* The rest of the input waits, and so does what is behind it: for the next turn, if the requests of
- * this one have cost their share of its work; else until answers have left. */
+ * this one have cost their share of its work; else until answers have left, and others have delivered
+ * what was published. */
 static void hold(struct upgrade *upgrade, struct transport *transport, const uint8_t *data,
                  size_t len)
 {
@@ -273,7 +276,8 @@ static void hold(struct upgrade *upgrade, struct transport *transport, const uin
 static bool is_full(const struct upgrade *upgrade, const struct transport *transport)
 {
     return upgrade_is_answering(upgrade) || upgrade->held.len > 0 ||
-           transport_queued(transport) > MAX_ANSWERS;
+           transport_queued(transport) > MAX_ANSWERS ||
+           (upgrade->talk != NULL && upgrade->talk->paused != NULL);
 }
 
 enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *transport,
@@ -304,7 +308,8 @@ bool upgrade_take_held(struct upgrade *upgrade, struct transport *transport, str
     if (upgrade->talk != NULL && upgrade->talk->page != NULL && transport_queued(transport) == 0)
         (void) upgrade_answer_page(upgrade, transport);
     if (upgrade->held.len == 0 || transport_queued(transport) > 0 ||
-        transport_is_deferred(transport) || upgrade_is_answering(upgrade))
+        transport_is_deferred(transport) || upgrade_is_answering(upgrade) ||
+        (upgrade->talk != NULL && upgrade->talk->paused != NULL))
         return false;
     *held = upgrade->held;
     upgrade->held = (struct buffer){0};

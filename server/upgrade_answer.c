@@ -40,6 +40,23 @@ void upgrade_answer_go_on(struct upgrade *upgrade, struct transport *transport)
     transport_restart_opening(transport);
 }
 
+/* It publishes faster than others can deliver: the next request is not read; or it may go on. */
+static void on_paused(void *publisher, bool paused)
+{
+    struct talk *talk = publisher;
+    char name[64];
+
+    if (!paused) {
+        transport_resume(talk->transport);
+        transport_wait_for_share(talk->transport); /* first comes what is held */
+        return;
+    }
+    transport_pause(talk->transport);
+    if (log_enabled(LOG_DEBUG))
+        log_debug("%s: waits for the subscribers of other workers",
+                  stream_peer_name(&talk->transport->stream, name, sizeof name));
+}
+
 struct http_api_request upgrade_answer_request(struct upgrade *upgrade,
                                                const struct transport *transport)
 {
@@ -50,6 +67,7 @@ struct http_api_request upgrade_answer_request(struct upgrade *upgrade,
         .list = upgrade->talk->list,
         .loopback = upgrade->loopback,
         .rate = &upgrade->talk->rate,
+        .pace = {&upgrade->talk->paused, upgrade->talk, on_paused},
         .now = uv_now(transport->stream.tcp.loop),
     };
 }
@@ -113,7 +131,7 @@ enum upgrade_result upgrade_answer_reply(struct upgrade *upgrade, struct transpo
                       (!refused || ++upgrade->refusals < UPGRADE_ANSWER_MAX_REFUSALS);
     int status = UV_ENOMEM;
 
-    transport_charge(transport, answer->json.len * (uint64_t) TRANSPORT_WORK_COPY);
+    transport_charge(transport, (answer->json.len + answer->work) * (uint64_t) TRANSPORT_WORK_COPY);
     if (refused)
         upgrade_answer_log_refusal(upgrade, transport, answer->status, answer->why);
     tell_limit(upgrade, transport, answer);
@@ -155,7 +173,6 @@ enum upgrade_result upgrade_answer_ask(struct upgrade *upgrade, struct transport
                                        const struct http_api_request *request,
                                        struct http_api_answer *answer)
 {
-    upgrade->talk->transport = transport;
     if (!http_api_ask(upgrade->policy->api, request, upgrade, on_answered, &upgrade->talk->question,
                       answer))
         return upgrade_answer_reply(upgrade, transport, answer, !upgrade->head.has_body);

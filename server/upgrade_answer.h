@@ -24,7 +24,8 @@ struct talk {
     struct http_page *page;      /* NULL, or what is being answered */
     bool keep_alive;             /* the connection goes on behind it */
     struct question *question;   /* NULL, or what all workers are being asked, for the answer */
-    struct transport *transport; /* of the asker */
+    struct transport *transport; /* of what is asked, or published */
+    struct pace_held *paused;    /* while it publishes faster than others can deliver */
 };
 
 struct upgrade {

@@ -41,12 +41,14 @@ def test_each_line_is_a_message_as_soon_as_it_is_whole(fed):
     with_prefix.close()
 
 
-def test_a_line_gets_the_prefix_as_any_text(wsbroadcastd):
+def test_a_line_never_gets_the_prefix(wsbroadcastd):
     read, write = os.pipe()
     server = wsbroadcastd("--stdin", stdin=read)
     client = server.client()
     os.write(write, b"x\n")
-    assert client.recv_message() == "Message: x"
+    assert client.recv_message() == "x"
+    client.send_text("y")
+    assert client.recv_message() == "Message: y"
     client.close()
     os.close(read)
     os.close(write)
