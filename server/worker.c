@@ -11,8 +11,9 @@
 #include "server/relief.h"
 
 enum {
-    FLUSH_BUDGET = 128,    /* peers that get messages, and peers that get own frames, before the
-                              loop looks at its input */
+    FLUSH_BUDGET = 128,    /* visits to peers that get messages, and peers that get own frames,
+                              before the loop looks at its input, */
+    FLUSH_MOST = 1024,     /* and before it turns, whatever is published */
     MAX_LAG_MESSAGES = 2,  /* of the longest messages are never too much to lag behind */
     SWEEP_INTERVAL = 1000, /* milliseconds between two looks at who is idle or reads too slowly */
     QUESTION_BUDGET = 256, /* peers that are looked at in a turn, for those who ask for figures */
@@ -58,10 +59,12 @@ static void on_go_on(uv_idle_t *idle)
 /* Flushes the channels that have something new, in turn, until the budget is spent. */
 static void flush_due(struct worker *worker)
 {
-    unsigned budget = FLUSH_BUDGET;
+    struct fanout_budget budget = {.visits = FLUSH_BUDGET, .most = FLUSH_MOST};
 
-    while (budget > 0 && !list_empty(&worker->due))
+    while (budget.visits > 0 && !list_empty(&worker->due))
         fanout_flush(container_of(worker->due.next, struct fanout, _due), &budget);
+    if (budget.behind)
+        transport_context_hold_input(&worker->transports);
 }
 
 static void wake_reliefs(const struct worker_shared *shared)
