@@ -86,8 +86,8 @@ struct buffer *tls_output(struct tls *tls);
 /* True when the peer's end of the connection was what broke the handshake: nothing was refused. */
 bool tls_was_cut(const struct tls *tls);
 
-/* A server's, when its handshake has failed: true if the client spoke no TLS but text, as of an HTTP
- * request. */
+/* A server's, when its handshake has failed: true if the client spoke no TLS but text, as of an
+ * HTTP request. */
 bool tls_met_text(const struct tls *tls);
 
 /* What went wrong, in words, or NULL. Borrowed for the life of the connection. */
