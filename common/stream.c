@@ -4,6 +4,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -55,6 +56,26 @@ int stream_start_tls(struct stream *stream, struct tls_context *context, const c
     if (status == 0)
         stream->tcp.data = layer;
     return status;
+}
+
+int stream_accept_tls(struct stream *stream, struct tls_loop *loop)
+{
+    struct stream_tls *layer;
+    int status = stream_tls_new_accepted(&layer, stream, loop);
+
+    if (status == 0)
+        stream->tcp.data = layer;
+    return status;
+}
+
+bool stream_has_waited(const struct stream *stream)
+{
+    return is_tls(stream) && stream_tls_has_waited(stream->tcp.data);
+}
+
+bool stream_met_http(const struct stream *stream)
+{
+    return is_tls(stream) && stream_tls_met_http(stream->tcp.data);
 }
 
 bool stream_is_ready(const struct stream *stream)
@@ -109,6 +130,13 @@ ssize_t stream_send(struct stream *stream, const uv_buf_t *bufs, unsigned count)
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
         return 0;
     return uv_translate_sys_error(errno);
+}
+
+bool stream_has_input(const struct stream *stream)
+{
+    struct pollfd wanted = {.fd = descriptor(stream), .events = POLLIN};
+
+    return wanted.fd >= 0 && poll(&wanted, 1, 0) > 0;
 }
 
 ssize_t stream_try_write(struct stream *stream, const uv_buf_t *bufs, unsigned count)

@@ -91,8 +91,8 @@ struct transport_ops {
     void (*on_ping)(struct transport *transport, const uint8_t *data, size_t len);
     /* Input has been taken: what transport_held says may have changed by much. May be NULL. */
     void (*on_taken)(struct transport *transport);
-    /* Its share of the work of a turn was used up while the opening handshake was read, and is there
-     * again: the owner may go on with what it has kept. May be NULL. */
+    /* Its share of the work of a turn was used up while the opening handshake was read, and is
+     * there again: the owner may go on with what it has kept. May be NULL. */
     void (*on_share)(struct transport *transport);
     /* End of the turn, and there is something to write: call transport_flush. */
     void (*flush)(struct transport *transport);
@@ -185,6 +185,7 @@ struct transport {
     bool _asked : 1;      /* a ping of ours is not answered */
     bool _paused : 1;     /* nothing is read: silence is not the peer's */
     bool _in_message : 1; /* its deadline is the message's */
+    bool _late : 1;       /* it has the time of its opening handshake for the second time */
     bool _deferred : 1;   /* it waits for its share of the work of a turn */
     bool _raw : 1;        /* no frames are spoken: see transport_open_raw */
     uint32_t note;        /* the owner's: room that would be lost otherwise */

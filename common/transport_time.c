@@ -101,14 +101,21 @@ void transport_time_message(struct transport *transport, bool completed)
 
 /* ---- the tick ---- */
 
+/* A TLS handshake that had to wait for us has the time once more. */
 static void judge_request(struct transport *transport, struct deadline_list *deadlines)
 {
-    if (transport->_deferred) /* what is missing may have come already */
+    bool ready = stream_is_ready(&transport->stream);
+
+    if (transport->_deferred) { /* what is missing may have come already */
         transport_time_start(transport, deadlines);
-    else if (stream_is_ready(&transport->stream))
+    } else if (!ready && !transport->_late && stream_has_waited(&transport->stream)) {
+        transport->_late = true;
+        transport_time_start(transport, deadlines);
+    } else if (ready) {
         transport_context_of(transport)->ops->on_opening_timeout(transport);
-    else
+    } else {
         transport_abort_for(transport, "handshake-timeout"); /* before TLS stands: no answer */
+    }
 }
 
 static void judge_opening(struct transport *transport)

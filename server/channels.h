@@ -27,8 +27,8 @@ struct channels {
     size_t _count;    /* of all but the default one */
 };
 
-/* `max` channels beside the default one; 0: any number. The memory account has no bound yet. Returns
- * 0 or a negative UV_E* code. */
+/* `max` channels beside the default one; 0: any number. The memory account has no bound yet.
+ * Returns 0 or a negative UV_E* code. */
 int channels_init(struct channels *channels, const struct history_policy *policy, uint64_t max);
 
 /* Frees all channels; nobody refers to one any more. */

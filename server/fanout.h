@@ -115,8 +115,8 @@ struct fanout_behind {
 /* How far the peer is behind that is furthest behind; what the history holds costs nothing. */
 struct fanout_behind fanout_behind(struct fanout *fanout);
 
-/* Bytes of the channel's logs that the peer keeps from being freed, if nobody else does: what it has
- * yet to read, but for what the history retains. */
+/* Bytes of the channel's logs that the peer keeps from being freed, if nobody else does: what it
+ * has yet to read, but for what the history retains. */
 uint64_t fanout_pinned(struct fanout *fanout, const struct peer *peer);
 
 /* Calls `see` for each peer that is behind for longer than a flush: those that are stalled, and

@@ -6,6 +6,7 @@
 
 #include "common/address.h"
 #include "common/log.h"
+#include "common/plural.h"
 
 static const char *const limits_names[LIMITS_NAMES] = {
     "handshake-timeout",
@@ -27,6 +28,7 @@ static const char *const limits_names[LIMITS_NAMES] = {
     "max-memory",
     "max-channels",
     "min-read-rate",
+    "plain-http", /* no option: TLS is spoken on that address */
 };
 
 enum {
@@ -302,6 +304,7 @@ void limits_report(const struct limits *limits)
         uint64_t hits = atomic_load(&limits->hits[i]);
 
         if (hits > 0)
-            log_info("limit %s was hit %llu times", limits_names[i], (unsigned long long) hits);
+            log_info("limit %s: %llu hit%s", limits_names[i], (unsigned long long) hits,
+                     plural(hits));
     }
 }

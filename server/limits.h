@@ -17,7 +17,7 @@
 #include "common/list.h"
 #include "server/server_options.h"
 
-enum { LIMITS_NAMES = 19 };
+enum { LIMITS_NAMES = 20 };
 
 /* One address: its connections, and what its messages come to. Shared by all threads; exists while
  * it has a connection, and until the second is over in which it said something. */

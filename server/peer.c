@@ -64,7 +64,7 @@ void peer_free_more_if_unused(struct peer *peer)
     const struct peer_more *more = peer->_more;
 
     if (more != NULL && more->upgrade == NULL && more->rate == NULL && more->own == NULL &&
-        more->held == NULL && more->charge == 0 && more->watched_since == 0 &&
+        !more->untold && more->held == NULL && more->charge == 0 && more->watched_since == 0 &&
         !peer->cursor.catching && options->idle_timeout == 0 && options->min_read_rate == 0)
         free_more(peer);
 }
@@ -137,7 +137,7 @@ static void refuse(struct peer *peer, const char *limit)
                    "there are too many connections: try again later");
 }
 
-int peer_accept(struct transport_context *transports, int fd, bool loopback)
+int peer_accept(struct transport_context *transports, int fd, bool loopback, bool tls)
 {
     struct worker *worker = worker_of_transports(transports);
     struct admission admission;
@@ -154,11 +154,11 @@ int peer_accept(struct transport_context *transports, int fd, bool loopback)
     status = stream_open(&peer->transport.stream, fd);
     if (status != 0)
         (void) close(fd);
-    if (status == 0 && worker_tls(worker) != NULL)
-        status = stream_start_tls(&peer->transport.stream, worker_tls(worker), NULL);
+    if (status == 0 && tls)
+        status = stream_accept_tls(&peer->transport.stream, worker_tls(worker));
     if (status == 0)
-        status =
-            upgrade_new(&peer->_more->upgrade, worker_policy(worker), loopback, admission.address);
+        status = upgrade_new(&peer->_more->upgrade, worker_policy(worker), loopback, tls,
+                             admission.address);
     if (status == 0)
         status = transport_start(&peer->transport);
     if (status != 0)
@@ -333,6 +333,22 @@ static void on_control(struct transport *transport)
         transport_reject(transport, CLOSE_POLICY, "too many control frames", limit);
 }
 
+void peer_expel(struct peer *peer)
+{
+    struct transport *transport = &peer->transport;
+    bool frames = transport_is_open(transport) && !peer_is_for_events(peer);
+    char name[64];
+
+    log_info("%s: its client certificate is no longer accepted: %s",
+             stream_peer_name(&transport->stream, name, sizeof name),
+             frames ? "closed with 1008" : "ended");
+    if (frames)
+        transport_reject(transport, CLOSE_POLICY, "the client certificate is no longer accepted",
+                         NULL);
+    else
+        transport_abort(transport, UV_EACCES);
+}
+
 void peer_judge_idle(struct peer *peer, uint64_t now, uint64_t timeout)
 {
     if (peer->_more == NULL || peer_is_for_events(peer) ||
@@ -488,6 +504,8 @@ static void on_end(struct transport *transport, const struct transport_end *end)
 {
     const struct peer *peer = peer_of(transport);
 
+    if (stream_met_http(&transport->stream))
+        hit(peer, "plain-http", "answered with 400: TLS is spoken on this address");
     if (log_enabled(LOG_DEBUG))
         log_end(peer, end);
 }

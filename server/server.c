@@ -30,7 +30,9 @@ struct server {
     uv_async_t workers_done;
     uv_signal_t sigint;
     uv_signal_t sigterm;
-    uv_signal_t sighup;      /* started only with TLS */
+    uv_signal_t sighup;
+    uv_signal_t sigusr1;
+    uv_signal_t sigusr2;
     struct tls_context *tls; /* NULL: ws:// */
     struct channels channels;
     uv_timer_t expiry;    /* of history, if its age matters */
@@ -81,7 +83,8 @@ static int serve(struct server *server, struct error *error)
     for (size_t i = 0; i < server->sockets.count; i++) {
         struct sockets_socket *one = &server->sockets.list[i];
 
-        status = worker_listen(server->workers[one->worker], sockets_take(one), one->shared);
+        status =
+            worker_listen(server->workers[one->worker], sockets_take(one), one->shared, one->tls);
         if (status != 0)
             return complain(error, status, one->worker, server->shared.worker_count);
     }
@@ -131,6 +134,17 @@ static void on_signal(uv_signal_t *handle, int number)
     stop_workers(server);
 }
 
+/* What clients will not accept is served all the same. */
+static void warn_of_certificates(const struct server *server)
+{
+    struct error warning;
+
+    for (size_t i = 0; i < server->options->tls_cert_count; i++) {
+        if (tls_context_warning(server->tls, i, &warning))
+            log_warn("%s", warning.text);
+    }
+}
+
 /* Renewed certificates are taken over without a pause; what cannot be used changes nothing. */
 static void on_hangup(uv_signal_t *handle, int number)
 {
@@ -138,10 +152,29 @@ static void on_hangup(uv_signal_t *handle, int number)
     struct error error;
 
     (void) number;
-    if (tls_context_reload(server->tls, &error) == 0)
-        log_info("reloaded the TLS certificate in %s", server->options->tls_cert);
-    else
+    if (server->tls == NULL) {
+        log_info("SIGHUP: there is nothing to reload: no file is served with TLS (--tls-cert)");
+        return;
+    }
+    if (tls_context_reload(server->tls, &error) != 0) {
         log_error("the TLS certificate stays as it was: %s", error.text);
+        return;
+    }
+    for (size_t i = 0; i < server->options->tls_cert_count; i++)
+        log_info("reloaded the TLS certificate in %s", server->options->tls_certs[i]);
+    warn_of_certificates(server);
+    for (size_t i = 0; i < server->started; i++)
+        worker_tls_reloaded(server->workers[i]);
+}
+
+/* What there is no use for yet must not end the server all the same. */
+static void on_user_signal(uv_signal_t *handle, int number)
+{
+    (void) handle;
+    if (number == SIGUSR1)
+        log_info("SIGUSR1: there is no log file to reopen: the log goes to standard error");
+    else
+        log_info("SIGUSR2: this server cannot be replaced while it runs; nothing is done");
 }
 
 static void on_expiry(uv_timer_t *timer)
@@ -165,6 +198,8 @@ static void close_handles(struct server *server)
     uv_close((uv_handle_t *) &server->sigint, NULL);
     uv_close((uv_handle_t *) &server->sigterm, NULL);
     uv_close((uv_handle_t *) &server->sighup, NULL);
+    uv_close((uv_handle_t *) &server->sigusr1, NULL);
+    uv_close((uv_handle_t *) &server->sigusr2, NULL);
     uv_close((uv_handle_t *) &server->expiry, NULL);
     uv_close((uv_handle_t *) &server->trim, NULL);
     source_close(&server->source);
@@ -197,6 +232,8 @@ static int init_handles(struct server *server)
     (void) uv_signal_init(&server->loop, &server->sigint);  /* neither can fail: the loop has its */
     (void) uv_signal_init(&server->loop, &server->sigterm); /* signal pipe already */
     (void) uv_signal_init(&server->loop, &server->sighup);
+    (void) uv_signal_init(&server->loop, &server->sigusr1);
+    (void) uv_signal_init(&server->loop, &server->sigusr2);
     (void) uv_timer_init(&server->loop, &server->expiry);
     if (server->options->history.age > 0)
         (void) uv_timer_start(&server->expiry, on_expiry, EXPIRY_INTERVAL, EXPIRY_INTERVAL);
@@ -208,8 +245,12 @@ static int init_handles(struct server *server)
     status = uv_signal_start(&server->sigint, on_signal, SIGINT);
     if (status == 0)
         status = uv_signal_start(&server->sigterm, on_signal, SIGTERM);
-    if (status == 0 && server->tls != NULL)
+    if (status == 0)
         status = uv_signal_start(&server->sighup, on_hangup, SIGHUP);
+    if (status == 0)
+        status = uv_signal_start(&server->sigusr1, on_user_signal, SIGUSR1);
+    if (status == 0)
+        status = uv_signal_start(&server->sigusr2, on_user_signal, SIGUSR2);
     if (status != 0) {
         close_handles(server);
         (void) uv_run(&server->loop, UV_RUN_DEFAULT);
@@ -265,13 +306,18 @@ static int start(struct server *server, struct error *error)
 
 static int prepare_tls(struct server *server, struct error *error)
 {
-    struct tls_files files = {
-        .cert = server->options->tls_cert,
-        .key = server->options->tls_key,
-        .ca = server->options->tls_client_ca,
-    };
+    const struct server_options *options = server->options;
+    struct tls_files files = {.ca = options->tls_client_ca};
+    int status;
 
-    return files.cert != NULL ? tls_context_new_server(&server->tls, &files, error) : 0;
+    for (size_t i = 0; i < options->tls_cert_count; i++)
+        files.pairs[i] = (struct tls_pair){options->tls_certs[i], options->tls_keys[i]};
+    if (options->tls_cert_count == 0)
+        return 0;
+    status = tls_context_new_server(&server->tls, &files, error);
+    if (status == 0)
+        warn_of_certificates(server);
+    return status;
 }
 
 /* From here on nothing waits for stderr. What cannot be served was told at once. */

@@ -2,12 +2,12 @@
 
 #include <sched.h>
 #include <string.h>
-#include <sys/un.h>
 #include <uv.h>
 
 #include "common/http_head.h"
 #include "common/resource.h"
 #include "common/utf8.h"
+#include "server/listen_address.h"
 #include "server/memory.h"
 #include "server/server_names.h"
 
@@ -25,16 +25,25 @@ enum { MAX_DAYS = 365, CLOSE_TIMEOUT = 2 * 1000 };
 static int store_listen(void *target, const char *argument, struct error *error)
 {
     struct server_options *options = target;
-    struct server_options_listen where;
-    int status = server_options_parse_listen(argument, &where, error);
+    struct listen_address where;
+    int status = listen_address_parse(argument, &where, error);
 
     if (status != 0)
         return status;
+    options->tls_wanted = options->tls_wanted || where.tls == LISTEN_ADDRESS_TLS_ON;
     if (options->listen_count == SERVER_OPTIONS_MAX_LISTENS)
         return error_set(error, UV_EINVAL, "at most %d addresses can be listened on",
                          SERVER_OPTIONS_MAX_LISTENS);
     options->listens[options->listen_count++] = argument;
     return 0;
+}
+
+static int store_port(void *target, const char *argument, struct error *error)
+{
+    uint64_t number;
+    int status = options_parse_count(argument, 0, 65535, &number, error);
+
+    return status == 0 ? store_listen(target, argument, error) : status;
 }
 
 /* The CPUs that this process may use. */
@@ -235,6 +244,29 @@ static int store_publish(void *target, const char *argument, struct error *error
     return error_set(error, UV_EINVAL, "'%s' is none of none, ws, http, all", argument);
 }
 
+static int store_file(const char *files[TLS_MAX_PAIRS], size_t *count, const char *name,
+                      struct error *error)
+{
+    if (*count == TLS_MAX_PAIRS)
+        return error_set(error, UV_EINVAL, "at most %d certificates can be served", TLS_MAX_PAIRS);
+    files[(*count)++] = name;
+    return 0;
+}
+
+static int store_tls_cert(void *target, const char *argument, struct error *error)
+{
+    struct server_options *options = target;
+
+    return store_file(options->tls_certs, &options->tls_cert_count, argument, error);
+}
+
+static int store_tls_key(void *target, const char *argument, struct error *error)
+{
+    struct server_options *options = target;
+
+    return store_file(options->tls_keys, &options->tls_key_count, argument, error);
+}
+
 static int store_log_level(void *target, const char *argument, struct error *error)
 {
     if (log_parse_level(argument, &((struct server_options *) target)->log_level) != 0)
@@ -245,10 +277,13 @@ static int store_log_level(void *target, const char *argument, struct error *err
 static const struct option_spec specs[] = {
     {.help = "Serving:"},
     {"listen", 'l', "ADDRESS",
-     "HOST:PORT or [IPV6-ADDRESS]:PORT (port 0 takes a free one), unix:PATH, or fd:N for a "
-     "listening socket that is inherited; may be given several times (default: the sockets that "
+     "PORT or localhost:PORT (this machine only), HOST:PORT or [IPV6-ADDRESS]:PORT (port 0 takes a "
+     "free one), unix:PATH, or fd:N for a listening socket that is inherited; with ,tls=on or "
+     ",tls=off behind it (default: on if there is --tls-cert), and for a Unix socket ,mode=OCTAL "
+     "(default: 0660) and ,group=NAME; may be given several times (default: the sockets that "
      "systemd passes on, else 127.0.0.1:8000)",
      OPTION_BY(store_listen)},
+    {"port", 'p', "PORT", "the same as --listen PORT", OPTION_BY(store_port)},
     {"workers", 'w', "N|auto",
      "threads that share the connections; auto: one for each CPU (default: 1)",
      OPTION_BY(store_workers)},
@@ -285,11 +320,12 @@ static const struct option_spec specs[] = {
     {.help = "Publishing:"},
     {"no-echo", 0, NULL, "a client does not hear the messages that it has sent itself",
      OPTION_AT(FLAG, struct server_options, no_echo)},
-    {.help = "TLS (wss://), on every address; SIGHUP reads the files again:"},
-    {"tls-cert", 0, "FILE", "the server's certificate (PEM), and its chain behind it",
-     OPTION_AT(STRING, struct server_options, tls_cert)},
-    {"tls-key", 0, "FILE", "its key (PEM, without a passphrase)",
-     OPTION_AT(STRING, struct server_options, tls_key)},
+    {.help = "TLS (wss://), but where an address has tls=off; SIGHUP reads the files again:"},
+    {"tls-cert", 0, "FILE",
+     "the server's certificate (PEM), and its chain behind it; may be given several times, each "
+     "with its key: for further names, or types of keys",
+     OPTION_BY(store_tls_cert)},
+    {"tls-key", 0, "FILE", "its key (PEM, without a passphrase)", OPTION_BY(store_tls_key)},
     {"tls-client-ca", 0, "FILE", "let in only clients with a certificate signed by one in FILE",
      OPTION_AT(STRING, struct server_options, tls_client_ca)},
     {.help = "Compression (permessage-deflate):"},
@@ -357,8 +393,8 @@ static const struct option_spec specs[] = {
      "or of its control group's)",
      OPTION_AT(SIZE, struct server_options, max_memory), .max = MAX_HISTORY_LIMIT},
     {"min-read-rate", 0, "SIZE",
-     "bytes that a client which is behind reads in each second (default: 64 a second, over a minute, "
-     "while more than half of --max-memory is used)",
+     "bytes that a client which is behind reads in each second (default: 64 a second, over a "
+     "minute, while more than half of --max-memory is used)",
      OPTION_BY(store_min_read_rate), .offer = OPTION_OFFER_NOTHING},
     {"ping-interval", 0, "SECONDS",
      "of silence, after which a client is asked whether it is there (default: 20)",
@@ -457,87 +493,16 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
     if (operands < argc)
         return error_set(error, UV_EINVAL, "'%s' is not an option, and nothing else is expected",
                          argv[operands]);
-    if ((options->tls_cert == NULL) != (options->tls_key == NULL) ||
-        (options->tls_client_ca != NULL && options->tls_cert == NULL))
-        return error_set(error, UV_EINVAL, "TLS needs both '--tls-cert FILE' and '--tls-key FILE'");
+    if (options->tls_cert_count != options->tls_key_count ||
+        (options->tls_client_ca != NULL && options->tls_cert_count == 0))
+        return error_set(error, UV_EINVAL,
+                         "TLS needs both '--tls-cert FILE' and '--tls-key FILE', in pairs");
+    if (options->tls_wanted && options->tls_cert_count == 0)
+        return error_set(error, UV_EINVAL, "tls=on needs '--tls-cert FILE' and '--tls-key FILE'");
     return settle_history(options, error);
 }
 
 uint64_t server_options_stop_timeout(const struct server_options *options)
 {
     return options->close_timeout > 0 ? options->close_timeout : CLOSE_TIMEOUT;
-}
-
-static int parse_inherited(const char *text, struct server_options_listen *where,
-                           struct error *error)
-{
-    struct error why;
-    uint64_t number;
-
-    where->kind = SERVER_OPTIONS_INHERITED;
-    if (options_parse_count(text + 3, 3, INT32_MAX, &number, &why) != 0)
-        return error_set(error, UV_EINVAL,
-                         "'%s' is not fd:N with the number of a descriptor from 3", text);
-    where->fd = (int) number;
-    return 0;
-}
-
-static int parse_unix(const char *text, struct server_options_listen *where, struct error *error)
-{
-    const size_t most = sizeof((struct sockaddr_un *) NULL)->sun_path - 1;
-    size_t len = strlen(text + 5);
-
-    where->kind = SERVER_OPTIONS_UNIX;
-    where->path = text + 5;
-    if (len == 0)
-        return error_set(error, UV_EINVAL, "'%s' is not unix:PATH: there is no path", text);
-    if (len > most)
-        return error_set(error, UV_EINVAL,
-                         "the path of '%s' has %zu bytes, and that of a Unix socket has %zu at "
-                         "most: choose a shorter one",
-                         text, len, most);
-    return 0;
-}
-
-int server_options_parse_listen(const char *text, struct server_options_listen *where,
-                                struct error *error)
-{
-    *where = (struct server_options_listen){.kind = SERVER_OPTIONS_TCP, .text = text};
-    if (strncmp(text, "unix:", 5) == 0)
-        return parse_unix(text, where, error);
-    if (strncmp(text, "fd:", 3) == 0)
-        return parse_inherited(text, where, error);
-    return server_options_split_listen(text, where->host, where->port, error);
-}
-
-int server_options_split_listen(const char *text, char host[256], char port[6], struct error *error)
-{
-    const char *colon = strrchr(text, ':');
-    const char *begin = text;
-    const char *end = colon;
-    struct error unused;
-    uint64_t number;
-
-    if (colon == NULL || colon == text)
-        goto fail;
-    if (*begin == '[') {
-        if (end[-1] != ']')
-            goto fail;
-        begin++;
-        end--;
-    } else if (memchr(begin, ':', (size_t) (end - begin)) != NULL) {
-        goto fail; /* an IPv6 address without brackets: where does it end? */
-    }
-    if (end <= begin || end - begin > 255 || strlen(colon + 1) > 5 ||
-        options_parse_count(colon + 1, 0, 65535, &number, &unused) != 0)
-        goto fail;
-    memcpy(host, begin, (size_t) (end - begin));
-    host[end - begin] = '\0';
-    memcpy(port, colon + 1, strlen(colon + 1) + 1);
-    return 0;
-fail:
-    return error_set(error, UV_EINVAL,
-                     "'%s' is not HOST:PORT or [IPV6-ADDRESS]:PORT with a port from 0 to 65535, "
-                     "unix:PATH or fd:N",
-                     text);
 }

@@ -34,6 +34,7 @@ struct upgrade {
     const struct upgrade_policy *policy;
     struct limits_address *address; /* where the client counts, or NULL */
     bool loopback;
+    bool tls;
     unsigned refusals;
     struct talk *talk;  /* NULL: there was no plain HTTP */
     struct buffer held; /* input that waits until answers have left, or for the next turn */
@@ -48,7 +49,7 @@ static void begin_head(struct upgrade *upgrade)
 }
 
 int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, bool loopback,
-                struct limits_address *address)
+                bool tls, struct limits_address *address)
 {
     struct upgrade *fresh = calloc(1, sizeof *fresh);
 
@@ -56,6 +57,7 @@ int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, b
         return UV_ENOMEM;
     fresh->policy = policy;
     fresh->loopback = loopback;
+    fresh->tls = tls;
     fresh->address = address;
     begin_head(fresh);
     *upgrade = fresh;
@@ -360,7 +362,7 @@ static void judge(const struct upgrade *upgrade, struct handshake_verdict *verdi
 
     handshake_judge_request(&upgrade->head, &policy->handshake, is_local_only(upgrade), verdict);
     if (verdict->status == 400 ||
-        server_names_include(&policy->names, &upgrade->head, policy->tls, upgrade->loopback))
+        server_names_include(&policy->names, &upgrade->head, upgrade->tls, upgrade->loopback))
         return;
     (void) snprintf(verdict->text, sizeof verdict->text,
                     "this server is not '%s'; start it with --server-name '%s', too, if it is",

@@ -36,16 +36,15 @@ struct upgrade_request {
 struct upgrade_policy {
     struct handshake_policy handshake;
     struct server_names names;
-    bool tls;
     uint64_t max_header_bytes; /* 0: no limit */
     uint64_t max_header_count;
     const struct http_api *api;
 };
 
 /* `policy` is borrowed; `loopback` says that the connection came through a listener that only this
- * machine reaches. `address` is where the client counts, or NULL. Returns 0 or UV_ENOMEM. */
+ * machine reaches. `tls`: it speaks TLS. `address` is where the client counts, or NULL. Returns 0 or UV_ENOMEM. */
 int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, bool loopback,
-                struct limits_address *address);
+                bool tls, struct limits_address *address);
 void upgrade_free(struct upgrade *upgrade);
 
 /* Reads requests from `len` bytes and writes the answers to the transport. `*used` says how many

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/plural.h"
 #include "server/arrivals.h"
 #include "server/listener.h"
 #include "server/peer.h"
@@ -32,6 +33,8 @@ struct worker {
     struct list listeners;
     struct inbox inbox;
     struct inbox_item stop_item;
+    struct inbox_item tls_item; /* the TLS context has been reloaded */
+    struct tls_loop tls;
     struct arrivals arrivals; /* what other workers have accepted for this one */
     uv_prepare_t turn_end;
     uv_idle_t go_on;  /* active while a flush is not done: the loop does not wait for events */
@@ -99,14 +102,15 @@ static int on_connection(struct listener *listener, int fd)
     if (listener->spread)
         taker = shared->workers[listener->turn++ % shared->worker_count];
     if (taker != worker)
-        return arrivals_give(&taker->arrivals, &(struct arrival){fd, listener->loopback});
-    return peer_accept(&worker->transports, fd, listener->loopback);
+        return arrivals_give(&taker->arrivals,
+                             &(struct arrival){fd, listener->loopback, listener->tls});
+    return peer_accept(&worker->transports, fd, listener->loopback, listener->tls);
 }
 
 static void on_arrival(struct arrivals *arrivals, const struct arrival *arrival)
 {
     struct worker *worker = container_of(arrivals, struct worker, arrivals);
-    int status = peer_accept(&worker->transports, arrival->fd, arrival->loopback);
+    int status = peer_accept(&worker->transports, arrival->fd, arrival->loopback, arrival->tls);
 
     if (status != 0)
         log_warn("dropped a connection: %s", uv_strerror(status));
@@ -161,6 +165,7 @@ static void end_loop(struct worker *worker)
     uv_close((uv_handle_t *) &worker->sweep, NULL);
     pace_close(&worker->pace);
     uv_close((uv_handle_t *) &worker->lag, NULL);
+    tls_loop_close(&worker->tls);
     relief_close(&worker->relief);
     transport_context_close(&worker->transports);
 }
@@ -210,13 +215,26 @@ static void on_stop(struct inbox_item *item)
         end_loop(worker);
 }
 
+/* ---- TLS ---- */
+
+static void on_tls_reloaded(struct inbox_item *item)
+{
+    tls_loop_verify_all(&container_of(item, struct worker, tls_item)->tls);
+}
+
+static void on_unadmitted(struct tls_loop *loop, struct stream *stream)
+{
+    (void) loop;
+    peer_expel(container_of(stream, struct peer, transport.stream));
+}
+
 static void run(void *argument)
 {
     struct worker *worker = argument;
 
     (void) uv_run(&worker->loop, UV_RUN_DEFAULT);
-    log_debug("worker %zu: %llu connections in all", worker->number,
-              (unsigned long long) worker->peers_ever);
+    log_debug("worker %zu: %llu connection%s in all", worker->number,
+              (unsigned long long) worker->peers_ever, plural(worker->peers_ever));
     if (atomic_fetch_sub(worker->shared->running, 1) == 1)
         (void) uv_async_send(worker->shared->done);
 }
@@ -247,10 +265,10 @@ static struct upgrade_policy upgrade_policy_of(const struct server_options *opti
             {
                 .path = options->path,
                 .compression = !options->no_compression,
+                .no_echo = options->no_echo,
                 .origins = {options->origins, options->origin_count},
             },
         .names = {options->server_names, options->server_name_count},
-        .tls = options->tls_cert != NULL,
         .max_header_bytes = options->max_header_bytes,
         .max_header_count = options->max_header_count,
         .api = api,
@@ -284,6 +302,8 @@ static void init_handles(struct worker *worker)
     if (options->max_lag_time > 0)
         (void) uv_timer_start(&worker->lag, on_lag, 0, options->max_lag_time / LAG_LOOKS + 1);
     inbox_item_init(&worker->stop_item, on_stop);
+    inbox_item_init(&worker->tls_item, on_tls_reloaded);
+    tls_loop_init(&worker->tls, &worker->loop, worker->shared->tls, on_unadmitted);
 }
 
 int worker_new(struct worker **worker, size_t number, const struct worker_shared *shared)
@@ -357,7 +377,7 @@ fail_loop:
     return status;
 }
 
-int worker_listen(struct worker *worker, int fd, bool spread)
+int worker_listen(struct worker *worker, int fd, bool spread, bool tls)
 {
     struct listener *listener;
     int status =
@@ -367,6 +387,7 @@ int worker_listen(struct worker *worker, int fd, bool spread)
         return status;
     listener->owner = worker;
     listener->spread = spread;
+    listener->tls = tls;
     list_append(&worker->listeners, &listener->node);
     return 0;
 }
@@ -391,6 +412,11 @@ int worker_start(struct worker *worker)
 void worker_stop(struct worker *worker)
 {
     inbox_post(&worker->inbox, &worker->stop_item);
+}
+
+void worker_tls_reloaded(struct worker *worker)
+{
+    inbox_post(&worker->inbox, &worker->tls_item);
 }
 
 void worker_join(struct worker *worker)
@@ -466,9 +492,9 @@ struct limits *worker_limits(const struct worker *worker)
     return worker->shared->limits;
 }
 
-struct tls_context *worker_tls(struct worker *worker)
+struct tls_loop *worker_tls(struct worker *worker)
 {
-    return worker->shared->tls;
+    return &worker->tls;
 }
 
 struct fanouts *worker_fanouts(struct worker *worker)
