@@ -1,5 +1,7 @@
 #include "server/channel_private.h"
 
+#include <limits.h>
+
 int channel_init(struct channel *channel, const char *name, struct histories *histories)
 {
     int status;
@@ -29,9 +31,12 @@ void channel_deinit(struct channel *channel)
 }
 
 void channel_listen(struct channel *channel, struct channel_listener *listener,
+                    enum channel_throttling throttling,
                     void (*on_published)(struct channel_listener *listener))
 {
     listener->_on_published = on_published;
+    listener->_throttling = throttling;
+    listener->_thread = uv_thread_self();
     list_init(&listener->_node);
     uv_mutex_lock(&channel->_lock);
     atomic_store(&listener->reached, channel_appended(channel));
@@ -314,7 +319,29 @@ struct event_id channel_place(struct channel *channel, const struct block_cursor
     return channel_id_of(channel, at_end && !cursor->_last ? last : block_log_place(cursor));
 }
 
-uint64_t channel_reached(struct channel *channel, const struct channel_listener *own)
+uint64_t channel_messages_behind(const struct channel *channel, const struct block_cursor *cursor,
+                                 uint64_t least)
+{
+    uint64_t sequence = channel_sequence(channel);
+    uint64_t place = block_log_least_place(cursor);
+
+    if (sequence <= place || sequence - place <= least)
+        return least;
+    place = block_log_place(cursor);
+    return sequence > place && sequence - place > least ? sequence - place : least;
+}
+
+/* True for the subscribers of the calling thread, which reads no more than they get, and for one
+ * that nobody waits for. */
+static bool is_free(const struct channel_listener *listener)
+{
+    uv_thread_t self = uv_thread_self();
+
+    return listener->_throttling == CHANNEL_FOLLOWS ||
+           uv_thread_equal(&self, &listener->_thread) != 0;
+}
+
+uint64_t channel_reached(struct channel *channel)
 {
     uint64_t least = UINT64_MAX;
     struct list *node;
@@ -324,7 +351,7 @@ uint64_t channel_reached(struct channel *channel, const struct channel_listener 
         struct channel_listener *listener = container_of(node, struct channel_listener, _node);
         uint64_t reached = atomic_load_explicit(&listener->reached, memory_order_relaxed);
 
-        if (listener != own && reached < least)
+        if (!is_free(listener) && reached < least)
             least = reached;
     }
     uv_mutex_unlock(&channel->_lock);
@@ -391,6 +418,16 @@ bool channel_next(struct block_cursor *cursor, struct channel_message *message)
     return true;
 }
 
+void channel_fold(struct channel *channel)
+{
+    uv_mutex_lock(&channel->_lock);
+    for (size_t i = 0; i < CHANNEL_LOGS; i++) {
+        if (i != CHANNEL_LOG_PLAIN || history_is_empty(&channel->_history)) /* which holds it */
+            block_log_fold(&channel->_logs[i].log);
+    }
+    uv_mutex_unlock(&channel->_lock);
+}
+
 /* ---- history ---- */
 
 /* With the lock held: messages have been dropped, or have begun to be retained. */
@@ -404,20 +441,17 @@ bool channel_trim_step(struct channel *channel, struct block_cursor *dropped)
 {
     bool more;
 
-    *dropped = (struct block_cursor){0};
-    if (!history_keeps(&channel->_history))
-        return false;
     more = history_trim(&channel->_history, channel_sequence(channel));
     *dropped = history_take_dropped(&channel->_history);
     note_history(channel);
     return more;
 }
 
-void channel_trim(struct channel *channel)
+void channel_trim(struct channel *channel, unsigned steps)
 {
     bool more = true;
 
-    while (more) {
+    for (unsigned i = 0; i < steps && more; i++) {
         struct block_cursor dropped;
 
         uv_mutex_lock(&channel->_lock);
@@ -432,7 +466,7 @@ void channel_expire(struct channel *channel)
     uv_mutex_lock(&channel->_lock);
     history_expire(&channel->_history, channel_sequence(channel));
     uv_mutex_unlock(&channel->_lock);
-    channel_trim(channel);
+    channel_trim(channel, UINT_MAX);
 }
 
 bool channel_retains(const struct channel *channel)

@@ -41,12 +41,22 @@
 #include "server/block_log.h"
 #include "server/history.h"
 
-/* One who wants to be told when a channel has something new. Embedded in a fanout. */
+/* Whether publishers are throttled for a listener: each declares it. */
+enum channel_throttling {
+    CHANNEL_FOLLOWS,   /* nobody waits for it */
+    CHANNEL_THROTTLES, /* publishers wait while it is too far behind: it keeps `reached` up to date
+                        */
+};
+
+/* One that wants to be told when a channel has something new. Embedded in a fanout, or a sink. */
 struct channel_listener {
     struct list _node;
+    enum channel_throttling _throttling;
+    uv_thread_t _thread; /* that listens */
     /* Runs on the publisher's thread, with the channel's lock held: pass it on, quickly. */
     void (*_on_published)(struct channel_listener *listener);
-    /* channel_appended up to where it has delivered all, but to those whose sockets are full. */
+    /* channel_appended up to where it has delivered all, but to those whose sockets are full. Only
+     * of one that throttles. */
     _Atomic uint64_t reached;
 };
 
@@ -109,6 +119,8 @@ struct channel_receipt {
     uint64_t plain_at;    /* where it begins in the plain log, as block_log_position has it, */
     uint64_t deflated_at; /* and in the deflated one; without meaning where it is not written */
     size_t work;          /* what it cost, in bytes copied; one that is compressed counts as 16 */
+    uint64_t appended;    /* channel_appended behind it, */
+    uint64_t bytes;       /* and how many of those are of what was published with it */
 };
 
 /* Where a subscriber wants to begin. */
@@ -149,8 +161,10 @@ void channel_count_memory(struct channel *channel, _Atomic uint64_t *memory);
 /* Nobody listens, publishes or holds a cursor any more. */
 void channel_deinit(struct channel *channel);
 
-/* From any thread. `on_published` runs after each publication from now until channel_unlisten. */
+/* From the thread that listens. `on_published` runs after each publication from now until
+ * channel_unlisten. */
 void channel_listen(struct channel *channel, struct channel_listener *listener,
+                    enum channel_throttling throttling,
                     void (*on_published)(struct channel_listener *listener));
 void channel_unlisten(struct channel *channel, struct channel_listener *listener);
 
@@ -196,6 +210,12 @@ uint64_t channel_lag(const struct channel *channel, const struct block_cursor *c
 uint64_t channel_lag_beyond_history(struct channel *channel, const struct block_cursor *cursor,
                                     const struct block_cursor *meeting, uint64_t *messages);
 
+/* How many messages a subscriber's cursor is behind; or `least`, if that is more. Finding the place
+ * takes a walk, and is done only if it may be further behind than that. Never less than 0, though
+ * what another thread publishes may be seen by the cursor before it is counted. */
+uint64_t channel_messages_behind(const struct channel *channel, const struct block_cursor *cursor,
+                                 uint64_t least);
+
 /* The ID of the last message that begins before the cursor. */
 struct event_id channel_place(struct channel *channel, const struct block_cursor *cursor);
 
@@ -225,8 +245,9 @@ struct event_id channel_last_id(const struct channel *channel);
 /* Bytes ever appended, in all forms: grows with each publication that somebody reads. */
 uint64_t channel_appended(const struct channel *channel);
 
-/* From any thread: what all listeners but `own` have reached; UINT64_MAX when there are none. */
-uint64_t channel_reached(struct channel *channel, const struct channel_listener *own);
+/* From a publisher's thread: what all listeners for which publishers are throttled have reached,
+ * but those of that thread itself; UINT64_MAX when there are none. */
+uint64_t channel_reached(struct channel *channel);
 
 /* Puts a cursor that is no subscriber's on the history, from where `since` says; it ends with
  * block_log_leave. `*start` is the ID just before the first message. Returns 0 or UV_EINVAL, as
@@ -237,6 +258,10 @@ int channel_look_back(struct channel *channel, const struct channel_since *since
 /* The message at such a cursor (or at one that is catching up), which moves behind it. The n-th has
  * the ID n behind the start. False when there is none yet. */
 bool channel_next(struct block_cursor *cursor, struct channel_message *message);
+
+/* Memory is scarce: the blocks that the logs go on with are replaced by small ones. Those that
+ * stand at the end of the old ones keep them until block_log_settle. */
+void channel_fold(struct channel *channel);
 
 /* ---- history ---- */
 

@@ -21,7 +21,7 @@ static inline uint64_t channel_sequence(const struct channel *channel)
  * block_log_leave, without the lock. */
 bool channel_trim_step(struct channel *channel, struct block_cursor *dropped);
 
-/* Drops the rest, step by step: takes the lock for each. */
-void channel_trim(struct channel *channel);
+/* Drops more of it, in no more than so many steps: takes the lock for each. */
+void channel_trim(struct channel *channel, unsigned steps);
 
 #endif

@@ -29,7 +29,7 @@ enum {
     HISTORY_STEPS = 64,      /* a message lives for its age, and one of these steps more */
     HISTORY_OVERHEAD = 1024, /* bytes of memory that a block may cost beside itself */
     HISTORY_STRIDE = 512,    /* messages that are dropped in one step of history_trim, */
-    HISTORY_BLOCK_COST = 16, /* of which a block counts as many for each 64 KiB of its size */
+    HISTORY_BLOCK_COST = 32, /* of which a block counts as many for each 128 KiB of its size */
 };
 
 /* How much of the past each channel keeps; 0: that does not limit it. With none of the first three
@@ -55,7 +55,8 @@ struct histories {
 struct history_marks;
 
 struct history {
-    struct histories *_histories; /* NULL: nothing is kept */
+    struct histories *_histories; /* may be NULL: nothing is kept */
+    bool _keeps;
     struct block_cursor _cursor;  /* at the oldest message; nowhere while there is none */
     uint64_t _sequence;           /* of the message before the oldest */
     uint64_t _expired;            /* all up to this one are too old */
@@ -83,10 +84,16 @@ void history_init(struct history *history, struct histories *histories);
 void history_deinit(struct history *history);
 
 /* True when messages are to be retained at all. */
-bool history_keeps(const struct history *history);
+static inline bool history_keeps(const struct history *history)
+{
+    return history->_keeps;
+}
 
 /* True when there are some now. */
-bool history_is_empty(const struct history *history);
+static inline bool history_is_empty(const struct history *history)
+{
+    return history->_cursor._block == NULL;
+}
 
 /* Room has been reserved in `log` for the message after `sequence`, and nothing is committed yet:
  * gets ready to keep it. Returns 0, or UV_ENOMEM with nothing changed. */

@@ -1,18 +1,17 @@
 #include "server/http_publish.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <uv.h>
 
+#include "common/json_check.h"
 #include "common/utf8.h"
 
 enum {
     MAX_LINES = 10000, /* messages of one request; */
     MAX_MESSAGES = 4,  /* and no more bytes than so many of the longest messages */
-    PARTS = 2,         /* of a message: the prefix, and what was sent */
 };
 
 /* ---- before the body ---- */
@@ -29,7 +28,45 @@ static bool has_type(const struct http_api_request *request, const char *type)
 
 static bool is_lines(const struct http_api_request *request)
 {
-    return has_type(request, "application/x-ndjson");
+    return has_type(request, "application/x-ndjson") || has_type(request, "application/ndjson");
+}
+
+/* The parameter `charset` of the media type (RFC 9110, 8.3.1), with its quotation marks, if it has
+ * any; or NULL. `*len` is its length. */
+static const char *charset_of(const struct http_api_request *request, size_t *len)
+{
+    static const char name[] = "charset=";
+    const char *at = http_head_get(request->head, "Content-Type");
+
+    while (at != NULL && (at = strchr(at, ';')) != NULL) {
+        at += 1 + strspn(at + 1, " \t");
+        if (strncasecmp(at, name, sizeof name - 1) != 0)
+            continue;
+        at += sizeof name - 1;
+        *len = strcspn(at, "; \t");
+        return at;
+    }
+    return NULL;
+}
+
+/* True unless it is said that the body is in another character encoding than UTF-8. */
+static bool is_utf8(const struct http_api_request *request)
+{
+    static const char *const same[] = {"utf-8", "utf8", "us-ascii"};
+    size_t len = 0;
+    const char *charset = charset_of(request, &len);
+
+    if (charset == NULL)
+        return true;
+    if (len >= 2 && charset[0] == '"' && charset[len - 1] == '"') {
+        charset++;
+        len -= 2;
+    }
+    for (size_t i = 0; i < sizeof same / sizeof *same; i++) {
+        if (len == strlen(same[i]) && strncasecmp(charset, same[i], len) == 0)
+            return true;
+    }
+    return false;
 }
 
 bool http_publish_may(const struct http_api *api, const struct http_api_request *request,
@@ -38,10 +75,12 @@ bool http_publish_may(const struct http_api *api, const struct http_api_request 
     const char *coding = http_head_get(request->head, "Content-Encoding");
     const char *expect = http_head_get(request->head, "Expect");
 
-    if ((api->options->publish & SERVER_OPTIONS_PUBLISH_HTTP) == 0)
+    if (!publish_is_open(api->options, PUBLISH_HTTP))
         http_api_refuse(answer, 403, "this feed is read-only");
     else if (http_head_count(request->head, "Content-Type") > 1)
         http_api_refuse(answer, 400, "Content-Type must appear once");
+    else if (!is_utf8(request))
+        http_api_refuse(answer, 415, "text is published in UTF-8: send it so, charset=utf-8");
     else if (coding != NULL && strcasecmp(coding, "identity") != 0)
         http_api_refuse(answer, 415, "send the message as it is, without Content-Encoding");
     else if (expect != NULL && strcasecmp(expect, "100-continue") != 0)
@@ -61,17 +100,6 @@ uint64_t http_publish_max_body(const struct http_api *api, const struct http_api
 
 /* ---- publishing ---- */
 
-/* What a WebSocket client may not say in a second, this one may not, either. */
-static bool is_too_fast(const struct http_api *api, const struct http_api_request *request,
-                        size_t len, struct http_api_answer *answer)
-{
-    answer->limit = limits_judge_message(api->limits, request->rate, request->now, len);
-    if (answer->limit == NULL)
-        return false;
-    http_api_refuse(answer, 429, "too fast: try again in a second");
-    return true;
-}
-
 static void tell_receipt(const struct channel_receipt *receipt, size_t count, bool counted,
                          struct http_api_answer *answer)
 {
@@ -89,9 +117,9 @@ static void publish_items(const struct http_api *api, const struct http_api_requ
                           const struct channel_item *items, size_t count,
                           struct http_api_answer *answer)
 {
-    struct channel_receipt receipt;
+    const struct publish_client client = {PUBLISH_HTTP, request->rate, request->now, request->pace};
+    struct publish_result result = {.published = 0};
     struct channel *channel;
-    size_t published = 0;
     int status =
         channels_make(api->channels, request->channel.data, request->channel.len, &channel);
 
@@ -101,51 +129,41 @@ static void publish_items(const struct http_api *api, const struct http_api_requ
         return;
     }
     if (status == 0) {
-        status = channel_publish_all(channel, api->publisher, items, count, &published, &receipt);
+        status = publish_messages(api->publish, &client, channel, items, count, &result);
         channels_unref(api->channels, channel);
+        answer->work = result.receipt.work;
     }
     if (status == 0) {
-        tell_receipt(&receipt, count, is_lines(request), answer);
+        tell_receipt(&result.receipt, count, is_lines(request), answer);
+        return;
+    }
+    if (status == UV_EAGAIN) { /* what a WebSocket client may not say in a second */
+        answer->limit = result.limit;
+        http_api_refuse(answer, 429, "too fast: try again in a second");
         return;
     }
     (void) snprintf(answer->text, sizeof answer->text,
-                    "out of memory: the first %zu of %zu messages are published", published, count);
+                    "out of memory: the first %zu of %zu messages are published", result.published,
+                    count);
     http_api_refuse(answer, 503, answer->text);
 }
 
-static struct frame_part prefix_of(const struct http_api *api)
-{
-    return (struct frame_part){api->options->prefix, strlen(api->options->prefix)};
-}
-
 static void publish_one(const struct http_api *api, const struct http_api_request *request,
-                        const uint8_t *body, size_t len, struct http_api_answer *answer)
+                        const struct frame_part *payload, struct http_api_answer *answer)
 {
     bool binary = has_type(request, "application/octet-stream");
-    struct frame_part parts[PARTS] = {prefix_of(api),
-                                      {body != NULL ? (const char *) body : "", len}};
-    struct channel_item item = {FRAME_TEXT, parts, PARTS};
+    struct channel_item item = {binary ? FRAME_BINARY : FRAME_TEXT, payload, 1};
 
-    if (binary)
-        item = (struct channel_item){FRAME_BINARY, parts + 1, 1};
-    if (!binary && !utf8_valid(body, len)) {
+    if (!binary && !utf8_valid(payload->data, payload->len)) {
         http_api_refuse(answer, 400,
                         "this is not UTF-8, as text has to be: send binary with "
                         "'Content-Type: application/octet-stream'");
         return;
     }
-    if (!is_too_fast(api, request, len, answer))
-        publish_items(api, request, &item, 1, answer);
+    publish_items(api, request, &item, 1, answer);
 }
 
 /* ---- a message a line ---- */
-
-/* Messages that wait until all lines are known to be good. */
-struct lines {
-    struct frame_part prefix;
-    struct buffer parts; /* of struct frame_part, PARTS a message */
-    size_t count;
-};
 
 static void refuse_line(struct http_api_answer *answer, int status, size_t number, const char *why)
 {
@@ -154,96 +172,120 @@ static void refuse_line(struct http_api_answer *answer, int status, size_t numbe
     http_api_refuse(answer, status, answer->text);
 }
 
-/* True for JSON of any kind. `*column` is where it is not. */
-static bool is_json(const char *text, size_t len, int *column)
+/* Cuts the next line from the front of the text, without what ends it. */
+static struct frame_part cut_line(struct frame_part *text)
 {
-    json_error_t error;
-    json_t *json =
-        json_loadb(text, len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, &error);
+    const char *begin = text->data, *newline = memchr(begin, '\n', text->len);
+    size_t len = newline != NULL ? (size_t) (newline - begin) : text->len;
+    size_t used = newline != NULL ? len + 1 : len;
 
-    *column = json != NULL ? 0 : error.column;
-    json_decref(json);
-    return json != NULL;
+    text->data = begin + used;
+    text->len -= used;
+    return (struct frame_part){begin, len > 0 && begin[len - 1] == '\r' ? len - 1 : len};
 }
 
-/* Judges the next line, and adds it. */
-static bool add_line(const struct http_api *api, struct lines *lines, const char *text, size_t len,
-                     struct http_api_answer *answer)
+static bool is_blank(const struct frame_part *line)
 {
-    struct frame_part parts[PARTS] = {lines->prefix, {text, len}};
-    uint64_t most = api->options->max_message;
-    size_t number = lines->count + 1;
+    const char *text = line->data;
+    size_t n = 0;
+
+    while (n < line->len && (text[n] == ' ' || text[n] == '\t' || text[n] == '\r'))
+        n++;
+    return n == line->len;
+}
+
+/* Judges a line that is not blank; `number` is its own, `count` how many came before it. */
+static bool is_good(const struct http_api *api, const struct frame_part *line, size_t number,
+                    size_t count, struct http_api_answer *answer)
+{
+    struct json_check check = {0};
+    size_t at;
     char why[64];
-    int column;
 
-    if (lines->count == MAX_LINES)
-        refuse_line(answer, 413, number, "is one too many (the limit is 10000)");
-    else if (most > 0 && len > most)
-        refuse_line(answer, 413, number, "is too long");
-    else if (len == 0)
-        refuse_line(answer, 400, number, "is empty");
-    else if (!utf8_valid((const uint8_t *) text, len))
+    if (count == MAX_LINES) {
+        refuse_line(answer, 413, number, "is one message too many (at most 10000 in a request)");
+        return false;
+    }
+    if (api->options->max_message > 0 && line->len > api->options->max_message) {
+        refuse_line(answer, 413, number, "is too long (--max-message)");
+        return false;
+    }
+    switch (json_check_feed(&check, line->data, line->len, &at)) {
+    case 0:
+        if (json_check_complete(&check))
+            return true;
+        refuse_line(answer, 400, number, "is not complete JSON");
+        break;
+    case UV_EILSEQ:
         refuse_line(answer, 400, number, "is not UTF-8");
-    else if (!is_json(text, len, &column)) {
-        (void) snprintf(why, sizeof why, "is not JSON (column %d)", column);
+        break;
+    case UV_E2BIG:
+        refuse_line(answer, 400, number, "is nested more than 512 levels deep");
+        break;
+    default:
+        (void) snprintf(why, sizeof why, "is not JSON (at byte %zu)", at + 1);
         refuse_line(answer, 400, number, why);
-    } else if (buffer_append(&lines->parts, parts, sizeof parts) != 0)
-        http_api_refuse(answer, 503, "out of memory: nothing is published");
-    lines->count++;
-    return answer->why == NULL;
-}
-
-/* Takes the body apart. True when all lines are good. */
-static bool read_lines(const struct http_api *api, struct lines *lines, const char *body,
-                       size_t len, struct http_api_answer *answer)
-{
-    for (const char *at = body, *end = body + len; at < end;) {
-        const char *newline = memchr(at, '\n', (size_t) (end - at));
-        size_t line = (size_t) ((newline != NULL ? newline : end) - at);
-
-        if (!add_line(api, lines, at, line - (line > 0 && at[line - 1] == '\r' ? 1 : 0), answer))
-            return false;
-        at += line + 1;
     }
-    if (lines->count == 0)
-        http_api_refuse(answer, 400, "there is no line in it: nothing is published");
-    return lines->count > 0;
+    return false;
 }
 
+/* How many messages the text has; blank lines are none. 0 if one of them is not good, or if there
+ * are none, and the answer says so. */
+static size_t count_lines(const struct http_api *api, struct frame_part text,
+                          struct http_api_answer *answer)
+{
+    size_t count = 0;
+
+    for (size_t number = 1; text.len > 0; number++) {
+        struct frame_part line = cut_line(&text);
+
+        if (is_blank(&line))
+            continue;
+        if (!is_good(api, &line, number, count, answer))
+            return 0;
+        count++;
+    }
+    if (count == 0)
+        http_api_refuse(answer, 400, "there is no message in it: nothing is published");
+    return count;
+}
+
+/* The text is read twice, so that a request which is refused costs no memory but its own. */
 static void publish_lines(const struct http_api *api, const struct http_api_request *request,
-                          const uint8_t *body, size_t len, struct http_api_answer *answer)
+                          struct frame_part text, struct http_api_answer *answer)
 {
-    struct lines lines = {.prefix = prefix_of(api)};
+    size_t count = count_lines(api, text, answer), n = 0;
     struct channel_item *items = NULL;
-    const struct frame_part *parts;
+    struct frame_part *lines = NULL;
 
-    if (len == 0 || !read_lines(api, &lines, (const char *) body, len, answer)) {
-        if (len == 0)
-            http_api_refuse(answer, 400, "there is no line in it: nothing is published");
-        goto done;
-    }
-    parts = (const struct frame_part *) (const void *) lines.parts.data;
-    items = calloc(lines.count, sizeof *items);
-    if (items == NULL || parts == NULL) {
+    if (count == 0)
+        return;
+    items = calloc(count, sizeof *items);
+    lines = calloc(count, sizeof *lines);
+    if (items == NULL || lines == NULL) {
         http_api_refuse(answer, 503, "out of memory: nothing is published");
         goto done;
     }
-    for (size_t i = 0; i < lines.count; i++) {
-        items[i] = (struct channel_item){FRAME_TEXT, parts + PARTS * i, PARTS};
-        if (is_too_fast(api, request, parts[PARTS * i + 1].len, answer))
-            goto done;
+    while (n < count) {
+        lines[n] = cut_line(&text);
+        if (is_blank(&lines[n]))
+            continue;
+        items[n] = (struct channel_item){FRAME_TEXT, &lines[n], 1};
+        n++;
     }
-    publish_items(api, request, items, lines.count, answer);
+    publish_items(api, request, items, count, answer);
 done:
+    free(lines);
     free(items);
-    buffer_deinit(&lines.parts);
 }
 
 void http_publish(const struct http_api *api, const struct http_api_request *request,
                   const uint8_t *body, size_t len, struct http_api_answer *answer)
 {
+    struct frame_part payload = {body != NULL ? (const char *) body : "", len};
+
     if (is_lines(request))
-        publish_lines(api, request, body, len, answer);
+        publish_lines(api, request, payload, answer);
     else
-        publish_one(api, request, body, len, answer);
+        publish_one(api, request, &payload, answer);
 }

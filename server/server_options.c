@@ -237,7 +237,8 @@ static const struct option_spec specs[] = {
      OPTION_BY(store_workers)},
     {"path", 0, "PATH", "the path of the endpoint (default: /ws)", OPTION_BY(store_path)},
     {"prefix", 0, "TEXT",
-     "put before each text that is broadcast; may be empty (default: 'Message: ')",
+     "put before each text that a WebSocket client sends in the default channel; may be empty; "
+     "never put before what comes by POST or --stdin (default: 'Message: ')",
      OPTION_BY(store_prefix)},
     {.help = "Channels (PATH/NAME; PATH itself is the default one) and their history:"},
     {"max-channels", 0, "N",

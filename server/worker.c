@@ -28,6 +28,7 @@ struct worker {
     const struct worker_shared *shared;
     struct upgrade_policy policy;
     struct channel_publisher publisher;
+    struct publish_means publish;
     struct list listeners;
     struct inbox inbox;
     struct inbox_item stop_item;
@@ -58,12 +59,8 @@ static void flush_due(struct worker *worker)
 {
     unsigned budget = FLUSH_BUDGET;
 
-    while (budget > 0 && !list_empty(&worker->due)) {
-        struct fanout *fanout = container_of(list_take_first(&worker->due), struct fanout, _due);
-
-        if (!fanout_flush(fanout, &budget))
-            list_append(&worker->due, &fanout->_due);
-    }
+    while (budget > 0 && !list_empty(&worker->due))
+        fanout_flush(container_of(worker->due.next, struct fanout, _due), &budget);
 }
 
 static void wake_reliefs(const struct worker_shared *shared)
@@ -268,7 +265,7 @@ static void init_handles(struct worker *worker)
     (void) uv_timer_init(&worker->loop, &worker->sweep);
     if (options->idle_timeout > 0 || options->min_read_rate > 0)
         (void) uv_timer_start(&worker->sweep, on_sweep, SWEEP_INTERVAL, SWEEP_INTERVAL);
-    pace_init(&worker->pace, &worker->loop);
+    pace_init(&worker->pace, &worker->loop, worker->shared->channels);
     (void) uv_timer_init(&worker->loop, &worker->lag);
     if (options->max_lag_time > 0)
         (void) uv_timer_start(&worker->lag, on_lag, 0, options->max_lag_time / LAG_LOOKS + 1);
@@ -307,6 +304,12 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
         .deflater = fresh->transports.deflater,
         .compression_min = (size_t) options->compression_min,
     };
+    fresh->publish = (struct publish_means){
+        .options = options,
+        .publisher = &fresh->publisher,
+        .limits = shared->limits,
+        .pace = &fresh->pace,
+    };
     fanouts_init(&fresh->fanouts, shared->channels, &fresh->inbox, &fresh->due,
                  &(struct fanout_limits){
                      .bytes = worker_max_lag(options),
@@ -320,7 +323,7 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
         .origins = fresh->policy.handshake.origins,
         .channels = shared->channels,
         .fanouts = &fresh->fanouts,
-        .publisher = &fresh->publisher,
+        .publish = &fresh->publish,
         .limits = shared->limits,
         .memory = &shared->channels->memory,
     };
@@ -439,20 +442,14 @@ const struct upgrade_policy *worker_policy(const struct worker *worker)
     return &worker->policy;
 }
 
-const struct channel_publisher *worker_publisher(const struct worker *worker)
+const struct publish_means *worker_publish(const struct worker *worker)
 {
-    return &worker->publisher;
+    return &worker->publish;
 }
 
 struct limits *worker_limits(const struct worker *worker)
 {
     return worker->shared->limits;
-}
-
-struct frame_part worker_prefix(const struct worker *worker)
-{
-    return (struct frame_part){worker->shared->options->prefix,
-                               strlen(worker->shared->options->prefix)};
 }
 
 struct tls_context *worker_tls(struct worker *worker)
@@ -473,9 +470,4 @@ struct memory *worker_memory(const struct worker *worker)
 struct list *worker_charged(struct worker *worker)
 {
     return &worker->relief.charged;
-}
-
-struct pace *worker_pace(struct worker *worker)
-{
-    return &worker->pace;
 }

@@ -137,6 +137,29 @@ def heads():
     seed("http_head", "request_empty_lines_before", b"\r\n\r\n" + text_bytes(REQUEST) + b"\x4a")
 
 
+# ---- JSON ----
+
+TEXTS = {
+    "object": b'{"a": [1, -2.5e+3, true, false, null], "b": {"c": "d"}}',
+    "string": b'"\\u00e9\\ud83d\\ude00 \\"\\\\\\/\\b\\f\\n\\r\\t gr\xc3\xbc\xc3\x9fe"',
+    "lone_surrogate": b'"\\ud800"',
+    "huge_number": b"[1e999, -0.0E-1]",
+    "white_space": b" \t\r\n[ ] \n",
+    "nul_behind": b"{}\0",
+    "nul_escape_in_name": b'{"\\u0000": 1}',
+    "cut": b'{"a": [tru',
+    "two_values": b"1 2",
+    "no_utf8": b'"\xed\xa0\x80"',
+    "depth_512": b"[" * 512 + b"]" * 512,
+    "depth_513": b'{"":' * 513 + b"0" + b"}" * 513,
+}
+
+
+def texts():
+    for name, text in TEXTS.items():
+        seed("json_check", name, text + bytes([PIECES]))
+
+
 # ---- permessage-deflate ----
 
 EXTENSIONS = {
@@ -558,6 +581,7 @@ def plays():
 
 if __name__ == "__main__":
     heads()
+    texts()
     extensions()
     inflations()
     frames()

@@ -39,16 +39,24 @@ def test_a_message_is_heard_in_its_own_channel_alone(wsbroadcastd):
         client.close()
 
 
-def test_the_prefix_and_compression_are_those_of_the_default_channel(server):
+def test_the_prefix_is_for_the_default_channel_alone(server):
+    with server.client("/ws/a") as client, server.client() as default:
+        client.send_text('{"a": 1}')
+        assert client.recv_message() == '{"a": 1}'
+        default.send_text("x")
+        assert default.recv_message() == "Message: x"
+
+
+def test_compression_is_that_of_the_default_channel(server):
     plain = server.client("/ws/a")
     deflated = rawws.Client(server.port).upgrade(
         "/ws/a", Sec_WebSocket_Extensions="permessage-deflate"
     )
     plain.send_text("x" * 1000)
-    assert plain.recv_message() == "Message: " + "x" * 1000
+    assert plain.recv_message() == "x" * 1000
     got = deflated.recv_frame()
     assert got.rsv == 4
-    assert rawws.Inflater().inflate(got.payload).decode() == "Message: " + "x" * 1000
+    assert rawws.Inflater().inflate(got.payload).decode() == "x" * 1000
     disconnect([plain, deflated])
 
 

@@ -62,16 +62,17 @@ def check_line(answer: Response, status: int) -> None:
 # Publishing
 
 
-def test_a_post_is_heard_as_what_websockets_say(server, peer):
+def test_a_post_is_heard_as_it_was_sent(server, peer):
+    """Without the prefix, which says that a WebSocket client said this."""
     with server.client() as client, server.client("/ws/news") as other:
         assert peer.post("grüße\n")["subscribers"] == 1
-        assert client.recv_message() == "Message: grüße\n"
+        assert client.recv_message() == "grüße\n"
         peer.post(b"\xff\0\n", Content_Type=BINARY)
         assert client.recv_message() == b"\xff\0\n"
         peer.post("", Content_Type="text/plain; charset=utf-8")
-        assert client.recv_message() == "Message: "
+        assert client.recv_message() == ""
         peer.post("for others", "/ws/news")
-        assert other.recv_message() == "Message: for others"
+        assert other.recv_message() == "for others"
         client.send_text("the end")
         assert client.recv_message() == "Message: the end"
 
@@ -83,7 +84,7 @@ def test_curl_publishes(server):
             capture_output=True,
             check=True,
         )
-        assert client.recv_message() == "Message: hello"
+        assert client.recv_message() == "hello"
     answer = json.loads(told.stdout)
     assert set(answer) == {"id", "subscribers"} and answer["subscribers"] == 1
 
@@ -98,7 +99,7 @@ def test_curl_is_told_to_go_on_with_a_long_message(server, tmp_path, fields):
             capture_output=True,
             check=True,
         )
-        assert client.recv_message() == "Message: " + "x" * 1_000_000 + "y"
+        assert client.recv_message() == "x" * 1_000_000 + "y"
     assert b"100 Continue" in told.stderr
 
 
@@ -106,7 +107,7 @@ def test_ids_count_the_messages_of_a_channel(server, peer):
     with server.client() as client:
         first = peer.post("a")["id"]
         client.send_text("b")
-        assert [client.recv_message() for _ in "ab"] == ["Message: a", "Message: b"]
+        assert [client.recv_message() for _ in "ab"] == ["a", "Message: b"]
         third = peer.post("c")["id"]
         assert (sequence(first), sequence(third)) == (1, 3)
         assert first.split("-")[0] == third.split("-")[0]
@@ -127,7 +128,7 @@ def test_pipelined_posts_are_answered_in_order(server):
         for i in range(300):
             answer = client.recv_response()
             assert (answer.status, sequence(json.loads(answer.body)["id"])) == (200, i + 1)
-        assert [listener.recv_message() for _ in range(300)] == [f"Message: {i}" for i in range(300)]
+        assert [listener.recv_message() for _ in range(300)] == [f"{i}" for i in range(300)]
         client.recv_accept()
 
 
@@ -142,8 +143,8 @@ def test_a_request_may_come_in_pieces(server, size):
         for i in range(0, len(request), size):
             client.send(request[i : i + size])
         assert [client.recv_response().status for _ in range(2)] == [200, 200]
-        assert listener.recv_message() == "Message: hello, world"
-        assert listener.recv_message() == "Message: end"
+        assert listener.recv_message() == "hello, world"
+        assert listener.recv_message() == "end"
 
 
 def test_who_does_not_read_the_answers_is_not_read_from(wsbroadcastd):
@@ -203,22 +204,29 @@ def test_lines_are_messages(server, peer):
         told = peer.post('{"a": 1}\n[2,\t3]\r\n"four"', Content_Type=NDJSON)
         assert (sequence(told["id"]), told["count"], told["subscribers"]) == (3, 3, 1)
         heard = [client.recv_message() for _ in range(3)]
-        assert heard == ['Message: {"a": 1}', "Message: [2,\t3]", 'Message: "four"']
+        assert heard == ['{"a": 1}', "[2,\t3]", '"four"']
 
 
 @pytest.mark.parametrize(
     ("lines", "line"),
     [
         (b'{"a": 1}\n{"b": 2\n{"c": 3}\n', 2),
-        (b"1\n2\n\n3\n", 3),
         (b'"\xff"\n', 1),
+        (b"1\n\n2\n\r\n3\n\n4 5\n", 7),
+        (b"1\n{}\0", 2),
+        (b"1\n\0", 2),
+        (b"1\n\0\n2", 2),
         (b"1\n2\nthree\n", 3),
         (b"1 2\n", 1),
         (b"1\n" + b'"' + b"x" * (1 << 20) + b'"\n', 2),
         (b"1\n" * 10_001, 10_001),
         (b"[" * 100_000, 1),
+        (b"[" * 513 + b"]" * 513, 1),
+        (b"01\n", 1),
+        (b"NaN\n", 1),
     ],
-    ids=["cut", "empty", "utf8", "word", "two", "long", "many", "deep"],
+    ids=["cut", "utf8", "blank", "nul_behind", "nul", "nul_line", "word", "two", "long", "many"]
+    + ["deep", "deeper", "zero", "nan"],
 )
 def test_a_bad_line_is_named_and_nothing_is_published(server, peer, lines, line):
     with server.client() as client:
@@ -226,11 +234,67 @@ def test_a_bad_line_is_named_and_nothing_is_published(server, peer, lines, line)
         check_line(answer, 413 if line > 100 or len(lines) > 1 << 20 else 400)
         assert f"line {line} " in answer.body and "nothing is published" in answer.body
         peer.post("next")
-        assert client.recv_message() == "Message: next"
+        assert client.recv_message() == "next"
 
 
-def test_no_line_at_all_is_400(peer):
-    check_line(peer.ask("POST", "/ws", b"", Content_Type=NDJSON), 400)
+@pytest.mark.parametrize("body", [b"", b"\n", b"\r\n \n\t"])
+def test_no_line_at_all_is_400(peer, body):
+    check_line(peer.ask("POST", "/ws", body, Content_Type=NDJSON), 400)
+
+
+@pytest.mark.parametrize("kind", [NDJSON, "application/ndjson", "Application/NDJSON; charset=UTF-8"])
+def test_blank_lines_are_skipped(server, peer, kind):
+    with server.client() as client:
+        told = peer.post("\n1\n\n \t\r\n2\r\n\r\n3\n\n", Content_Type=kind)
+        assert (sequence(told["id"]), told["count"]) == (3, 3)
+        assert [client.recv_message() for _ in range(3)] == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["1e999", "-1e-999", '"\\ud800"', '{"\\u0000": "\\udead"}', "9" * 400, '{"a": 1, "a": 2}', " [ ] "]
+    + ["[" * 512 + "]" * 512, '{"":' * 512 + "null" + "}" * 512],
+    ids=["huge", "tiny", "lone", "nul", "long", "twice", "spaces", "arrays", "objects"],
+)
+def test_whatever_rfc_8259_has_is_json(server, peer, line):
+    with server.client() as client:
+        assert peer.post(line + "\n", Content_Type=NDJSON)["count"] == 1
+        assert client.recv_message() == line
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"[" + b"0," * 500_000 + b"0]\n" + b'{"a": ' * 500 + b"1" + b"}" * 500 + b"\n",
+        (b"[" + b"[]," * 340_000 + b"0]\n") * 4,
+        b"1\n" * 9_999 + b" " * 4_000_000 + b"2",
+        b"\n" * 4_190_000 + b"1",
+        b"1\n" * 2_097_152,
+    ],
+    ids=["values", "arrays", "white", "blank", "tiny"],
+)
+def test_checking_json_costs_no_memory(wsbroadcastd, lines):
+    """At most about twice the body, which has to be there as a whole; a tree would take 80 times."""
+    server = wsbroadcastd()
+    peer = Peer(server.port)
+    peer.ask("POST", "/ws", b"1\n" * 9_999, Content_Type=NDJSON)  # what is never given back
+    before = server.reset_peak()
+    answer = peer.ask("POST", "/ws", lines, Content_Type=NDJSON)
+    assert answer.status in (200, 413), answer
+    assert programs.SANITIZED or server.peak_rss() - before < 2 * len(lines) + (1 << 20)
+
+
+@pytest.mark.parametrize("kind", [NDJSON, "text/plain", "application/json"])
+@pytest.mark.parametrize(
+    ("charset", "status"),
+    [("utf-8", 200), ('"UTF-8"', 200), ("us-ascii", 200), ("utf-16", 415), ('"utf-16le"', 415)]
+    + [("iso-8859-1", 415), ("", 415), ("utf-8; format=flowed", 200), ("utf-16; x=utf-8", 415)],
+)
+def test_another_charset_than_utf_8_is_415(peer, kind, charset, status):
+    answer = peer.ask("POST", "/ws", b"1\n", Content_Type=f"{kind};q=1 ; Charset={charset}")
+    assert answer.status == status, answer
+    if status == 415:
+        check_line(answer, 415)
 
 
 # Bad input
@@ -295,7 +359,7 @@ def test_a_body_that_is_cut_off_is_not_published(server, chunked):
                 length = "Transfer-Encoding: chunked" if chunked else "Content-Length: 5"
                 client.send(raw(length, body=b"5\r\n" + body if chunked else body))
         assert Peer(server.port).post("whole")["subscribers"] == 1
-        assert listener.recv_message() == "Message: whole"
+        assert listener.recv_message() == "whole"
 
 
 def test_a_body_that_does_not_come_is_408(wsbroadcastd):
@@ -362,7 +426,7 @@ def test_publish_says_who_may(wsbroadcastd, who, ws, posts):
         answer = Peer(server.port).ask("POST", "/ws", b"by post")
         assert answer.status == (200 if posts else 403)
         if posts:
-            assert listener.recv_message() == "Message: by post"
+            assert listener.recv_message() == "by post"
         else:
             assert answer.body == "this feed is read-only\n"
 

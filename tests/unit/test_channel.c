@@ -504,6 +504,65 @@ static void who_joins_while_messages_are_prepared_gets_all_of_them(void **state)
     free(lines);
 }
 
+/* ---- what the publisher and others may know ---- */
+
+static void a_receipt_says_how_many_bytes_were_appended_in_all_forms(void **state)
+{
+    struct channel_publisher publisher = new_publisher();
+    struct channel_receipt receipt;
+    struct channel channel;
+    struct subscriber plain, deflated;
+
+    (void) state;
+    assert_int_equal(channel_init(&channel, "", NULL), 0);
+    assert_int_equal(channel_publish(&channel, &publisher, FRAME_TEXT, &(struct frame_part){"x", 1},
+                                     1, &receipt),
+                     0);
+    assert_int_equal(receipt.bytes, 0); /* nobody reads it */
+    join(&plain, &channel, CHANNEL_PLAIN);
+    join(&deflated, &channel, 15);
+    for (unsigned i = 1; i <= 2; i++) {
+        assert_int_equal(channel_publish(&channel, &publisher, FRAME_TEXT,
+                                         &(struct frame_part){"", 0}, 1, &receipt),
+                         0);
+        assert_int_equal(receipt.bytes, 4); /* two frames without payload */
+        assert_int_equal(receipt.appended, channel_appended(&channel));
+    }
+    leave(&plain);
+    leave(&deflated);
+    channel_deinit(&channel);
+    free_publisher(&publisher);
+}
+
+/* Another thread has appended, and is about to count. */
+static void a_cursor_that_is_ahead_of_the_count_is_behind_by_nothing(void **state)
+{
+    struct channel_publisher publisher = new_publisher();
+    struct channel channel;
+    struct subscriber subscriber;
+    uint64_t end;
+
+    (void) state;
+    assert_int_equal(channel_init(&channel, "", NULL), 0);
+    join(&subscriber, &channel, CHANNEL_PLAIN);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(publish_text(&channel, &publisher, "x"), 0);
+    assert_int_equal(channel_messages_behind(&channel, &subscriber.cursor, 0), 3);
+    assert_int_equal(channel_messages_behind(&channel, &subscriber.cursor, 5), 5);
+    end = channel_lag(&channel, &subscriber.cursor);
+    block_log_advance(&subscriber.cursor, (size_t) end);
+    assert_int_equal(channel_messages_behind(&channel, &subscriber.cursor, 0), 0);
+    atomic_store(&channel._sequence, 2);
+    assert_int_equal(channel_messages_behind(&channel, &subscriber.cursor, 0), 0);
+    leave(&subscriber);
+    join(&subscriber, &channel, CHANNEL_PLAIN); /* its block begins at the end */
+    atomic_store(&channel._sequence, 0);
+    assert_int_equal(channel_messages_behind(&channel, &subscriber.cursor, 1), 1);
+    leave(&subscriber);
+    channel_deinit(&channel);
+    free_publisher(&publisher);
+}
+
 /* ---- listeners ---- */
 
 struct counter {
@@ -525,9 +584,9 @@ static void listeners_are_told_of_each_publication_while_they_listen(void **stat
     (void) state;
     assert_int_equal(channel_init(&channel, "", NULL), 0);
     assert_int_equal(publish_text(&channel, &publisher, "x"), 0);
-    channel_listen(&channel, &one.listener, on_published);
+    channel_listen(&channel, &one.listener, CHANNEL_THROTTLES, on_published);
     assert_int_equal(publish_text(&channel, &publisher, "x"), 0);
-    channel_listen(&channel, &other.listener, on_published);
+    channel_listen(&channel, &other.listener, CHANNEL_THROTTLES, on_published);
     assert_int_equal(publish_text(&channel, &publisher, "x"), 0);
     assert_int_equal(publish_text(&channel, &publisher, "x"), 0);
     channel_unlisten(&channel, &one.listener);
@@ -552,7 +611,7 @@ static void a_message_that_is_too_long_is_refused_and_not_published(void **state
     (void) state;
     publisher.compression_min = SIZE_MAX;
     assert_int_equal(channel_init(&channel, "", NULL), 0);
-    channel_listen(&channel, &counter.listener, on_published);
+    channel_listen(&channel, &counter.listener, CHANNEL_THROTTLES, on_published);
     join(&reader, &channel, CHANNEL_PLAIN);
     assert_int_equal(channel_publish(&channel, &publisher, FRAME_BINARY, &endless, 1, NULL),
                      UV_ENOMEM);
@@ -693,7 +752,7 @@ static void publications_of_several_threads_have_one_order_for_everybody(void **
 
     (void) state;
     assert_int_equal(channel_init(&channel, "", NULL), 0);
-    channel_listen(&channel, &counter.listener, on_published);
+    channel_listen(&channel, &counter.listener, CHANNEL_THROTTLES, on_published);
     join(&plain, &channel, CHANNEL_PLAIN);
     join(&deflated, &channel, 15);
     assert_int_equal(pthread_create(&wandering.thread, NULL, run_wanderer, &wandering), 0);
@@ -735,6 +794,8 @@ int main(void)
         cmocka_unit_test(many_are_published_in_every_form_that_is_read),
         cmocka_unit_test(nothing_is_compressed_under_the_lock),
         cmocka_unit_test(who_joins_while_messages_are_prepared_gets_all_of_them),
+        cmocka_unit_test(a_receipt_says_how_many_bytes_were_appended_in_all_forms),
+        cmocka_unit_test(a_cursor_that_is_ahead_of_the_count_is_behind_by_nothing),
         cmocka_unit_test(listeners_are_told_of_each_publication_while_they_listen),
         cmocka_unit_test(a_message_that_is_too_long_is_refused_and_not_published),
         cmocka_unit_test(who_skips_hears_what_is_published_from_then_on),
