@@ -113,8 +113,8 @@ static bool judge(struct sink *sink)
         return false;
     }
     log_warn("limit max-lag: standard output is read too slowly: %" PRIu64
-             " messages are not printed",
-             start.sequence - place);
+             " message%s not printed",
+             start.sequence - place, start.sequence - place == 1 ? " is" : "s are");
     return true;
 }
 
