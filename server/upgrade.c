@@ -282,8 +282,8 @@ static enum upgrade_result feed_head(struct upgrade *upgrade, struct transport *
 }
 
 /* The rest of the input waits, and so does what is behind it: for the next turn, if the requests of
- * this one have cost their share of its work; else until answers have left, and others have delivered
- * what was published. */
+ * this one have cost their share of its work; else until answers have left, and others have
+ * delivered what was published. */
 static void hold(struct upgrade *upgrade, struct transport *transport, const uint8_t *data,
                  size_t len)
 {
