@@ -56,7 +56,12 @@ struct transport_end {
     size_t reason_len;
 };
 
-/* What a transport asks of its owner. Within any of these the owner may close or abort. */
+/* What a transport asks of its owner. Within any of these the owner may close or abort.
+ *
+ * Lifetime: any call into a transport, a flush above all, may end the connection; on_end is told
+ * then, within that call. It is a notice and no more: whatever the owner is working with in the
+ * meantime (the cursor it flushes from, its place in a list) is let go in on_closed, which the loop
+ * calls, never a transport. */
 struct transport_ops {
     /* Bytes of the opening handshake. Those that belong to frames, behind the head, are for the
      * owner to pass to transport_input after transport_open. */
@@ -87,7 +92,8 @@ struct transport_ops {
     void (*flush)(struct transport *transport);
     /* There is room in the socket again: call transport_flush with what comes next. */
     void (*on_drained)(struct transport *transport);
-    /* How it ended; told once, as soon as it is known; writing may still go on until on_closed. */
+    /* How it ended; told once, as soon as it is known, possibly within a transport_flush of the
+     * owner's (see above); writing may still go on until on_closed. */
     void (*on_end)(struct transport *transport, const struct transport_end *end);
     /* The socket is gone and nothing refers to the transport any more: free it. */
     void (*on_closed)(struct transport *transport);

@@ -411,6 +411,8 @@ static void on_drained(struct transport *transport)
 void peer_too_slow(struct peer *peer)
 {
     block_log_give_up(&peer->cursor);
+    if (!transport_is_writable(&peer->transport))
+        return; /* it is gone, and about to leave */
     if (!transport_is_open(&peer->transport)) {
         hit(peer, "max-lag", "cut short"); /* its Close follows as it would have */
         return;
@@ -446,14 +448,14 @@ static void log_end(const struct peer *peer, const struct transport_end *end)
         log_debug("%s: lost: %s", name, why_lost(&peer->transport, end->status));
 }
 
+/* A notice, which may come in the midst of peer_flush: the peer leaves its channel at the end of
+ * its flush, or in on_closed. */
 static void on_end(struct transport *transport, const struct transport_end *end)
 {
-    struct peer *peer = peer_of(transport);
+    const struct peer *peer = peer_of(transport);
 
     if (log_enabled(LOG_DEBUG))
         log_end(peer, end);
-    if (end->fate == TRANSPORT_LOST)
-        peer_leave(peer);
 }
 
 static void on_limit(struct transport *transport, const char *limit, uint16_t code)
