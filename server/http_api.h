@@ -40,7 +40,10 @@ struct http_api_answer {
     int status;
     const char *why;    /* one line of text: static, or `text`; NULL: the answer is JSON */
     const char *limit;  /* if it is for a limit: the option that sets it, static; else NULL */
+    const char *allow;  /* the methods that are known here (RFC 9110, 10.2.1); static */
     const char *origin; /* of the page that may read the answer, borrowed; or NULL */
+    const char *page;   /* a browser asks for a page: the path of the endpoint, of which the page of
+                           a refusal tells; NULL: a refusal is text */
     struct buffer json;
     char text[256];
 };
@@ -67,6 +70,16 @@ uint64_t http_api_max_body(const struct http_api *api, const struct http_api_req
 void http_api_publish(const struct http_api *api, const struct http_api_request *request,
                       const uint8_t *body, size_t len, struct http_api_answer *answer);
 
+/* Answers what is no request for the endpoint or its channels: a refusal that is decided elsewhere,
+ * whose `why` is borrowed; or a preflight (Fetch, 4.8), whatever it is for, so that the page gets to
+ * read the refusal. `answer` is begun anew. */
+void http_api_judge_other(const struct http_api *api, const struct http_head *head, bool loopback,
+                          int status, const char *why, struct http_api_answer *answer);
+
+/* Fills in who may read the answer, and in what form. The head need not be complete. */
+void http_api_address(const struct http_api *api, const struct http_head *head, bool loopback,
+                      struct http_api_answer *answer);
+
 /* Makes it a refusal; `why` is static. */
 void http_api_refuse(struct http_api_answer *answer, int status, const char *why);
 
@@ -75,9 +88,8 @@ int http_api_write(struct buffer *out, const struct http_api_answer *answer, boo
                    bool head_only);
 
 /* Appends the head of an event stream, and the place where it begins: a browser that comes back
- * before the first message has an ID then. Returns 0 or UV_ENOMEM. */
-int http_api_write_events(struct buffer *out, const struct http_head *request,
-                          struct event_id place);
+ * before the first message has an ID then. `origin` is as in an answer. Returns 0 or UV_ENOMEM. */
+int http_api_write_events(struct buffer *out, const char *origin, struct event_id place);
 
 void http_api_free(struct http_api_answer *answer);
 

@@ -161,7 +161,7 @@ static const char *join(struct peer *peer, const struct upgrade_request *request
     unsigned form = request->events           ? (unsigned) CHANNEL_EVENTS
                     : request->deflate.agreed ? request->deflate.server_max_window_bits
                                               : (unsigned) CHANNEL_PLAIN;
-    int status = fanouts_get(worker_fanouts(worker_of(peer)), request->channel.data,
+    int status = fanouts_get(worker_fanouts(worker_of(peer)), request->channel.name,
                              request->channel.len, &peer->_fanout);
 
     *http = 503;
@@ -171,6 +171,9 @@ static const char *join(struct peer *peer, const struct upgrade_request *request
     }
     if (status == 0)
         status = fanout_join(peer->_fanout, peer, form, &request->since, start);
+    if (status == UV_EINVAL && request->events) /* as an ID of another epoch: see since_parse_any */
+        status = fanout_join(peer->_fanout, peer, form,
+                             &(struct channel_since){.kind = CHANNEL_SINCE_ALL}, start);
     if (status == UV_EINVAL) {
         *http = 400;
         return "this event ID is of a message to come: send one as you got it";

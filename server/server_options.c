@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "common/http_head.h"
+#include "common/origin.h"
 #include "common/resource.h"
 #include "common/utf8.h"
 
@@ -84,13 +85,8 @@ static int store_origin(void *target, const char *argument, struct error *error)
     if (options->origin_count == SERVER_OPTIONS_MAX_ORIGINS)
         return error_set(error, UV_EINVAL, "at most %d origins can be listed",
                          SERVER_OPTIONS_MAX_ORIGINS);
-    if (strcmp(argument, "*") != 0 && strcmp(argument, "null") != 0 &&
-        (strstr(argument, "://") == NULL || argument[strlen(argument) - 1] == '/'))
-        return error_set(
-            error, UV_EINVAL,
-            "'%s' is not an origin: write SCHEME://HOST or SCHEME://HOST:PORT, without "
-            "a path, or '*' for all",
-            argument);
+    if (origin_check_pattern(argument, error) != 0)
+        return UV_EINVAL;
     options->origins[options->origin_count++] = argument;
     return 0;
 }
@@ -170,8 +166,8 @@ static int store_channel(const char **channel, const char *name, struct error *e
     if (name == NULL || resource_channel_is_valid(name, strlen(name)))
         return 0;
     return error_set(error, UV_EINVAL,
-                     "'%s' is no channel's name: it can be 1 to %d letters, digits, and any of "
-                     "-._~, with '/' between parts",
+                     "'%s' is no channel's name: it can be 1 to %d bytes, of letters, digits and "
+                     "-._~!$&'()+:@, with '/' between parts",
                      name, RESOURCE_MAX_CHANNEL);
 }
 
@@ -272,8 +268,9 @@ static const struct option_spec specs[] = {
      OPTION_AT(SIZE, struct server_options, compression_min), .max = MAX_MESSAGE_LIMIT},
     {.help = "Who may come in:"},
     {"origin", 0, "ORIGIN",
-     "admit pages of this origin, as in https://example.org; may be given several times; '*' for "
-     "all (default: pages of the host that is asked for; requests without Origin always come in)",
+     "admit pages of this origin, as in https://example.org, or of all names beneath a domain, as "
+     "in https://*.example.org; may be given several times; '*' for all (default: pages of the host "
+     "that is asked for; WebSocket clients without Origin always come in)",
      OPTION_BY(store_origin)},
     {"publish", 0, "WHO",
      "who may say something: none (the feed is read-only), ws (WebSocket clients), http (with "

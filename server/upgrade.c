@@ -19,7 +19,7 @@ enum {
 /* What plain HTTP takes: made when it is first spoken. */
 struct talk {
     struct resource resource; /* of the request, borrowed from its head, as is */
-    struct resource_text channel;
+    struct resource_channel channel;
     bool list;
     bool events; /* it wants to listen to an event stream */
     bool in_body;
@@ -71,35 +71,65 @@ void upgrade_free(struct upgrade *upgrade)
     free(upgrade);
 }
 
-/* A page that is kept out is for the operator to know of, who can let it in. */
-static void log_refusal(const struct upgrade *upgrade, const struct transport *transport,
-                        int status, const char *why)
+/* The path that is asked for, decoded and escaped. What else is in a target may be secret. */
+static const char *show_path(const struct upgrade *upgrade, char *shown, size_t size)
 {
-    enum log_level level = status == 403 ? LOG_INFO : LOG_DEBUG;
-    const char *target = http_head_target(&upgrade->head);
+    struct resource resource;
+    char path[256];
+    size_t len = 0;
+
+    if (resource_parse(&resource, http_head_target(&upgrade->head)) == 0)
+        len = resource_decode(
+            (struct resource_text){
+                resource.path,
+                resource.path_len < strcspn(resource.path, "#") ? resource.path_len
+                                                                : strcspn(resource.path, "#"),
+            },
+            path, sizeof path);
+    return escape_text(shown, size, path, len);
+}
+
+/* What the operator can mend, such as a page that is kept out, is for the operator to know of. */
+static void log_refusal(const struct upgrade *upgrade, const struct transport *transport,
+                        int status, const char *why, bool by_proxy)
+{
+    enum log_level level = status == 403 || by_proxy ? LOG_INFO : LOG_DEBUG;
     char name[64], shown[256];
 
     if (log_enabled(level))
         log_write(level, "%s: refused with %d: '%s': %s",
                   stream_peer_name(&transport->stream, name, sizeof name), status,
-                  escape_text(shown, sizeof shown, target, strlen(target)), why);
+                  show_path(upgrade, shown, sizeof shown), why);
 }
 
-/* Writes a refusal. False when the transport had to be aborted. */
-static bool refuse(struct upgrade *upgrade, struct transport *transport, int status,
-                   const char *why, bool keep_alive)
+/* Writes an answer, which it frees. False when the transport had to be aborted. */
+static bool write_answer(struct upgrade *upgrade, struct transport *transport,
+                         struct http_api_answer *answer, bool keep_alive)
 {
     struct buffer *out = transport_opening_output(transport);
     bool head_only = strcmp(http_head_method(&upgrade->head), "HEAD") == 0;
+    int status = UV_ENOMEM;
 
-    log_refusal(upgrade, transport, status, why);
-    if (out == NULL || handshake_write_refusal(out, status, why, keep_alive, head_only) != 0) {
-        transport_abort(transport, UV_ENOMEM);
-        return false;
-    }
-    if (!keep_alive)
+    http_api_address(upgrade->policy->api, &upgrade->head, upgrade->loopback, answer);
+    if (out != NULL)
+        status = http_api_write(out, answer, keep_alive, head_only);
+    http_api_free(answer);
+    if (status != 0)
+        transport_abort(transport, status);
+    else if (!keep_alive)
         transport_finish(transport);
-    return true;
+    return status == 0;
+}
+
+/* Answers what is not for http_api. False when the transport had to be aborted. */
+static bool refuse(struct upgrade *upgrade, struct transport *transport, int status,
+                   const char *why, bool keep_alive)
+{
+    struct http_api_answer answer;
+
+    http_api_judge_other(upgrade->policy->api, &upgrade->head, upgrade->loopback, status, why,
+                         &answer);
+    return write_answer(upgrade, transport, &answer, keep_alive);
 }
 
 bool upgrade_accept(struct upgrade *upgrade, struct transport *transport, struct event_id place)
@@ -109,7 +139,7 @@ bool upgrade_accept(struct upgrade *upgrade, struct transport *transport, struct
     int status = UV_ENOMEM;
 
     if (out != NULL && upgrade->talk != NULL && upgrade->talk->events) {
-        status = http_api_write_events(out, &upgrade->head, place);
+        status = http_api_write_events(out, http_head_get(&upgrade->head, "Origin"), place);
     } else if (out != NULL) {
         /* Once more: to keep the verdict for every connection would cost more. */
         handshake_judge_request(&upgrade->head, &upgrade->policy->handshake, upgrade->loopback,
@@ -148,7 +178,7 @@ static struct http_api_request api_request(struct upgrade *upgrade,
     return (struct http_api_request){
         .head = &upgrade->head,
         .resource = &upgrade->talk->resource,
-        .channel = upgrade->talk->channel,
+        .channel = {upgrade->talk->channel.name, upgrade->talk->channel.len},
         .list = upgrade->talk->list,
         .loopback = upgrade->loopback,
         .rate = &upgrade->talk->rate,
@@ -172,28 +202,17 @@ static void tell_limit(const struct upgrade *upgrade, const struct transport *tr
 static enum upgrade_result reply(struct upgrade *upgrade, struct transport *transport,
                                  struct http_api_answer *answer, bool whole)
 {
-    struct buffer *out = transport_opening_output(transport);
-    bool head_only = strcmp(http_head_method(&upgrade->head), "HEAD") == 0;
     bool refused = answer->status >= 400;
     bool keep_alive =
         upgrade->head.keep_alive && whole && (!refused || ++upgrade->refusals < MAX_REFUSALS);
-    int status = UV_ENOMEM;
 
     if (refused)
-        log_refusal(upgrade, transport, answer->status, answer->why);
+        log_refusal(upgrade, transport, answer->status, answer->why, false);
     tell_limit(upgrade, transport, answer);
-    if (out != NULL)
-        status = http_api_write(out, answer, keep_alive, head_only);
-    http_api_free(answer);
-    if (status != 0) {
-        transport_abort(transport, status);
+    if (!write_answer(upgrade, transport, answer, keep_alive) || !keep_alive)
         return UPGRADE_REFUSED;
-    }
-    if (keep_alive)
-        go_on(upgrade, transport);
-    else
-        transport_finish(transport);
-    return keep_alive ? UPGRADE_MORE : UPGRADE_REFUSED;
+    go_on(upgrade, transport);
+    return UPGRADE_MORE;
 }
 
 static enum upgrade_result publish(struct upgrade *upgrade, struct transport *transport)
@@ -203,7 +222,6 @@ static enum upgrade_result publish(struct upgrade *upgrade, struct transport *tr
 
     http_api_publish(upgrade->policy->api, &request, upgrade->talk->body.data.data,
                      upgrade->talk->body.data.len, &answer);
-    answer.origin = http_head_get(&upgrade->head, "Origin"); /* it was allowed */
     return reply(upgrade, transport, &answer, true);
 }
 
@@ -271,11 +289,8 @@ static enum upgrade_result feed_body(struct upgrade *upgrade, struct transport *
  * them, where the endpoint does not have that path. */
 static bool is_for_api(const struct handshake_verdict *verdict)
 {
-    const struct resource *resource = &verdict->resource;
-
     return verdict->plain ||
-           (verdict->status == 404 && resource->path_len == strlen(http_api_list) &&
-            memcmp(resource->path, http_api_list, resource->path_len) == 0);
+           (verdict->status == 404 && resource_is(&verdict->resource, http_api_list));
 }
 
 static enum upgrade_result answer_plain(struct upgrade *upgrade, struct transport *transport,
@@ -332,6 +347,7 @@ static enum upgrade_result answer(struct upgrade *upgrade, struct transport *tra
     /* A body is not read here, and a malformed request's end is not to be trusted. */
     keep_alive = head->keep_alive && !head->has_body && verdict.status != 400 &&
                  ++upgrade->refusals < MAX_REFUSALS;
+    log_refusal(upgrade, transport, verdict.status, verdict.why, verdict.by_proxy);
     if (!refuse(upgrade, transport, verdict.status, verdict.why, keep_alive) || !keep_alive)
         return UPGRADE_REFUSED;
     go_on(upgrade, transport);
@@ -348,6 +364,7 @@ static enum upgrade_result feed_head(struct upgrade *upgrade, struct transport *
     case HTTP_HEAD_DONE:
         return answer(upgrade, transport, request, *used < len);
     case HTTP_HEAD_BAD:
+        log_refusal(upgrade, transport, upgrade->head.status, upgrade->head.why, false);
         (void) refuse(upgrade, transport, upgrade->head.status, upgrade->head.why, false);
         return UPGRADE_REFUSED;
     }
@@ -410,6 +427,7 @@ const char *upgrade_time_limit(const struct upgrade *upgrade)
 void upgrade_refuse(struct upgrade *upgrade, struct transport *transport, int status,
                     const char *why)
 {
+    log_refusal(upgrade, transport, status, why, false);
     (void) refuse(upgrade, transport, status, why, false);
 }
 

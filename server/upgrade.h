@@ -26,7 +26,7 @@ enum upgrade_result {
 struct upgrade_request {
     bool events;                      /* it is the latter */
     struct extension_deflate deflate; /* what was agreed on */
-    struct resource_text channel;     /* its name, borrowed until upgrade_free; or empty */
+    struct resource_channel channel;
     struct channel_since since;
 };
 

@@ -155,11 +155,31 @@ def test_history_and_live_are_one(keeper, query):
     assert [sequence(event.id) for event in heard] == list(range(1, count + 1))
 
 
-def test_garbage_in_the_id_is_400(keeper):
-    answer = Peer(keeper.port).ask(
-        "GET", "/ws", Accept="text/event-stream", Last_Event_ID="garbage"
-    )
-    check_line(answer, 400)
+@pytest.mark.parametrize("id_", ["17", "garbage", "{epoch}-3", "{epoch}-99999", "0000000000000000-1"])
+@pytest.mark.parametrize("field", [True, False])
+def test_an_id_that_is_not_ours_is_of_another_epoch(keeper, id_, field):
+    """A browser never comes back after a 400: it gets what is kept, and the first ID shows the gap."""
+    epoch = Peer(keeper.port).post("one")["id"].split("-")[0]
+    last = Peer(keeper.port).post("two")["id"]
+    id_ = id_.format(epoch=epoch)
+    target = "/ws" if field else f"/ws?last_event_id={id_}&history=1"
+    fields = {"Last_Event_ID": id_} if field else {}
+    with Listener(keeper.port, target, **fields) as listener:
+        assert listener.accepted.headers["last-event-id"] == f"{epoch}-0"
+        assert [listener.event().data for _ in range(2)] == ["one", "two"]
+        assert listener.last_id == last
+
+
+def test_an_empty_id_is_none(keeper):
+    peer = Peer(keeper.port)
+    last = peer.post("before")["id"]
+    with Listener(keeper.port, "/ws?last_event_id=", Last_Event_ID="") as listener:
+        assert listener.accepted.headers["last-event-id"] == last
+    with Listener(keeper.port, "/ws?history=1", Last_Event_ID="") as listener:
+        assert listener.event().data == "before"
+    with Client(keeper.port).upgrade("/ws?last_event_id=", Last_Event_ID="") as client:
+        assert client.accepted.headers["last-event-id"] == last
+    assert len(peer.get("/ws?after=&last_event_id=")["messages"]) == 1
 
 
 def test_a_silent_stream_has_heartbeats(wsbroadcastd):
