@@ -13,6 +13,7 @@
 enum {
     WIRE_FACTOR = 8,        /* a compressed message may be so many times longer on the wire, */
     WIRE_SLACK = 64 * 1024, /* and this much */
+    YIELD = 1024 * 1024,    /* bytes that are inflated between two answers of decoder_next */
 };
 
 struct decoder_message {
@@ -283,6 +284,8 @@ static bool append_piece(struct decoder *decoder, const struct wslay_frame_iocb 
     else if (decoder_pool_need_inflater(decoder->_deflate) != NULL)
         status = inflater_inflate(decoder->_deflate->inflater, piece->data, piece->data_length,
                                   complete, &message->payload, decoder->_lease->pool->max_message);
+    if (message->compressed)
+        decoder->_lease->pool->inflated += message->payload.len - before;
     if (status == UV_E2BIG)
         fault_for(event, "max-message", CLOSE_TOO_BIG, "message too big");
     else if (status == UV_EILSEQ)
@@ -379,9 +382,47 @@ int decoder_feed(struct decoder *decoder, struct decoder_pool *pool, const uint8
     }
     if (decoder->_deflate != NULL)
         decoder->_deflate->pool = pool;
-    decoder->_lease->input = data;
+    decoder->_lease->input = decoder->_lease->fed = data;
     decoder->_lease->input_len = len;
     return 0;
+}
+
+int decoder_suspend(struct decoder *decoder)
+{
+    struct decoder_lease *lease = decoder->_lease;
+    /* An incomplete header may lie in what wslay was given of these bytes; it is looked for there. */
+    size_t given = (size_t) (lease->input - lease->fed);
+    size_t before = given < FRAME_MAX_HEADER ? given : FRAME_MAX_HEADER;
+    int status = 0;
+
+    if (!lease->suspended)
+        status = buffer_append(&lease->kept, lease->input - before, before + lease->input_len);
+    if (status != 0)
+        return status;
+    if (!lease->suspended) {
+        lease->fed = lease->kept.data;
+        lease->input = lease->kept.data + before;
+    }
+    lease->suspended = true;
+    return 0;
+}
+
+bool decoder_is_suspended(const struct decoder *decoder)
+{
+    return decoder->_lease != NULL && decoder->_lease->suspended;
+}
+
+size_t decoder_held(const struct decoder *decoder)
+{
+    size_t held = 0;
+
+    if (decoder->_lease != NULL)
+        held += sizeof *decoder->_lease + DECODER_POOL_WSLAY_SIZE + decoder->_lease->kept._size;
+    if (decoder->_message != NULL)
+        held += sizeof *decoder->_message + decoder->_message->payload._size;
+    if (decoder->_deflate != NULL && decoder->_deflate->inflater != NULL)
+        held += DECODER_POOL_INFLATER_SIZE;
+    return held;
 }
 
 /* The next thing that wslay's frames say. Out of line: what lend_plain takes shall not pay for what
@@ -390,12 +431,17 @@ static __attribute__((noinline)) void next_of_frames(struct decoder *decoder,
                                                      struct decoder_event *event)
 {
     struct decoder_lease *lease = decoder->_lease;
+    uint64_t before = lease->pool->inflated;
     struct wslay_frame_iocb piece;
     ssize_t got;
 
     while ((got = wslay_frame_recv(lease->wslay, &piece)) >= 0) {
         if (take_piece(decoder, &piece, event))
             return;
+        if (lease->pool->inflated - before >= YIELD) {
+            *event = (struct decoder_event){.type = DECODER_YIELD};
+            return;
+        }
     }
     if (got != WSLAY_ERR_WANT_READ) {
         fault(event, CLOSE_PROTOCOL_ERROR, "malformed frame header");
@@ -405,10 +451,13 @@ static __attribute__((noinline)) void next_of_frames(struct decoder *decoder,
     if (lease->unfinished == 0) {
         decoder_pool_return(lease);
         decoder->_lease = NULL;
-    } else if (!lease->in_frame) {
+        return;
+    }
+    if (!lease->in_frame) {
         keep_partial_header(lease, lease->input);
         (void) judge_partial_header(decoder, event);
     }
+    decoder_pool_drop_input(lease);
 }
 
 void decoder_next(struct decoder *decoder, struct decoder_event *event)

@@ -42,11 +42,15 @@ void decoder_pool_limit_fragments(struct decoder_pool *pool, uint64_t frames, ui
 /* Every decoder of the pool must have been deinitialized. */
 void decoder_pool_free(struct decoder_pool *pool);
 
+/* Bytes that the decoders of the pool have inflated so far: work that its sender has not paid for. */
+uint64_t decoder_pool_inflated(const struct decoder_pool *pool);
+
 /* How many contexts are lent at the moment. */
 size_t decoder_pool_lent(const struct decoder_pool *pool);
 
 enum decoder_event_type {
-    DECODER_MORE,    /* all bytes are used up */
+    DECODER_MORE,  /* all bytes are used up */
+    DECODER_YIELD, /* much has been inflated and no message is complete: call decoder_next again */
     DECODER_MESSAGE, /* a whole message: opcode, data */
     DECODER_PING,    /* data is the application data to echo (RFC 6455, 5.5.2) */
     DECODER_PONG,    /* data as sent */
@@ -83,6 +87,17 @@ const struct extension_deflate *decoder_deflate(const struct decoder *decoder);
  * DECODER_MORE; call that until it does. Returns 0 or UV_ENOMEM. */
 int decoder_feed(struct decoder *decoder, struct decoder_pool *pool, const uint8_t *data,
                  size_t len);
+
+/* Instead of asking on until DECODER_MORE: copies what is left of the bytes that were fed, so that
+ * decoder_next goes on with them later. Only after decoder_next has answered anything else. Returns
+ * 0 or UV_ENOMEM. */
+int decoder_suspend(struct decoder *decoder);
+
+/* True from decoder_suspend until decoder_next answers DECODER_MORE. */
+bool decoder_is_suspended(const struct decoder *decoder);
+
+/* Bytes of memory that the decoder holds for the peer. */
+size_t decoder_held(const struct decoder *decoder);
 
 /* The next thing that the bytes say. After DECODER_CLOSE and DECODER_FAULT the decoder is spent:
  * only decoder_deinit may follow. Running out of memory is a fault with code 1011. */

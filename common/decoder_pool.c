@@ -84,11 +84,19 @@ struct decoder_lease *decoder_pool_lend(struct decoder_pool *pool)
     return lease;
 }
 
+void decoder_pool_drop_input(struct decoder_lease *lease)
+{
+    buffer_deinit(&lease->kept);
+    buffer_init(&lease->kept);
+    lease->suspended = false;
+}
+
 /* A context that stopped within a frame, or that wslay gave up on, serves nobody else. */
 void decoder_pool_return(struct decoder_lease *lease)
 {
     struct decoder_pool *pool = lease->pool;
 
+    decoder_pool_drop_input(lease);
     pool->lent--;
     if (lease->unfinished > 0 || pool->spares == POOL_SPARE) {
         lease_free(lease);
@@ -132,6 +140,11 @@ void decoder_pool_free(struct decoder_pool *pool)
     while (pool->spare_inflaters > 0)
         inflater_free(pool->inflaters[--pool->spare_inflaters]);
     free(pool);
+}
+
+uint64_t decoder_pool_inflated(const struct decoder_pool *pool)
+{
+    return pool->inflated;
 }
 
 size_t decoder_pool_lent(const struct decoder_pool *pool)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <wslay/wslay.h>
 
+#include "common/buffer.h"
 #include "common/decoder.h"
 
 enum { DECODER_POOL_INFLATERS = 4 }; /* kept for the next compressed messages */
@@ -19,6 +20,9 @@ struct decoder_lease {
 
     const uint8_t *input; /* what wslay has not asked for yet */
     size_t input_len;
+    const uint8_t *fed; /* where the input began */
+    struct buffer kept; /* a copy of the input, once suspended: `input` and `fed` point into it */
+    bool suspended;
 
     /* Bytes that wslay was given since the last frame ended: none of them means that we stand
      * between two frames. */
@@ -45,6 +49,7 @@ struct decoder_pool {
     uint64_t max_message;
     uint64_t max_frames; /* of a message */
     uint64_t max_empty;
+    uint64_t inflated; /* bytes, by all decoders */
     struct decoder_lease *spare;
     size_t spares;
     size_t lent;
@@ -55,11 +60,20 @@ struct decoder_pool {
 /* A context between two frames, or NULL without memory. */
 struct decoder_lease *decoder_pool_lend(struct decoder_pool *pool);
 
+/* Forgets the copy of suspended input, which is used up. */
+void decoder_pool_drop_input(struct decoder_lease *lease);
+
 /* Gives it back, wherever in a frame it is. */
 void decoder_pool_return(struct decoder_lease *lease);
 
 /* The inflater of the compressed message that is under way, or NULL without memory. */
 struct inflater *decoder_pool_need_inflater(struct decoder_deflate *deflate);
+
+/* Bytes of memory of a wslay context. */
+#define DECODER_POOL_WSLAY_SIZE ((size_t) 4200)
+
+/* Bytes of memory of an inflater that is lent, more or less (see deflate.h). */
+#define DECODER_POOL_INFLATER_SIZE ((size_t) 40 * 1024)
 
 /* The message is complete: an inflater that need not remember it serves the next one. */
 void decoder_pool_release_inflater(struct decoder_deflate *deflate);

@@ -203,6 +203,11 @@ void http_head_deinit(struct http_head *head)
     buffer_deinit(&head->_fields);
 }
 
+size_t http_head_held(const struct http_head *head)
+{
+    return head->_text._size + head->_fields._size;
+}
+
 void http_head_limit(struct http_head *head, uint64_t bytes, uint64_t fields)
 {
     head->_max_bytes = bytes > 0 && bytes < UINT32_MAX ? (size_t) bytes : UINT32_MAX;

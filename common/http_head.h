@@ -66,6 +66,9 @@ struct http_head {
 void http_head_init(struct http_head *head, enum http_head_kind kind);
 void http_head_deinit(struct http_head *head);
 
+/* Bytes of memory that the head holds beside this struct. */
+size_t http_head_held(const struct http_head *head);
+
 /* Before the first feed: allows this many bytes and header fields; 0 for no limit. */
 void http_head_limit(struct http_head *head, uint64_t bytes, uint64_t fields);
 

@@ -2,9 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
+#include <uv.h>
 
 void process_prepare(void)
 {
@@ -32,4 +36,61 @@ unsigned long long process_max_files(void)
 
     (void) getrlimit(RLIMIT_NOFILE, &limit);
     return limit.rlim_cur;
+}
+
+/* ---- memory ---- */
+
+enum { GROUP_SIZE = PATH_MAX };
+
+/* The number in a file of the control groups; ULLONG_MAX when it has none ("max"). */
+static unsigned long long read_limit(const char *path)
+{
+    char text[32], *end;
+    FILE *file = fopen(path, "re");
+    unsigned long long limit;
+
+    if (file == NULL)
+        return ULLONG_MAX;
+    if (fgets(text, sizeof text, file) == NULL)
+        text[0] = '\0';
+    (void) fclose(file);
+    limit = strtoull(text, &end, 10);
+    return end != text ? limit : ULLONG_MAX;
+}
+
+/* The control group that this process is in, as a path below /sys/fs/cgroup: "" if unknown. */
+static void find_group(char group[GROUP_SIZE])
+{
+    FILE *file = fopen("/proc/self/cgroup", "re");
+    char line[GROUP_SIZE];
+
+    group[0] = '\0';
+    if (file == NULL)
+        return;
+    while (fgets(line, sizeof line, file) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        if (strncmp(line, "0::/", 4) == 0)
+            memcpy(group, line + 3, strlen(line + 3) + 1);
+    }
+    (void) fclose(file);
+}
+
+unsigned long long process_memory_limit(void)
+{
+    unsigned long long least = uv_get_total_memory();
+    char group[GROUP_SIZE], path[GROUP_SIZE + 64];
+    char *slash;
+
+    find_group(group);
+    do {
+        unsigned long long limit;
+
+        (void) snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", group);
+        limit = read_limit(path);
+        least = limit < least ? limit : least;
+        slash = strrchr(group, '/');
+        if (slash != NULL)
+            *slash = '\0';
+    } while (slash != NULL);
+    return least;
 }

@@ -13,4 +13,8 @@ void process_raise_files(void);
 /* How many files may be open, all in all. */
 unsigned long long process_max_files(void);
 
+/* Bytes of memory that this process may use: the machine's, or less where a control group says so
+ * (memory.max of cgroup v2, of its own group or one above it). */
+unsigned long long process_memory_limit(void);
+
 #endif

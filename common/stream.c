@@ -137,6 +137,11 @@ size_t stream_waiting(const struct stream *stream)
     return waiting;
 }
 
+size_t stream_held(const struct stream *stream)
+{
+    return is_tls(stream) ? stream_tls_held(stream->tcp.data) : 0;
+}
+
 void stream_limit_silence(struct stream *stream, unsigned milliseconds)
 {
     (void) setsockopt(descriptor(stream), IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds,

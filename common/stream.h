@@ -64,6 +64,10 @@ int stream_write(struct stream *stream, uv_write_t *request, const uv_buf_t *buf
 /* Bytes written, or queued with stream_write, that the peer has not acknowledged. */
 size_t stream_waiting(const struct stream *stream);
 
+/* Bytes of memory that are held for the peer beneath the stream: with TLS, what has come and waits
+ * to be decrypted, what is encrypted and waits to be sent, and a handshake that is not done. */
+size_t stream_held(const struct stream *stream);
+
 /* From now on the connection is lost (reading fails with UV_ETIMEDOUT) when the peer has
  * acknowledged nothing of what was written for so many milliseconds. */
 void stream_limit_silence(struct stream *stream, unsigned milliseconds);

@@ -9,6 +9,8 @@
 #include "common/stream.h"
 #include "common/tls.h"
 
+enum { HANDSHAKE = 16 * 1024 }; /* bytes of memory of a handshake, more or less */
+
 enum { BATCH = 2 }; /* records that go out with one system call: so much a slow peer can hold */
 
 /* Ciphertext on its way, either direction:
@@ -401,6 +403,13 @@ size_t stream_tls_waiting(const struct stream_tls *layer)
     size_t waiting = tls_output(layer->tls)->len;
 
     return layer->request != NULL ? waiting + tls_source_left(&layer->source) : waiting;
+}
+
+size_t stream_tls_held(const struct stream_tls *layer)
+{
+    size_t held = layer->held._size + layer->sending._size;
+
+    return tls_is_established(layer->tls) ? held : held + HANDSHAKE;
 }
 
 bool stream_tls_is_ready(const struct stream_tls *layer)

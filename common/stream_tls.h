@@ -26,6 +26,7 @@ void stream_tls_close(struct stream_tls *layer, bool reset, uv_close_cb on_close
 /* Bytes of a stream_write that are not encrypted yet, and of ciphertext that is not sent. */
 size_t stream_tls_waiting(const struct stream_tls *layer);
 
+size_t stream_tls_held(const struct stream_tls *layer);
 bool stream_tls_is_ready(const struct stream_tls *layer);
 bool stream_tls_was_cut(const struct stream_tls *layer);
 const char *stream_tls_error(const struct stream_tls *layer);

@@ -6,6 +6,7 @@
 
 #include "common/transport_output.h"
 #include "common/transport_time.h"
+#include "common/transport_work.h"
 
 enum {
     TURN_INPUT = 1024 * 1024, /* bytes that are read in one turn, more or less */
@@ -50,6 +51,7 @@ static void close_stream(struct transport *transport, bool reset)
     transport->_stage = TRANSPORT_CLOSED;
     tell_end(transport, &(struct transport_end){.fate = TRANSPORT_LOST, .status = UV_EOF});
     deadline_stop(&transport->_deadline);
+    transport_work_forget(transport);
     go_deaf(transport);
     transport_output_drop(transport);
     stream_close(&transport->stream, reset, on_stream_closed);
@@ -311,15 +313,47 @@ static void handle(struct transport *transport, const struct decoder_event *even
             on_pong(transport, event);
         break;
     case DECODER_MORE:
+    case DECODER_YIELD:
         break;
     }
+}
+
+/* Its share of this turn's work is used up: the rest of its input waits. */
+static void wait_with_rest(struct transport *transport)
+{
+    if (decoder_suspend(&transport->_decoder) != 0)
+        transport_abort(transport, UV_ENOMEM);
+    else
+        transport_work_defer(transport);
+}
+
+/* Takes what the decoder has been fed. */
+static void decode_on(struct transport *transport)
+{
+    const struct decoder_pool *pool = transport_context_of(transport)->decoders;
+    struct decoder_event event;
+    bool completed = false;
+
+    do {
+        uint64_t inflated = decoder_pool_inflated(pool);
+
+        decoder_next(&transport->_decoder, &event);
+        completed = completed || completes(transport, &event);
+        handle(transport, &event);
+        transport_charge(transport,
+                         TRANSPORT_WORK_EVENT +
+                             (decoder_pool_inflated(pool) - inflated) * TRANSPORT_WORK_INFLATED);
+    } while (event.type != DECODER_MORE && !transport->_deaf && !transport_is_spent(transport));
+    transport->_heard = true;
+    if (event.type != DECODER_MORE && !transport->_deaf)
+        wait_with_rest(transport);
+    else
+        transport_time_message(transport, completed);
 }
 
 static void decode(struct transport *transport, const uint8_t *data, size_t len)
 {
     const struct transport_context *context = transport_context_of(transport);
-    struct decoder_event event;
-    bool completed = false;
 
     if (context->ops->on_bytes != NULL)
         context->ops->on_bytes(transport, len);
@@ -327,23 +361,50 @@ static void decode(struct transport *transport, const uint8_t *data, size_t len)
         transport_abort(transport, UV_ENOMEM);
         return;
     }
-    do {
-        decoder_next(&transport->_decoder, &event);
-        completed = completed || completes(transport, &event);
-        handle(transport, &event);
-    } while (event.type != DECODER_MORE && !transport->_deaf);
-    transport->_heard = true;
-    transport_time_message(transport, completed);
+    transport_charge(transport, (uint64_t) len * TRANSPORT_WORK_READ);
+    decode_on(transport);
 }
 
 void transport_input(struct transport *transport, const uint8_t *data, size_t len)
 {
     if (transport->_deaf || len == 0)
         return;
+    (void) transport_work_begin(transport);
     if (transport->_stage == TRANSPORT_OPENING)
         transport_context_of(transport)->ops->on_opening(transport, data, len);
     else
         decode(transport, data, len);
+}
+
+void transport_wait_for_share(struct transport *transport)
+{
+    if (transport->_stage != TRANSPORT_CLOSED)
+        transport_work_defer(transport);
+}
+
+/* What was read, or kept, has been taken. */
+static void tell_taken(struct transport *transport)
+{
+    const struct transport_ops *ops = transport_context_of(transport)->ops;
+
+    if (ops->on_taken != NULL && transport->_stage != TRANSPORT_CLOSED)
+        ops->on_taken(transport);
+}
+
+static void start_reading(struct transport *transport);
+
+void transport_go_on(struct transport *transport)
+{
+    const struct transport_ops *ops = transport_context_of(transport)->ops;
+
+    if (transport->_paused)
+        return; /* transport_resume goes on */
+    if (decoder_is_suspended(&transport->_decoder))
+        decode_on(transport);
+    else if (transport->_stage == TRANSPORT_OPENING && ops->on_share != NULL)
+        ops->on_share(transport);
+    start_reading(transport);
+    tell_taken(transport);
 }
 
 static void on_eof(struct transport *transport)
@@ -364,16 +425,18 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
 {
     struct transport *transport = container_of(stream, struct transport, stream.tcp);
 
-    if (nread > 0)
-        transport_input(transport, (const uint8_t *) buf->base, (size_t) nread);
-    else if (nread == UV_ENOBUFS)
+    if (nread == UV_ENOBUFS)
         return; /* on_alloc gave none: the rest waits in the socket for the next turn */
-    else if (nread == UV_EOF)
+    if (nread > 0) {
+        transport_input(transport, (const uint8_t *) buf->base, (size_t) nread);
+        tell_taken(transport);
+    } else if (nread == UV_EOF) {
         on_eof(transport);
-    else if (nread < 0 && transport->_stage == TRANSPORT_DRAINING)
+    } else if (nread < 0 && transport->_stage == TRANSPORT_DRAINING) {
         close_stream(transport, false);
-    else if (nread < 0)
+    } else if (nread < 0) {
         transport_abort(transport, (int) nread);
+    }
 }
 
 /* How much one read may bring. What all of them bring in one turn stays near TURN_INPUT, also when
@@ -401,7 +464,17 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     context->_reader = transport;
     if (again)
         context->_busy++;
-    *buf = uv_buf_init(context->_input, again ? 0 : (unsigned) read_size(context));
+    *buf =
+        uv_buf_init(context->_input,
+                    again || !transport_work_begin(transport) ? 0 : (unsigned) read_size(context));
+}
+
+/* Unless there is a reason not to. */
+static void start_reading(struct transport *transport)
+{
+    if (!transport->_paused && !transport->_deferred && !transport->_eof && transport->_connected &&
+        transport->_stage != TRANSPORT_CLOSED)
+        (void) stream_read_start(&transport->stream, on_alloc, on_read);
 }
 
 /* ---- life ---- */
@@ -459,6 +532,7 @@ void transport_resume(struct transport *transport)
         transport_time_start(transport, &transport_context_of(transport)->_asked); /* the answer
                                                                                  may be here */
     transport->_paused = false;
-    if (transport->_stage != TRANSPORT_CLOSED && transport->_connected && !transport->_eof)
-        (void) stream_read_start(&transport->stream, on_alloc, on_read);
+    if (decoder_is_suspended(&transport->_decoder))
+        transport_work_defer(transport); /* it was to go on while it was paused */
+    start_reading(transport);
 }

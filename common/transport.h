@@ -88,6 +88,11 @@ struct transport_ops {
     void (*on_bytes)(struct transport *transport, size_t len);
     /* A ping came, and is answered; its payload is borrowed for the call. May be NULL. */
     void (*on_ping)(struct transport *transport, const uint8_t *data, size_t len);
+    /* Input has been taken: what transport_held says may have changed by much. May be NULL. */
+    void (*on_taken)(struct transport *transport);
+    /* Its share of the work of a turn was used up while the opening handshake was read, and is there
+     * again: the owner may go on with what it has kept. May be NULL. */
+    void (*on_share)(struct transport *transport);
     /* End of the turn, and there is something to write: call transport_flush. */
     void (*flush)(struct transport *transport);
     /* There is room in the socket again: call transport_flush with what comes next. */
@@ -114,6 +119,17 @@ struct transport_config {
     uint32_t ping_timeout;    /* for the answer, or for anything else from the peer */
 };
 
+/* What the transports of one loop make it do (see transport_work.h). */
+struct transport_work {
+    uint64_t turn;                  /* units of work of this turn, */
+    uint64_t of_reader;             /* and of what is read now, */
+    const struct transport *reader; /* by this one */
+    uint64_t share;                 /* that one may use in this turn */
+    unsigned hard;                  /* how many have used much in this turn */
+    struct buffer deferred;         /* of struct transport *, which wait for the next turns: */
+    size_t first;                   /* from this byte on */
+};
+
 /* What the transports of one loop share; a loop has one, which it knows by its `data`. */
 struct transport_context {
     uv_loop_t *loop;
@@ -127,9 +143,10 @@ struct transport_context {
     struct deadline_list _opening;
     struct deadline_list _body; /* those in their opening whose request has a body to come */
     struct deadline_list _closing;
-    struct deadline_list _quiet;     /* open connections, until it is time to ask */
-    struct deadline_list _asked;     /* those that have a ping to answer */
-    struct deadline_list _message;   /* those that are within a message */
+    struct deadline_list _quiet;   /* open connections, until it is time to ask */
+    struct deadline_list _asked;   /* those that have a ping to answer */
+    struct deadline_list _message; /* those that are within a message */
+    struct transport_work _work;
     uv_timer_t _tick;                /* runs only while something has a deadline */
     const struct transport *_reader; /* who read last in this turn */
     unsigned _busy;                  /* how many filled the buffer in this turn, */
@@ -164,6 +181,7 @@ struct transport {
     bool _asked : 1;      /* a ping of ours is not answered */
     bool _paused : 1;     /* nothing is read: silence is not the peer's */
     bool _in_message : 1; /* its deadline is the message's */
+    bool _deferred : 1;   /* it waits for its share of the work of a turn */
     bool _raw : 1;        /* no frames are spoken: see transport_open_raw */
     uint32_t note;        /* the owner's: room that would be lost otherwise */
 };
@@ -198,6 +216,11 @@ void transport_context_flush(struct transport_context *context);
  * else the others are for the next turn, which should come without waiting for events. */
 bool transport_context_flush_some(struct transport_context *context, unsigned budget);
 
+/* A new turn: the transports that wait for their share of its work go on with the input that was
+ * kept for them, first come first served. Once, at the end of each loop turn. True when none waits
+ * any more; else the next turn should come without waiting for events. */
+bool transport_context_go_on(struct transport_context *context);
+
 /* Aborts every transport that is in its opening (closing) handshake. */
 void transport_context_abort_opening(struct transport_context *context);
 void transport_context_abort_closing(struct transport_context *context);
@@ -226,7 +249,8 @@ void transport_open_raw(struct transport *transport);
  * units, as own frames do between two frames. NULL when out of memory, or too late. */
 struct buffer *transport_raw_output(struct transport *transport);
 
-/* Takes bytes as if they had just been read. */
+/* Takes bytes as if they had just been read. The caller has kept them since an earlier call of
+ * on_opening, or passes on what on_opening was given. */
 void transport_input(struct transport *transport, const uint8_t *data, size_t len);
 
 /* True while messages may be sent, that is, before either Close. */
@@ -248,6 +272,11 @@ bool transport_is_stalled(const struct transport *transport);
 
 /* While a write is stalled, the bytes that the peer has not acknowledged; else 0. */
 size_t transport_waiting(const struct transport *transport);
+
+/* Bytes of memory that are held for the peer beside this struct: input that is not complete, output
+ * that it has not taken, and the state of a TLS handshake. What a full socket costs (2 KiB) is left
+ * out. */
+size_t transport_held(const struct transport *transport);
 
 /* Queues one frame of our own; a message is compressed where that was agreed on and is worth it.
  * Returns 0, UV_EPIPE when the transport is not open, UV_ENOMEM, or
@@ -287,6 +316,28 @@ void transport_abort(struct transport *transport, int status);
 
 /* The same for one that has hit a limit, which is the option that sets it. */
 void transport_abort_for(struct transport *transport, const char *limit);
+
+/* Units of work, of about a nanosecond each, for what input leads to (see transport_charge). */
+enum {
+    TRANSPORT_WORK_COPY = 1,       /* for each byte that is encoded or escaped */
+    TRANSPORT_WORK_REQUEST = 8000, /* for each request that is answered */
+};
+
+/* What the transport has sent costs so many units of work beside reading it: the owner says so
+ * within on_opening or on_message. Beyond its share the transport is not heard for the rest of the
+ * turn. */
+void transport_charge(struct transport *transport, uint64_t units);
+
+/* True when, in on_opening, no more of the input should be used in this turn: the owner keeps it,
+ * and calls transport_wait_for_share; on_share follows. */
+bool transport_is_spent(const struct transport *transport);
+void transport_wait_for_share(struct transport *transport);
+
+/* True from transport_wait_for_share until on_share. */
+static inline bool transport_is_deferred(const struct transport *transport)
+{
+    return transport->_deferred;
+}
 
 /* Stops and resumes reading from the socket: back-pressure towards the peer. A ping that is out is
  * not missed for it. */

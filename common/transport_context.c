@@ -1,6 +1,7 @@
 #include <limits.h>
 
 #include "common/transport_output.h"
+#include "common/transport_work.h"
 
 int transport_context_init(struct transport_context *context, uv_loop_t *loop,
                            const struct transport_ops *ops, const struct transport_config *config)
@@ -17,6 +18,7 @@ int transport_context_init(struct transport_context *context, uv_loop_t *loop,
     context->_hears_on = config->hears_on;
     context->_reader = NULL;
     context->_busy = context->_busy_before = 0;
+    transport_work_init(context);
     list_init(&context->_dirty);
     deadline_list_init(&context->_opening, config->opening_timeout);
     deadline_list_init(&context->_body, config->message_timeout);
@@ -48,6 +50,7 @@ void transport_context_close(struct transport_context *context)
 
 void transport_context_deinit(struct transport_context *context)
 {
+    transport_work_deinit(context);
     frame_encoder_free(context->encoder);
     decoder_pool_free(context->decoders);
     deflater_free(context->deflater);

@@ -116,6 +116,16 @@ size_t transport_queued(const struct transport *transport)
     return output->outbox.frames.len + (output->bell != NULL ? output->bell->len : 0);
 }
 
+size_t transport_held(const struct transport *transport)
+{
+    const struct transport_output *output = transport->_output;
+    size_t held = decoder_held(&transport->_decoder) + stream_held(&transport->stream);
+
+    if (output != NULL)
+        held += output->outbox.frames._size + output->outbox.pongs._size;
+    return held;
+}
+
 /* ---- a full socket ---- */
 
 bool transport_is_stalled(const struct transport *transport)

@@ -116,7 +116,10 @@ static void judge_closing(struct transport *transport, uint64_t now)
 static void judge_message(struct transport *transport, uint64_t now)
 {
     (void) now;
-    transport_reject(transport, CLOSE_POLICY, "message took too long", "message-timeout");
+    if (transport->_deferred || transport->_paused) /* what is missing may have come already */
+        transport_time_start(transport, &transport_context_of(transport)->_message);
+    else
+        transport_reject(transport, CLOSE_POLICY, "message took too long", "message-timeout");
 }
 
 /* The time to answer a ping is over. Whoever has said anything else is there, too, and whoever
@@ -129,7 +132,7 @@ static void judge_asked(struct transport *transport, uint64_t now)
 
     if (transport->_heard)
         transport_time_quiet(transport);
-    else if (late || transport->_paused || transport_reads_on(transport))
+    else if (late || transport->_paused || transport->_deferred || transport_reads_on(transport))
         transport_time_start(transport, &transport_context_of(transport)->_asked);
     else
         transport_abort_for(transport, "ping-timeout");

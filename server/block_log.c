@@ -16,6 +16,7 @@ struct block {
     uint64_t start;       /* where in the log the first byte is */
     uint64_t units;       /* before it */
     struct block *_Atomic next;
+    _Atomic uint64_t *memory; /* where it is counted, or NULL */
     enum block_log_kind kind;
     struct block_note note;
     uint8_t data[];
@@ -35,6 +36,9 @@ static struct block *block_new(struct block_log *log, uint32_t size)
     block->start = block_log_end(log);
     block->units = log->_units;
     block->kind = log->_kind;
+    block->memory = log->_memory;
+    if (block->memory != NULL)
+        atomic_fetch_add_explicit(block->memory, sizeof *block + size, memory_order_relaxed);
     block->note.log = log;
     block->note.size = sizeof *block + size;
     block->note.held = false;
@@ -55,8 +59,11 @@ static struct block *block_walk(struct block *block)
 
 static void block_unref(struct block *block)
 {
-    if (atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) == 1)
-        free(block);
+    if (atomic_fetch_sub_explicit(&block->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    if (block->memory != NULL)
+        atomic_fetch_sub_explicit(block->memory, sizeof *block + block->size, memory_order_relaxed);
+    free(block);
 }
 
 /* Nobody goes on from here if this one was the last to: then the next block, too, has lost a
@@ -82,7 +89,13 @@ void block_log_init(struct block_log *log, enum block_log_kind kind)
     log->_tail = NULL;
     atomic_init(&log->_end, 0);
     log->_units = 0;
+    log->_memory = NULL;
     log->_kind = kind;
+}
+
+void block_log_count(struct block_log *log, _Atomic uint64_t *memory)
+{
+    log->_memory = memory;
 }
 
 int block_log_start(struct block_log *log, uint64_t units)

@@ -41,6 +41,7 @@ struct block_log {
     struct block *_tail;   /* NULL while it is stopped */
     _Atomic uint64_t _end; /* bytes ever appended */
     uint64_t _units;       /* units before the end */
+    _Atomic uint64_t *_memory;
     enum block_log_kind _kind;
 };
 
@@ -79,6 +80,10 @@ enum {
 
 /* The log is stopped. */
 void block_log_init(struct block_log *log, enum block_log_kind kind);
+
+/* From here on the memory of the log's blocks is counted there; borrowed for as long as one of them
+ * lives. */
+void block_log_count(struct block_log *log, _Atomic uint64_t *memory);
 
 /* Begins the log, behind `units` of them. Harmless when it has begun already. Returns 0 or
  * UV_ENOMEM. */

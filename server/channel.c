@@ -18,6 +18,13 @@ int channel_init(struct channel *channel, const char *name, struct histories *hi
     return status == 0 ? uv_mutex_init(&channel->_lock) : status;
 }
 
+void channel_count_memory(struct channel *channel, _Atomic uint64_t *memory)
+{
+    block_log_count(&channel->_plain.log, memory);
+    block_log_count(&channel->_deflated.log, memory);
+    block_log_count(&channel->_events.log, memory);
+}
+
 void channel_deinit(struct channel *channel)
 {
     history_deinit(&channel->_history);

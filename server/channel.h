@@ -127,6 +127,10 @@ struct channel_info {
  * UV_E* code. */
 int channel_init(struct channel *channel, const char *name, struct histories *histories);
 
+/* From here on the memory of the logs is counted there; borrowed for as long as a cursor holds a
+ * block of the channel. */
+void channel_count_memory(struct channel *channel, _Atomic uint64_t *memory);
+
 /* Nobody listens, publishes or holds a cursor any more. */
 void channel_deinit(struct channel *channel);
 

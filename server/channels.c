@@ -68,6 +68,8 @@ static int entry_new(struct channels *channels, const char *name, size_t len,
     atomic_init(&fresh->refs, 0);
     list_init(&fresh->node);
     status = channel_init(&fresh->channel, fresh->name, &channels->histories);
+    if (status == 0)
+        channel_count_memory(&fresh->channel, &channels->memory.blocks);
     if (status != 0) {
         free(fresh);
         return status;
@@ -116,6 +118,7 @@ int channels_init(struct channels *channels, const struct history_policy *policy
     if (status != 0)
         return status;
     channels->histories.relieve = relieve;
+    memory_init(&channels->memory, 0, &channels->histories._held);
     status = uv_mutex_init(&channels->_lock);
     if (status != 0)
         goto fail_lock;

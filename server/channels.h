@@ -13,9 +13,11 @@
 #include "common/list.h"
 #include "server/channel.h"
 #include "server/history.h"
+#include "server/memory.h"
 
 struct channels {
     struct histories histories;
+    struct memory memory; /* what the logs take, and the peers of all workers */
     uint64_t _max;
     struct channel *_default;
     uv_mutex_t _lock; /* guards what follows */
@@ -24,7 +26,8 @@ struct channels {
     size_t _count;    /* of all but the default one */
 };
 
-/* `max` channels beside the default one; 0: any number. Returns 0 or a negative UV_E* code. */
+/* `max` channels beside the default one; 0: any number. The memory account has no bound yet. Returns
+ * 0 or a negative UV_E* code. */
 int channels_init(struct channels *channels, const struct history_policy *policy, uint64_t max);
 
 /* Frees all channels; nobody refers to one any more. */

@@ -407,6 +407,26 @@ static void for_all(struct fanout *fanout, void (*judge)(struct peer *peer, cons
     for_each(&fanout->_catching, judge, argument);
 }
 
+uint64_t fanout_pinned(struct fanout *fanout, const struct peer *peer)
+{
+    uint64_t messages;
+
+    if (peer->cursor.catching)
+        return channel_lag_beyond_history(fanout->channel, &peer->cursor, &messages);
+    return channel_lag(fanout->channel, &peer->cursor);
+}
+
+void fanout_each_behind(struct fanout *fanout, void (*see)(struct peer *peer, void *argument),
+                        void *argument)
+{
+    struct list *const lists[] = {&fanout->_stalled, &fanout->_catching};
+
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        for (struct list *node = lists[i]->next; node != lists[i]; node = node->next)
+            see(peer_at(node), argument);
+    }
+}
+
 struct sweep {
     uint64_t now;
     uint64_t idle_timeout;

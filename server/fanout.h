@@ -115,6 +115,15 @@ struct fanout_behind {
 /* Who of the peers is furthest behind; those who catch up do not count. */
 struct fanout_behind fanout_behind(const struct fanout *fanout);
 
+/* Bytes of the channel's logs that the peer keeps from being freed, if nobody else does: what it has
+ * yet to read, but for what the history retains. */
+uint64_t fanout_pinned(struct fanout *fanout, const struct peer *peer);
+
+/* Calls `see` for each peer that is behind for longer than a flush: those that are stalled, and
+ * those that catch up. */
+void fanout_each_behind(struct fanout *fanout, void (*see)(struct peer *peer, void *argument),
+                        void *argument);
+
 /* Judges who has been idle for `idle_timeout` milliseconds, and which stalled peers have read fewer
  * than `min_read` bytes since the last sweep; 0 for not at all. */
 void fanout_sweep(struct fanout *fanout, uint64_t now, uint64_t idle_timeout, uint64_t min_read);

@@ -24,6 +24,7 @@ struct http_api {
     struct fanouts *fanouts;
     const struct channel_publisher *publisher;
     struct limits *limits;
+    const struct memory *memory;
 };
 
 struct http_api_request {

@@ -24,6 +24,7 @@ static const char *const limits_names[LIMITS_NAMES] = {
     "max-bytes-per-second",
     "max-control-per-second",
     "max-lag",
+    "max-memory",
     "max-channels",
     "min-read-rate",
 };

@@ -14,7 +14,7 @@
 
 #include "server/server_options.h"
 
-enum { LIMITS_NAMES = 18 };
+enum { LIMITS_NAMES = 19 };
 
 /* One address (for IPv6, one /64 network) and its connections. */
 struct limits_address;

@@ -10,6 +10,7 @@
 #include "server/event_stream.h"
 #include "server/fanout.h"
 #include "server/limits.h"
+#include "server/peer_memory.h"
 #include "server/peer_read.h"
 #include "server/upgrade.h"
 #include "server/worker.h"
@@ -32,11 +33,15 @@ void peer_leave(struct peer *peer)
         fanout_leave(peer->_fanout, peer, past != NULL ? &past->meeting : NULL);
 }
 
-/* NULL when out of memory. */
-static struct peer_more *need_more(struct peer *peer)
+struct peer_more *peer_need_more(struct peer *peer)
 {
-    if (peer->_more == NULL)
+    if (peer->_more == NULL) {
         peer->_more = calloc(1, sizeof *peer->_more);
+        if (peer->_more != NULL) {
+            list_init(&peer->_more->charged);
+            peer->_more->peer = peer;
+        }
+    }
     return peer->_more;
 }
 
@@ -48,6 +53,8 @@ static void free_more(struct peer *peer)
     pace_forget(&peer->_more->held);
     free(peer->_more->rate);
     peer_read_forget_own(peer);
+    list_remove(&peer->_more->charged);
+    free(peer->_more->past);
     free(peer->_more);
     peer->_more = NULL;
 }
@@ -58,22 +65,16 @@ void peer_free_more_if_unused(struct peer *peer)
     const struct peer_more *more = peer->_more;
 
     if (more != NULL && more->upgrade == NULL && more->address == NULL && more->rate == NULL &&
-        more->own == NULL && more->held == NULL && !peer->cursor.catching &&
-        options->idle_timeout == 0 && options->min_read_rate == 0)
+        more->own == NULL && more->held == NULL && more->charge == 0 && more->watched_since == 0 &&
+        !peer->cursor.catching && options->idle_timeout == 0 && options->min_read_rate == 0)
         free_more(peer);
 }
 
 /* Makes room for the peer's past. False when out of memory. */
 static bool add_past(struct peer *peer)
 {
-    struct peer_more *larger = realloc(peer->_more, sizeof *larger + sizeof larger->past[0]);
-
-    if (larger == NULL)
-        return false;
-    larger->past[0] = (struct past){.stop = 0};
-    larger->has_past = true;
-    peer->_more = larger;
-    return true;
+    peer->_more->past = calloc(1, sizeof *peer->_more->past);
+    return peer->_more->past != NULL;
 }
 
 /* False when out of memory. */
@@ -122,7 +123,7 @@ int peer_accept(struct transport_context *transports, int fd, bool loopback)
     struct peer *peer = calloc(1, sizeof *peer);
     int status = UV_ENOMEM;
 
-    if (peer == NULL || need_more(peer) == NULL)
+    if (peer == NULL || peer_need_more(peer) == NULL)
         goto fail;
     list_init(&peer->place);
     peer->_more->uncounted = true;
@@ -285,7 +286,7 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
         transport_reject(transport, CLOSE_POLICY, "this feed is read-only", NULL);
         return;
     }
-    more = need_more(peer);
+    more = peer_need_more(peer);
     if (more == NULL) {
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
         return;
@@ -307,7 +308,7 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
 static void on_control(struct transport *transport)
 {
     struct peer *peer = peer_of(transport);
-    struct peer_more *more = need_more(peer);
+    struct peer_more *more = peer_need_more(peer);
     const char *limit = NULL;
 
     if (more != NULL)
@@ -393,10 +394,22 @@ static void feed_held(struct peer *peer)
     buffer_deinit(&held);
 }
 
+/* A new turn has come for one whose requests had cost its share of an earlier one. */
+static void on_share(struct transport *transport)
+{
+    feed_held(peer_of(transport));
+}
+
+static void on_taken(struct transport *transport)
+{
+    peer_memory_recount(peer_of(transport));
+}
+
 static void flush(struct transport *transport)
 {
     peer_flush(peer_of(transport));
     feed_held(peer_of(transport));
+    peer_memory_recount(peer_of(transport));
 }
 
 static void on_drained(struct transport *transport)
@@ -408,7 +421,10 @@ static void on_drained(struct transport *transport)
     if (fanout_has(peer))
         fanout_resume(peer->_fanout, peer);
     peer_flush(peer);
+    if (!transport_is_stalled(transport))
+        peer_memory_caught_up(peer);
     feed_held(peer);
+    peer_memory_recount(peer);
 }
 
 void peer_too_slow(struct peer *peer)
@@ -476,6 +492,7 @@ static void on_closed(struct transport *transport)
     struct worker *worker = worker_of(peer);
 
     peer_leave(peer);
+    peer_memory_forget(peer);
     if (peer->_fanout != NULL)
         fanouts_put(worker_fanouts(worker), peer->_fanout);
     if (peer->_more == NULL || !peer->_more->uncounted)
@@ -493,6 +510,8 @@ const struct transport_ops peer_transport_ops = {
     .on_limit = on_limit,
     .ping_payload = ping_payload,
     .on_pong = on_pong,
+    .on_taken = on_taken,
+    .on_share = on_share,
     .flush = flush,
     .on_drained = on_drained,
     .on_end = on_end,

@@ -5,6 +5,7 @@
 
 #include "server/event_stream.h"
 #include "server/fanout.h"
+#include "server/peer_memory.h"
 
 enum {
     CATCH_UP_BUFS = 4,           /* blocks of history that are written at a time */
@@ -45,6 +46,13 @@ void peer_read_forget_own(struct peer *peer)
     buffer_deinit(&own->messages);
     free(own);
     peer->_more->own = NULL;
+}
+
+size_t peer_read_held(const struct peer *peer)
+{
+    const struct own_list *own = peer->_more != NULL ? peer->_more->own : NULL;
+
+    return own != NULL ? own->messages._size : 0;
 }
 
 /* The next of them, or NULL. */
@@ -270,7 +278,8 @@ static void catch_up_with_events(struct peer *peer, struct past *past)
     status = transport_flush(&peer->transport, &none);
     if (status == UV_EAGAIN)
         fanout_stall(peer->_fanout, peer);
-    else if (status == 0)
+    peer_memory_recount(peer);
+    if (status == 0)
         meet(peer, past);
 }
 

@@ -29,17 +29,21 @@ struct peer_more {
     struct limits_address *address; /* where it counts, if addresses are counted */
     uint32_t last_message;          /* when it last said something: milliseconds, modulo 2^32 */
     uint32_t unread;                /* bytes that waited when its reading was last judged */
-    struct own_list *own;           /* with --no-echo, while it has yet to come to its own */
-    struct pace_held *held;         /* while it says more than others can deliver */
-    bool uncounted;                 /* it is not among the server's connections */
-    bool has_past;                  /* there is a `past`: not in what everybody has for a while */
-    struct past past[];
+    uint32_t watched_since;         /* while memory is scarce: when, and */
+    uint32_t watched_from;  /* stream_acknowledged at that time; 0 and 0: it is not watched */
+    struct own_list *own;   /* with --no-echo, while it has yet to come to its own */
+    struct pace_held *held; /* while it says more than others can deliver */
+    struct past *past;      /* while it catches up, and behind */
+    uint64_t charge;        /* bytes that it is charged with in the memory account; */
+    struct list charged;    /* then it is in its worker's list of those */
+    struct peer *peer;
+    bool uncounted; /* it is not among the server's connections */
 };
 
 /* NULL unless it catches up, or has done so. */
 static inline struct past *peer_past(const struct peer *peer)
 {
-    return peer->_more != NULL && peer->_more->has_past ? peer->_more->past : NULL;
+    return peer->_more != NULL ? peer->_more->past : NULL;
 }
 
 /* True for one that hears an event stream, and says nothing. */
@@ -51,6 +55,9 @@ static inline bool peer_is_for_events(const struct peer *peer)
 /* The peer has published this message, which it is not to hear. Returns 0 or UV_ENOMEM. */
 int peer_read_leave_out(struct peer *peer, const struct channel_receipt *receipt);
 
+/* Bytes of memory that it takes to know which messages to come are its own. */
+size_t peer_read_held(const struct peer *peer);
+
 /* Forgets which messages to come are its own. */
 void peer_read_forget_own(struct peer *peer);
 
@@ -58,6 +65,15 @@ void peer_read_forget_own(struct peer *peer);
 
 /* Leaves its channel, if it is in one. */
 void peer_leave(struct peer *peer);
+
+/* Room for what only some peers need; NULL when out of memory. */
+struct peer_more *peer_need_more(struct peer *peer);
+
+/* The peer that is listed by its `charged`. */
+static inline struct peer *peer_of_charged(struct list *node)
+{
+    return container_of(node, struct peer_more, charged)->peer;
+}
 
 /* Most peers need no more once they have been upgraded and have caught up. */
 void peer_free_more_if_unused(struct peer *peer);

@@ -1,5 +1,6 @@
 #include "server/server.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <uv.h>
@@ -15,7 +16,11 @@
 #include "server/source.h"
 #include "server/worker.h"
 
-enum { EXPIRY_INTERVAL = 1000 }; /* milliseconds between two looks at what is too old */
+enum {
+    EXPIRY_INTERVAL = 1000, /* milliseconds between two looks at what is too old, */
+    TRIM_INTERVAL = 5000,   /* and at whether much memory has become free */
+    TRIM_BYTES = 32 * 1024 * 1024,
+};
 
 struct server {
     const struct server_options *options;
@@ -27,6 +32,7 @@ struct server {
     struct tls_context *tls; /* NULL: ws:// */
     struct channels channels;
     uv_timer_t expiry;    /* of history, if its age matters */
+    uv_timer_t trim;      /* of the heap */
     struct source source; /* these two if they are asked for */
     struct sink sink;
     struct limits limits;
@@ -141,6 +147,16 @@ static void on_expiry(uv_timer_t *timer)
     channels_expire(&container_of(timer, struct server, expiry)->channels);
 }
 
+/* What was held at the peak and is free now goes back to the system: malloc keeps it otherwise,
+ * between blocks that live on. */
+static void on_trim(uv_timer_t *timer)
+{
+    struct memory *memory = &container_of(timer, struct server, trim)->channels.memory;
+
+    if (memory_take_peak(memory) > memory_used(memory) + TRIM_BYTES)
+        (void) malloc_trim(0);
+}
+
 static void close_handles(struct server *server)
 {
     uv_close((uv_handle_t *) &server->workers_done, NULL);
@@ -148,6 +164,7 @@ static void close_handles(struct server *server)
     uv_close((uv_handle_t *) &server->sigterm, NULL);
     uv_close((uv_handle_t *) &server->sighup, NULL);
     uv_close((uv_handle_t *) &server->expiry, NULL);
+    uv_close((uv_handle_t *) &server->trim, NULL);
     source_close(&server->source);
     sink_finish(&server->sink);
 }
@@ -181,6 +198,8 @@ static int init_handles(struct server *server)
     (void) uv_timer_init(&server->loop, &server->expiry);
     if (server->options->history.age > 0)
         (void) uv_timer_start(&server->expiry, on_expiry, EXPIRY_INTERVAL, EXPIRY_INTERVAL);
+    (void) uv_timer_init(&server->loop, &server->trim);
+    (void) uv_timer_start(&server->trim, on_trim, TRIM_INTERVAL, TRIM_INTERVAL);
     server->sigint.data = server;
     server->sigterm.data = server;
     server->sighup.data = server;
@@ -272,6 +291,7 @@ int server_run(const struct server_options *options)
     status = channels_init(&server.channels, &options->history, options->max_channels);
     if (status != 0)
         goto fail_channel;
+    server.channels.memory.max = options->max_memory;
     status = prepare_tls(&server, &error);
     if (status == 0)
         status = sockets_init(&server.sockets, options, options->workers, &server.loop, &error);

@@ -9,12 +9,16 @@
 #include "common/origin.h"
 #include "common/resource.h"
 #include "common/utf8.h"
+#include "server/memory.h"
 
 /* What options can be set to, at the most. */
 #define MAX_MESSAGE_LIMIT ((uint64_t) 1 << 30)
 #define MAX_LAG_LIMIT ((uint64_t) 1 << 40)
 #define MAX_HISTORY_LIMIT ((uint64_t) 1 << 40)
 #define MAX_HEADER_LIMIT ((uint64_t) 1 << 20)
+
+#define HISTORY_TOTAL ((uint64_t) 256 << 20)
+#define NOT_GIVEN UINT64_MAX
 
 enum { MAX_DAYS = 365 };
 
@@ -129,6 +133,14 @@ static int store_history_age(void *target, const char *argument, struct error *e
     return parse_duration(argument, &((struct server_options *) target)->history.age, error);
 }
 
+static int store_min_read_rate(void *target, const char *argument, struct error *error)
+{
+    struct server_options *options = target;
+
+    options->read_mildly = false;
+    return options_parse_size(argument, 0, UINT32_MAX, &options->min_read_rate, error);
+}
+
 /* A unit says which of the limits it is: bytes, messages or time. */
 static int store_max_lag(void *target, const char *argument, struct error *error)
 {
@@ -237,8 +249,8 @@ static const struct option_spec specs[] = {
     {"history-age", 0, "DURATION", "how long to keep messages, as in 30s, 5m, 12h or 7d",
      OPTION_BY(store_history_age), .offer = OPTION_OFFER_NOTHING},
     {"history-total", 0, "SIZE",
-     "memory that the history of all channels may take; the oldest goes first; 0: any "
-     "(default: 256M)",
+     "memory that the history of all channels may take, at most half of --max-memory, which 0 "
+     "stands for; the oldest goes first (default: 256M, or less where that is more than half)",
      OPTION_AT(SIZE, struct server_options, history.total), .max = MAX_HISTORY_LIMIT},
     {.help = "Pipes:"},
     {"stdin", 0, "CHANNEL",
@@ -312,8 +324,15 @@ static const struct option_spec specs[] = {
      "what becomes of one that falls further behind: close it with 1008, or let it skip to the "
      "newest message (default: close)",
      OPTION_BY(store_slow_consumer)},
-    {"min-read-rate", 0, "SIZE", "bytes a second that a client which is behind reads (default: 0)",
-     OPTION_AT(SIZE, struct server_options, min_read_rate), .max = UINT32_MAX},
+    {"max-memory", 0, "SIZE",
+     "what all clients together may make the server hold, beside the history; beyond it the "
+     "costliest are closed with 1008, or answered with 503 (default: half of the machine's memory, "
+     "or of its control group's)",
+     OPTION_AT(SIZE, struct server_options, max_memory), .max = MAX_HISTORY_LIMIT},
+    {"min-read-rate", 0, "SIZE",
+     "bytes that a client which is behind reads in each second (default: 64 a second, over a minute, "
+     "while more than half of --max-memory is used)",
+     OPTION_BY(store_min_read_rate), .offer = OPTION_OFFER_NOTHING},
     {"ping-interval", 0, "SECONDS",
      "of silence, after which a client is asked whether it is there (default: 20)",
      OPTION_AT(SECONDS, struct server_options, ping_interval)},
@@ -358,6 +377,24 @@ const struct option_table server_options_table = {
     .status_count = sizeof statuses / sizeof *statuses,
 };
 
+/* History has half of the memory at most, so that the bound on the rest means something. */
+static int settle_history(struct server_options *options, struct error *error)
+{
+    uint64_t most = options->max_memory / 2;
+    uint64_t *total = &options->history.total;
+
+    if (*total == NOT_GIVEN)
+        *total = most > 0 && most < HISTORY_TOTAL ? most : HISTORY_TOTAL;
+    if (*total == 0)
+        *total = most;
+    if (most > 0 && *total > most)
+        return error_set(error, UV_EINVAL,
+                         "--history-total is more than half of --max-memory (%llu bytes): lower "
+                         "the one, or raise the other",
+                         (unsigned long long) options->max_memory);
+    return 0;
+}
+
 int server_options_parse(struct server_options *options, int argc, char **argv, struct error *error)
 {
     int operands, status;
@@ -369,7 +406,9 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
         .publish = SERVER_OPTIONS_PUBLISH_WS | SERVER_OPTIONS_PUBLISH_HTTP,
         .max_message = 1024 * 1024,
         .max_lag = 16 * 1024 * 1024,
-        .history.total = 256 * 1024 * 1024,
+        .max_memory = memory_default_max(),
+        .read_mildly = true,
+        .history.total = NOT_GIVEN,
         .max_fragments = 128 * 1024,
         .max_empty_fragments = 100,
         .max_header_bytes = HTTP_HEAD_MAX_BYTES,
@@ -393,7 +432,7 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
     if ((options->tls_cert == NULL) != (options->tls_key == NULL) ||
         (options->tls_client_ca != NULL && options->tls_cert == NULL))
         return error_set(error, UV_EINVAL, "TLS needs both '--tls-cert FILE' and '--tls-key FILE'");
-    return 0;
+    return settle_history(options, error);
 }
 
 static int parse_inherited(const char *text, struct server_options_listen *where,

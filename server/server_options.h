@@ -50,7 +50,9 @@ struct server_options {
     uint64_t max_messages_per_second;
     uint64_t max_bytes_per_second;
     uint64_t max_control_per_second;
-    uint64_t min_read_rate; /* bytes a second */
+    uint64_t max_memory;    /* bytes that all clients together may make the server hold */
+    uint64_t min_read_rate; /* bytes a second, if it is given; else */
+    bool read_mildly;       /* a mild form of it holds while memory is scarce (see peer_memory.h) */
     uint64_t handshake_timeout;
     uint64_t close_timeout;
     uint64_t message_timeout;

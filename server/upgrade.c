@@ -25,7 +25,6 @@ struct talk {
     bool in_body;
     struct http_body body;    /* while in_body */
     struct limits_rate *rate; /* what the connection has published lately */
-    struct buffer held;       /* input that waits until answers have left */
 };
 
 struct upgrade {
@@ -33,7 +32,8 @@ struct upgrade {
     const struct upgrade_policy *policy;
     bool loopback;
     unsigned refusals;
-    struct talk *talk; /* NULL: there was no plain HTTP */
+    struct talk *talk;  /* NULL: there was no plain HTTP */
+    struct buffer held; /* input that waits until answers have left, or for the next turn */
 };
 
 /* Ready for the next request. */
@@ -62,9 +62,9 @@ void upgrade_free(struct upgrade *upgrade)
     if (upgrade == NULL)
         return;
     http_head_deinit(&upgrade->head);
+    buffer_deinit(&upgrade->held);
     if (upgrade->talk != NULL) {
         http_body_deinit(&upgrade->talk->body);
-        buffer_deinit(&upgrade->talk->held);
         free(upgrade->talk->rate);
         free(upgrade->talk);
     }
@@ -206,6 +206,7 @@ static enum upgrade_result reply(struct upgrade *upgrade, struct transport *tran
     bool keep_alive =
         upgrade->head.keep_alive && whole && (!refused || ++upgrade->refusals < MAX_REFUSALS);
 
+    transport_charge(transport, answer->json.len * (uint64_t) TRANSPORT_WORK_COPY);
     if (refused)
         log_refusal(upgrade, transport, answer->status, answer->why, false);
     tell_limit(upgrade, transport, answer);
@@ -220,6 +221,7 @@ static enum upgrade_result publish(struct upgrade *upgrade, struct transport *tr
     struct http_api_request request = api_request(upgrade, transport);
     struct http_api_answer answer = {.status = 200};
 
+    transport_charge(transport, upgrade->talk->body.data.len * (uint64_t) TRANSPORT_WORK_COPY);
     http_api_publish(upgrade->policy->api, &request, upgrade->talk->body.data.data,
                      upgrade->talk->body.data.len, &answer);
     return reply(upgrade, transport, &answer, true);
@@ -250,6 +252,12 @@ static enum upgrade_result begin_body(struct upgrade *upgrade, struct transport 
     uint64_t most = http_api_max_body(upgrade->policy->api, request);
     struct buffer *out;
 
+    if (memory_is_over(upgrade->policy->api->memory)) {
+        struct http_api_answer answer = {.limit = "max-memory"};
+
+        http_api_refuse(&answer, 503, "the server is short of memory: try again later");
+        return reply(upgrade, transport, &answer, false);
+    }
     switch (http_body_begin(&upgrade->talk->body, &upgrade->head, most)) {
     case HTTP_BODY_DONE:
         return publish(upgrade, transport);
@@ -333,6 +341,7 @@ static enum upgrade_result answer(struct upgrade *upgrade, struct transport *tra
     struct handshake_verdict verdict;
     bool keep_alive;
 
+    transport_charge(transport, TRANSPORT_WORK_REQUEST);
     handshake_judge_request(head, &upgrade->policy->handshake, upgrade->loopback, &verdict);
     request->events = false;
     request->deflate = verdict.deflate;
@@ -371,20 +380,22 @@ static enum upgrade_result feed_head(struct upgrade *upgrade, struct transport *
     return UPGRADE_MORE;
 }
 
-/* The answers do not leave as fast as requests come: the rest of the input waits, and so does what
- * is behind it. */
+/* The rest of the input waits, and so does what is behind it: for the next turn, if the requests of
+ * this one have cost their share of its work; else until answers have left. */
 static void hold(struct upgrade *upgrade, struct transport *transport, const uint8_t *data,
                  size_t len)
 {
-    transport_pause(transport);
-    if (buffer_append(&upgrade->talk->held, data, len) != 0)
+    if (buffer_append(&upgrade->held, data, len) != 0)
         transport_abort(transport, UV_ENOMEM);
+    else if (transport_is_spent(transport))
+        transport_wait_for_share(transport);
+    else
+        transport_pause(transport);
 }
 
 static bool is_full(const struct upgrade *upgrade, const struct transport *transport)
 {
-    return upgrade->talk != NULL &&
-           (upgrade->talk->held.len > 0 || transport_queued(transport) > MAX_ANSWERS);
+    return upgrade->held.len > 0 || transport_queued(transport) > MAX_ANSWERS;
 }
 
 enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *transport,
@@ -394,7 +405,8 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
     enum upgrade_result result = UPGRADE_MORE;
 
     *used = 0;
-    while (result == UPGRADE_MORE && *used < len && !is_full(upgrade, transport)) {
+    while (result == UPGRADE_MORE && *used < len && !is_full(upgrade, transport) &&
+           !transport_is_spent(transport)) {
         size_t taken;
 
         result = is_in_body(upgrade)
@@ -411,12 +423,36 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
 
 bool upgrade_take_held(struct upgrade *upgrade, struct transport *transport, struct buffer *held)
 {
-    if (upgrade->talk == NULL || upgrade->talk->held.len == 0 || transport_queued(transport) > 0)
+    if (upgrade->held.len == 0 || transport_queued(transport) > 0 ||
+        transport_is_deferred(transport))
         return false;
-    *held = upgrade->talk->held;
-    upgrade->talk->held = (struct buffer){0};
+    *held = upgrade->held;
+    upgrade->held = (struct buffer){0};
     transport_resume(transport);
     return true;
+}
+
+size_t upgrade_held(const struct upgrade *upgrade)
+{
+    size_t held;
+
+    if (upgrade == NULL)
+        return 0;
+    held = sizeof *upgrade + http_head_held(&upgrade->head) + upgrade->held._size;
+    if (upgrade->talk != NULL)
+        held += sizeof *upgrade->talk + upgrade->talk->body.data._size;
+    return held;
+}
+
+void upgrade_forget(struct upgrade *upgrade)
+{
+    buffer_deinit(&upgrade->held);
+    buffer_init(&upgrade->held);
+    if (upgrade->talk == NULL)
+        return;
+    http_body_deinit(&upgrade->talk->body);
+    upgrade->talk->body = (struct http_body){0};
+    upgrade->talk->in_body = false;
 }
 
 const char *upgrade_time_limit(const struct upgrade *upgrade)

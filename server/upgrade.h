@@ -62,6 +62,12 @@ bool upgrade_accept(struct upgrade *upgrade, struct transport *transport, struct
 void upgrade_refuse(struct upgrade *upgrade, struct transport *transport, int status,
                     const char *why);
 
+/* Bytes of memory that the exchange holds for the peer; `upgrade` may be NULL. */
+size_t upgrade_held(const struct upgrade *upgrade);
+
+/* After upgrade_refuse: lets go of what has come of the request. */
+void upgrade_forget(struct upgrade *upgrade);
+
 /* The limit that ends the time for what is to come now: the option that sets it. */
 const char *upgrade_time_limit(const struct upgrade *upgrade);
 

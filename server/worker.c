@@ -8,6 +8,7 @@
 #include "server/arrivals.h"
 #include "server/listener.h"
 #include "server/peer.h"
+#include "server/relief.h"
 
 enum {
     FLUSH_BUDGET = 128,    /* peers that get messages, and peers that get own frames, before the
@@ -34,7 +35,8 @@ struct worker {
     uv_idle_t go_on;  /* active while a flush is not done: the loop does not wait for events */
     uv_timer_t sweep; /* runs only if one of its limits is set, */
     uv_timer_t lag;   /* and this one only if --max-lag limits the time */
-    struct list due;  /* fanouts to be flushed at the end of this turn */
+    struct relief relief;
+    struct list due; /* fanouts to be flushed at the end of this turn */
     struct fanouts fanouts;
     struct pace pace;
     struct http_api api;
@@ -63,15 +65,23 @@ static void flush_due(struct worker *worker)
     }
 }
 
+static void wake_reliefs(const struct worker_shared *shared)
+{
+    for (size_t i = 0; i < shared->worker_count; i++)
+        relief_wake(&shared->workers[i]->relief);
+}
+
 /* Runs before the loop waits for events: what the last ones brought goes out now. */
 static void on_turn_end(uv_prepare_t *prepare)
 {
     struct worker *worker = container_of(prepare, struct worker, turn_end);
-    bool done;
+    bool done = transport_context_go_on(&worker->transports);
 
     flush_due(worker);
-    done = transport_context_flush_some(&worker->transports, FLUSH_BUDGET);
+    done = transport_context_flush_some(&worker->transports, FLUSH_BUDGET) && done;
     fanouts_clean(&worker->fanouts);
+    if (relief_check(&worker->relief))
+        wake_reliefs(worker->shared);
     if (done && list_empty(&worker->due))
         (void) uv_idle_stop(&worker->go_on);
     else
@@ -144,6 +154,7 @@ static void end_loop(struct worker *worker)
     uv_close((uv_handle_t *) &worker->sweep, NULL);
     pace_close(&worker->pace);
     uv_close((uv_handle_t *) &worker->lag, NULL);
+    relief_close(&worker->relief);
     transport_context_close(&worker->transports);
 }
 
@@ -300,6 +311,8 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
                      .messages = options->max_lag_messages,
                      .time = options->max_lag_time,
                  });
+    relief_init(&fresh->relief, &fresh->loop, &fresh->inbox, &shared->channels->memory,
+                &fresh->fanouts, options->read_mildly);
     fresh->api = (struct http_api){
         .options = options,
         .origins = fresh->policy.handshake.origins,
@@ -307,6 +320,7 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
         .fanouts = &fresh->fanouts,
         .publisher = &fresh->publisher,
         .limits = shared->limits,
+        .memory = &shared->channels->memory,
     };
     *worker = fresh;
     return 0;
@@ -448,6 +462,16 @@ struct tls_context *worker_tls(struct worker *worker)
 struct fanouts *worker_fanouts(struct worker *worker)
 {
     return &worker->fanouts;
+}
+
+struct memory *worker_memory(const struct worker *worker)
+{
+    return &worker->shared->channels->memory;
+}
+
+struct list *worker_charged(struct worker *worker)
+{
+    return &worker->relief.charged;
 }
 
 struct pace *worker_pace(struct worker *worker)

@@ -82,5 +82,8 @@ struct frame_part worker_prefix(const struct worker *worker, const struct channe
 struct tls_context *worker_tls(struct worker *worker); /* NULL: ws:// */
 struct fanouts *worker_fanouts(struct worker *worker);
 struct pace *worker_pace(struct worker *worker);
+struct memory *worker_memory(const struct worker *worker);
+struct list *worker_charged(
+    struct worker *worker); /* of struct peer_more: those that are charged */
 
 #endif

@@ -270,6 +270,12 @@ int stream_write(struct stream *stream, uv_write_t *request, const uv_buf_t *buf
     return 0;
 }
 
+size_t stream_held(const struct stream *stream)
+{
+    (void) stream;
+    return 0;
+}
+
 void stream_limit_silence(struct stream *stream, unsigned milliseconds)
 {
     (void) stream;
@@ -333,9 +339,12 @@ void stream_close(struct stream *stream, bool reset, uv_close_cb on_closed)
 
 void stream_peer_address(const struct stream *stream, struct sockaddr_storage *address)
 {
+    const struct memory_end *end = end_of(stream);
+
     *address = (struct sockaddr_storage){.ss_family = AF_UNSPEC};
-    if (end_of(stream) != NULL)
-        (void) uv_ip4_addr("192.0.2.1", 1, (struct sockaddr_in *) (void *) address);
+    if (end != NULL)
+        (void) uv_ip4_addr(end->address != NULL ? end->address : "192.0.2.1", 1,
+                           (struct sockaddr_in *) (void *) address);
 }
 
 const char *stream_peer_name(const struct stream *stream, char *out, size_t size)

@@ -22,6 +22,7 @@ struct memory_end {
     bool finished;         /* the server's FIN came */
     bool reset;            /* it closed with RST */
     bool closed;           /* it is gone: nothing refers to this any more */
+    const char *address;   /* from where it comes; NULL: 192.0.2.1 */
 
     struct stream *_stream; /* NULL before it is opened, and once closed */
     uv_alloc_cb _on_alloc;

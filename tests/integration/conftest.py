@@ -146,3 +146,9 @@ def bystanders(server) -> Iterator[Bystanders]:
     pair = Bystanders(server)
     yield pair
     pair.finish()
+
+
+@pytest.fixture
+def bystanders_of() -> Callable[[programs.Server], Bystanders]:
+    """bystanders_of(server) are two of a server of the test's own; it calls finish()."""
+    return Bystanders

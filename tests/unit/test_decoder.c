@@ -54,8 +54,9 @@ static void note(struct buffer *transcript, enum decoder_event_type type, enum f
                  uint16_t code, const void *data, size_t len)
 {
     static const char *const names[] = {
-        [DECODER_MORE] = "more", [DECODER_MESSAGE] = "message", [DECODER_PING] = "ping",
-        [DECODER_PONG] = "pong", [DECODER_CLOSE] = "close",     [DECODER_FAULT] = "fault",
+        [DECODER_MORE] = "more",   [DECODER_MESSAGE] = "message", [DECODER_PING] = "ping",
+        [DECODER_PONG] = "pong",   [DECODER_CLOSE] = "close",     [DECODER_FAULT] = "fault",
+        [DECODER_YIELD] = "yield",
     };
 
     assert_int_equal(buffer_printf(transcript, "<%s %d %u %zu:", names[type],
@@ -64,6 +65,8 @@ static void note(struct buffer *transcript, enum decoder_event_type type, enum f
     assert_int_equal(buffer_append(transcript, data, len), 0);
     assert_int_equal(buffer_append(transcript, ">", 1), 0);
 }
+
+static bool suspends; /* the input is suspended after each event, and its memory gone at once */
 
 /* Feeds one piece, from memory that is gone afterwards, and notes what comes of it. False when the
  * decoder is spent. */
@@ -83,6 +86,8 @@ static bool feed_piece(struct decoder *decoder, struct decoder_pool *pool, const
         decoder_next(decoder, &event);
         if (event.type == DECODER_MORE)
             break;
+        if (event.type == DECODER_YIELD)
+            continue;
         spent = event.type == DECODER_CLOSE || event.type == DECODER_FAULT;
         if (event.type == DECODER_FAULT) {
             assert_non_null(event.why);
@@ -92,7 +97,14 @@ static bool feed_piece(struct decoder *decoder, struct decoder_pool *pool, const
              event.type == DECODER_FAULT ? 0 : event.len);
         if (spent)
             break;
+        if (suspends) {
+            assert_int_equal(decoder_suspend(decoder), 0);
+            assert_true(decoder_is_suspended(decoder));
+            free(copy);
+            copy = NULL;
+        }
     }
+    assert_true(spent || !decoder_is_suspended(decoder));
     free(copy);
     return !spent;
 }
@@ -137,12 +149,17 @@ static void check(enum decoder_role role, uint64_t max, const struct buffer *inp
 {
     static const int steps[] = {WHOLE, 1, 2, 3, RANDOM, RANDOM, RANDOM, 4096};
 
-    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-        struct buffer got = transcribe(role, max, input->data, input->len, steps[i]);
+    for (size_t i = 0; i < 2 * sizeof steps / sizeof *steps; i++) {
+        int step = steps[i / 2];
+        struct buffer got;
+
+        suspends = i % 2 != 0;
+        got = transcribe(role, max, input->data, input->len, step);
+        suspends = false;
 
         if (got.len != expected->len ||
             (got.len > 0 && memcmp(got.data, expected->data, got.len) != 0))
-            fail_msg("%s, fed by %d: %.*s\ninstead of: %.*s", subject, steps[i],
+            fail_msg("%s, fed by %d: %.*s\ninstead of: %.*s", subject, step,
                      got.len < 400 ? (int) got.len : 400, (char *) got.data,
                      expected->len < 400 ? (int) expected->len : 400, (char *) expected->data);
         buffer_deinit(&got);
