@@ -135,7 +135,8 @@ void handshake_judge_origin(const struct http_head *request, const struct origin
     case ORIGIN_FOREIGN:
         break;
     }
-    if (policy->allowed_count == 0 && !loopback) /* they come in by a rule that a list replaces */
+    if (policy->allowed_count == 0 && !loopback &&
+        !policy->host_is_known) /* they come in by a rule that a list replaces */
         others = ", and one for each other origin that is to come in";
     (void) snprintf(verdict->text, sizeof verdict->text,
                     "this origin is not allowed; start the server with --origin '%s' to allow it%s",

@@ -172,8 +172,9 @@ enum origin_verdict origin_judge(const struct origin_policy *policy,
         return ORIGIN_ADMITTED;
     if (is_null || !same_part(origin.host, host))
         return ORIGIN_FOREIGN;
-    return (loopback ? is_loopback(host) : policy->allowed_count == 0) ? ORIGIN_ADMITTED
-                                                                       : ORIGIN_FOREIGN;
+    if (loopback ? !is_loopback(host) : policy->allowed_count > 0 && !policy->host_is_known)
+        return ORIGIN_FOREIGN;
+    return ORIGIN_ADMITTED;
 }
 
 bool origin_host_is_own(const struct http_head *request, bool loopback)

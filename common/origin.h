@@ -16,6 +16,7 @@ struct origin_policy {
     /* As origin_check_pattern takes them; borrowed. */
     const char *const *allowed;
     size_t allowed_count; /* 0: only pages of the host that is asked for */
+    bool host_is_known;   /* requests for another Host than this server's names do not come here */
 };
 
 enum origin_verdict {
@@ -27,7 +28,7 @@ enum origin_verdict {
 
 /* Judges the field Origin. Admitted are those on the list, whatever Host they ask for; and pages of
  * the Host that they ask for, where that is this machine, asked through a listener that only this
- * machine reaches (`loopback`), or, through another listener, where there is no list. */
+ * machine reaches (`loopback`), or, through another listener, where there is no list or Host is known. */
 enum origin_verdict origin_judge(const struct origin_policy *policy,
                                  const struct http_head *request, bool loopback);
 

@@ -6,7 +6,7 @@
 
 #include "common/http_answer.h"
 #include "server/event_stream.h"
-#include "server/http_page.h"
+#include "server/http_html.h"
 #include "server/http_publish.h"
 #include "server/http_show.h"
 #include "server/since.h"
@@ -226,7 +226,7 @@ static int append_all_fields(struct buffer *out, const struct http_api_answer *a
     int status = append_fields(out, answer);
 
     if (status == 0 && answer->why != NULL && answer->page != NULL)
-        status = buffer_printf(out, "%s", http_page_fields);
+        status = buffer_printf(out, "%s", http_html_fields);
     return status == 0 ? buffer_append(out, "", 1) : status;
 }
 
@@ -234,7 +234,7 @@ static int append_all_fields(struct buffer *out, const struct http_api_answer *a
 static int append_refusal(struct buffer *out, const struct http_api_answer *answer)
 {
     if (answer->page != NULL)
-        return http_page_write(out, answer->status, answer->why, answer->page);
+        return http_html_write(out, answer->status, answer->why, answer->page);
     return buffer_printf(out, "%s\n", answer->why);
 }
 

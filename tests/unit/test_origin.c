@@ -14,7 +14,7 @@
 /* Judges a request with these fields, each with its line's end. */
 static enum origin_verdict judge(const char *fields, const char *const *allowed, bool loopback)
 {
-    struct origin_policy policy = {allowed, 0};
+    struct origin_policy policy = {.allowed = allowed};
     struct http_head head;
     enum origin_verdict verdict;
     char text[512];

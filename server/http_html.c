@@ -1,8 +1,8 @@
-#include "server/http_page.h"
+#include "server/http_html.h"
 
 #include <string.h>
 
-const char http_page_fields[] = "Content-Security-Policy: default-src 'none'\r\n"
+const char http_html_fields[] = "Content-Security-Policy: default-src 'none'\r\n"
                                 "X-Content-Type-Options: nosniff\r\n";
 
 /* Appends text, with what HTML would act on escaped (WHATWG HTML, 13.1.4). */
@@ -52,7 +52,7 @@ static const char template[] =
     "<code>%?info</code> tells who is there</dd>\n"
     "</dl>\n";
 
-int http_page_write(struct buffer *out, int status, const char *why, const char *path)
+int http_html_write(struct buffer *out, int status, const char *why, const char *path)
 {
     int result = buffer_printf(
         out, "<!doctype html>\n<html lang=\"en\">\n<title>%d: wsbroadcastd</title>\n", status);

@@ -1,4 +1,4 @@
-#include "server/http_page.h"
+#include "server/http_html.h"
 
 #include <string.h>
 
@@ -16,7 +16,7 @@ static bool page_has(const char *why, const char *path, const char *text)
     struct buffer out = {0};
     bool has;
 
-    assert_int_equal(http_page_write(&out, 404, why, path), 0);
+    assert_int_equal(http_html_write(&out, 404, why, path), 0);
     assert_memory_equal(out.data, "<!doctype html>\n", 16);
     has = memmem(out.data, out.len, text, strlen(text)) != NULL;
     buffer_deinit(&out);
