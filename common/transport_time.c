@@ -103,11 +103,19 @@ static void judge_opening(struct transport *transport, uint64_t now)
         transport_abort_for(transport, "handshake-timeout"); /* before TLS stands: no answer */
 }
 
+/* No further request has begun. */
+static void judge_kept(struct transport *transport, uint64_t now)
+{
+    (void) now;
+    transport->_silent = true;
+    transport_finish(transport);
+}
+
 /* The closing handshake takes too long; or writing has failed, and reading found out no more. */
 static void judge_closing(struct transport *transport, uint64_t now)
 {
     (void) now;
-    if (transport->_broken)
+    if (transport->_broken || transport->_silent)
         transport_abort(transport, UV_ETIMEDOUT);
     else
         transport_abort_for(transport, "close-timeout");
@@ -162,6 +170,8 @@ static void on_tick(uv_timer_t *timer)
 
     judge(&context->_opening, now, &budget, judge_opening);
     judge(&context->_body, now, &budget, judge_opening);
+    judge(&context->_kept, now, &budget, judge_kept);
+    judge(&context->_last, now, &budget, judge_opening);
     judge(&context->_closing, now, &budget, judge_closing);
     judge(&context->_message, now, &budget, judge_message);
     judge(&context->_asked, now, &budget, judge_asked);
@@ -169,6 +179,7 @@ static void on_tick(uv_timer_t *timer)
     if (budget == 0)
         (void) uv_timer_start(timer, on_tick, HERD_TICK, TICK);
     else if (deadline_list_is_idle(&context->_opening) && deadline_list_is_idle(&context->_body) &&
+             deadline_list_is_idle(&context->_kept) && deadline_list_is_idle(&context->_last) &&
              deadline_list_is_idle(&context->_closing) &&
              deadline_list_is_idle(&context->_message) && deadline_list_is_idle(&context->_asked) &&
              deadline_list_is_idle(&context->_quiet))

@@ -100,16 +100,39 @@ static void hit(const struct peer *peer, const char *limit, const char *done)
                stream_peer_name(&peer->transport.stream, name, sizeof name), done);
 }
 
+static void count_out(struct peer *peer)
+{
+    struct peer_more *more = peer->_more;
+
+    if (more == NULL || !more->uncounted)
+        limits_depart(worker_limits(worker_of(peer)), more != NULL ? more->address : NULL);
+    if (more != NULL)
+        more->uncounted = true;
+}
+
+bool peer_drop_kept(struct transport_context *transports)
+{
+    struct transport *transport = transport_context_take_kept(transports);
+
+    if (transport == NULL)
+        return false;
+    count_out(peer_of(transport));
+    transport_abort(transport, UV_ECANCELED);
+    return true;
+}
+
 /* Counts the connection in, or refuses it. */
 static void count_in(struct peer *peer)
 {
+    struct limits *limits = worker_limits(worker_of(peer));
     struct sockaddr_storage address = {0};
     const char *limit;
 
-    if (limits_count_addresses(worker_limits(worker_of(peer))))
+    if (limits_count_addresses(limits))
         stream_peer_address(&peer->transport.stream, &address);
-    limit = limits_arrive(worker_limits(worker_of(peer)), (const struct sockaddr *) &address,
-                          &peer->_more->address);
+    limit = limits_arrive(limits, (const struct sockaddr *) &address, &peer->_more->address);
+    if (limit != NULL && strcmp(limit, "max-connections") == 0 && worker_make_room(worker_of(peer)))
+        limit = limits_arrive(limits, (const struct sockaddr *) &address, &peer->_more->address);
     peer->_more->uncounted = limit != NULL;
     if (limit == NULL)
         return;
@@ -154,6 +177,8 @@ fail:
     return status;
 }
 
+static const char going_away[] = "the server is going away: try again later";
+
 /* Finds the channel that is asked for, and joins it. Returns NULL, or why it is refused, with
  * `*http` as the status. */
 static const char *join(struct peer *peer, const struct upgrade_request *request,
@@ -162,10 +187,13 @@ static const char *join(struct peer *peer, const struct upgrade_request *request
     unsigned form = request->events           ? (unsigned) CHANNEL_EVENTS
                     : request->deflate.agreed ? request->deflate.server_max_window_bits
                                               : (unsigned) CHANNEL_PLAIN;
-    int status = fanouts_get(worker_fanouts(worker_of(peer)), request->channel.name,
-                             request->channel.len, &peer->_fanout);
+    int status;
 
     *http = 503;
+    if (worker_policy(worker_of(peer))->ending)
+        return going_away;
+    status = fanouts_get(worker_fanouts(worker_of(peer)), request->channel.name,
+                         request->channel.len, &peer->_fanout);
     if (status == UV_EMFILE) {
         hit(peer, "max-channels", "refused with 503");
         return "there are too many channels: try again later";
@@ -227,10 +255,21 @@ static void on_opening(struct transport *transport, const uint8_t *data, size_t 
     transport_input(transport, data + used, len - used);
 }
 
+static bool is_idle(const struct transport *transport)
+{
+    const struct peer *peer = container_of(transport, struct peer, transport);
+
+    return upgrade_is_idle(peer->_more->upgrade);
+}
+
 static void on_opening_timeout(struct transport *transport)
 {
     struct peer *peer = peer_of(transport);
 
+    if (worker_policy(worker_of(peer))->ending) {
+        upgrade_refuse(peer->_more->upgrade, transport, 503, going_away);
+        return;
+    }
     hit(peer, upgrade_time_limit(peer->_more->upgrade), "refused with 408");
     upgrade_refuse(peer->_more->upgrade, transport, 408, "the request did not come in time");
 }
@@ -280,7 +319,7 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     const char *limit;
 
     /* Who cannot be written to has not heard the goodbye; the others have, and expect no more. */
-    if (worker_is_stopping(worker_of(peer)))
+    if (worker_is_leaving(worker_of(peer)))
         return;
     if ((worker_options(worker_of(peer))->publish & SERVER_OPTIONS_PUBLISH_WS) == 0) {
         transport_reject(transport, CLOSE_POLICY, "this feed is read-only", NULL);
@@ -495,8 +534,7 @@ static void on_closed(struct transport *transport)
     peer_memory_forget(peer);
     if (peer->_fanout != NULL)
         fanouts_put(worker_fanouts(worker), peer->_fanout);
-    if (peer->_more == NULL || !peer->_more->uncounted)
-        limits_depart(worker_limits(worker), peer->_more != NULL ? peer->_more->address : NULL);
+    count_out(peer);
     free_more(peer);
     free(peer);
     worker_peer_left(worker);
@@ -505,6 +543,7 @@ static void on_closed(struct transport *transport)
 const struct transport_ops peer_transport_ops = {
     .on_opening = on_opening,
     .on_opening_timeout = on_opening_timeout,
+    .is_idle = is_idle,
     .on_message = on_message,
     .on_control = on_control,
     .on_limit = on_limit,

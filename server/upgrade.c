@@ -31,6 +31,8 @@ struct upgrade {
     struct http_head head;
     const struct upgrade_policy *policy;
     bool loopback;
+    bool begun; /* bytes of a request have come, */
+    bool kept;  /* or an earlier one was answered, and none of the next have */
     unsigned refusals;
     struct talk *talk;  /* NULL: there was no plain HTTP */
     struct buffer held; /* input that waits until answers have left, or for the next turn */
@@ -167,7 +169,9 @@ static void go_on(struct upgrade *upgrade, struct transport *transport)
         upgrade->talk->in_body = false;
     }
     begin_head(upgrade);
-    transport_restart_opening(transport);
+    upgrade->begun = false;
+    upgrade->kept = true;
+    transport_await_request(transport);
 }
 
 /* ---- plain HTTP ---- */
@@ -203,8 +207,8 @@ static enum upgrade_result reply(struct upgrade *upgrade, struct transport *tran
                                  struct http_api_answer *answer, bool whole)
 {
     bool refused = answer->status >= 400;
-    bool keep_alive =
-        upgrade->head.keep_alive && whole && (!refused || ++upgrade->refusals < MAX_REFUSALS);
+    bool keep_alive = upgrade->head.keep_alive && whole && !upgrade->policy->ending &&
+                      (!refused || ++upgrade->refusals < MAX_REFUSALS);
 
     transport_charge(transport, answer->json.len * (uint64_t) TRANSPORT_WORK_COPY);
     if (refused)
@@ -355,12 +359,31 @@ static enum upgrade_result answer(struct upgrade *upgrade, struct transport *tra
         return answer_plain(upgrade, transport, &verdict, request, more);
     /* A body is not read here, and a malformed request's end is not to be trusted. */
     keep_alive = head->keep_alive && !head->has_body && verdict.status != 400 &&
-                 ++upgrade->refusals < MAX_REFUSALS;
+                 !upgrade->policy->ending && ++upgrade->refusals < MAX_REFUSALS;
     log_refusal(upgrade, transport, verdict.status, verdict.why, verdict.by_proxy);
     if (!refuse(upgrade, transport, verdict.status, verdict.why, keep_alive) || !keep_alive)
         return UPGRADE_REFUSED;
     go_on(upgrade, transport);
     return UPGRADE_MORE;
+}
+
+/* A request begins: its time starts. The first one's has, when the connection came. */
+static void begin_request(struct upgrade *upgrade, struct transport *transport)
+{
+    if (upgrade->kept)
+        transport_restart_opening(transport);
+    upgrade->begun = true;
+    upgrade->kept = false;
+}
+
+/* How many bytes before a further request are empty lines, which belong to none (RFC 9112, 2.2). */
+static size_t empty_lines(const struct upgrade *upgrade, const uint8_t *data, size_t len)
+{
+    size_t n = 0;
+
+    while (upgrade->kept && n < len && (data[n] == '\r' || data[n] == '\n'))
+        n++;
+    return n;
 }
 
 static enum upgrade_result feed_head(struct upgrade *upgrade, struct transport *transport,
@@ -385,6 +408,7 @@ static enum upgrade_result feed_head(struct upgrade *upgrade, struct transport *
 static void hold(struct upgrade *upgrade, struct transport *transport, const uint8_t *data,
                  size_t len)
 {
+    begin_request(upgrade, transport);
     if (buffer_append(&upgrade->held, data, len) != 0)
         transport_abort(transport, UV_ENOMEM);
     else if (transport_is_spent(transport))
@@ -409,6 +433,10 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
            !transport_is_spent(transport)) {
         size_t taken;
 
+        *used += empty_lines(upgrade, data + *used, len - *used);
+        if (*used == len)
+            break;
+        begin_request(upgrade, transport);
         result = is_in_body(upgrade)
                      ? feed_body(upgrade, transport, data + *used, len - *used, &taken)
                      : feed_head(upgrade, transport, data + *used, len - *used, &taken, request);
@@ -453,6 +481,11 @@ void upgrade_forget(struct upgrade *upgrade)
     http_body_deinit(&upgrade->talk->body);
     upgrade->talk->body = (struct http_body){0};
     upgrade->talk->in_body = false;
+}
+
+bool upgrade_is_idle(const struct upgrade *upgrade)
+{
+    return !upgrade->begun;
 }
 
 const char *upgrade_time_limit(const struct upgrade *upgrade)

@@ -36,6 +36,7 @@ struct upgrade_policy {
     uint64_t max_header_bytes; /* 0: no limit */
     uint64_t max_header_count;
     const struct http_api *api;
+    bool ending; /* each answer is the last one of its connection */
 };
 
 /* `policy` is borrowed; `loopback` says that the connection came through a listener that only this
@@ -67,6 +68,9 @@ size_t upgrade_held(const struct upgrade *upgrade);
 
 /* After upgrade_refuse: lets go of what has come of the request. */
 void upgrade_forget(struct upgrade *upgrade);
+
+/* True while no byte of a request, or of a further one, has come. */
+bool upgrade_is_idle(const struct upgrade *upgrade);
 
 /* The limit that ends the time for what is to come now: the option that sets it. */
 const char *upgrade_time_limit(const struct upgrade *upgrade);
