@@ -554,7 +554,7 @@ static int prepare(struct session *session, struct error *error)
         status = target_init(&session->target, options, error);
     if (status != 0)
         return status;
-    status = resume_init(&session->resume, options, target_url(&session->target)->text, error);
+    status = resume_init(&session->resume, options, target_url(&session->target)->href, error);
     if (status != 0)
         target_deinit(&session->target);
     return status;
@@ -565,19 +565,21 @@ enum client_exit session_run(const struct client_options *options)
     struct session *session = calloc(1, sizeof *session);
     struct error error;
     enum client_exit status;
+    int prepared;
 
     if (session == NULL) {
         log_error("out of memory");
         return CLIENT_OUTPUT;
     }
     session->options = options;
-    if (prepare(session, &error) == 0) {
+    prepared = prepare(session, &error);
+    if (prepared == 0) {
         run(session);
         resume_deinit(&session->resume);
         target_deinit(&session->target);
     } else {
         log_error("%s", error.text);
-        session->exit = CLIENT_USAGE;
+        session->exit = state_file_is_full(prepared) ? CLIENT_OUTPUT : CLIENT_USAGE;
     }
     status = session->exit;
     free(session->location);

@@ -3,9 +3,13 @@
 #define WS_PROCESS_H
 
 /* Makes sure that descriptors 0, 1 and 2 are open (on /dev/null if need be), so that no socket ever
- * gets one of these numbers and is taken for standard output; and ignores SIGPIPE, so that a peer
- * that is gone is an error code and not our death. */
+ * gets one of these numbers and is taken for standard output; and ignores SIGPIPE and SIGXFSZ, so
+ * that a peer that is gone, or a file that may not grow, is an error code and not our death. */
 void process_prepare(void);
+
+/* Makes sure that 8 files more can be opened: libuv aborts where it lacks one for its loop or its
+ * signals. Returns 0, or a negative UV_E* code. */
+int process_check_files(void);
 
 /* Allows as many open files as may be: raises the soft limit to the hard one. */
 void process_raise_files(void);

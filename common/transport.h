@@ -129,6 +129,7 @@ struct transport_work {
     const struct transport *reader; /* by this one */
     uint64_t share;                 /* that one may use in this turn */
     unsigned hard;                  /* how many have used much in this turn */
+    bool holds;                     /* nothing is read in this turn */
     struct buffer deferred;         /* of struct transport *, which wait for the next turns: */
     size_t first;                   /* from this byte on */
 };
@@ -240,6 +241,10 @@ bool transport_context_is_opening(const struct transport_context *context);
 /* The transport that has waited longest for a further request to begin, which nobody would miss;
  * NULL when there is none. It is the caller's to abort. */
 struct transport *transport_context_take_kept(struct transport_context *context);
+
+/* Until transport_context_go_on is called again, nothing is read, and what was kept waits: what has
+ * been read before is to be delivered first. */
+void transport_context_hold_input(struct transport_context *context);
 
 /* Aborts every transport that is in its opening (closing) handshake. */
 void transport_context_abort_opening(struct transport_context *context);

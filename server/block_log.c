@@ -6,6 +6,8 @@
 
 #include "common/frame.h"
 
+enum { FOLD_SIZE = 4096 }; /* bytes of a tail that is not worth replacing */
+
 /* Who holds a block's memory is counted in `refs`, and who will go on from it to the next in
  * `walkers`; all walkers together are one of the `refs`, and hold one walker of the next block. */
 struct block {
@@ -129,19 +131,25 @@ static uint32_t size_behind(uint32_t old, size_t size)
     return size > 0 ? (uint32_t) (wanted / size * size) : wanted;
 }
 
-/* Seals the tail and links a fresh one behind it, with room for at least `size` bytes. */
-static struct block *grow(struct block_log *log, size_t size)
+/* Seals the tail: the fresh one takes its place. */
+static void link_behind(struct block_log *log, struct block *fresh)
 {
     struct block *old = log->_tail;
-    struct block *fresh = block_new(log, size_behind(old->size, size));
 
-    if (fresh == NULL)
-        return NULL;
     /* One walker is the log, which leaves the old tail; one are all walkers of the old tail. */
     block_walk(fresh);
     atomic_store_explicit(&old->next, fresh, memory_order_release);
     log->_tail = fresh;
     block_unwalk(old);
+}
+
+/* Seals the tail and links a fresh one behind it, with room for at least `size` bytes. */
+static struct block *grow(struct block_log *log, size_t size)
+{
+    struct block *fresh = block_new(log, size_behind(log->_tail->size, size));
+
+    if (fresh != NULL)
+        link_behind(log, fresh);
     return fresh;
 }
 
@@ -354,6 +362,17 @@ bool block_log_unit(struct block_cursor *cursor, struct block_unit *unit)
     return true;
 }
 
+bool block_log_rest(const struct block_cursor *cursor, size_t *len, uint64_t *units)
+{
+    const struct block *next = block_next(cursor->_block); /* before the length */
+
+    if (next == NULL)
+        return false;
+    *len = block_len(cursor->_block) - cursor->_offset;
+    *units = next->units;
+    return true;
+}
+
 struct block_note *block_log_note(const struct block_cursor *cursor)
 {
     return &cursor->_block->note;
@@ -362,6 +381,25 @@ struct block_note *block_log_note(const struct block_cursor *cursor)
 struct block_note *block_log_tail_note(struct block_log *log)
 {
     return &log->_tail->note;
+}
+
+void block_log_fold(struct block_log *log)
+{
+    struct block *old = log->_tail, *fresh;
+
+    if (old == NULL || old->size <= FOLD_SIZE || block_len(old) == 0)
+        return;
+    fresh = block_new(log, BLOCK_LOG_MIN_SIZE);
+    if (fresh != NULL)
+        link_behind(log, fresh);
+}
+
+void block_log_settle(struct block_cursor *cursor)
+{
+    struct block *next = cursor->_block != NULL ? block_next(cursor->_block) : NULL;
+
+    if (next != NULL && !cursor->_last && cursor->_offset == block_len(cursor->_block))
+        move_to(cursor, next);
 }
 
 uint64_t block_log_lag(const struct block_log *log, const struct block_cursor *cursor)

@@ -154,11 +154,21 @@ void block_log_copy(const struct block_cursor *cursor, struct block_cursor *copy
  * advancing by its length leaves the block can be said only where nobody appends meanwhile. */
 bool block_log_unit(struct block_cursor *cursor, struct block_unit *unit);
 
+/* What the cursor's block holds from the cursor (between two units) on, if nothing will follow there:
+ * its bytes, and the number of units that begin before the next block. False for the last block. */
+bool block_log_rest(const struct block_cursor *cursor, size_t *len, uint64_t *units);
+
 /* The note of the block that the cursor stands in. */
 struct block_note *block_log_note(const struct block_cursor *cursor);
 
 /* The note of the last block of a log that is started. */
 struct block_note *block_log_tail_note(struct block_log *log);
+
+/* Begins a new, small block, unless the tail is small: the tail is gone once nobody stands in it. */
+void block_log_fold(struct block_log *log);
+
+/* A cursor at the end of a block that has a next one moves there, and lets go of the block. */
+void block_log_settle(struct block_cursor *cursor);
 
 /* How many bytes the cursor is behind the end; 0 when it was given up. */
 uint64_t block_log_lag(const struct block_log *log, const struct block_cursor *cursor);

@@ -8,6 +8,7 @@ enum {
     LAG_CHECKS = 16,          /* how often the lag is judged while the log grows by max_lag */
     INPUT_BOUND = 256 * 1024, /* bytes that may be published while the flush goes round once */
     CATCHING_COST = 32,       /* of a flush's budget, for one write of history */
+    VISIT_BYTES = 64 * 1024,  /* that a visit may write before it counts as more than one */
 };
 
 static struct peer *peer_at(struct list *node)
@@ -15,12 +16,17 @@ static struct peer *peer_at(struct list *node)
     return container_of(node, struct peer, place);
 }
 
-static void mark_due(struct fanout *fanout)
+/* The only place where a fanout is listed as due: it may be listed already. */
+static void want_flush(struct fanout *fanout)
 {
-    fanout->_unvisited = fanout->_ready_count;
-    fanout->_marked = channel_appended(fanout->channel);
     if (!list_linked(&fanout->_due))
         list_append(fanout->_due_list, &fanout->_due);
+}
+
+static void mark_due(struct fanout *fanout)
+{
+    round_robin_mark(&fanout->_ready, channel_appended(fanout->channel));
+    want_flush(fanout);
 }
 
 static void on_posted(struct inbox_item *item)
@@ -51,8 +57,7 @@ void fanout_init(struct fanout *fanout, struct channel *channel, struct inbox *i
     };
     list_init(&fanout->_node);
     list_init(&fanout->_unused_node);
-    list_init(&fanout->_ready);
-    fanout->_next = &fanout->_ready;
+    round_robin_init(&fanout->_ready);
     list_init(&fanout->_stalled);
     list_init(&fanout->_catching);
     list_init(&fanout->_due);
@@ -70,36 +75,32 @@ void fanout_deinit(struct fanout *fanout)
 
 enum { NOWHERE, READY, STALLED, CATCHING }; /* a cursor's `where` */
 
-static bool has_peers(const struct fanout *fanout)
+static bool has_peers(struct fanout *fanout)
 {
-    return !list_empty(&fanout->_ready) || !list_empty(&fanout->_stalled) ||
+    return !list_empty(round_robin_nodes(&fanout->_ready)) || !list_empty(&fanout->_stalled) ||
            !list_empty(&fanout->_catching);
 }
 
-/* Puts a peer into one of the lists: behind the others, wherever the flush stands. */
+/* Puts a peer into one of the lists. One that is ready has all there is, or is flushed at once. */
 static void put(struct fanout *fanout, struct peer *peer, bool stalled)
 {
     if (stalled || peer->cursor.catching) {
         peer->cursor.where = stalled ? STALLED : CATCHING;
         list_append(stalled ? &fanout->_stalled : &fanout->_catching, &peer->place);
-        if (!stalled && !list_linked(&fanout->_due))
-            list_append(fanout->_due_list, &fanout->_due);
+        if (!stalled)
+            want_flush(fanout);
         return;
     }
     peer->cursor.where = READY;
-    list_append(&fanout->_ready, &peer->place);
-    fanout->_ready_count++;
-    if (fanout->_unvisited > 0)
-        fanout->_unvisited++; /* it may stand before the last of them */
+    round_robin_add(&fanout->_ready, &peer->place);
 }
 
 static void take_out(struct fanout *fanout, struct peer *peer)
 {
-    if (fanout->_next == &peer->place)
-        fanout->_next = peer->place.next;
-    list_remove(&peer->place);
     if (peer->cursor.where == READY)
-        fanout->_ready_count--;
+        round_robin_remove(&fanout->_ready, &peer->place);
+    else
+        list_remove(&peer->place);
     peer->cursor.where = NOWHERE;
 }
 
@@ -110,7 +111,7 @@ int fanout_join(struct fanout *fanout, struct peer *peer, unsigned form,
     int status;
 
     if (first) /* before it stands in the log: nothing that it is to get goes unheard */
-        channel_listen(fanout->channel, &fanout->_listener, on_published);
+        channel_listen(fanout->channel, &fanout->_listener, CHANNEL_THROTTLES, on_published);
     status = channel_join(fanout->channel, form, since, &peer->cursor, start);
     if (status == 0)
         put(fanout, peer, transport_is_stalled(&peer->transport));
@@ -151,24 +152,14 @@ static bool exceeds(uint64_t lag, uint64_t most)
     return most > 0 && lag > most;
 }
 
-/* How many messages the peer is behind; or `least`, if that is more. Finding its place takes a walk:
- * only if it may be further behind than that. */
-static uint64_t most_behind(const struct fanout *fanout, const struct peer *peer, uint64_t least)
-{
-    uint64_t sequence = channel_last_id(fanout->channel).sequence;
-    uint64_t place;
-
-    if (sequence - block_log_least_place(&peer->cursor) <= least)
-        return least;
-    place = block_log_place(&peer->cursor);
-    return sequence > place && sequence - place > least ? sequence - place : least;
-}
-
-/* What is in the history costs nothing: to lag there is allowed. */
+/* What is in the history costs nothing: to lag there is allowed. Where it will go on, in the log of
+ * its form, it holds what comes. */
 static bool catches_up_too_slowly(struct fanout *fanout, const struct peer *peer)
 {
     uint64_t messages;
-    uint64_t bytes = channel_lag_beyond_history(fanout->channel, &peer->cursor, &messages);
+    uint64_t bytes =
+        transport_queued(&peer->transport) +
+        channel_lag_beyond_history(fanout->channel, &peer->cursor, peer_meeting(peer), &messages);
 
     return exceeds(bytes, fanout->_limits->bytes) || exceeds(messages, fanout->_limits->messages);
 }
@@ -182,9 +173,10 @@ static bool is_too_slow(struct fanout *fanout, const struct peer *peer)
         return false;
     if (peer->cursor.catching)
         return catches_up_too_slowly(fanout, peer);
-    if (exceeds(lag, limits->bytes))
+    if (exceeds(lag + transport_queued(&peer->transport), limits->bytes))
         return true;
-    return limits->messages > 0 && most_behind(fanout, peer, limits->messages) > limits->messages;
+    return limits->messages > 0 && channel_messages_behind(fanout->channel, &peer->cursor,
+                                                           limits->messages) > limits->messages;
 }
 
 /* So much was published that the stalled are to be looked at again. */
@@ -239,14 +231,15 @@ static uint64_t mark_time(struct fanout *fanout, uint64_t now)
 
 static bool has_waited(struct fanout *fanout, const struct peer *peer, uint64_t sequence)
 {
-    uint64_t messages = 0;
+    uint64_t messages;
 
     if (channel_lag(fanout->channel, &peer->cursor) == 0 ||
         block_log_place(&peer->cursor) >= sequence)
         return false;
-    if (peer->cursor.catching)
-        (void) channel_lag_beyond_history(fanout->channel, &peer->cursor, &messages);
-    return !peer->cursor.catching || messages > 0;
+    if (!peer->cursor.catching)
+        return true;
+    (void) channel_lag_beyond_history(fanout->channel, &peer->cursor, NULL, &messages);
+    return messages > 0;
 }
 
 void fanout_judge_time(struct fanout *fanout, uint64_t now)
@@ -279,13 +272,10 @@ void fanout_judge_time(struct fanout *fanout, uint64_t now)
 /* The peer to visit; the one behind it is on its way into the cache meanwhile. */
 static struct peer *take_next(struct fanout *fanout)
 {
-    struct peer *peer, *behind;
+    struct list *next;
+    struct peer *peer = peer_at(round_robin_take(&fanout->_ready, &next));
+    struct peer *behind = peer_at(next);
 
-    if (fanout->_next == &fanout->_ready)
-        fanout->_next = fanout->_ready.next;
-    peer = peer_at(fanout->_next);
-    fanout->_next = fanout->_next->next;
-    behind = peer_at(fanout->_next);
     __builtin_prefetch(&behind->place);
     __builtin_prefetch(&behind->transport.stream.tcp.io_watcher.fd);
     return peer;
@@ -297,8 +287,10 @@ static void close_peer(const struct fanout *fanout, struct peer *peer)
 }
 
 /* All but the stalled have got what was appended up to here: others may wait for that. */
-static void reach(struct fanout *fanout, uint64_t end)
+static void tell_reached(struct fanout *fanout)
 {
+    uint64_t end = round_robin_reached(&fanout->_ready);
+
     if (end > atomic_load_explicit(&fanout->_listener.reached, memory_order_relaxed))
         atomic_store_explicit(&fanout->_listener.reached, end, memory_order_relaxed);
 }
@@ -311,33 +303,55 @@ static void visit(struct fanout *fanout, struct peer *peer)
     peer_flush(peer);
 }
 
-/* Visits the ready peers that may have something to get. True when all are done. */
-static bool flush_ready(struct fanout *fanout, unsigned *budget)
+static void spend(struct fanout_budget *budget, unsigned visits)
 {
-    while (fanout->_unvisited > 0 && fanout->_ready_count > 0) {
-        if (fanout->_lap == 0) {
-            fanout->_lap = fanout->_ready_count;
-            fanout->_lap_began = channel_appended(fanout->channel);
-        }
-        if (*budget == 0 && channel_appended(fanout->channel) - fanout->_lap_began < INPUT_BOUND)
+    budget->visits -= budget->visits < visits ? budget->visits : visits;
+    budget->most -= budget->most < visits ? budget->most : visits;
+}
+
+/* What one visit costs now: most peers get what not all have got. */
+static unsigned visit_cost(const struct fanout *fanout)
+{
+    uint64_t bytes = channel_appended(fanout->channel) - round_robin_reached(&fanout->_ready);
+
+    return 1 + (unsigned) (bytes < UINT32_MAX ? bytes / VISIT_BYTES : UINT32_MAX / VISIT_BYTES);
+}
+
+/* True when the flush is to stop here: for a look at the input, or just for the loop to turn. */
+static bool is_spent(struct fanout *fanout, struct fanout_budget *budget)
+{
+    if (budget->visits > 0)
+        return false;
+    budget->behind =
+        round_robin_in_lap(&fanout->_ready, channel_appended(fanout->channel)) >= INPUT_BOUND;
+    return !budget->behind || budget->most == 0;
+}
+
+/* Visits the ready peers that may have something to get. True when all are done. */
+static bool flush_ready(struct fanout *fanout, struct fanout_budget *budget)
+{
+    struct round_robin *ready = &fanout->_ready;
+    unsigned cost = visit_cost(fanout);
+
+    while (!round_robin_is_done(ready)) {
+        if (round_robin_is_lap_over(ready))
+            round_robin_begin_lap(ready, channel_appended(fanout->channel));
+        if (is_spent(fanout, budget))
             return false;
-        if (*budget > 0)
-            --*budget;
-        fanout->_lap--;
-        fanout->_unvisited--;
+        spend(budget, cost);
         visit(fanout, take_next(fanout));
-        if (fanout->_lap == 0)
-            reach(fanout, fanout->_lap_began);
+        if (round_robin_visited(ready))
+            tell_reached(fanout);
     }
-    fanout->_unvisited = 0;
-    fanout->_lap = 0; /* all have got all: the next lap begins when something is new */
-    reach(fanout, fanout->_marked);
+    budget->behind = false;
+    round_robin_rest(ready);
+    tell_reached(fanout);
     return true;
 }
 
 /* Visits those that catch up, one after the other: one at least, more while there is budget. True
  * when there are none. */
-static bool flush_catching(struct fanout *fanout, unsigned *budget)
+static bool flush_catching(struct fanout *fanout, struct fanout_budget *budget)
 {
     do {
         struct list *node = fanout->_catching.next;
@@ -345,44 +359,55 @@ static bool flush_catching(struct fanout *fanout, unsigned *budget)
         if (node == &fanout->_catching)
             return true;
         list_move(&fanout->_catching, node);
-        *budget -= *budget < CATCHING_COST ? *budget : CATCHING_COST;
+        spend(budget, CATCHING_COST);
         visit(fanout, peer_at(node)); /* or it may be ready now */
-    } while (*budget > 0);
+    } while (budget->visits > 0);
     return list_empty(&fanout->_catching);
 }
 
-bool fanout_flush(struct fanout *fanout, unsigned *budget)
+void fanout_flush(struct fanout *fanout, struct fanout_budget *budget)
 {
     bool done;
 
+    list_remove(&fanout->_due);
     judge_lag(fanout); /* before the flush: who stalls in it has had no time to catch up */
     done = flush_ready(fanout, budget);
-    return flush_catching(fanout, budget) && done;
+    if (!flush_catching(fanout, budget) || !done)
+        want_flush(fanout);
 }
 
-static void count_behind(const struct fanout *fanout, const struct peer *peer,
+/* Of one that catches up, only what the history does not hold any more. */
+static void count_behind(struct fanout *fanout, const struct peer *peer,
                          struct fanout_behind *behind)
 {
     uint64_t bytes = channel_lag(fanout->channel, &peer->cursor);
+    uint64_t messages = 0;
 
-    if (peer->cursor.catching || bytes == 0)
+    if (bytes == 0)
         return;
+    if (peer->cursor.catching)
+        bytes = channel_lag_beyond_history(fanout->channel, &peer->cursor, peer_meeting(peer),
+                                           &messages);
+    else if (fanout->_limits->messages > 0)
+        messages = channel_messages_behind(fanout->channel, &peer->cursor, behind->messages);
     if (bytes > behind->bytes)
         behind->bytes = bytes;
-    if (fanout->_limits->messages > 0)
-        behind->messages = most_behind(fanout, peer, behind->messages);
+    if (fanout->_limits->messages > 0 && messages > behind->messages)
+        behind->messages = messages;
 }
 
-struct fanout_behind fanout_behind(const struct fanout *fanout)
+struct fanout_behind fanout_behind(struct fanout *fanout)
 {
     struct fanout_behind behind = {0};
     struct list *node;
 
     for (node = fanout->_stalled.next; node != &fanout->_stalled; node = node->next)
         count_behind(fanout, peer_at(node), &behind);
+    for (node = fanout->_catching.next; node != &fanout->_catching; node = node->next)
+        count_behind(fanout, peer_at(node), &behind);
     /* Of the ready, nobody is further behind than the one who is visited next. */
-    node = fanout->_next != &fanout->_ready ? fanout->_next : fanout->_ready.next;
-    if (fanout->_unvisited > 0 && node != &fanout->_ready)
+    node = round_robin_peek(&fanout->_ready);
+    if (node != NULL)
         count_behind(fanout, peer_at(node), &behind);
     return behind;
 }
@@ -402,9 +427,21 @@ static void for_each(struct list *list, void (*judge)(struct peer *peer, const v
 static void for_all(struct fanout *fanout, void (*judge)(struct peer *peer, const void *argument),
                     const void *argument)
 {
-    for_each(&fanout->_ready, judge, argument);
+    for_each(round_robin_nodes(&fanout->_ready), judge, argument);
     for_each(&fanout->_stalled, judge, argument);
     for_each(&fanout->_catching, judge, argument);
+}
+
+static void settle(struct peer *peer, const void *argument)
+{
+    (void) argument;
+    block_log_settle(&peer->cursor);
+}
+
+void fanout_fold(struct fanout *fanout)
+{
+    channel_fold(fanout->channel);
+    for_all(fanout, settle, NULL);
 }
 
 uint64_t fanout_pinned(struct fanout *fanout, const struct peer *peer)
@@ -412,7 +449,8 @@ uint64_t fanout_pinned(struct fanout *fanout, const struct peer *peer)
     uint64_t messages;
 
     if (peer->cursor.catching)
-        return channel_lag_beyond_history(fanout->channel, &peer->cursor, &messages);
+        return channel_lag_beyond_history(fanout->channel, &peer->cursor, peer_meeting(peer),
+                                          &messages);
     return channel_lag(fanout->channel, &peer->cursor);
 }
 
@@ -484,7 +522,7 @@ static void look_at(struct fanout *fanout, const struct peer *peer, struct fanou
     if (bytes > lag->bytes)
         lag->bytes = bytes;
     if (bytes > 0)
-        lag->messages = most_behind(fanout, peer, lag->messages);
+        lag->messages = channel_messages_behind(fanout->channel, &peer->cursor, lag->messages);
     if (peer->cursor.form == CHANNEL_EVENTS)
         return; /* nothing comes from it */
     acknowledged = peer_acknowledged(peer);
@@ -495,7 +533,8 @@ static void look_at(struct fanout *fanout, const struct peer *peer, struct fanou
 
 void fanout_judge_all(struct fanout *fanout, struct fanout_lag *lag)
 {
-    struct list *const lists[] = {&fanout->_ready, &fanout->_stalled, &fanout->_catching};
+    struct list *const lists[] = {round_robin_nodes(&fanout->_ready), &fanout->_stalled,
+                                  &fanout->_catching};
 
     *lag = (struct fanout_lag){0};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {

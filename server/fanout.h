@@ -5,12 +5,9 @@
  *     catching  peers that still read history: a few bounded writes after each flush, so that
  *               nobody else waits for them
  *
- *     ready:  A  B  C  D  E  F  G  H  I        something is published here:
- *                      ▲ _next                 everybody is `_unvisited` once more
- *
  * The flush gives each peer everything up to the newest byte, and may stop after any of them, so
- * that the loop can look at its input: who was visited before that input was published is visited
- * again, and whoever comes behind gets old and new with one system call.
+ * that the loop can look at its input: a peer that was visited before that input was published is
+ * visited again, and the others get old and new with one system call (see round_robin.h).
  *
  * A publication on this worker's thread marks the fanout as due; one on another thread posts to the
  * worker's inbox, once however many messages come. Due fanouts are flushed at the end of the
@@ -25,6 +22,7 @@
 #include "common/list.h"
 #include "server/channel.h"
 #include "server/inbox.h"
+#include "server/round_robin.h"
 
 struct peer;
 
@@ -48,13 +46,7 @@ struct fanout {
     struct list _node;        /* among the worker's fanouts, */
     struct list _unused_node; /* and among those that nobody needs: these are struct fanouts' */
     size_t _users;
-    struct list _ready;
-    struct list *_next;  /* in _ready (or its head): who is visited next */
-    size_t _ready_count; /* members of _ready */
-    size_t _unvisited;   /* how many of them, from _next on, may have something to get */
-    size_t _lap;         /* visits until everybody has been visited since _lap_began */
-    uint64_t _lap_began; /* channel_appended at that time */
-    uint64_t _marked;    /* the same when all became _unvisited */
+    struct round_robin _ready; /* positions are those of channel_appended */
     struct list _stalled;
     struct list _catching;
     struct list *_due_list; /* of the worker */
@@ -101,10 +93,18 @@ bool fanout_has(const struct peer *peer);
 void fanout_stall(struct fanout *fanout, struct peer *peer);
 void fanout_resume(struct fanout *fanout, struct peer *peer);
 
-/* Judges the lag of the stalled peers, and flushes the ready ones that have something to get:
- * `*budget` of them, from which the visits are taken, or all if so much is published meanwhile that
- * nothing should be read before they have it. True when all are done. */
-bool fanout_flush(struct fanout *fanout, unsigned *budget);
+/* What the flushes of one turn may take, in visits; a visit that writes much counts as several. */
+struct fanout_budget {
+    unsigned visits; /* until the loop is to look at its input again, */
+    unsigned most;   /* and until it is to turn, whatever is published */
+    bool behind;     /* so much was published while a flush went round that nothing more is to be
+                        read before everybody has that */
+};
+
+/* Judges the lag of the stalled peers, and flushes the ready ones that have something to get, as
+ * far as the budget goes. Takes the fanout off the list of those that are due; it is listed again,
+ * behind the others, when not all are done. */
+void fanout_flush(struct fanout *fanout, struct fanout_budget *budget);
 
 /* How far somebody is behind: in bytes, and in messages if these are limited. */
 struct fanout_behind {
@@ -112,8 +112,8 @@ struct fanout_behind {
     uint64_t messages;
 };
 
-/* Who of the peers is furthest behind; those who catch up do not count. */
-struct fanout_behind fanout_behind(const struct fanout *fanout);
+/* How far the peer is behind that is furthest behind; what the history holds costs nothing. */
+struct fanout_behind fanout_behind(struct fanout *fanout);
 
 /* Bytes of the channel's logs that the peer keeps from being freed, if nobody else does: what it has
  * yet to read, but for what the history retains. */
@@ -123,6 +123,9 @@ uint64_t fanout_pinned(struct fanout *fanout, const struct peer *peer);
  * those that catch up. */
 void fanout_each_behind(struct fanout *fanout, void (*see)(struct peer *peer, void *argument),
                         void *argument);
+
+/* Memory is scarce: peers that have read all, and the logs they read, keep next to nothing. */
+void fanout_fold(struct fanout *fanout);
 
 /* Judges who has been idle for `idle_timeout` milliseconds, and which stalled peers have read fewer
  * than `min_read` bytes since the last sweep; 0 for not at all. */

@@ -87,7 +87,7 @@ void fanouts_put(struct fanouts *fanouts, struct fanout *fanout)
 
 struct fanout_behind fanouts_behind(const struct fanouts *fanouts, struct channel *channel)
 {
-    const struct fanout *fanout = find(fanouts, channel);
+    struct fanout *fanout = find(fanouts, channel);
 
     return fanout != NULL ? fanout_behind(fanout) : (struct fanout_behind){0};
 }

@@ -92,19 +92,9 @@ static void let_go(struct history *history, struct block_note *note)
 void history_init(struct history *history, struct histories *histories)
 {
     *history = (struct history){._histories = histories};
-}
-
-bool history_keeps(const struct history *history)
-{
-    const struct histories *histories = history->_histories;
-
-    return histories != NULL && (histories->policy.messages > 0 || histories->policy.bytes > 0 ||
-                                 histories->policy.age > 0);
-}
-
-bool history_is_empty(const struct history *history)
-{
-    return history->_cursor._block == NULL;
+    history->_keeps =
+        histories != NULL && (histories->policy.messages > 0 || histories->policy.bytes > 0 ||
+                              histories->policy.age > 0);
 }
 
 uint64_t history_messages(const struct history *history, uint64_t sequence)
@@ -125,11 +115,29 @@ void history_relieve(const struct history *history)
         histories->relieve(histories);
 }
 
+/* Nothing is retained of the oldest block any more. Its memory is kept until somebody has the time
+ * (history_take_dropped). */
+static void drop_note(struct history *history)
+{
+    let_go(history, block_log_note(&history->_cursor));
+    if (history->_dropped._block == NULL)
+        block_log_copy(&history->_cursor, &history->_dropped);
+}
+
+struct block_cursor history_take_dropped(struct history *history)
+{
+    struct block_cursor dropped = history->_dropped;
+
+    history->_dropped = (struct block_cursor){0};
+    return dropped;
+}
+
 /* Nothing is left: it holds nothing. */
 static void end(struct history *history)
 {
-    let_go(history, block_log_note(&history->_cursor));
+    drop_note(history);
     block_log_leave(&history->_cursor);
+    history->_bytes = 0;
     free(history->_marks);
     history->_marks = NULL;
 }
@@ -148,22 +156,32 @@ static void drop(struct history *history)
         return;
     }
     if (unit.leaves)
-        let_go(history, block_log_note(&history->_cursor));
+        drop_note(history);
     block_log_advance(&history->_cursor, unit.len);
 }
 
 void history_drop_block(struct history *history)
 {
-    const struct block *block = history->_cursor._block;
+    uint64_t sequence;
+    size_t len;
 
-    while (!history_is_empty(history) && history->_cursor._block == block)
-        drop(history);
+    if (history_is_empty(history))
+        return;
+    if (!block_log_rest(&history->_cursor, &len, &sequence) || len == history->_bytes) {
+        end(history);
+        return;
+    }
+    history->_sequence = sequence;
+    history->_bytes -= len;
+    drop_note(history);
+    block_log_advance(&history->_cursor, len);
 }
 
 void history_deinit(struct history *history)
 {
     while (!history_is_empty(history))
-        drop(history);
+        history_drop_block(history);
+    block_log_leave(&history->_dropped);
 }
 
 /* ---- age ---- */
@@ -189,46 +207,39 @@ static void set_mark(struct history *history, uint64_t now, uint64_t sequence)
     *mark_at(marks, marks->count++) = (struct mark){now, sequence};
 }
 
-/* Up to which message all are too old; `last` is the newest. */
-static uint64_t take_expired(struct history *history, uint64_t now, uint64_t last)
+/* Takes the marks whose messages are too old; `last` is the newest of all. */
+static void take_expired(struct history *history, uint64_t now, uint64_t last)
 {
     struct history_marks *marks = history->_marks;
     uint64_t life = history->_histories->policy.age + step_of(history);
-    uint64_t sequence = 0;
 
     while (marks->count > 0 && mark_at(marks, 0)->time + life <= now) {
         marks->first = (marks->first + 1) % MARKS;
         marks->count--;
-        sequence = marks->count > 0 ? mark_at(marks, 0)->sequence : last;
+        history->_expired = marks->count > 0 ? mark_at(marks, 0)->sequence : last;
     }
-    return sequence;
 }
 
 void history_expire(struct history *history, uint64_t sequence)
 {
-    uint64_t expired;
-
-    if (history->_marks == NULL)
-        return;
-    expired = take_expired(history, history->_histories->now(), sequence);
-    while (!history_is_empty(history) && history->_sequence < expired)
-        drop(history);
+    if (history->_marks != NULL)
+        take_expired(history, history->_histories->now(), sequence);
 }
 
 /* ---- messages come ---- */
 
 int history_begin(struct history *history, struct block_log *log, uint64_t sequence)
 {
-    bool aging = history->_histories->policy.age > 0;
+    if (history->_histories->policy.age > 0) {
+        uint64_t now = history->_histories->now();
 
-    if (aging)
-        history_expire(history, sequence); /* it may be empty now */
-    if (aging && history->_marks == NULL)
-        history->_marks = calloc(1, sizeof *history->_marks);
-    if (aging && history->_marks == NULL)
-        return UV_ENOMEM;
-    if (aging)
-        set_mark(history, history->_histories->now(), sequence);
+        if (history->_marks == NULL)
+            history->_marks = calloc(1, sizeof *history->_marks);
+        if (history->_marks == NULL) /* out of memory */
+            return UV_ENOMEM;
+        take_expired(history, now, sequence);
+        set_mark(history, now, sequence);
+    }
     if (history_is_empty(history)) {
         block_log_join(log, &history->_cursor);
         history->_sequence = sequence;
@@ -239,18 +250,70 @@ int history_begin(struct history *history, struct block_log *log, uint64_t seque
     return 0;
 }
 
-static bool is_too_much(const struct history *history, uint64_t messages)
-{
-    const struct history_policy *policy = &history->_histories->policy;
-
-    return (policy->messages > 0 && messages > policy->messages) ||
-           (policy->bytes > 0 && (history->_bytes > policy->bytes ||
-                                  history->_held > policy->bytes + policy->bytes / 10 + SLACK));
-}
-
-void history_add(struct history *history, size_t size, uint64_t sequence)
+void history_add(struct history *history, size_t size)
 {
     history->_bytes += size;
-    while (!history_is_empty(history) && is_too_much(history, history_messages(history, sequence)))
-        drop(history);
+}
+
+/* ---- messages go ---- */
+
+/* The last of the messages that are too many or too old. */
+static uint64_t too_far_back(const struct history *history, uint64_t last)
+{
+    uint64_t messages = history->_histories->policy.messages;
+    uint64_t many = messages > 0 && last > messages ? last - messages : 0;
+
+    return many > history->_expired ? many : history->_expired;
+}
+
+/* They take more memory than their bytes explain: it goes by blocks. */
+static bool holds_too_much(const struct history *history)
+{
+    uint64_t bytes = history->_histories->policy.bytes;
+
+    return bytes > 0 && history->_held > bytes + bytes / 10 + SLACK;
+}
+
+static bool is_too_much(const struct history *history, uint64_t last)
+{
+    uint64_t bytes = history->_histories->policy.bytes;
+
+    return history->_sequence < too_far_back(history, last) ||
+           (bytes > 0 && history->_bytes > bytes) || holds_too_much(history);
+}
+
+/* All messages of the oldest block are to go. */
+static bool goes_whole(const struct history *history, uint64_t last)
+{
+    uint64_t bytes = history->_histories->policy.bytes;
+    uint64_t sequence;
+    size_t len;
+
+    return block_log_rest(&history->_cursor, &len, &sequence) &&
+           (sequence <= too_far_back(history, last) ||
+            (bytes > 0 && history->_bytes - len >= bytes) || holds_too_much(history));
+}
+
+static unsigned cost_of_block(const struct history *history)
+{
+    size_t size = block_log_note(&history->_cursor)->size;
+
+    return HISTORY_BLOCK_COST * (unsigned) (1 + size / (2 * BLOCK_LOG_MAX_SIZE));
+}
+
+bool history_trim(struct history *history, uint64_t sequence)
+{
+    history->_step = 0;
+    while (!history_is_empty(history) && is_too_much(history, sequence)) {
+        if (history->_step >= HISTORY_STRIDE)
+            return true;
+        if (goes_whole(history, sequence)) {
+            history->_step += cost_of_block(history);
+            history_drop_block(history);
+        } else {
+            history->_step++;
+            drop(history);
+        }
+    }
+    return false;
 }

@@ -5,8 +5,9 @@
  *     log ──[ … dropped ][f101 f102 f103 …]─►[ … ]─►[ … f170▏ free ]
  *                          ▲ history                      ▲ the end
  *
- * Messages go from the oldest on, one by one: by number, bytes (on the wire) and age, whichever
- * bites first. Over all channels, blocks are counted in the order in which they were made; when
+ * Messages go from the oldest on: by number, bytes (on the wire) and age, whichever bites first. A
+ * block of which all is to go goes as one; within a block each message is looked at. However many
+ * they are, history_trim drops no more at a time than a step of HISTORY_STRIDE. Over all channels, blocks are counted in the order in which they were made; when
  * they are too many, the oldest of them lose their messages.
  *
  * Threads: a history is guarded by the lock of its channel. What all histories share has a lock of
@@ -26,6 +27,8 @@
 enum {
     HISTORY_STEPS = 64,      /* a message lives for its age, and one of these steps more */
     HISTORY_OVERHEAD = 1024, /* bytes of memory that a block may cost beside itself */
+    HISTORY_STRIDE = 512,    /* messages that are dropped in one step of history_trim, */
+    HISTORY_BLOCK_COST = 32, /* of which a block counts as many for each 128 KiB of its size */
 };
 
 /* How much of the past each channel keeps; 0: that does not limit it. With none of the first three
@@ -51,12 +54,16 @@ struct histories {
 struct history_marks;
 
 struct history {
-    struct histories *_histories; /* NULL: nothing is kept */
+    struct histories *_histories; /* may be NULL: nothing is kept */
+    bool _keeps;
     struct block_cursor _cursor;  /* at the oldest message; nowhere while there is none */
     uint64_t _sequence;           /* of the message before the oldest */
+    uint64_t _expired;            /* all up to this one are too old */
     uint64_t _bytes;              /* retained */
     uint64_t _held;               /* bytes of memory of its blocks */
+    struct block_cursor _dropped; /* where the oldest message was: keeps the blocks behind it */
     struct history_marks *_marks; /* which messages are how old, if age matters */
+    unsigned _step;               /* what the last step of history_trim cost */
 };
 
 /* Returns 0 or a negative UV_E* code. */
@@ -76,24 +83,38 @@ void history_init(struct history *history, struct histories *histories);
 void history_deinit(struct history *history);
 
 /* True when messages are to be retained at all. */
-bool history_keeps(const struct history *history);
+static inline bool history_keeps(const struct history *history)
+{
+    return history->_keeps;
+}
 
 /* True when there are some now. */
-bool history_is_empty(const struct history *history);
+static inline bool history_is_empty(const struct history *history)
+{
+    return history->_cursor._block == NULL;
+}
 
 /* Room has been reserved in `log` for the message after `sequence`, and nothing is committed yet:
  * gets ready to keep it. Returns 0, or UV_ENOMEM with nothing changed. */
 int history_begin(struct history *history, struct block_log *log, uint64_t sequence);
 
-/* That message, now of this `sequence` and a unit of `size` bytes, is committed: drops what is too
- * much. */
-void history_add(struct history *history, size_t size, uint64_t sequence);
+/* That message, a unit of `size` bytes, is committed. What is too much now goes with
+ * history_trim. */
+void history_add(struct history *history, size_t size);
 
-/* Drops what is too old; `sequence` is that of the newest message. */
+/* Finds out what is too old; `sequence` is that of the newest message. It goes with history_trim. */
 void history_expire(struct history *history, uint64_t sequence);
+
+/* Drops a bounded part of what is too much or too old. True when there is more of it. */
+bool history_trim(struct history *history, uint64_t sequence);
 
 /* Drops what its oldest block holds of it. */
 void history_drop_block(struct history *history);
+
+/* After either: what still holds the blocks that were dropped, or stands nowhere, becomes the
+ * caller's, who calls block_log_leave once the lock is released. Giving memory back can take long:
+ * free(3) may return a great deal of it to the system at once. */
+struct block_cursor history_take_dropped(struct history *history);
 
 /* Without the channel's lock: when all histories together hold too much, has what is oldest
  * dropped, in whatever channel it is. */

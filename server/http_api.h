@@ -14,6 +14,7 @@
 #include "server/channels.h"
 #include "server/fanouts.h"
 #include "server/limits.h"
+#include "server/publish.h"
 #include "server/server_options.h"
 
 /* Of a worker; all is borrowed. */
@@ -22,7 +23,7 @@ struct http_api {
     struct origin_policy origins;
     struct channels *channels;
     struct fanouts *fanouts;
-    const struct channel_publisher *publisher;
+    const struct publish_means *publish;
     struct limits *limits;
     const struct memory *memory;
 };
@@ -34,6 +35,7 @@ struct http_api_request {
     bool list;                    /* it is about all channels */
     bool loopback;                /* it came through a listener that only this machine reaches */
     struct limits_rate **rate;    /* what the connection has published lately */
+    struct pace_publisher pace;   /* the connection, which is to wait if it publishes too fast */
     uint64_t now;                 /* milliseconds */
 };
 
@@ -45,6 +47,7 @@ struct http_api_answer {
     const char *origin; /* of the page that may read the answer, borrowed; or NULL */
     const char *page;   /* a browser asks for a page: the path of the endpoint, of which the page of
                            a refusal tells; NULL: a refusal is text */
+    size_t work;        /* bytes that were copied, and as many as that is worth (channel_receipt) */
     struct buffer json;
     char text[256];
 };

@@ -75,7 +75,7 @@ bool http_publish_may(const struct http_api *api, const struct http_api_request 
     const char *coding = http_head_get(request->head, "Content-Encoding");
     const char *expect = http_head_get(request->head, "Expect");
 
-    if ((api->options->publish & SERVER_OPTIONS_PUBLISH_HTTP) == 0)
+    if (!publish_is_open(api->options, PUBLISH_HTTP))
         http_api_refuse(answer, 403, "this feed is read-only");
     else if (http_head_count(request->head, "Content-Type") > 1)
         http_api_refuse(answer, 400, "Content-Type must appear once");
@@ -100,17 +100,6 @@ uint64_t http_publish_max_body(const struct http_api *api, const struct http_api
 
 /* ---- publishing ---- */
 
-/* What a WebSocket client may not say in a second, this one may not, either. */
-static bool is_too_fast(const struct http_api *api, const struct http_api_request *request,
-                        size_t len, struct http_api_answer *answer)
-{
-    answer->limit = limits_judge_message(api->limits, request->rate, request->now, len);
-    if (answer->limit == NULL)
-        return false;
-    http_api_refuse(answer, 429, "too fast: try again in a second");
-    return true;
-}
-
 static void tell_receipt(const struct channel_receipt *receipt, size_t count, bool counted,
                          struct http_api_answer *answer)
 {
@@ -128,9 +117,9 @@ static void publish_items(const struct http_api *api, const struct http_api_requ
                           const struct channel_item *items, size_t count,
                           struct http_api_answer *answer)
 {
-    struct channel_receipt receipt;
+    const struct publish_client client = {PUBLISH_HTTP, request->rate, request->now, request->pace};
+    struct publish_result result = {.published = 0};
     struct channel *channel;
-    size_t published = 0;
     int status =
         channels_make(api->channels, request->channel.data, request->channel.len, &channel);
 
@@ -140,15 +129,22 @@ static void publish_items(const struct http_api *api, const struct http_api_requ
         return;
     }
     if (status == 0) {
-        status = channel_publish_all(channel, api->publisher, items, count, &published, &receipt);
+        status = publish_messages(api->publish, &client, channel, items, count, &result);
         channels_unref(api->channels, channel);
+        answer->work = result.receipt.work;
     }
     if (status == 0) {
-        tell_receipt(&receipt, count, is_lines(request), answer);
+        tell_receipt(&result.receipt, count, is_lines(request), answer);
+        return;
+    }
+    if (status == UV_EAGAIN) { /* what a WebSocket client may not say in a second */
+        answer->limit = result.limit;
+        http_api_refuse(answer, 429, "too fast: try again in a second");
         return;
     }
     (void) snprintf(answer->text, sizeof answer->text,
-                    "out of memory: the first %zu of %zu messages are published", published, count);
+                    "out of memory: the first %zu of %zu messages are published", result.published,
+                    count);
     http_api_refuse(answer, 503, answer->text);
 }
 
@@ -164,8 +160,7 @@ static void publish_one(const struct http_api *api, const struct http_api_reques
                         "'Content-Type: application/octet-stream'");
         return;
     }
-    if (!is_too_fast(api, request, payload->len, answer))
-        publish_items(api, request, &item, 1, answer);
+    publish_items(api, request, &item, 1, answer);
 }
 
 /* ---- a message a line ---- */
@@ -275,8 +270,6 @@ static void publish_lines(const struct http_api *api, const struct http_api_requ
         lines[n] = cut_line(&text);
         if (is_blank(&lines[n]))
             continue;
-        if (is_too_fast(api, request, lines[n].len, answer))
-            goto done;
         items[n] = (struct channel_item){FRAME_TEXT, &lines[n], 1};
         n++;
     }

@@ -2,13 +2,13 @@
 
 /* From here on the item can be posted anew, as it has to be: its run, which is to come, may be too
  * early for what is written next. */
-static struct inbox_item *take_first(struct inbox *inbox)
+static struct inbox_item *take_first(struct inbox *inbox, struct list *items)
 {
     struct inbox_item *item;
     struct list *node;
 
     uv_mutex_lock(&inbox->_lock);
-    node = list_take_first(&inbox->_items);
+    node = list_take_first(items);
     uv_mutex_unlock(&inbox->_lock);
     if (node == NULL)
         return NULL;
@@ -18,12 +18,19 @@ static struct inbox_item *take_first(struct inbox *inbox)
     return item;
 }
 
+/* Runs what is there now. What is posted meanwhile wakes the loop again, so that whoever posts all
+ * the time does not keep it from its sockets. */
 static void on_async(uv_async_t *async)
 {
     struct inbox *inbox = container_of(async, struct inbox, _async);
     struct inbox_item *item;
+    struct list items;
 
-    while ((item = take_first(inbox)) != NULL)
+    list_init(&items);
+    uv_mutex_lock(&inbox->_lock);
+    list_splice(&items, &inbox->_items);
+    uv_mutex_unlock(&inbox->_lock);
+    while ((item = take_first(inbox, &items)) != NULL)
         item->_run(item);
 }
 

@@ -1,6 +1,7 @@
 /* How other threads speak to a worker: items are posted, the worker is woken (uv_async, which
- * coalesces), and each item runs once on the worker's thread. An item belongs to the one who posts
- * it and is posted at most once at a time: posting it again before it has run changes nothing. */
+ * coalesces), and each item runs once on the worker's thread; what is posted while items run is for
+ * the loop's next turn. An item belongs to the one who posts it and is posted at most once at a
+ * time: posting it again before it has run changes nothing. */
 #ifndef WS_INBOX_H
 #define WS_INBOX_H
 

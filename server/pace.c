@@ -2,15 +2,19 @@
 
 #include <stdlib.h>
 
-enum { AGAIN = 4 }; /* milliseconds between two looks while somebody is held */
+enum {
+    AGAIN = 4,    /* milliseconds between two looks while a publisher is paused */
+    SCARCE = 200, /* milliseconds at most, for which memory that is used up pauses a publisher */
+};
 
 struct pace_held {
     struct list node;
     struct pace_held **place; /* the publisher's pointer to this */
     void *publisher;
-    struct channel *channel;
-    const struct channel_listener *own;
-    uint64_t until; /* what the others have to reach */
+    struct channels *channels;
+    struct channel *channel; /* referred to */
+    uint64_t until;          /* what the others have to reach */
+    uint64_t since;          /* milliseconds */
     void (*on_held)(void *publisher, bool held);
 };
 
@@ -34,7 +38,9 @@ static void on_timer(uv_timer_t *timer)
     while ((node = list_take_first(&judged)) != NULL) {
         struct pace_held *held = container_of(node, struct pace_held, node);
 
-        if (channel_reached(held->channel, held->own) < held->until)
+        if (channel_reached(held->channel) < held->until ||
+            (memory_is_over(&pace->_channels->memory) &&
+             uv_now(timer->loop) - held->since < SCARCE))
             list_append(&pace->_held, node);
         else
             let_go(held);
@@ -43,11 +49,11 @@ static void on_timer(uv_timer_t *timer)
         (void) uv_timer_stop(timer);
 }
 
-void pace_init(struct pace *pace, uv_loop_t *loop)
+void pace_init(struct pace *pace, uv_loop_t *loop, struct channels *channels)
 {
+    pace->_channels = channels;
     (void) uv_timer_init(loop, &pace->_timer);
     list_init(&pace->_held);
-    pace->_published = 0;
 }
 
 void pace_close(struct pace *pace)
@@ -55,28 +61,38 @@ void pace_close(struct pace *pace)
     uv_close((uv_handle_t *) &pace->_timer, NULL);
 }
 
-void pace_published(struct pace *pace, const struct pace_publisher *publisher,
-                    struct channel *channel, const struct channel_listener *own, size_t len)
+/* Whether it is time to look at the others: whenever what is appended to the channel passes a
+ * multiple of PACE_LOOK; and each time while somebody is paused, as others are likely to be. */
+static bool is_look_due(const struct pace *pace, const struct channel_receipt *receipt)
 {
-    struct pace_held *fresh;
-    uint64_t end;
+    uint64_t before = receipt->appended - receipt->bytes;
 
-    pace->_published += len;
-    if (*publisher->held != NULL || (pace->_published < PACE_LOOK && list_empty(&pace->_held)))
+    return receipt->appended / PACE_LOOK > before / PACE_LOOK || !list_empty(&pace->_held);
+}
+
+void pace_published(struct pace *pace, const struct pace_publisher *publisher,
+                    struct channel *channel, const struct channel_receipt *receipt)
+{
+    uint64_t end = receipt->appended;
+    struct pace_held *fresh;
+    bool outruns;
+
+    if (*publisher->held != NULL || !is_look_due(pace, receipt))
         return;
-    pace->_published = 0;
-    end = channel_appended(channel);
-    if (end < PACE_BEHIND || channel_reached(channel, own) >= end - PACE_BEHIND)
+    outruns = end >= PACE_BEHIND && channel_reached(channel) < end - PACE_BEHIND;
+    if (!outruns && !memory_is_over(&pace->_channels->memory))
         return;
     fresh = malloc(sizeof *fresh);
     if (fresh == NULL)
-        return; /* without memory there are other worries */
+        return;
     *fresh = (struct pace_held){.place = publisher->held,
                                 .publisher = publisher->publisher,
+                                .channels = pace->_channels,
                                 .channel = channel,
-                                .own = own,
-                                .until = end,
+                                .until = outruns ? end : 0,
+                                .since = uv_now(pace->_timer.loop),
                                 .on_held = publisher->on_held};
+    channels_ref(channel);
     list_init(&fresh->node);
     list_append(&pace->_held, &fresh->node);
     *publisher->held = fresh;
@@ -90,6 +106,7 @@ void pace_forget(struct pace_held **held)
     if (*held == NULL)
         return;
     list_remove(&(*held)->node);
+    channels_unref((*held)->channels, (*held)->channel);
     free(*held);
     *held = NULL;
 }

@@ -1,8 +1,12 @@
-/* Keeps who publishes from outrunning those who deliver. A worker reads no more than its own
- * subscribers get (see fanout.h), but those of other workers its publishers could outrun, and the
- * log would grow by what is between them. So who publishes while others are too far behind is not
- * read from, until they have all that had been published by then. Subscribers whose sockets are
- * full do not count: for them there is --max-lag. Belongs to a worker, and to its thread. */
+/* Publisher throttling. A worker reads no more than its own subscribers get (see fanout.h), but its
+ * publishers could outrun the subscribers of other workers, and the log would grow by what is
+ * between them. So a publisher is paused while others are too far behind, until they have all that
+ * had been published by then. Subscribers whose sockets are full do not count (for them there is
+ * --max-lag), nor does a listener that only follows (see channel_listen). What is counted are the
+ * bytes that were appended to the logs, not those of the payload. While the memory account is over
+ * its bound a publisher is paused as well, for a moment: what it would add is not dropped, it waits.
+ * Belongs to a worker, and to its
+ * thread. */
 #ifndef WS_PACE_H
 #define WS_PACE_H
 
@@ -11,40 +15,41 @@
 #include <uv.h>
 
 #include "common/list.h"
-#include "server/channel.h"
+#include "server/channels.h"
 
 enum {
-    PACE_LOOK = 64 * 1024,         /* bytes that are published between two looks at the others */
+    PACE_LOOK = 64 * 1024,         /* bytes appended to a channel between two looks at the others */
     PACE_BEHIND = 4 * 1024 * 1024, /* bytes that the others may be behind */
 };
 
 struct pace {
-    uv_timer_t _timer; /* runs while somebody is held */
+    struct channels *_channels;
+    uv_timer_t _timer; /* runs while a publisher is paused */
     struct list _held;
-    uint64_t _published; /* since the last look */
 };
 
-/* One who is held: it costs memory only meanwhile. */
+/* A paused publisher: allocated only while it is paused. */
 struct pace_held;
 
-/* Cannot fail. */
-void pace_init(struct pace *pace, uv_loop_t *loop);
+/* Cannot fail. `channels` is borrowed. */
+void pace_init(struct pace *pace, uv_loop_t *loop, struct channels *channels);
 
-/* Closes the timer; nobody is held any more. */
+/* Closes the timer; nobody is paused any more. */
 void pace_close(struct pace *pace);
 
-/* Who publishes. */
+/* One that publishes. */
 struct pace_publisher {
-    struct pace_held **held; /* NULL unless it is held */
+    struct pace_held **held; /* NULL unless it is paused */
     void *publisher;
     void (*on_held)(void *publisher, bool held);
 };
 
-/* `publisher` has published so many bytes, on a worker that listens by `own`. If that is too fast,
- * its `*held` is set, and its `on_held` is called: with true now, and with false, out of the loop
- * and with `*held` NULL again, when it may go on. */
+/* `publisher` has published in a channel, as `receipt` says. If that is too fast, its `*held` is
+ * set, and its `on_held` is called: with true now, and with false, out of the loop and with `*held`
+ * NULL again, when it may go on. The channel is referred to meanwhile. Out of memory, it is not
+ * paused. */
 void pace_published(struct pace *pace, const struct pace_publisher *publisher,
-                    struct channel *channel, const struct channel_listener *own, size_t len);
+                    struct channel *channel, const struct channel_receipt *receipt);
 
 /* The publisher goes away. */
 void pace_forget(struct pace_held **held);

@@ -27,10 +27,8 @@ static struct worker *worker_of(const struct peer *peer)
 
 void peer_leave(struct peer *peer)
 {
-    struct past *past = peer_past(peer);
-
     if (fanout_has(peer))
-        fanout_leave(peer->_fanout, peer, past != NULL ? &past->meeting : NULL);
+        fanout_leave(peer->_fanout, peer, peer_meeting(peer));
 }
 
 struct peer_more *peer_need_more(struct peer *peer)
@@ -294,54 +292,47 @@ static void on_held(void *publisher, bool held)
     }
 }
 
-static int publish(struct peer *peer, enum frame_opcode opcode, const struct frame_part *parts,
-                   size_t count)
+/* It may have left: one that cannot be written to any more can still be heard to its end. */
+static int say(struct peer *peer, enum frame_opcode opcode, const struct frame_part *payload,
+               struct publish_result *result)
 {
-    struct channel_receipt receipt;
-    bool echoes = !worker_options(worker_of(peer))->no_echo;
-    int status = channel_publish(peer->_fanout->channel, worker_publisher(worker_of(peer)), opcode,
-                                 parts, count, echoes ? NULL : &receipt);
+    const struct channel_item item = {opcode, payload, 1};
+    const struct publish_client client = {
+        .way = PUBLISH_WS,
+        .rate = &peer->_more->rate,
+        .now = uv_now(peer->transport.stream.tcp.loop),
+        .pace = {&peer->_more->held, peer, on_held},
+    };
+    int status = publish_messages(worker_publish(worker_of(peer)), &client, peer->_fanout->channel,
+                                  &item, 1, result);
 
-    return status == 0 && !echoes ? peer_read_leave_out(peer, &receipt) : status;
+    transport_charge(&peer->transport, result->receipt.work * (uint64_t) TRANSPORT_WORK_COPY);
+    if (status == 0)
+        peer->_more->last_message = (uint32_t) client.now;
+    if (status == 0 && worker_options(worker_of(peer))->no_echo)
+        status = peer_read_leave_out(peer, &result->receipt);
+    return status;
 }
 
 static void on_message(struct transport *transport, enum frame_opcode opcode, const uint8_t *data,
                        size_t len)
 {
     struct peer *peer = peer_of(transport);
-    struct frame_part parts[] = {worker_prefix(worker_of(peer), peer->_fanout->channel),
-                                 {data, len}};
-    bool text = opcode == FRAME_TEXT;
-    uint64_t now = uv_now(transport->stream.tcp.loop);
-    struct worker *worker = worker_of(peer);
-    struct fanout *fanout = peer->_fanout;
-    struct peer_more *more;
-    const char *limit;
+    struct frame_part payload = {data, len};
+    struct publish_result result = {.published = 0};
+    int status = UV_ENOMEM;
 
     /* Who cannot be written to has not heard the goodbye; the others have, and expect no more. */
     if (worker_is_leaving(worker_of(peer)))
         return;
-    if ((worker_options(worker_of(peer))->publish & SERVER_OPTIONS_PUBLISH_WS) == 0) {
+    if (peer_need_more(peer) != NULL)
+        status = say(peer, opcode, &payload, &result);
+    if (status == UV_EACCES)
         transport_reject(transport, CLOSE_POLICY, "this feed is read-only", NULL);
-        return;
-    }
-    more = peer_need_more(peer);
-    if (more == NULL) {
+    else if (status == UV_EAGAIN)
+        transport_reject(transport, CLOSE_POLICY, "too fast", result.limit);
+    else if (status != 0)
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
-        return;
-    }
-    limit = limits_judge_message(worker_limits(worker_of(peer)), &more->rate, now, len);
-    if (limit != NULL) {
-        transport_reject(transport, CLOSE_POLICY, "too fast", limit);
-        return;
-    }
-    more->last_message = (uint32_t) now;
-    /* It may have left: who cannot be written to any more can still be heard to its end. */
-    if (publish(peer, opcode, text ? parts : parts + 1, text ? 2 : 1) != 0)
-        transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
-    else
-        pace_published(worker_pace(worker), &(struct pace_publisher){&more->held, peer, on_held},
-                       fanout->channel, &fanout->_listener, len);
 }
 
 static void on_control(struct transport *transport)
@@ -468,7 +459,7 @@ static void on_drained(struct transport *transport)
 
 void peer_too_slow(struct peer *peer)
 {
-    block_log_give_up(&peer->cursor);
+    peer_read_give_up(peer);
     if (!transport_is_writable(&peer->transport))
         return; /* it is gone, and about to leave */
     if (!transport_is_open(&peer->transport)) {

@@ -135,7 +135,7 @@ static void give_up_request(struct peer *peer)
 static void close_subscriber(struct peer *peer, uint64_t charge)
 {
     hit(peer, "closed with 1008");
-    block_log_give_up(&peer->cursor);
+    peer_read_give_up(peer);
     if (transport_is_open(&peer->transport) && charge == 0)
         transport_close(&peer->transport, CLOSE_POLICY, "too slow");
     else if (transport_is_open(&peer->transport) && !peer_is_for_events(peer))
@@ -155,7 +155,7 @@ void peer_memory_give_up(struct peer *peer)
     } else if (worker_options(worker_of(peer))->skip_slow && transport_is_open(&peer->transport) &&
                peer_memory_cost(peer) > 2 * charge) {
         hit(peer, "skipped");
-        block_log_give_up(&peer->cursor);
+        peer_read_give_up(peer);
     } else {
         close_subscriber(peer, charge);
     }

@@ -25,7 +25,7 @@ struct own_list {
     size_t at;              /* bytes: those before have been left out */
 };
 
-static struct block_cursor *meeting_of(struct peer *peer)
+struct block_cursor *peer_meeting(const struct peer *peer)
 {
     struct past *past = peer_past(peer);
 
@@ -161,6 +161,15 @@ int peer_read_leave_out(struct peer *peer, const struct channel_receipt *receipt
 
 /* ---- skipping ---- */
 
+void peer_read_give_up(struct peer *peer)
+{
+    struct block_cursor *meeting = peer_meeting(peer);
+
+    block_log_give_up(&peer->cursor);
+    if (meeting != NULL && fanout_has(peer))
+        channel_part(peer->_fanout->channel, meeting);
+}
+
 /* A reader that was given up has got what it had begun to read. Unless it is to be closed, it goes
  * on with what is new, and is told where that is. */
 __attribute__((noinline)) static void skip(struct peer *peer)
@@ -170,7 +179,7 @@ __attribute__((noinline)) static void skip(struct peer *peer)
 
     if (!fanout_has(peer) || !transport_is_open(&peer->transport))
         return;
-    if (channel_skip(peer->_fanout->channel, &peer->cursor, meeting_of(peer), &start) != 0) {
+    if (channel_skip(peer->_fanout->channel, &peer->cursor, peer_meeting(peer), &start) != 0) {
         transport_close(&peer->transport, CLOSE_INTERNAL_ERROR, "out of memory");
         return;
     }
@@ -189,6 +198,8 @@ static void meet(struct peer *peer, struct past *past)
 {
     struct channel *channel = peer->_fanout->channel;
 
+    if (is_given_up(peer))
+        return; /* it goes on with what is new then, or not at all */
     if (past->meeting._block == NULL && channel_lag(channel, &peer->cursor) <= CATCH_UP_REST &&
         channel_meet(channel, &peer->cursor, &past->meeting, &past->stop) != 0) {
         transport_close(&peer->transport, CLOSE_INTERNAL_ERROR, "out of memory");
@@ -287,7 +298,7 @@ static void catch_up_with_events(struct peer *peer, struct past *past)
 __attribute__((noinline)) static bool is_catching_up(struct peer *peer)
 {
     if (!transport_is_open(&peer->transport))
-        block_log_give_up(&peer->cursor); /* it is to go: that does not wait for history */
+        peer_read_give_up(peer); /* it is to go: that does not wait for history */
     if (!transport_is_open(&peer->transport) || block_log_is_over(&peer->cursor) ||
         peer_past(peer) == NULL)
         return false;

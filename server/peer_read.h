@@ -58,6 +58,9 @@ int peer_read_leave_out(struct peer *peer, const struct channel_receipt *receipt
 /* Bytes of memory that it takes to know which messages to come are its own. */
 size_t peer_read_held(const struct peer *peer);
 
+/* It goes no further than the end of the message that it has begun to read, and holds no log. */
+void peer_read_give_up(struct peer *peer);
+
 /* Forgets which messages to come are its own. */
 void peer_read_forget_own(struct peer *peer);
 

@@ -9,7 +9,8 @@
 
 enum {
     STEP_INTERVAL = 10,    /* milliseconds between two steps while it is over the bound, */
-    WATCH_INTERVAL = 1000, /* and between two looks at how fast peers read */
+    WATCH_INTERVAL = 1000, /* between two looks at how fast peers read, */
+    FOLD_INTERVAL = 1000,  /* and between two times at which logs are folded */
 };
 
 /* A peer, and what it costs. */
@@ -96,8 +97,10 @@ static uint64_t shared_now(void)
     return uv_hrtime() / 1000000 + 1;
 }
 
-static void give_up(struct memory *memory, const struct cost *costs, size_t count, uint64_t bar)
+/* Returns how many. */
+static size_t give_up(struct memory *memory, const struct cost *costs, size_t count, uint64_t bar)
 {
+    size_t given_up = 0;
     uint64_t group = 0;
 
     for (size_t i = 0; i < count && memory_is_over(memory); i++) {
@@ -107,7 +110,22 @@ static void give_up(struct memory *memory, const struct cost *costs, size_t coun
             continue;
         group -= costs[i].bytes;
         peer_memory_give_up(costs[i].peer);
+        given_up++;
     }
+    return given_up;
+}
+
+/* What nobody is to blame for: the ends of logs whose readers have all that there is. */
+static void fold(struct relief *relief)
+{
+    uint64_t now = uv_now(relief->_step.loop);
+    struct list *node;
+
+    if (now - relief->_folded < FOLD_INTERVAL)
+        return;
+    relief->_folded = now;
+    for (node = relief->_fanouts->all.next; node != &relief->_fanouts->all; node = node->next)
+        fanout_fold(container_of(node, struct fanout, _node));
 }
 
 static void on_step(uv_timer_t *timer)
@@ -115,7 +133,7 @@ static void on_step(uv_timer_t *timer)
     struct relief *relief = container_of(timer, struct relief, _step);
     struct buffer costs = {0};
     struct cost *all;
-    size_t count;
+    size_t count, given_up = 0;
 
     if (!memory_is_over(relief->_memory)) {
         (void) uv_timer_stop(timer);
@@ -126,9 +144,11 @@ static void on_step(uv_timer_t *timer)
     count = costs.len / sizeof *all;
     if (count > 0) {
         sum_groups(all, count);
-        give_up(relief->_memory, all, count,
-                memory_bar(relief->_memory, shared_now(), all[0].group));
+        given_up = give_up(relief->_memory, all, count,
+                           memory_bar(relief->_memory, shared_now(), all[0].group));
     }
+    if (given_up == 0)
+        fold(relief);
     buffer_deinit(&costs);
 }
 

@@ -23,6 +23,7 @@ struct relief {
     struct inbox_item _item;
     uv_timer_t _step;  /* runs while the account is over its bound, */
     uv_timer_t _watch; /* and this one while it is more than half full */
+    uint64_t _folded;  /* when the logs were folded last, in the loop's milliseconds */
     bool _watches;
 };
 

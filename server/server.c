@@ -106,7 +106,7 @@ static int start_pipes(struct server *server, struct error *error)
         return error_set(error, status, "cannot write to standard output: %s", uv_strerror(status));
     if (options->stdin_channel != NULL)
         status = source_start(&server->source, &server->loop, options, &server->channels,
-                              server->workers, server->shared.worker_count);
+                              &server->sink, server->workers, server->shared.worker_count);
     return status == 0
                ? 0
                : error_set(error, status, "cannot read standard input: %s", uv_strerror(status));

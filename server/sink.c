@@ -5,11 +5,12 @@
 #include <unistd.h>
 
 #include "common/encode.h"
+#include "common/escape.h"
 #include "common/list.h"
 #include "common/log.h"
 #include "server/worker.h"
 
-enum { BATCH = 256 * 1024 }; /* bytes of lines that are printed at a time */
+enum { BATCH = 256 * 1024 }; /* bytes of lines that are printed in a turn of the loop */
 
 static void close_sink(struct sink *sink)
 {
@@ -26,13 +27,15 @@ static void close_sink(struct sink *sink)
 
 /* ---- lines ---- */
 
-static int add_line(struct buffer *lines, const struct channel_message *message)
+static int add_line(struct buffer *lines, const struct channel_message *message, bool escaped)
 {
     static const char mark[] = "base64:";
     size_t before = lines->len;
     int status;
 
-    if (message->opcode == FRAME_TEXT) {
+    if (message->opcode == FRAME_TEXT && escaped) {
+        status = escape_append(lines, message->payload, message->len);
+    } else if (message->opcode == FRAME_TEXT) {
         status = buffer_append(lines, message->payload, message->len);
     } else {
         status = buffer_append(lines, mark, sizeof mark - 1);
@@ -54,21 +57,14 @@ static void fill(struct sink *sink)
     sink->_lines.len = 0;
     sink->_written = 0;
     while (sink->_lines.len < BATCH && channel_next(&sink->_cursor, &message)) {
-        if (add_line(&sink->_lines, &message) != 0)
+        if (add_line(&sink->_lines, &message, sink->_is_terminal) != 0)
             log_error("a message of %zu bytes is not printed: out of memory", message.len);
     }
 }
 
 /* ---- printing ---- */
 
-static void print(struct sink *sink);
-
-static void on_room(uv_poll_t *poll, int status, int events)
-{
-    (void) status; /* an error shows when it is written to */
-    (void) events;
-    print(container_of(poll, struct sink, _room));
-}
+static void on_room(uv_poll_t *poll, int status, int events);
 
 static void set_waiting(struct sink *sink, bool waits)
 {
@@ -87,61 +83,74 @@ static void break_off(struct sink *sink, int status)
     close_sink(sink);
 }
 
-/* Prints what there is, one batch with one call, until all is printed or there is no room. */
-static void print(struct sink *sink)
-{
-    for (;;) {
-        ssize_t n;
-
-        if (sink->_written == sink->_lines.len)
-            fill(sink);
-        if (sink->_lines.len == 0)
-            break;
-        n = descriptor_write(&sink->_out, sink->_lines.data + sink->_written,
-                             sink->_lines.len - sink->_written);
-        if (n == UV_EAGAIN) {
-            set_waiting(sink, true);
-            return;
-        }
-        if (n < 0) {
-            break_off(sink, (int) n);
-            return;
-        }
-        sink->_written += (size_t) n;
-    }
-    set_waiting(sink, false);
-    if (sink->_finishing)
-        close_sink(sink);
-}
-
 /* ---- too slow ---- */
 
-static bool is_too_slow(const struct sink *sink, uint64_t last)
+/* One that waits for room is judged as any subscriber whose socket is full. A file never waits: its
+ * writes block, and it is too slow if they leave it so far behind in bytes. */
+static bool is_too_slow(const struct sink *sink)
 {
     uint64_t bytes = worker_max_lag(sink->_options);
-    uint64_t messages = sink->_options->max_lag_messages;
+    uint64_t messages = sink->_waits ? sink->_options->max_lag_messages : 0;
 
     return (bytes > 0 && channel_lag(sink->_channel, &sink->_cursor) > bytes) ||
-           (messages > 0 && last - block_log_least_place(&sink->_cursor) > messages &&
-            last - block_log_place(&sink->_cursor) > messages);
+           (messages > 0 &&
+            channel_messages_behind(sink->_channel, &sink->_cursor, messages) > messages);
 }
 
-/* What is printed in part is printed to its end. */
-static void judge(struct sink *sink)
+/* What is printed in part is printed to its end. False when the sink is closed. */
+static bool judge(struct sink *sink)
 {
     uint64_t place = 0;
     struct event_id start;
 
-    if (!is_too_slow(sink, channel_last_id(sink->_channel).sequence))
-        return;
+    if (sink->_finishing || !is_too_slow(sink))
+        return true;
     place = block_log_place(&sink->_cursor);
     if (channel_skip(sink->_channel, &sink->_cursor, NULL, &start) != 0) {
         break_off(sink, UV_ENOMEM);
-        return;
+        return false;
     }
     log_warn("limit max-lag: standard output is read too slowly: %" PRIu64
              " messages are not printed",
              start.sequence - place);
+    return true;
+}
+
+/* ---- a turn ---- */
+
+/* Prints a batch, or what is left of one, with one call. What there is to print besides is for the
+ * loop's next turn. */
+static void print(struct sink *sink)
+{
+    ssize_t n;
+
+    if (!judge(sink))
+        return;
+    if (sink->_written == sink->_lines.len)
+        fill(sink);
+    if (sink->_lines.len == 0) {
+        set_waiting(sink, false);
+        if (sink->_finishing)
+            close_sink(sink);
+        return;
+    }
+    n = descriptor_write(&sink->_out, sink->_lines.data + sink->_written,
+                         sink->_lines.len - sink->_written);
+    if (n < 0 && n != UV_EAGAIN) {
+        break_off(sink, (int) n);
+        return;
+    }
+    sink->_written += n > 0 ? (size_t) n : 0;
+    set_waiting(sink, n == UV_EAGAIN);
+    if (n != UV_EAGAIN)
+        (void) uv_async_send(&sink->_published);
+}
+
+static void on_room(uv_poll_t *poll, int status, int events)
+{
+    (void) status; /* an error shows when it is written to */
+    (void) events;
+    print(container_of(poll, struct sink, _room));
 }
 
 static void on_published(uv_async_t *async)
@@ -151,7 +160,7 @@ static void on_published(uv_async_t *async)
     if (sink->_channel == NULL)
         return;
     if (sink->_waits)
-        judge(sink);
+        (void) judge(sink);
     else
         print(sink);
 }
@@ -183,13 +192,14 @@ int sink_start(struct sink *sink, uv_loop_t *loop, const struct server_options *
     if (status != 0)
         goto fail_async;
     descriptor_open(&sink->_out, STDOUT_FILENO, true);
+    sink->_is_terminal = isatty(STDOUT_FILENO) == 1;
     if (descriptor_is_pollable(&sink->_out))
         status = descriptor_poll_init(&sink->_out, loop, &sink->_room);
     if (status != 0)
         goto fail_poll;
     (void) uv_timer_init(loop, &sink->_grace); /* which cannot fail */
     sink->_channel = channel;
-    channel_listen(channel, &sink->_listener, on_told);
+    channel_listen(channel, &sink->_listener, CHANNEL_FOLLOWS, on_told);
     return 0;
 
 fail_poll:
@@ -200,6 +210,18 @@ fail_async:
 fail_join:
     channels_unref(channels, channel);
     return status;
+}
+
+struct fanout_behind sink_behind(const struct sink *sink, const struct channel *channel)
+{
+    struct fanout_behind behind = {0};
+
+    if (sink->_channel == NULL || sink->_channel != channel)
+        return behind;
+    behind.bytes = channel_lag(channel, &sink->_cursor);
+    if (sink->_options->max_lag_messages > 0)
+        behind.messages = channel_messages_behind(channel, &sink->_cursor, 0);
+    return behind;
 }
 
 static void on_grace_over(uv_timer_t *timer)

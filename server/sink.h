@@ -1,7 +1,12 @@
 /* Standard output as a subscriber (--stdout): each message of one channel is printed, as soon as it
- * is there, with a newline; binary ones as base64. On the main thread, which a slow file may hold
- * up. A pipe whose reader is too slow does not: it lags as any subscriber, and beyond --max-lag it
- * misses messages, which is logged. When nobody reads any more, serving goes on without. */
+ * is there, with a newline; binary ones as base64. On a terminal, control characters are escaped
+ * (see escape.h). On the main thread, a batch a turn of its loop, so that signals and timers are
+ * not kept waiting; a slow file may hold that thread up.
+ *
+ * No publisher is throttled for it: neither a paused pager nor a full disk may silence those who
+ * publish. It lags as any subscriber, and beyond --max-lag it misses messages, which is logged.
+ * Only what comes from standard input waits for it, as for any reader (see source.h). When nobody
+ * reads any more, serving goes on without. */
 #ifndef WS_SINK_H
 #define WS_SINK_H
 
@@ -13,6 +18,7 @@
 #include "common/descriptor.h"
 #include "server/channel.h"
 #include "server/channels.h"
+#include "server/fanout.h"
 #include "server/server_options.h"
 
 struct sink {
@@ -22,6 +28,7 @@ struct sink {
     struct channel_listener _listener;
     struct block_cursor _cursor;
     struct descriptor _out;
+    bool _is_terminal;
     struct buffer _lines; /* rendered, */
     size_t _written;      /* and this much of them printed */
     uv_async_t _published;
@@ -35,6 +42,9 @@ struct sink {
  * closed. Returns 0, UV_EMFILE when there are too many channels, or another negative UV_E* code. */
 int sink_start(struct sink *sink, uv_loop_t *loop, const struct server_options *options,
                struct channels *channels);
+
+/* How far it is behind in a channel: by nothing if it prints another one, or is closed. */
+struct fanout_behind sink_behind(const struct sink *sink, const struct channel *channel);
 
 /* No more will be published: what is left is printed, as far as that is possible within
  * options->close_timeout, and the sink closes by itself; the loop ends then. Harmless when it was

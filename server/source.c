@@ -7,16 +7,23 @@
 #include "common/log.h"
 #include "common/utf8.h"
 #include "server/fanouts.h"
+#include "server/sink.h"
 #include "server/worker.h"
 
 enum {
-    PARTS = 4,                    /* of what a reader may lag behind, before all are asked */
-    MOST_BYTES = 4 * 1024 * 1024, /* the largest such part */
-    AGAIN = 2,                    /* milliseconds until those who were behind are asked again */
-    PATIENCE = 1000,              /* milliseconds that somebody is waited for */
+    PARTS = 4,                         /* of what a reader may lag behind, before all are asked */
+    MOST_BYTES = SOURCE_AHEAD / PARTS, /* the largest such part */
+    AGAIN = 2,       /* milliseconds until those who were behind are asked again */
+    PATIENCE = 1000, /* milliseconds that a reader is waited for */
 };
 
 /* ---- the pace ---- */
+
+static bool is_too_far(const struct source *source, const struct fanout_behind *behind)
+{
+    return behind->bytes > source->_most_bytes ||
+           (source->_most_messages > 0 && behind->messages > source->_most_messages);
+}
 
 /* On the worker's thread. */
 static void on_asked(struct inbox_item *item)
@@ -26,8 +33,7 @@ static void on_asked(struct inbox_item *item)
     struct fanout_behind behind =
         fanouts_behind(worker_fanouts(question->_worker), source->_channel);
 
-    if ((source->_most_bytes > 0 && behind.bytes > source->_most_bytes) ||
-        (source->_most_messages > 0 && behind.messages > source->_most_messages))
+    if (is_too_far(source, &behind))
         atomic_store(&source->_is_behind, true);
     if (atomic_fetch_sub(&source->_unanswered, 1) == 1)
         (void) uv_async_send(&source->_answered);
@@ -49,10 +55,13 @@ static void on_again(uv_timer_t *timer)
 static void on_answered(uv_async_t *async)
 {
     struct source *source = container_of(async, struct source, _answered);
+    struct fanout_behind printed;
 
     if (source->_stopped || atomic_load(&source->_unanswered) > 0)
         return;
-    if (atomic_load(&source->_is_behind) && uv_now(async->loop) < source->_deadline) {
+    printed = sink_behind(source->_sink, source->_channel);
+    if ((atomic_load(&source->_is_behind) || is_too_far(source, &printed)) &&
+        uv_now(async->loop) < source->_deadline) {
         (void) uv_timer_start(&source->_again, on_again, AGAIN, 0);
         return;
     }
@@ -61,17 +70,19 @@ static void on_answered(uv_async_t *async)
     input_resume(&source->_input);
 }
 
-/* So much was published that the readers are looked at before there is more. */
-static void keep_pace(struct source *source, size_t len)
+/* Counts what was appended: once it is too much, the readers are looked at before there is more. */
+static void keep_pace(struct source *source, uint64_t bytes)
 {
-    source->_bytes += len;
+    source->_bytes += bytes;
     source->_messages++;
-    if ((source->_most_bytes == 0 || source->_bytes < source->_most_bytes) &&
+    if (source->_bytes < source->_most_bytes &&
         (source->_most_messages == 0 || source->_messages < source->_most_messages))
         return;
     input_pause(&source->_input);
     uv_update_time(source->_answered.loop);
-    source->_deadline = uv_now(source->_answered.loop) + source->_patience;
+    source->_deadline = source->_patience == UINT64_MAX
+                            ? UINT64_MAX
+                            : uv_now(source->_answered.loop) + source->_patience;
     ask(source);
 }
 
@@ -79,10 +90,12 @@ static void set_pace(struct source *source, const struct server_options *options
 {
     uint64_t bytes = worker_max_lag(options) / PARTS;
 
-    source->_most_bytes = bytes < MOST_BYTES ? bytes : MOST_BYTES;
+    source->_most_bytes = bytes > 0 && bytes < MOST_BYTES ? bytes : MOST_BYTES;
     if (options->max_lag_messages > 0)
         source->_most_messages = options->max_lag_messages / PARTS + 1;
     source->_patience = PATIENCE;
+    if (bytes == 0 && options->max_lag_messages == 0 && options->max_lag_time == 0)
+        source->_patience = UINT64_MAX; /* no reader is ever too slow */
     if (options->max_lag_time > 0 && options->max_lag_time / PARTS < PATIENCE)
         source->_patience = options->max_lag_time / PARTS;
 }
@@ -92,17 +105,19 @@ static void set_pace(struct source *source, const struct server_options *options
 static void on_line(struct input *input, const uint8_t *line, size_t len)
 {
     struct source *source = container_of(input, struct source, _input);
-    struct frame_part payload = {line != NULL ? line : (const uint8_t *) "", len};
+    const struct publish_client client = {.way = PUBLISH_STDIN};
+    const struct frame_part payload = {line != NULL ? line : (const uint8_t *) "", len};
+    const struct channel_item item = {FRAME_TEXT, &payload, 1};
+    struct publish_result result;
 
     if (!utf8_valid(payload.data, len))
         log_error("line %llu of standard input is not UTF-8, as text has to be: not sent",
                   (unsigned long long) input_line(input));
-    else if (channel_publish(source->_channel, &source->_publisher, FRAME_TEXT, &payload, 1,
-                             NULL) != 0)
+    else if (publish_messages(&source->_means, &client, source->_channel, &item, 1, &result) != 0)
         log_error("line %llu of standard input is not sent: out of memory",
                   (unsigned long long) input_line(input));
     else
-        keep_pace(source, len);
+        keep_pace(source, result.receipt.bytes);
 }
 
 static void on_end(struct input *input)
@@ -139,13 +154,16 @@ static int init_publisher(struct channel_publisher *publisher, const struct serv
 }
 
 int source_start(struct source *source, uv_loop_t *loop, const struct server_options *options,
-                 struct channels *channels, struct worker **workers, size_t worker_count)
+                 struct channels *channels, const struct sink *sink, struct worker **workers,
+                 size_t worker_count)
 {
     const char *name = options->stdin_channel;
     size_t most = options->max_message > 0 ? (size_t) options->max_message : SIZE_MAX;
     int status;
 
     source->_channels = channels;
+    source->_sink = sink;
+    source->_means = (struct publish_means){.options = options, .publisher = &source->_publisher};
     set_pace(source, options);
     status = init_questions(source, workers, worker_count);
     if (status == 0)

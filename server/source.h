@@ -2,10 +2,11 @@
  * main thread, so that reading a slow file delays no connection.
  *
  * A file or a busy program could be read faster than anybody hears it, and each reader would be
- * found too slow. So after a part of what a reader may lag behind, all workers are asked how far
- * theirs are, and while somebody has yet to read what came before that part, no more is read. One
- * who does not read at all is waited for only so long each time: it will exceed --max-lag, and is
- * the others' burden no more. */
+ * found too slow. So after a part of what a reader may lag behind (counted in the channel's logs),
+ * all workers are asked how far theirs are, and so is --stdout; while one has yet to read what came
+ * before that part, no more is read. One that does not read at all is waited for only so long each
+ * time: it will exceed --max-lag, and is the others' burden no more. Without a limit on lag it is
+ * waited for as long as it takes, so that no more than SOURCE_AHEAD bytes are held for it. */
 #ifndef WS_SOURCE_H
 #define WS_SOURCE_H
 
@@ -19,8 +20,12 @@
 #include "server/channel.h"
 #include "server/channels.h"
 #include "server/inbox.h"
+#include "server/publish.h"
 #include "server/server_options.h"
 
+enum { SOURCE_AHEAD = 16 * 1024 * 1024 };
+
+struct sink;
 struct worker;
 struct source;
 
@@ -32,15 +37,17 @@ struct source_question {
 };
 
 struct source {
+    const struct sink *_sink;
     struct channels *_channels;
     struct channel *_channel; /* NULL: it was never started, or is closed */
     struct channel_publisher _publisher;
+    struct publish_means _means;
     struct input _input;
-    uint64_t _bytes; /* published since everybody was asked last, */
+    uint64_t _bytes; /* appended since everybody was asked last, */
     uint64_t _messages;
-    uint64_t _most_bytes; /* and how much that may be; 0: any */
-    uint64_t _most_messages;
-    uint64_t _patience; /* milliseconds to wait for somebody */
+    uint64_t _most_bytes;    /* and how much that may be; */
+    uint64_t _most_messages; /* 0: any number */
+    uint64_t _patience;      /* milliseconds to wait for a reader; UINT64_MAX: for ever */
     uint64_t _deadline;
     struct source_question *_questions; /* one a worker */
     size_t _worker_count;
@@ -52,10 +59,12 @@ struct source {
 };
 
 /* Reads standard input into the channel of options->stdin_channel, until its end or source_stop.
- * The workers have been started; all is borrowed until source_close. Returns 0, UV_EMFILE when
+ * The workers have been started; all is borrowed until source_close. `sink` is standard output,
+ * started or not. Returns 0, UV_EMFILE when
  * there are too many channels, or another negative UV_E* code. */
 int source_start(struct source *source, uv_loop_t *loop, const struct server_options *options,
-                 struct channels *channels, struct worker **workers, size_t worker_count);
+                 struct channels *channels, const struct sink *sink, struct worker **workers,
+                 size_t worker_count);
 
 /* Reads no further. Harmless when it was not started, or has ended. */
 void source_stop(struct source *source);

@@ -25,6 +25,8 @@ struct talk {
     bool in_body;
     struct http_body body;    /* while in_body */
     struct limits_rate *rate; /* what the connection has published lately */
+    struct transport *transport;
+    struct pace_held *paused; /* while it publishes faster than others can deliver */
 };
 
 struct upgrade {
@@ -67,6 +69,7 @@ void upgrade_free(struct upgrade *upgrade)
     buffer_deinit(&upgrade->held);
     if (upgrade->talk != NULL) {
         http_body_deinit(&upgrade->talk->body);
+        pace_forget(&upgrade->talk->paused);
         free(upgrade->talk->rate);
         free(upgrade->talk);
     }
@@ -176,6 +179,23 @@ static void go_on(struct upgrade *upgrade, struct transport *transport)
 
 /* ---- plain HTTP ---- */
 
+/* It publishes faster than others can deliver: the next request is not read; or it may go on. */
+static void on_paused(void *publisher, bool paused)
+{
+    struct talk *talk = publisher;
+    char name[64];
+
+    if (!paused) {
+        transport_resume(talk->transport);
+        transport_wait_for_share(talk->transport); /* first comes what is held */
+        return;
+    }
+    transport_pause(talk->transport);
+    if (log_enabled(LOG_DEBUG))
+        log_debug("%s: waits for the subscribers of other workers",
+                  stream_peer_name(&talk->transport->stream, name, sizeof name));
+}
+
 static struct http_api_request api_request(struct upgrade *upgrade,
                                            const struct transport *transport)
 {
@@ -186,6 +206,7 @@ static struct http_api_request api_request(struct upgrade *upgrade,
         .list = upgrade->talk->list,
         .loopback = upgrade->loopback,
         .rate = &upgrade->talk->rate,
+        .pace = {&upgrade->talk->paused, upgrade->talk, on_paused},
         .now = uv_now(transport->stream.tcp.loop),
     };
 }
@@ -210,7 +231,7 @@ static enum upgrade_result reply(struct upgrade *upgrade, struct transport *tran
     bool keep_alive = upgrade->head.keep_alive && whole && !upgrade->policy->ending &&
                       (!refused || ++upgrade->refusals < MAX_REFUSALS);
 
-    transport_charge(transport, answer->json.len * (uint64_t) TRANSPORT_WORK_COPY);
+    transport_charge(transport, (answer->json.len + answer->work) * (uint64_t) TRANSPORT_WORK_COPY);
     if (refused)
         log_refusal(upgrade, transport, answer->status, answer->why, false);
     tell_limit(upgrade, transport, answer);
@@ -318,6 +339,7 @@ static enum upgrade_result answer_plain(struct upgrade *upgrade, struct transpor
         transport_abort(transport, UV_ENOMEM);
         return UPGRADE_REFUSED;
     }
+    upgrade->talk->transport = transport;
     upgrade->talk->resource = verdict->resource;
     upgrade->talk->channel = verdict->channel;
     upgrade->talk->list = !verdict->plain;
@@ -404,7 +426,8 @@ static enum upgrade_result feed_head(struct upgrade *upgrade, struct transport *
 }
 
 /* The rest of the input waits, and so does what is behind it: for the next turn, if the requests of
- * this one have cost their share of its work; else until answers have left. */
+ * this one have cost their share of its work; else until answers have left, and others have delivered
+ * what was published. */
 static void hold(struct upgrade *upgrade, struct transport *transport, const uint8_t *data,
                  size_t len)
 {
@@ -419,7 +442,8 @@ static void hold(struct upgrade *upgrade, struct transport *transport, const uin
 
 static bool is_full(const struct upgrade *upgrade, const struct transport *transport)
 {
-    return upgrade->held.len > 0 || transport_queued(transport) > MAX_ANSWERS;
+    return upgrade->held.len > 0 || transport_queued(transport) > MAX_ANSWERS ||
+           (upgrade->talk != NULL && upgrade->talk->paused != NULL);
 }
 
 enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *transport,
@@ -452,7 +476,8 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
 bool upgrade_take_held(struct upgrade *upgrade, struct transport *transport, struct buffer *held)
 {
     if (upgrade->held.len == 0 || transport_queued(transport) > 0 ||
-        transport_is_deferred(transport))
+        transport_is_deferred(transport) ||
+        (upgrade->talk != NULL && upgrade->talk->paused != NULL))
         return false;
     *held = upgrade->held;
     upgrade->held = (struct buffer){0};

@@ -11,8 +11,9 @@
 #include "server/relief.h"
 
 enum {
-    FLUSH_BUDGET = 128,    /* peers that get messages, and peers that get own frames, before the
-                              loop looks at its input */
+    FLUSH_BUDGET = 128,    /* visits to peers that get messages, and peers that get own frames,
+                              before the loop looks at its input, */
+    FLUSH_MOST = 1024,     /* and before it turns, whatever is published */
     MAX_LAG_MESSAGES = 2,  /* of the longest messages are never too much to lag behind */
     SWEEP_INTERVAL = 1000, /* milliseconds between two looks at who is idle or reads too slowly */
     LAG_LOOKS = 16,        /* at the stalled, in the time that a message may wait for them */
@@ -32,6 +33,7 @@ struct worker {
     const struct worker_shared *shared;
     struct upgrade_policy policy;
     struct channel_publisher publisher;
+    struct publish_means publish;
     struct list listeners;
     struct inbox inbox;
     struct inbox_item stop_item;
@@ -63,14 +65,12 @@ static void on_go_on(uv_idle_t *idle)
 /* Flushes the channels that have something new, in turn, until the budget is spent. */
 static void flush_due(struct worker *worker)
 {
-    unsigned budget = FLUSH_BUDGET;
+    struct fanout_budget budget = {.visits = FLUSH_BUDGET, .most = FLUSH_MOST};
 
-    while (budget > 0 && !list_empty(&worker->due)) {
-        struct fanout *fanout = container_of(list_take_first(&worker->due), struct fanout, _due);
-
-        if (!fanout_flush(fanout, &budget))
-            list_append(&worker->due, &fanout->_due);
-    }
+    while (budget.visits > 0 && !list_empty(&worker->due))
+        fanout_flush(container_of(worker->due.next, struct fanout, _due), &budget);
+    if (budget.behind)
+        transport_context_hold_input(&worker->transports);
 }
 
 static void wake_reliefs(const struct worker_shared *shared)
@@ -376,7 +376,7 @@ static void init_handles(struct worker *worker)
     (void) uv_timer_init(&worker->loop, &worker->sweep);
     if (options->idle_timeout > 0 || options->min_read_rate > 0)
         (void) uv_timer_start(&worker->sweep, on_sweep, SWEEP_INTERVAL, SWEEP_INTERVAL);
-    pace_init(&worker->pace, &worker->loop);
+    pace_init(&worker->pace, &worker->loop, worker->shared->channels);
     (void) uv_timer_init(&worker->loop, &worker->lag);
     if (options->max_lag_time > 0)
         (void) uv_timer_start(&worker->lag, on_lag, 0, options->max_lag_time / LAG_LOOKS + 1);
@@ -418,6 +418,12 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
         .deflater = fresh->transports.deflater,
         .compression_min = (size_t) options->compression_min,
     };
+    fresh->publish = (struct publish_means){
+        .options = options,
+        .publisher = &fresh->publisher,
+        .limits = shared->limits,
+        .pace = &fresh->pace,
+    };
     fanouts_init(&fresh->fanouts, shared->channels, &fresh->inbox, &fresh->due,
                  &(struct fanout_limits){
                      .bytes = worker_max_lag(options),
@@ -431,7 +437,7 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
         .origins = fresh->policy.handshake.origins,
         .channels = shared->channels,
         .fanouts = &fresh->fanouts,
-        .publisher = &fresh->publisher,
+        .publish = &fresh->publish,
         .limits = shared->limits,
         .memory = &shared->channels->memory,
     };
@@ -554,21 +560,14 @@ const struct upgrade_policy *worker_policy(const struct worker *worker)
     return &worker->policy;
 }
 
-const struct channel_publisher *worker_publisher(const struct worker *worker)
+const struct publish_means *worker_publish(const struct worker *worker)
 {
-    return &worker->publisher;
+    return &worker->publish;
 }
 
 struct limits *worker_limits(const struct worker *worker)
 {
     return worker->shared->limits;
-}
-
-struct frame_part worker_prefix(const struct worker *worker, const struct channel *channel)
-{
-    const char *prefix = channel->name[0] == '\0' ? worker->shared->options->prefix : "";
-
-    return (struct frame_part){prefix, strlen(prefix)};
 }
 
 struct tls_context *worker_tls(struct worker *worker)
@@ -589,9 +588,4 @@ struct memory *worker_memory(const struct worker *worker)
 struct list *worker_charged(struct worker *worker)
 {
     return &worker->relief.charged;
-}
-
-struct pace *worker_pace(struct worker *worker)
-{
-    return &worker->pace;
 }

@@ -18,7 +18,7 @@
 #include "server/http_api.h"
 #include "server/inbox.h"
 #include "server/limits.h"
-#include "server/pace.h"
+#include "server/publish.h"
 #include "server/server_options.h"
 #include "server/shortage.h"
 #include "server/upgrade.h"
@@ -76,16 +76,10 @@ void worker_peer_left(struct worker *worker);
 bool worker_is_leaving(const struct worker *worker); /* it has said goodbye */
 const struct server_options *worker_options(const struct worker *worker);
 const struct upgrade_policy *worker_policy(const struct worker *worker);
-const struct channel_publisher *worker_publisher(const struct worker *worker);
+const struct publish_means *worker_publish(const struct worker *worker);
 struct limits *worker_limits(const struct worker *worker);
-
-/* What is put before the text that a WebSocket client sends in a channel: --prefix belongs to the
- * default channel alone. What is published in another way has none. */
-struct frame_part worker_prefix(const struct worker *worker, const struct channel *channel);
-
 struct tls_context *worker_tls(struct worker *worker); /* NULL: ws:// */
 struct fanouts *worker_fanouts(struct worker *worker);
-struct pace *worker_pace(struct worker *worker);
 struct memory *worker_memory(const struct worker *worker);
 struct list *worker_charged(
     struct worker *worker); /* of struct peer_more: those that are charged */

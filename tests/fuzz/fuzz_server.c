@@ -664,7 +664,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         memory_end_deinit(&play.ends[i]);
     buffer_deinit(&play.watched);
     deflater_free(play.deflater);
-    fuzz_check(play.channel->_plain.readers == 0 && play.channel->_deflated.readers == 0 &&
+    fuzz_check(play.channel->_logs[CHANNEL_LOG_PLAIN].readers == 0 &&
+                   play.channel->_logs[CHANNEL_LOG_DEFLATED].readers == 0 &&
                    play.channel->_subscribers == 0,
                "somebody is still said to read");
     channels_unref(&channels, play.channel);

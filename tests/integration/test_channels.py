@@ -62,6 +62,45 @@ def test_compression_is_that_of_the_default_channel(server):
     disconnect([plain, deflated])
 
 
+@pytest.mark.parametrize("bits", range(8, 12))
+def test_one_with_a_small_window_makes_nobody_elses_frames_larger(wsbroadcastd, bits):
+    """It gets frames that are not compressed, as the extension allows for any message."""
+    server = wsbroadcastd("--prefix", "")
+    far = random.Random(bits).randbytes(3000)  # which returns too far behind for a small window
+    message = far + far
+    wide = rawws.Client(server.port).upgrade(Sec_WebSocket_Extensions="permessage-deflate")
+    wide.send_binary(message)
+    alone = wide.recv_frame()
+    assert alone.rsv == 4 and len(alone.payload) < len(far) + 200
+    narrow = rawws.Client(server.port).upgrade(
+        Sec_WebSocket_Extensions=f"permessage-deflate; server_max_window_bits={bits}"
+    )
+    assert f"server_max_window_bits={bits}" in narrow.accepted.headers["sec-websocket-extensions"]
+    wide.send_binary(message)
+    beside = wide.recv_frame()
+    assert (beside.rsv, beside.payload) == (4, alone.payload)
+    got = narrow.recv_frame()
+    assert (got.rsv, got.payload) == (0, message)
+    disconnect([wide, narrow])
+
+
+@pytest.mark.parametrize("bits", range(12, 16))
+def test_one_with_a_large_window_can_follow_what_is_compressed(wsbroadcastd, bits):
+    server = wsbroadcastd("--prefix", "")
+    far = random.Random(bits).randbytes(5000)
+    message = far + far[:2000] + far
+    wide = rawws.Client(server.port).upgrade(Sec_WebSocket_Extensions="permessage-deflate")
+    narrow = rawws.Client(server.port).upgrade(
+        Sec_WebSocket_Extensions=f"permessage-deflate; server_max_window_bits={bits}"
+    )
+    wide.send_binary(message)
+    for client, window in (wide, 15), (narrow, bits):
+        got = client.recv_frame()
+        assert got.rsv == 4 and len(got.payload) < len(message)
+        assert rawws.Inflater(window).inflate(got.payload) == message
+    disconnect([wide, narrow])
+
+
 @pytest.mark.parametrize(
     "target",
     ["/ws/", "/ws//a", "/ws/a/", "/ws/a//b", "/ws/.", "/ws/..", "/ws/a/../b", "/ws/%2e%2E", "/ws/a%2Fb"]

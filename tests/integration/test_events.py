@@ -54,7 +54,7 @@ class Listener(Client):
         self.last_id = ""
         self.comments = 0
 
-    def _line(self) -> str:
+    def recv_line(self) -> str:
         while (end := self._buffer.find(b"\n")) < 0:
             self._fill()
         return self.recv_exactly(end + 1)[:-1].decode()
@@ -62,7 +62,7 @@ class Listener(Client):
     def event(self) -> Event:
         data, kind = [], "message"
         for _ in rawws.turns():
-            line = self._line()
+            line = self.recv_line()
             name, _, value = line.partition(": ")
             if line == "" and data:
                 return Event(self.last_id, "\n".join(data), kind)
@@ -101,7 +101,7 @@ def test_the_place_is_known_before_the_first_event(keeper):
     with Listener(keeper.port) as listener:
         Peer(keeper.port).post("after")
         assert listener.accepted.headers["last-event-id"] == last
-        listener._line()  # the ID, in an event of its own that is not dispatched
+        listener.recv_line()  # the ID, in an event of its own that is not dispatched
     with Listener(keeper.port, Last_Event_ID=last) as again:
         assert again.event().data == "after"
 
@@ -185,7 +185,7 @@ def test_an_empty_id_is_none(keeper):
 def test_a_silent_stream_has_heartbeats(wsbroadcastd):
     server = wsbroadcastd("--ping-interval", "1", "--ping-timeout", "1")
     with Listener(server.port) as listener, server.client() as client:
-        while listener._line() != ":":
+        while listener.recv_line() != ":":
             pass
         client.send_text("still there")
         assert listener.event().data == "Message: still there"

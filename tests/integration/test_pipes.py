@@ -4,6 +4,7 @@ themselves (--no-echo)."""
 from __future__ import annotations
 
 import os
+import select
 import threading
 
 import programs
@@ -262,6 +263,37 @@ def test_each_message_is_a_line_as_soon_as_it_is_there(wsbroadcastd):
     client.send_binary(b"\x00\xff")
     assert server.read_line() == "base64:AP8="
     client.disconnect()
+
+
+UNSAFE = "red \x1b[31m \x07 \x9b1m \u202e ü\t"
+
+
+def test_a_terminal_gets_control_characters_escaped(wsbroadcastd):
+    """What strangers say can do nothing to it; binary messages are base64 as ever."""
+    master, slave = os.openpty()
+    server = wsbroadcastd("--prefix", "", "--stdout", stdout=slave)
+    with server.client() as client:
+        client.send_text(UNSAFE)
+        client.send_binary(b"\x1b[0m")
+        shown = b""
+        while shown.count(b"\n") < 2:
+            assert select.select([master], [], [], rawws.TIMEOUT)[0], shown
+            shown += os.read(master, 4096)
+    assert shown.decode().split("\r\n") == [
+        r"red \x1b[31m \x07 \xc2\x9b1m \xe2\x80\xae ü\x09",
+        "base64:G1swbQ==",
+        "",
+    ]
+    server.stop()
+    os.close(slave)
+    os.close(master)
+
+
+def test_a_pipe_gets_text_as_it_is(wsbroadcastd):
+    server = wsbroadcastd("--prefix", "", "--stdout")
+    with server.client() as client:
+        client.send_text(UNSAFE)
+        assert server.read_line() == UNSAFE
 
 
 def test_the_server_stands_in_the_middle_of_a_pipeline(fed):

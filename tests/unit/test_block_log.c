@@ -728,6 +728,36 @@ static void cursors_on_other_threads_may_be_given_up_while_the_log_grows(void **
     free_log(log);
 }
 
+static void a_log_that_is_folded_keeps_next_to_nothing_and_no_byte_is_missed(void **state)
+{
+    _Atomic uint64_t memory = 0;
+    struct block_log log;
+    struct block_cursor behind = {0}, ready = {0};
+    uint64_t full;
+
+    (void) state;
+    block_log_init(&log, BLOCK_LOG_FRAMES);
+    block_log_count(&log, &memory);
+    assert_int_equal(block_log_start(&log, 0), 0);
+    block_log_join(&log, &behind);
+    block_log_join(&log, &ready);
+    append(&log, 300000);
+    (void) read_all(&log, &ready, 4);
+    full = memory;
+    block_log_fold(&log);
+    block_log_settle(&ready);
+    block_log_settle(&behind); /* it does not stand at an end: it stays */
+    assert_in_range(memory, full, full + 1000);
+    append(&log, 10);
+    assert_int_equal(read_all(&log, &ready, 4), 10);
+    assert_int_equal(read_all(&log, &behind, 4), 300010);
+    assert_in_range(memory, 1, 1000);
+    block_log_leave(&ready);
+    block_log_leave(&behind);
+    block_log_stop(&log);
+    assert_int_equal(memory, 0);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -752,6 +782,7 @@ int main(void)
         cmocka_unit_test(who_is_given_up_keeps_one_block_however_much_is_published),
         cmocka_unit_test(who_reads_on_keeps_what_it_needs_when_others_are_given_up),
         cmocka_unit_test(cursors_on_other_threads_may_be_given_up_while_the_log_grows),
+        cmocka_unit_test(a_log_that_is_folded_keeps_next_to_nothing_and_no_byte_is_missed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -252,7 +252,7 @@ static void who_takes_no_compressed_messages_gets_none(void **state)
     (void) state;
     assert_int_equal(channel_init(&channel, "", NULL), 0);
     join(&plain, &channel, CHANNEL_PLAIN);
-    join(&deflated, &channel, 9);
+    join(&deflated, &channel, CHANNEL_LEAST_BITS);
     assert_int_equal(publish_text(&channel, &publisher, repetitive), 0);
     assert_in_range(channel_lag(&channel, &deflated.cursor), 1, sizeof repetitive / 2);
     assert_int_equal(channel_lag(&channel, &plain.cursor),
@@ -271,7 +271,7 @@ static void who_takes_no_compressed_messages_gets_none(void **state)
 /* What repeats itself from afar can only be compressed for a window that reaches so far. */
 static void the_smallest_window_among_the_readers_decides(void **state)
 {
-    enum { AFAR = 3000 };
+    enum { AFAR = 6000 };
     struct channel_publisher publisher = new_publisher();
     struct channel channel;
     struct subscriber wide, narrow;
@@ -289,7 +289,7 @@ static void the_smallest_window_among_the_readers_decides(void **state)
     join(&wide, &channel, 15);
     assert_int_equal(publish_text(&channel, &publisher, text), 0);
     for_wide = channel_appended(&channel);
-    join(&narrow, &channel, 9);
+    join(&narrow, &channel, CHANNEL_LEAST_BITS);
     before = channel_appended(&channel);
     assert_int_equal(publish_text(&channel, &publisher, text), 0);
     for_narrow = channel_appended(&channel) - before;
@@ -302,6 +302,263 @@ static void the_smallest_window_among_the_readers_decides(void **state)
     assert_int_equal(publish_text(&channel, &publisher, text), 0);
     assert_int_equal(channel_appended(&channel) - before, for_wide);
     leave(&wide);
+    channel_deinit(&channel);
+    free_publisher(&publisher);
+}
+
+/* Nobody has to pay for a subscriber that can take little: it gets frames that are not compressed,
+ * which its decoder, with a window of that size, makes sense of as of any other. */
+static void a_small_window_costs_nobody_else_anything(void **state)
+{
+    struct channel_publisher publisher = new_publisher();
+    struct channel channel;
+    struct subscriber wide, narrow;
+    uint64_t before, alone;
+
+    (void) state;
+    assert_int_equal(channel_init(&channel, "", NULL), 0);
+    join(&wide, &channel, 15);
+    assert_int_equal(publish_text(&channel, &publisher, repetitive), 0);
+    alone = channel_appended(&channel);
+    for (unsigned bits = 8; bits < 12; bits++) {
+        join(&narrow, &channel, bits);
+        before = channel_lag(&channel, &wide.cursor);
+        assert_int_equal(publish_text(&channel, &publisher, repetitive), 0);
+        assert_int_equal(channel_lag(&channel, &wide.cursor) - before, alone);
+        assert_int_equal(channel_lag(&channel, &narrow.cursor),
+                         frame_size(false, sizeof repetitive - 1));
+        listen_up(&narrow);
+        assert_false(narrow.broken);
+        assert_int_equal(narrow.messages, 1);
+        assert_memory_equal(narrow.heard.data, repetitive, sizeof repetitive - 1);
+        leave(&narrow);
+    }
+    leave(&wide);
+    channel_deinit(&channel);
+    free_publisher(&publisher);
+}
+
+/* ---- many at once, and what is done under the lock ---- */
+
+enum { LINES = 300, LINE = 200 };
+
+/* So many messages, the n-th of which begins with n. */
+struct lines {
+    char text[LINES][LINE + 1];
+    struct frame_part parts[LINES];
+    struct channel_item items[LINES];
+};
+
+static struct lines *new_lines(void)
+{
+    struct lines *lines = malloc(sizeof *lines);
+
+    assert_non_null(lines);
+    for (unsigned i = 0; i < LINES; i++) {
+        int len = snprintf(lines->text[i], LINE + 1, "%u ", i);
+
+        memset(lines->text[i] + len, 'a' + (int) (i % 26), LINE - (size_t) len);
+        lines->text[i][LINE] = '\0';
+        lines->parts[i] = (struct frame_part){lines->text[i], LINE};
+        lines->items[i] = (struct channel_item){FRAME_TEXT, &lines->parts[i], 1};
+    }
+    return lines;
+}
+
+static void check_lines(struct subscriber *subscriber, const struct lines *lines)
+{
+    listen_up(subscriber);
+    assert_false(subscriber->broken);
+    assert_int_equal(subscriber->messages, LINES);
+    for (unsigned i = 0; i < LINES; i++)
+        assert_memory_equal(subscriber->heard.data + (size_t) i * (LINE + 1), lines->text[i], LINE);
+}
+
+/* The events in its log, from the cursor on. */
+static void check_events(struct channel *channel, struct block_cursor *cursor, unsigned count)
+{
+    struct block_unit unit;
+
+    for (unsigned i = 0; i < count; i++) {
+        char id[EVENT_ID_SIZE], expected[EVENT_ID_SIZE + 32];
+        uint64_t last = channel_last_id(channel).sequence;
+        int len = snprintf(
+            expected, sizeof expected, "id: %s\ndata: %u ",
+            event_id_print((struct event_id){channel->_epoch, last - count + 1 + i}, id), i);
+
+        assert_true(block_log_unit(cursor, &unit));
+        assert_in_range(unit.len, LINE, LINE + EVENT_ID_SIZE + 32);
+        assert_memory_equal(unit.data, expected, (size_t) len);
+        block_log_advance(cursor, unit.len);
+    }
+    assert_false(block_log_unit(cursor, &unit));
+}
+
+static void many_are_published_in_every_form_that_is_read(void **state)
+{
+    struct channel_publisher publisher = new_publisher();
+    struct lines *lines = new_lines();
+    struct channel channel;
+    struct subscriber plain, deflated;
+    struct block_cursor events = {0};
+    struct channel_receipt receipt;
+    size_t published, sizes = LINES * frame_size(false, LINE);
+
+    (void) state;
+    assert_int_equal(channel_init(&channel, "", NULL), 0);
+    join(&plain, &channel, CHANNEL_PLAIN);
+    join(&deflated, &channel, 15);
+    assert_int_equal(channel_join(&channel, CHANNEL_EVENTS, NULL, &events, NULL), 0);
+    assert_int_equal(
+        channel_publish_all(&channel, &publisher, lines->items, LINES, &published, &receipt), 0);
+    assert_int_equal(published, LINES);
+    assert_int_equal(receipt.id.sequence, LINES);
+    assert_int_equal(receipt.subscribers, 3);
+    assert_in_range(channel_lag(&channel, &deflated.cursor), LINES, sizes / 4);
+    assert_int_equal(receipt.work, 16 * LINES * LINE + channel_appended(&channel));
+    check_lines(&plain, lines);
+    check_lines(&deflated, lines);
+    check_events(&channel, &events, LINES);
+    leave(&plain);
+    leave(&deflated);
+    channel_leave(&channel, &events, NULL);
+    assert_int_equal(channel_publish_all(&channel, &publisher, lines->items, 0, &published, NULL),
+                     0);
+    assert_int_equal(
+        channel_publish_all(&channel, &publisher, lines->items, 1, &published, &receipt), 0);
+    assert_int_equal(receipt.work, 0); /* nobody reads */
+    channel_deinit(&channel);
+    free_publisher(&publisher);
+    free(lines);
+}
+
+/* What the deflater's clock does, which is called between two pieces of what is compressed. */
+static struct channel *watched;
+static unsigned looks, looks_with_lock;
+static struct block_cursor *to_join;
+
+static uint64_t watching_clock(void)
+{
+    looks++;
+    if (uv_mutex_trylock(&watched->_lock) != 0) {
+        looks_with_lock++;
+        return 1;
+    }
+    uv_mutex_unlock(&watched->_lock);
+    if (to_join != NULL)
+        (void) channel_join(watched, CHANNEL_EVENTS, NULL, to_join, NULL);
+    to_join = NULL;
+    return 1;
+}
+
+static void nothing_is_compressed_under_the_lock(void **state)
+{
+    struct channel_publisher publisher = new_publisher();
+    struct lines *lines = new_lines();
+    struct channel channel;
+    struct subscriber deflated;
+    size_t published;
+
+    (void) state;
+    assert_int_equal(channel_init(&channel, "", NULL), 0);
+    join(&deflated, &channel, 15);
+    watched = &channel;
+    looks = looks_with_lock = 0;
+    deflater_set_clock(publisher.deflater, watching_clock);
+    assert_int_equal(
+        channel_publish_all(&channel, &publisher, lines->items, LINES, &published, NULL), 0);
+    assert_in_range(looks, 1, LINES);
+    assert_int_equal(looks_with_lock, 0);
+    check_lines(&deflated, lines);
+    leave(&deflated);
+    channel_deinit(&channel);
+    free_publisher(&publisher);
+    free(lines);
+}
+
+/* A form that nobody read when the messages were prepared. */
+static void who_joins_while_messages_are_prepared_gets_all_of_them(void **state)
+{
+    struct channel_publisher publisher = new_publisher();
+    struct lines *lines = new_lines();
+    struct channel channel;
+    struct subscriber deflated;
+    struct block_cursor events = {0};
+    size_t published;
+
+    (void) state;
+    assert_int_equal(channel_init(&channel, "", NULL), 0);
+    join(&deflated, &channel, 15);
+    watched = &channel;
+    to_join = &events;
+    deflater_set_clock(publisher.deflater, watching_clock);
+    assert_int_equal(
+        channel_publish_all(&channel, &publisher, lines->items, LINES, &published, NULL), 0);
+    assert_null(to_join);
+    check_lines(&deflated, lines);
+    check_events(&channel, &events, LINES);
+    leave(&deflated);
+    channel_leave(&channel, &events, NULL);
+    channel_deinit(&channel);
+    free_publisher(&publisher);
+    free(lines);
+}
+
+/* ---- what the publisher and others may know ---- */
+
+static void a_receipt_says_how_many_bytes_were_appended_in_all_forms(void **state)
+{
+    struct channel_publisher publisher = new_publisher();
+    struct channel_receipt receipt;
+    struct channel channel;
+    struct subscriber plain, deflated;
+
+    (void) state;
+    assert_int_equal(channel_init(&channel, "", NULL), 0);
+    assert_int_equal(channel_publish(&channel, &publisher, FRAME_TEXT, &(struct frame_part){"x", 1},
+                                     1, &receipt),
+                     0);
+    assert_int_equal(receipt.bytes, 0); /* nobody reads it */
+    join(&plain, &channel, CHANNEL_PLAIN);
+    join(&deflated, &channel, 15);
+    for (unsigned i = 1; i <= 2; i++) {
+        assert_int_equal(channel_publish(&channel, &publisher, FRAME_TEXT,
+                                         &(struct frame_part){"", 0}, 1, &receipt),
+                         0);
+        assert_int_equal(receipt.bytes, 4); /* two frames without payload */
+        assert_int_equal(receipt.appended, channel_appended(&channel));
+    }
+    leave(&plain);
+    leave(&deflated);
+    channel_deinit(&channel);
+    free_publisher(&publisher);
+}
+
+/* Another thread has appended, and is about to count. */
+static void a_cursor_that_is_ahead_of_the_count_is_behind_by_nothing(void **state)
+{
+    struct channel_publisher publisher = new_publisher();
+    struct channel channel;
+    struct subscriber subscriber;
+    uint64_t end;
+
+    (void) state;
+    assert_int_equal(channel_init(&channel, "", NULL), 0);
+    join(&subscriber, &channel, CHANNEL_PLAIN);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(publish_text(&channel, &publisher, "x"), 0);
+    assert_int_equal(channel_messages_behind(&channel, &subscriber.cursor, 0), 3);
+    assert_int_equal(channel_messages_behind(&channel, &subscriber.cursor, 5), 5);
+    end = channel_lag(&channel, &subscriber.cursor);
+    block_log_advance(&subscriber.cursor, (size_t) end);
+    assert_int_equal(channel_messages_behind(&channel, &subscriber.cursor, 0), 0);
+    atomic_store(&channel._sequence, 2);
+    assert_int_equal(channel_messages_behind(&channel, &subscriber.cursor, 0), 0);
+    leave(&subscriber);
+    join(&subscriber, &channel, CHANNEL_PLAIN); /* its block begins at the end */
+    atomic_store(&channel._sequence, 0);
+    assert_int_equal(channel_messages_behind(&channel, &subscriber.cursor, 1), 1);
+    leave(&subscriber);
     channel_deinit(&channel);
     free_publisher(&publisher);
 }
@@ -327,9 +584,9 @@ static void listeners_are_told_of_each_publication_while_they_listen(void **stat
     (void) state;
     assert_int_equal(channel_init(&channel, "", NULL), 0);
     assert_int_equal(publish_text(&channel, &publisher, "x"), 0);
-    channel_listen(&channel, &one.listener, on_published);
+    channel_listen(&channel, &one.listener, CHANNEL_THROTTLES, on_published);
     assert_int_equal(publish_text(&channel, &publisher, "x"), 0);
-    channel_listen(&channel, &other.listener, on_published);
+    channel_listen(&channel, &other.listener, CHANNEL_THROTTLES, on_published);
     assert_int_equal(publish_text(&channel, &publisher, "x"), 0);
     assert_int_equal(publish_text(&channel, &publisher, "x"), 0);
     channel_unlisten(&channel, &one.listener);
@@ -354,7 +611,7 @@ static void a_message_that_is_too_long_is_refused_and_not_published(void **state
     (void) state;
     publisher.compression_min = SIZE_MAX;
     assert_int_equal(channel_init(&channel, "", NULL), 0);
-    channel_listen(&channel, &counter.listener, on_published);
+    channel_listen(&channel, &counter.listener, CHANNEL_THROTTLES, on_published);
     join(&reader, &channel, CHANNEL_PLAIN);
     assert_int_equal(channel_publish(&channel, &publisher, FRAME_BINARY, &endless, 1, NULL),
                      UV_ENOMEM);
@@ -372,7 +629,7 @@ static void a_message_that_is_too_long_is_refused_and_not_published(void **state
 
 static void who_skips_hears_what_is_published_from_then_on(void **state)
 {
-    static const unsigned forms[] = {CHANNEL_PLAIN, 15, 9};
+    static const unsigned forms[] = {CHANNEL_PLAIN, 15, 12};
     struct channel_publisher publisher = new_publisher();
     struct channel channel;
     struct subscriber readers[3];
@@ -455,8 +712,7 @@ static void *run_wanderer(void *argument)
     for (unsigned round = 0; !atomic_load(&wandering->stop); round++) {
         struct subscriber subscriber;
 
-        join(&subscriber, wandering->channel,
-             round % 3 == 0 ? CHANNEL_PLAIN : CHANNEL_LEAST_BITS + round % 8);
+        join(&subscriber, wandering->channel, round % 3 == 0 ? CHANNEL_PLAIN : 8 + round % 8);
         for (unsigned i = 0; i < 5; i++) {
             listen_up(&subscriber);
             sched_yield();
@@ -496,7 +752,7 @@ static void publications_of_several_threads_have_one_order_for_everybody(void **
 
     (void) state;
     assert_int_equal(channel_init(&channel, "", NULL), 0);
-    channel_listen(&channel, &counter.listener, on_published);
+    channel_listen(&channel, &counter.listener, CHANNEL_THROTTLES, on_published);
     join(&plain, &channel, CHANNEL_PLAIN);
     join(&deflated, &channel, 15);
     assert_int_equal(pthread_create(&wandering.thread, NULL, run_wanderer, &wandering), 0);
@@ -534,6 +790,12 @@ int main(void)
         cmocka_unit_test(messages_are_compressed_where_that_is_worth_it),
         cmocka_unit_test(who_takes_no_compressed_messages_gets_none),
         cmocka_unit_test(the_smallest_window_among_the_readers_decides),
+        cmocka_unit_test(a_small_window_costs_nobody_else_anything),
+        cmocka_unit_test(many_are_published_in_every_form_that_is_read),
+        cmocka_unit_test(nothing_is_compressed_under_the_lock),
+        cmocka_unit_test(who_joins_while_messages_are_prepared_gets_all_of_them),
+        cmocka_unit_test(a_receipt_says_how_many_bytes_were_appended_in_all_forms),
+        cmocka_unit_test(a_cursor_that_is_ahead_of_the_count_is_behind_by_nothing),
         cmocka_unit_test(listeners_are_told_of_each_publication_while_they_listen),
         cmocka_unit_test(a_message_that_is_too_long_is_refused_and_not_published),
         cmocka_unit_test(who_skips_hears_what_is_published_from_then_on),

@@ -256,6 +256,30 @@ static void a_flood_of_channels_fits_into_the_total(void **state)
     channels_deinit(&channels);
 }
 
+/* The registry's lock is held for all who come and go: it waits for no channel that is busy. */
+static void a_busy_channel_does_not_keep_the_registry_waiting(void **state)
+{
+    struct channels channels;
+    struct channel *busy, *other, *next;
+
+    (void) state;
+    assert_int_equal(
+        channels_init(&channels, &(struct history_policy){.messages = 10, .age = 1000}, 0), 0);
+    busy = make(&channels, "busy");
+    other = make(&channels, "other");
+    uv_mutex_lock(&busy->_lock); /* as a publisher on another thread */
+    assert_true(exists(&channels, "busy"));
+    channels_unref(&channels, make(&channels, "busy"));
+    for (next = channels_next(&channels, NULL); next != NULL; next = channels_next(&channels, next))
+        ;
+    channels_unref(&channels, other);
+    assert_false(exists(&channels, "other"));
+    uv_mutex_unlock(&busy->_lock);
+    channels_unref(&channels, busy);
+    assert_int_equal(channels_count(&channels), 0);
+    channels_deinit(&channels);
+}
+
 /* ---- threads ---- */
 
 enum { THREADS = 4, ROUNDS = 150, NAMES = 3 };
@@ -355,6 +379,7 @@ int main(void)
         cmocka_unit_test(a_channel_stays_until_its_history_has_expired),
         cmocka_unit_test(over_the_total_the_oldest_goes_first_in_whatever_channel_it_is),
         cmocka_unit_test(a_flood_of_channels_fits_into_the_total),
+        cmocka_unit_test(a_busy_channel_does_not_keep_the_registry_waiting),
         cmocka_unit_test(threads_publish_replay_and_trim_at_once),
     };
 

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/heap.h"
+
 enum { LONGEST = 200000 };
 
 /* Numbers that look random and are the same in each run. */
@@ -133,6 +135,161 @@ static void what_would_grow_is_left_as_it_is(void **state)
     assert_false(deflater_deflate(deflater, 15, &random, 1, &message));
     deflater_free(deflater);
 }
+
+/* ---- time ---- */
+
+/* A clock by which each look takes so long. */
+static uint64_t time_now, time_of_a_look;
+
+static uint64_t slow_clock(void)
+{
+    time_now += time_of_a_look;
+    return time_now;
+}
+
+static void check_inflates(unsigned bits, const struct frame_part *message, const char *text,
+                           size_t len)
+{
+    struct inflater *inflater = fresh_inflater(bits);
+    struct buffer out = {0};
+
+    assert_int_equal(inflate_in_pieces(inflater, message, 1000, &out, len), 0);
+    assert_int_equal(out.len, len);
+    assert_memory_equal(out.data, text, len);
+    buffer_deinit(&out);
+    inflater_free(inflater);
+}
+
+/* Repetitions that differ a little: zlib looks at very many of them for the longest. */
+static void fill_slowly(char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        text[i] = "ab"[next_random() % 2];
+}
+
+static void what_takes_too_long_is_left_as_it_is(void **state)
+{
+    struct deflater *deflater = fresh_deflater();
+    char *text = malloc(LONGEST);
+    struct frame_part part = {text, LONGEST}, message;
+
+    (void) state;
+    assert_non_null(text);
+    fill_slowly(text, LONGEST);
+    time_now = 1;
+    time_of_a_look = DEFLATER_MOST / 4;
+    deflater_set_clock(deflater, slow_clock);
+    assert_false(deflater_deflate(deflater, 15, &part, 1, &message));
+    assert_int_equal(deflater_work(deflater), 4 * DEFLATER_PIECE);
+    /* Each message has an allowance of its own, and one of a piece needs none. */
+    part.len = DEFLATER_PIECE;
+    assert_true(deflater_deflate(deflater, 15, &part, 1, &message));
+    check_inflates(15, &message, text, part.len);
+    assert_int_equal(deflater_work(deflater), DEFLATER_PIECE);
+    free(text);
+    deflater_free(deflater);
+}
+
+static void what_takes_long_is_deflated_with_less_effort(void **state)
+{
+    struct deflater *deflater = fresh_deflater();
+    char *text = malloc(LONGEST);
+    struct frame_part part = {text, LONGEST}, message;
+    size_t at_ease, again, in_a_hurry;
+
+    (void) state;
+    assert_non_null(text);
+    fill_slowly(text, LONGEST);
+    time_now = 1;
+    deflater_set_clock(deflater, slow_clock);
+    for (unsigned bits = 8; bits <= 15; bits++) {
+        time_of_a_look = 0;
+        assert_true(deflater_deflate(deflater, bits, &part, 1, &message));
+        at_ease = message.len;
+        time_of_a_look = DEFLATER_MOST / (LONGEST / DEFLATER_PIECE + 1);
+        assert_true(deflater_deflate(deflater, bits, &part, 1, &message));
+        in_a_hurry = message.len;
+        check_inflates(bits, &message, text, LONGEST);
+        assert_in_range(in_a_hurry, at_ease + 1, LONGEST / 2);
+        time_of_a_look = 0; /* the next one is deflated as ever */
+        assert_true(deflater_deflate(deflater, bits, &part, 1, &message));
+        again = message.len;
+        assert_int_equal(again, at_ease);
+    }
+    free(text);
+    deflater_free(deflater);
+}
+
+static void messages_that_are_published_together_share_their_time(void **state)
+{
+    enum { MESSAGES = 1000, SIZE = 1000 };
+    struct deflater *deflater = fresh_deflater();
+    char *text = malloc((size_t) MESSAGES * SIZE);
+    struct frame_part messages[MESSAGES];
+    size_t done = 0;
+
+    (void) state;
+    assert_non_null(text);
+    fill_slowly(text, (size_t) MESSAGES * SIZE);
+    time_now = 1;
+    time_of_a_look = DEFLATER_MOST / 10;
+    deflater_set_clock(deflater, slow_clock);
+    deflater_start(deflater, (size_t) MESSAGES * SIZE);
+    for (size_t i = 0; i < MESSAGES; i++) {
+        struct frame_part part = {text + i * SIZE, SIZE};
+
+        if (deflater_add(deflater, 15, &part, 1, &messages[i]))
+            done = i + 1;
+    }
+    assert_in_range(done, 9 * DEFLATER_PIECE / SIZE, 11 * DEFLATER_PIECE / SIZE);
+    assert_in_range(deflater_work(deflater), 9 * DEFLATER_PIECE, 11 * DEFLATER_PIECE);
+    for (size_t i = 0; i < done; i++) /* all of them are still there */
+        check_inflates(15, &messages[i], text + i * SIZE, SIZE);
+    free(text);
+    deflater_free(deflater);
+}
+
+static void what_does_not_shrink_is_given_up_early(void **state)
+{
+    struct deflater *deflater = fresh_deflater();
+    char *bytes = malloc(LONGEST);
+    struct frame_part part = {bytes, LONGEST}, message;
+
+    (void) state;
+    assert_non_null(bytes);
+    for (size_t i = 0; i < LONGEST; i++)
+        bytes[i] = (char) next_random();
+    assert_false(deflater_deflate(deflater, 15, &part, 1, &message));
+    assert_int_equal(deflater_work(deflater), DEFLATER_JUDGED);
+    fill(bytes + 1000, LONGEST - 1000);
+    assert_true(deflater_deflate(deflater, 15, &part, 1, &message));
+    check_inflates(15, &message, bytes, LONGEST);
+    assert_int_equal(deflater_work(deflater), LONGEST);
+    free(bytes);
+    deflater_free(deflater);
+}
+
+static void the_room_for_a_large_message_is_given_back(void **state)
+{
+    enum { LARGE = 4 * 1024 * 1024 };
+    struct deflater *deflater = fresh_deflater();
+    char *zeros = calloc(1, LARGE);
+    struct frame_part small = {zeros, 1000}, large = {zeros, LARGE}, message;
+    size_t before;
+
+    (void) state;
+    assert_non_null(zeros);
+    assert_true(deflater_deflate(deflater, 15, &small, 1, &message));
+    before = heap_allocated();
+    assert_true(deflater_deflate(deflater, 15, &large, 1, &message));
+    assert_true(heap_allocated() >= before + LARGE - 4096);
+    assert_true(deflater_deflate(deflater, 15, &small, 1, &message));
+    assert_in_range(heap_allocated(), before, before + 4096);
+    free(zeros);
+    deflater_free(deflater);
+}
+
+/* ---- inflating ---- */
 
 /* The examples of RFC 7692, 7.2.3: all of them say "Hello" (or nothing). */
 static void the_examples_of_the_rfc_inflate(void **state)
@@ -264,6 +421,11 @@ int main(void)
         cmocka_unit_test(what_is_deflated_inflates_to_itself_for_every_window),
         cmocka_unit_test(a_receiver_with_the_smallest_window_can_follow),
         cmocka_unit_test(what_would_grow_is_left_as_it_is),
+        cmocka_unit_test(what_takes_too_long_is_left_as_it_is),
+        cmocka_unit_test(what_takes_long_is_deflated_with_less_effort),
+        cmocka_unit_test(messages_that_are_published_together_share_their_time),
+        cmocka_unit_test(what_does_not_shrink_is_given_up_early),
+        cmocka_unit_test(the_room_for_a_large_message_is_given_back),
         cmocka_unit_test(the_examples_of_the_rfc_inflate),
         cmocka_unit_test(the_context_is_kept_until_it_is_reset),
         cmocka_unit_test(a_stream_that_is_broken_or_cut_off_is_refused),

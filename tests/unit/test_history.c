@@ -184,13 +184,143 @@ static void the_last_message_expires_too(void **state)
     now += 1 + 10000 / HISTORY_STEPS + 1;
     channel_expire(&past.channel);
     check_retained(&past, 4);
-    assert_false(block_log_is_started(&past.channel._plain.log)); /* and its memory is gone */
+    assert_false(block_log_is_started(
+        &past.channel._logs[CHANNEL_LOG_PLAIN].log)); /* and its memory is gone */
     publish(&past, 1, 10);
     check_retained(&past, 4);
     now += 100000;
     publish(&past, 1, 10); /* what is new sends the old away, too */
     check_retained(&past, 5);
     end(&past);
+}
+
+/* ---- how it goes ---- */
+
+/* Drops what is to go, one step after the other, of which each does no more than it may. Returns
+ * how many there were. */
+static unsigned trim_in_steps(struct past *past)
+{
+    struct history *history = &past->channel._history;
+    unsigned steps = 0;
+    bool more = true;
+
+    while (more) {
+        uint64_t before = history->_sequence;
+
+        more = history_trim(history, past->last);
+        steps++;
+        assert_in_range(history->_step, 0, HISTORY_STRIDE + 2 * HISTORY_BLOCK_COST);
+        if (history->_step < HISTORY_BLOCK_COST && !history_is_empty(history))
+            assert_int_equal(history->_sequence - before, history->_step);
+    }
+    return steps;
+}
+
+static void however_many_expire_at_once_they_go_in_bounded_steps(void **state)
+{
+    enum { MANY = 200000, REST = 10 };
+    struct past past;
+    uint64_t blocks;
+
+    (void) state;
+    begin(&past, &(struct history_policy){.age = 64000});
+    publish(&past, MANY, 10);
+    blocks = past.channel._history._held / BLOCK_LOG_MAX_SIZE + 1;
+    now += 40000;
+    publish(&past, REST, 10);
+    now += 30000;
+    history_expire(&past.channel._history, past.last);
+    /* A step drops so many blocks, and only in the last block is each message looked at. */
+    assert_in_range(trim_in_steps(&past), 2,
+                    1 + blocks * 2 * HISTORY_BLOCK_COST / HISTORY_STRIDE +
+                        BLOCK_LOG_MAX_SIZE / frame_size(false, 10) / HISTORY_STRIDE);
+    check_retained(&past, MANY + 1);
+    end(&past);
+}
+
+/* Whoever publishes next takes part in it, but does not do all of it. */
+static void a_publisher_drops_no_more_than_its_share(void **state)
+{
+    enum { MANY = 30000, SIZE = 4000, STEPS = 128 };
+    struct past past;
+    uint64_t left;
+
+    (void) state;
+    begin(&past, &(struct history_policy){.age = 64000});
+    publish(&past, MANY, SIZE);
+    now += 70000;
+    publish(&past, 1, 10);
+    left = past.channel._history._bytes;
+    assert_in_range(left, 1, (uint64_t) MANY * frame_size(false, SIZE) - BLOCK_LOG_MAX_SIZE);
+    assert_true((uint64_t) MANY * frame_size(false, SIZE) - left <=
+                (uint64_t) STEPS * HISTORY_STRIDE / HISTORY_BLOCK_COST * BLOCK_LOG_MAX_SIZE);
+    assert_true(left > BLOCK_LOG_MAX_SIZE);
+    publish(&past, 1, 10);
+    assert_true(past.channel._history._bytes < left);
+    channel_expire(&past.channel);
+    check_retained(&past, MANY + 1);
+    end(&past);
+}
+
+/* One large message sends many small ones away. */
+static void however_many_make_room_they_go_in_bounded_steps_too(void **state)
+{
+    struct past past;
+    const struct history_policy policies[] = {{.bytes = 8000}, {.messages = 3000, .bytes = 8000}};
+
+    (void) state;
+    for (size_t i = 0; i < 2; i++) {
+        begin(&past, &policies[i]);
+        publish(&past, 4000, 0);
+        publish(&past, 1, 7990);
+        check_retained(&past, past.last); /* who has published finds it done */
+        end(&past);
+    }
+}
+
+static uint32_t next_random(void)
+{
+    static uint32_t random = 1;
+
+    random = random * 1664525 + 1013904223;
+    return random >> 8;
+}
+
+/* Wherever the end comes to lie in a block. */
+static void what_goes_by_blocks_is_counted_to_the_message(void **state)
+{
+    const struct history_policy policies[] = {
+        {.age = 10000},
+        {.messages = 700, .age = 10000},
+        {.bytes = 100000, .age = 10000},
+        {.messages = 5000, .bytes = 150000},
+    };
+
+    (void) state;
+    for (size_t p = 0; p < sizeof policies / sizeof *policies; p++) {
+        struct past past;
+
+        begin(&past, &policies[p]);
+        for (unsigned round = 0; round < 150; round++) {
+            struct channel_info info;
+
+            publish(&past, next_random() % 200, next_random() % 400);
+            now += next_random() % 700;
+            if (round % 3 == 0)
+                channel_expire(&past.channel);
+            channel_info(&past.channel, &info);
+            if (policies[p].messages > 0)
+                assert_in_range(info.messages, 0, policies[p].messages);
+            if (policies[p].bytes > 0)
+                assert_in_range(info.bytes, 0, policies[p].bytes);
+            check_retained(&past, past.last + 1 - (unsigned) info.messages);
+        }
+        now += 20000;
+        channel_expire(&past.channel);
+        if (policies[p].age > 0)
+            check_retained(&past, past.last + 1);
+        end(&past);
+    }
 }
 
 /* ---- what it costs ---- */
@@ -330,7 +460,7 @@ static void who_catches_up_goes_on_in_its_own_log_at_the_very_message(void **sta
 static void who_leaves_while_it_catches_up_is_counted_out_everywhere(void **state)
 {
     const struct channel_since since = {.kind = CHANNEL_SINCE_ALL};
-    static const unsigned forms[] = {CHANNEL_PLAIN, 9, CHANNEL_EVENTS};
+    static const unsigned forms[] = {CHANNEL_PLAIN, CHANNEL_LEAST_BITS, CHANNEL_EVENTS};
     struct past past;
 
     (void) state;
@@ -348,15 +478,56 @@ static void who_leaves_while_it_catches_up_is_counted_out_everywhere(void **stat
             assert_int_equal(channel_skip(&past.channel, &cursor, &meeting, NULL), 0);
         publish(&past, 1, 200);
         channel_leave(&past.channel, &cursor, &meeting);
-        assert_int_equal(past.channel._plain.readers, 0);
-        assert_int_equal(past.channel._deflated.readers, 0);
-        assert_int_equal(past.channel._events.readers, 0);
+        assert_int_equal(past.channel._logs[CHANNEL_LOG_PLAIN].readers, 0);
+        assert_int_equal(past.channel._logs[CHANNEL_LOG_DEFLATED].readers, 0);
+        assert_int_equal(past.channel._logs[CHANNEL_LOG_EVENTS].readers, 0);
         assert_int_equal(past.channel._bits, 0);
         assert_int_equal(past.channel._subscribers, 0);
-        assert_false(block_log_is_started(&past.channel._deflated.log));
-        assert_false(block_log_is_started(&past.channel._events.log));
+        assert_false(block_log_is_started(&past.channel._logs[CHANNEL_LOG_DEFLATED].log));
+        assert_false(block_log_is_started(&past.channel._logs[CHANNEL_LOG_EVENTS].log));
     }
     end(&past);
+}
+
+/* It reads history, which costs nothing; but where it is to go on, it holds all that comes. */
+static void who_catches_up_holds_what_comes_in_its_own_log(void **state)
+{
+    const struct channel_since since = {.kind = CHANNEL_SINCE_ALL};
+    static const unsigned forms[] = {CHANNEL_PLAIN, 15, CHANNEL_EVENTS};
+    struct past past;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        struct block_cursor cursor = {0}, meeting = {0};
+        uint64_t stop, messages, before;
+        size_t log = forms[i] == CHANNEL_PLAIN    ? CHANNEL_LOG_PLAIN
+                     : forms[i] == CHANNEL_EVENTS ? CHANNEL_LOG_EVENTS
+                                                  : CHANNEL_LOG_DEFLATED;
+        bool plain = forms[i] == CHANNEL_PLAIN;
+
+        begin(&past, &(struct history_policy){.messages = 100});
+        publish(&past, 50, 200);
+        assert_int_equal(channel_join(&past.channel, forms[i], &since, &cursor, NULL), 0);
+        assert_int_equal(channel_meet(&past.channel, &cursor, &meeting, &stop), 0);
+        before = block_log_end(&past.channel._logs[log].log);
+        publish(&past, 50, 200);
+        assert_int_equal(channel_lag_beyond_history(&past.channel, &cursor, &meeting, &messages),
+                         plain ? 0 : block_log_end(&past.channel._logs[log].log) - before);
+        assert_int_equal(messages, plain ? 0 : 50);
+        assert_int_equal(channel_lag_beyond_history(&past.channel, &cursor, NULL, &messages), 0);
+        channel_part(&past.channel, &meeting);
+        assert_null(meeting._block);
+        assert_int_equal(channel_lag_beyond_history(&past.channel, &cursor, &meeting, &messages),
+                         0);
+        assert_int_equal(block_log_is_started(&past.channel._logs[log].log), plain);
+        /* What has left the history counts in any case. */
+        publish(&past, 70, 200);
+        assert_int_equal(channel_lag_beyond_history(&past.channel, &cursor, &meeting, &messages),
+                         70 * frame_size(false, 200));
+        assert_int_equal(messages, 70);
+        channel_leave(&past.channel, &cursor, &meeting);
+        end(&past);
+    }
 }
 
 int main(void)
@@ -368,10 +539,15 @@ int main(void)
         cmocka_unit_test(whichever_bites_first_counts),
         cmocka_unit_test(a_message_lives_for_its_age_and_a_64th_more_at_the_most),
         cmocka_unit_test(the_last_message_expires_too),
+        cmocka_unit_test(however_many_expire_at_once_they_go_in_bounded_steps),
+        cmocka_unit_test(a_publisher_drops_no_more_than_its_share),
+        cmocka_unit_test(however_many_make_room_they_go_in_bounded_steps_too),
+        cmocka_unit_test(what_goes_by_blocks_is_counted_to_the_message),
         cmocka_unit_test(it_costs_a_tenth_and_a_mebibyte_more_than_it_holds),
         cmocka_unit_test(all_together_hold_no_more_than_they_may),
         cmocka_unit_test(a_joiner_begins_where_it_asks_to_or_as_near_as_can_be),
         cmocka_unit_test(who_catches_up_goes_on_in_its_own_log_at_the_very_message),
+        cmocka_unit_test(who_catches_up_holds_what_comes_in_its_own_log),
         cmocka_unit_test(who_leaves_while_it_catches_up_is_counted_out_everywhere),
     };
 

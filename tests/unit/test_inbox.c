@@ -137,6 +137,43 @@ static void an_item_may_post_itself_while_it_runs(void **state)
     assert_int_equal(task.runs, 5);
 }
 
+/* Otherwise whoever posts all the time keeps the loop from everything else. */
+static void what_is_posted_while_items_run_waits_for_the_next_turn(void **state)
+{
+    struct task task;
+
+    (void) state;
+    init_task(&task);
+    task.again = 4;
+    inbox_post(&inbox, &task.item);
+    for (unsigned i = 1; i <= 5; i++) {
+        uv_run(&loop, UV_RUN_NOWAIT);
+        assert_int_equal(task.runs, i);
+    }
+}
+
+static void withdraw_next(struct inbox_item *item)
+{
+    struct task *task = container_of(item, struct task, item);
+
+    inbox_withdraw(&inbox, &task[1].item);
+}
+
+static void an_item_may_withdraw_one_that_is_to_run_behind_it(void **state)
+{
+    struct task tasks[3];
+
+    (void) state;
+    for (unsigned i = 0; i < 3; i++)
+        init_task(&tasks[i]);
+    inbox_item_init(&tasks[0].item, withdraw_next);
+    for (unsigned i = 0; i < 3; i++)
+        inbox_post(&inbox, &tasks[i].item);
+    uv_run(&loop, UV_RUN_NOWAIT);
+    assert_int_equal(tasks[1].runs, 0);
+    assert_int_equal(tasks[2].runs, 1);
+}
+
 static void a_withdrawn_item_does_not_run_and_the_others_do(void **state)
 {
     struct task withdrawn, other;
@@ -245,6 +282,8 @@ int main(void)
         IN_LOOP(posting_what_waits_already_takes_no_lock),
         IN_LOOP(items_run_in_the_order_of_their_first_post),
         IN_LOOP(an_item_may_post_itself_while_it_runs),
+        IN_LOOP(what_is_posted_while_items_run_waits_for_the_next_turn),
+        IN_LOOP(an_item_may_withdraw_one_that_is_to_run_behind_it),
         IN_LOOP(a_withdrawn_item_does_not_run_and_the_others_do),
         IN_LOOP(after_the_close_nothing_runs),
         IN_LOOP(posts_of_other_threads_run_on_the_loops_own_and_none_is_lost),

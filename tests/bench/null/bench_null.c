@@ -290,7 +290,7 @@ static void measure_stalls(struct bench *bench)
     run_until_quiet(bench);
     null_network.stall_one_in = 0;
     held = null_network_waiting();
-    if (own_fanout(bench)->_ready_count != bench->count - held)
+    if (own_fanout(bench)->_ready._count != bench->count - held)
         broken("peers with a full socket are to be visited");
     for (unsigned i = 0; i < ROUNDS; i++) {
         uint64_t writes = null_network.writes;
