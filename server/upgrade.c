@@ -466,6 +466,7 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
                      : feed_head(upgrade, transport, data + *used, len - *used, &taken, request);
         *used += taken;
     }
+    *used += empty_lines(upgrade, data + *used, len - *used);
     if (result == UPGRADE_MORE && *used < len) {
         hold(upgrade, transport, data + *used, len - *used);
         *used = len;

@@ -12,9 +12,10 @@
 #include <cmocka.h>
 
 /* Judges a request with these fields, each with its line's end. */
-static enum origin_verdict judge(const char *fields, const char *const *allowed, bool loopback)
+static enum origin_verdict judge_by(const char *fields, const char *const *allowed, bool loopback,
+                                    bool host_is_known)
 {
-    struct origin_policy policy = {.allowed = allowed};
+    struct origin_policy policy = {.allowed = allowed, .host_is_known = host_is_known};
     struct http_head head;
     enum origin_verdict verdict;
     char text[512];
@@ -29,6 +30,11 @@ static enum origin_verdict judge(const char *fields, const char *const *allowed,
     verdict = origin_judge(&policy, &head, loopback);
     http_head_deinit(&head);
     return verdict;
+}
+
+static enum origin_verdict judge(const char *fields, const char *const *allowed, bool loopback)
+{
+    return judge_by(fields, allowed, loopback, false);
 }
 
 static void check(const char *host, const char *origin, const char *const *allowed, bool loopback,
@@ -101,6 +107,20 @@ static void what_is_listed_comes_in_whatever_host_it_asks_for(void **state)
         check(host, "null", list, loopback, ORIGIN_FOREIGN);
     }
     check("chat.example", "https://chat.example", list, false, ORIGIN_FOREIGN);
+}
+
+/* Where requests for other names do not come here, their pages may, beside those on the list. */
+static void where_the_host_is_known_its_pages_come_in(void **state)
+{
+    static const char *const list[] = {"https://a.example", NULL};
+    static const char own[] = "Host: chat.example\r\nOrigin: https://chat.example\r\n";
+    static const char foreign[] = "Host: chat.example\r\nOrigin: https://evil.example\r\n";
+
+    (void) state;
+    assert_int_equal(judge_by(own, list, false, false), ORIGIN_FOREIGN);
+    assert_int_equal(judge_by(own, list, false, true), ORIGIN_ADMITTED);
+    assert_int_equal(judge_by(foreign, list, false, true), ORIGIN_FOREIGN);
+    assert_int_equal(judge_by(foreign, NULL, false, true), ORIGIN_FOREIGN);
 }
 
 static void a_wildcard_stands_for_one_or_more_labels(void **state)
@@ -262,6 +282,7 @@ int main(void)
         cmocka_unit_test(without_a_list_a_page_is_of_the_host_that_it_asks),
         cmocka_unit_test(through_a_loopback_listener_it_is_of_this_machine),
         cmocka_unit_test(what_is_listed_comes_in_whatever_host_it_asks_for),
+        cmocka_unit_test(where_the_host_is_known_its_pages_come_in),
         cmocka_unit_test(a_wildcard_stands_for_one_or_more_labels),
         cmocka_unit_test(a_default_port_is_none),
         cmocka_unit_test(what_is_no_origin_never_comes_in),
