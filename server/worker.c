@@ -153,7 +153,8 @@ static struct inbox_item *retry_of(struct worker *worker)
 }
 
 /* Posts the item of each other worker. */
-static void post_others(const struct worker *worker, struct inbox_item *(*item_of)(struct worker *))
+static void post_others(const struct worker *worker,
+                        struct inbox_item *(*item_of)(struct worker *) )
 {
     const struct worker_shared *shared = worker->shared;
 
@@ -348,7 +349,7 @@ static struct upgrade_policy upgrade_policy_of(const struct server_options *opti
             {
                 .path = options->path,
                 .compression = !options->no_compression,
-                .origins = {options->origins, options->origin_count},
+                .origins = {.allowed = options->origins, .allowed_count = options->origin_count},
             },
         .max_header_bytes = options->max_header_bytes,
         .max_header_count = options->max_header_count,

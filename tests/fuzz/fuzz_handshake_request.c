@@ -122,7 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct handshake_policy policy = {
         .path = "/ws",
         .compression = (choice & 1) == 0,
-        .origins = {origins, (choice & 8) != 0 ? 1 : 0},
+        .origins = {.allowed = origins, .allowed_count = (choice & 8) != 0 ? 1 : 0},
     };
     struct handshake_verdict verdict;
     struct http_head request;

@@ -121,8 +121,15 @@ def test_a_name_is_the_same_however_it_is_encoded(wsbroadcastd):
     server = wsbroadcastd("--max-channels", "2", "--prefix", "")
     peer = Peer(server.port)
     spellings = {
-        "a:b@c!(d)+e'f$g&h": ["/ws/a:b@c!(d)+e'f$g&h", "/ws/%61%3ab%40c!(d)%2Be%27f$g&h", "/w%73/a:b@c%21(d)+e'f$g%26h"],
-        "grüße/" + "ü" * 56: ["/ws/gr%C3%BC%C3%9Fe/" + "%C3%BC" * 56, "/ws/gr%c3%bc%c3%9f%65/" + "%c3%bc" * 56],
+        "a:b@c!(d)+e'f$g&h": [
+            "/ws/a:b@c!(d)+e'f$g&h",
+            "/ws/%61%3ab%40c!(d)%2Be%27f$g&h",
+            "/w%73/a:b@c%21(d)+e'f$g%26h",
+        ],
+        "grüße/" + "ü" * 56: [
+            "/ws/gr%C3%BC%C3%9Fe/" + "%C3%BC" * 56,
+            "/ws/gr%c3%bc%c3%9f%65/" + "%c3%bc" * 56,
+        ],
     }
     for name, targets in spellings.items():
         clients = [server.client(target) for target in targets]

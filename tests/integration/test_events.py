@@ -298,6 +298,10 @@ class Line:
         except OSError:
             pass
 
+    def go_to(self, port: int) -> None:
+        """Those who connect from now on come to another server."""
+        self._port = port
+
     def cut(self) -> None:
         for end in self._ends:
             try:
@@ -316,6 +320,45 @@ def line(keeper) -> Iterator[Line]:
     made = Line(keeper.port)
     yield made
     made.close()
+
+
+def test_a_page_reads_every_answer(wsbroadcastd, browser, page):  # noqa: F811
+    """Chromium's fetch, from another origin, which is of the same host: refusals are no secret."""
+    server = wsbroadcastd("--max-message", "1000")
+    url = page.replace("differential_page", "fetch_page")
+    result = browser.run(f"{url}?server=http://127.0.0.1:{server.port}")
+    assert {name: status for name, (status, _) in result.items()} == {
+        "posted": 200,
+        "keyed": 200,
+        "long": 413,
+        "nameless": 404,
+        "nowhere": 404,
+        "plain": 426,
+        "info": 200,
+        "bad": 400,
+    }, result
+    assert "--max-message" in result["long"][1] and "history" in result["bad"][1]
+
+
+def test_an_event_source_outlives_an_id_of_another_server(keeper, line, browser, page):  # noqa: F811
+    """It sends what it heard last, whoever answers now; after a 400 it would never come back."""
+    for text in ("one", "two", "the end"):
+        Peer(keeper.port).post(text, "/ws/b")
+
+    def answer(peer: rawws.ServerPeer) -> None:
+        peer.recv_head()
+        peer.send(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n"
+            b"Access-Control-Allow-Origin: *\r\n\r\nretry: 10\nid: 17\ndata: elsewhere\n\n"
+        )
+        line.go_to(keeper.port)
+
+    with rawws.ScriptedServer(answer) as other:
+        line.go_to(other.port)
+        url = page.replace("differential_page", "events_page")
+        result = browser.run(f"{url}?url=http://127.0.0.1:{line.port}/ws/b")
+    assert [data for _, _, data in result["heard"]] == ["elsewhere", "one", "two", "the end"]
+    assert result["heard"][0][0] == "17" and sequence(result["heard"][1][0]) == 1
 
 
 def test_a_browser_comes_back_without_a_gap(keeper, line, browser, page):  # noqa: F811
