@@ -148,11 +148,12 @@ def test_what_is_no_origin_is_wrong_usage(start, origin):
 
 # ---- the server's own names ----
 
+PLAIN: dict[str, str | None] = {"Upgrade": None, "Sec_WebSocket_Key": None}
 REQUESTS = {
     "websocket": {},
-    "events": {"Upgrade": None, "Accept": "text/event-stream"},
-    "json": {"Upgrade": None, "Accept": "application/json"},
-    "nothing": {"Upgrade": None},
+    "events": PLAIN | {"Accept": "text/event-stream"},
+    "json": PLAIN | {"Accept": "application/json"},
+    "nothing": PLAIN,
 }
 
 
@@ -194,7 +195,7 @@ def test_on_loopback_the_names_of_this_machine_are_good_too(wsbroadcastd):
     for host in ("localhost:8000", "127.0.0.1", "feed.example"):
         assert answer(server.port, Host=host)[0] == 101
         assert answer(server.port, Host=host, Origin=f"http://{host}")[0] == 101
-        assert answer(server.port, Host=host, Upgrade=None, Accept="application/json")[0] == 200
+        assert answer(server.port, Host=host, Accept="application/json", **PLAIN)[0] == 200
     assert answer(server.port, Host="other.example")[0] == 421
     assert answer(server.port, Host="feed.example", Origin="http://evil.example")[0] == 403
 
