@@ -73,6 +73,11 @@ struct deadline *deadline_any(struct deadline_list *deadlines)
     return oldest;
 }
 
+bool deadline_list_is_empty(const struct deadline_list *deadlines)
+{
+    return list_empty(&deadlines->_members);
+}
+
 bool deadline_list_is_idle(const struct deadline_list *deadlines)
 {
     return deadlines->_timeout == 0 || list_empty(&deadlines->_members);

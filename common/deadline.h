@@ -46,6 +46,9 @@ uint32_t deadline_list_timeout(const struct deadline_list *deadlines);
 /* True when members expire at all. */
 bool deadline_list_expires(const struct deadline_list *deadlines);
 
+/* True when nothing is in the list. */
+bool deadline_list_is_empty(const struct deadline_list *deadlines);
+
 /* True while nothing in the list can ever expire: it is empty, or has no timeout. */
 bool deadline_list_is_idle(const struct deadline_list *deadlines);
 

@@ -9,7 +9,6 @@
 #include <uv.h>
 
 #include "common/escape.h"
-#include "common/http_answer.h"
 
 /* Writes base64(SHA-1(key + GUID)) (RFC 6455, 4.2.2, point 5.4). */
 static void accept_for(const char *key, char accept[HANDSHAKE_ACCEPT_LEN + 1])
@@ -65,6 +64,28 @@ static bool is_upgrade(const struct http_head *request)
     return request->minor > 0 && http_head_has_token(request, "Upgrade", "websocket");
 }
 
+/* A client has asked for a WebSocket, but that has got lost on the way: proxies speak HTTP/1.0 to
+ * servers, or keep Upgrade to themselves, unless they are told otherwise. */
+static bool is_upgrade_lost(const struct http_head *request)
+{
+    return !is_upgrade(request) && (http_head_has_token(request, "Upgrade", "websocket") ||
+                                    http_head_get(request, "Sec-WebSocket-Key") != NULL);
+}
+
+static void refuse_lost(const struct http_head *request, struct handshake_verdict *verdict)
+{
+    verdict->by_proxy = true;
+    if (request->minor == 0)
+        refuse(verdict, 426,
+               "a WebSocket needs HTTP/1.1, and this came as HTTP/1.0: have the proxy speak "
+               "HTTP/1.1 to this server, and pass on Upgrade and Connection");
+    else
+        refuse(
+            verdict, 426,
+            "this asks for a WebSocket, but 'Upgrade: websocket' is missing: have the proxy pass "
+            "on Upgrade and Connection");
+}
+
 /* RFC 6455, 4.2.1 */
 static void judge_upgrade(const struct http_head *request, bool compression,
                           struct handshake_verdict *verdict)
@@ -101,18 +122,33 @@ void handshake_judge_origin(const struct http_head *request, const struct origin
                             bool loopback, struct handshake_verdict *verdict)
 {
     const char *origin = http_head_get(request, "Origin");
+    const char *others = "";
     char shown[128];
 
-    if (origin_is_allowed(policy, request, loopback))
+    switch (origin_judge(policy, request, loopback)) {
+    case ORIGIN_NONE:
+    case ORIGIN_ADMITTED:
         return;
-    if (http_head_count(request, "Origin") > 1) {
-        refuse(verdict, 403, "two Origin fields are one too many");
+    case ORIGIN_BAD:
+        refuse(verdict, 403, "Origin must appear once, as SCHEME://HOST or SCHEME://HOST:PORT");
         return;
+    case ORIGIN_FOREIGN:
+        break;
     }
+    if (policy->allowed_count == 0 && !loopback &&
+        !policy->host_is_known) /* they come in by a rule that a list replaces */
+        others = ", and one for each other origin that is to come in";
     (void) snprintf(verdict->text, sizeof verdict->text,
-                    "this origin is not allowed; start the server with --origin '%s' to allow it",
-                    escape_text(shown, sizeof shown, origin, strlen(origin)));
+                    "this origin is not allowed; start the server with --origin '%s' to allow it%s",
+                    escape_text(shown, sizeof shown, origin, strlen(origin)), others);
     refuse(verdict, 403, verdict->text);
+}
+
+static void refuse_path(const char *path, struct handshake_verdict *verdict)
+{
+    (void) snprintf(verdict->text, sizeof verdict->text,
+                    "there is nothing here: the path of the endpoint is %s", path);
+    refuse(verdict, 404, verdict->text);
 }
 
 void handshake_judge_request(const struct http_head *request, const struct handshake_policy *policy,
@@ -132,15 +168,17 @@ void handshake_judge_request(const struct http_head *request, const struct hands
     else if (strchr(target, '#') != NULL)
         refuse(verdict, 400, "a request target has no fragment");
     else if (found == UV_ENOENT)
-        refuse(verdict, 404, "there is nothing here: check the path");
+        refuse_path(policy->path, verdict);
     else if (found != 0)
         refuse(verdict, 404,
-               "this is no channel's name: it has 1 to 128 letters, digits and -._~, with / "
-               "between parts");
+               "this is no channel's name: it has 1 to 128 bytes, of letters, digits and "
+               "-._~!$&'()+:@ (the rest of UTF-8 as %XX), with / between parts");
     else if (strcmp(http_head_method(request), "GET") != 0 && is_upgrade(request))
         refuse(verdict, 405, "an opening handshake is a GET");
     else if (strcmp(http_head_method(request), "GET") != 0)
         refuse_plain(verdict, 405, "only " HANDSHAKE_ALLOW " are allowed here");
+    else if (is_upgrade_lost(request))
+        refuse_lost(request, verdict);
     else if (!is_upgrade(request))
         refuse_plain(verdict, 426,
                      "this is a WebSocket endpoint: connect to it with a WebSocket client");
@@ -169,32 +207,6 @@ int handshake_write_response(struct buffer *out, const struct handshake_verdict 
     if (status == 0)
         status = buffer_append(out, "\r\n", 2);
     return status;
-}
-
-int handshake_write_refusal(struct buffer *out, int status, const char *why, bool keep_alive,
-                            bool head_only)
-{
-    struct buffer body = {0};
-    struct http_answer answer = {
-        .status = status,
-        .connection = keep_alive ? "keep-alive" : "close",
-        .type = HTTP_ANSWER_TEXT,
-        .head_only = head_only,
-    };
-    int result = buffer_printf(&body, "%s\n", why);
-
-    if (status == 426) {
-        answer.connection = keep_alive ? "Upgrade" : "Upgrade, close";
-        answer.fields = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
-    } else if (status == 405) {
-        answer.fields = "Allow: " HANDSHAKE_ALLOW "\r\n";
-    }
-    answer.body = body.data;
-    answer.len = body.len;
-    if (result == 0)
-        result = http_answer_write(out, &answer);
-    buffer_deinit(&body);
-    return result;
 }
 
 /* ---- the client's side ---- */

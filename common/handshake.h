@@ -19,7 +19,7 @@ enum {
     HANDSHAKE_ACCEPT_LEN = 28, /* 20 bytes in base64 */
 };
 
-/* The methods that the endpoint and its channels know. */
+/* The methods that the endpoint and its channels know (RFC 9110, 10.2.1). */
 #define HANDSHAKE_ALLOW "GET, HEAD, POST, OPTIONS"
 
 /* ---- the server's side (RFC 6455, 4.2) ---- */
@@ -32,13 +32,14 @@ struct handshake_verdict {
     /* The refusal is because it does not ask to become a WebSocket; all before that is fine: what
      * it asks for may be had by plain HTTP. */
     bool plain;
+    bool by_proxy; /* the refusal is for what a proxy in between did: its operator can mend it */
     /* When status is 101: */
     char accept[HANDSHAKE_ACCEPT_LEN + 1]; /* Sec-WebSocket-Accept */
     struct extension_deflate deflate;      /* permessage-deflate, if it was offered */
     bool no_echo;                          /* as the policy has it */
     /* Then, and when it is plain: */
-    struct resource resource;     /* borrowed from the request, as is the channel: */
-    struct resource_text channel; /* its name; empty: the default one */
+    struct resource resource; /* borrowed from the request */
+    struct resource_channel channel;
 };
 
 /* What the server serves. */
@@ -63,13 +64,6 @@ void handshake_judge_origin(const struct http_head *request, const struct origin
  * will be sent. Returns 0 or UV_ENOMEM. */
 int handshake_write_response(struct buffer *out, const struct handshake_verdict *verdict,
                              struct event_id place);
-
-/* Appends a refusal: status line, the fields that the status asks for (Allow of 405, Upgrade and
- * Sec-WebSocket-Version of 426), and `why` with a newline as its text/plain body, which
- * `head_only` leaves out (the answer to HEAD). `keep_alive` says whether the connection goes on.
- * Returns 0 or UV_ENOMEM. */
-int handshake_write_refusal(struct buffer *out, int status, const char *why, bool keep_alive,
-                            bool head_only);
 
 /* ---- the client's side (RFC 6455, 4.1) ---- */
 

@@ -1,5 +1,7 @@
 #include "common/http_answer.h"
 
+#include <time.h>
+
 static const char *reason_phrase(int status)
 {
     static const struct {
@@ -34,14 +36,36 @@ static const char *reason_phrase(int status)
     return "Refused";
 }
 
+/* RFC 9110, 5.6.7; strftime(3) would speak the language of the locale. */
+static int write_date(struct buffer *out)
+{
+    static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    time_t now = time(NULL);
+    struct tm at;
+
+    if (gmtime_r(&now, &at) == NULL)
+        return 0; /* a clock that is centuries off: better no date (RFC 9110, 6.6.1) */
+    return buffer_printf(out, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n", days[at.tm_wday],
+                         at.tm_mday, months[at.tm_mon], at.tm_year + 1900, at.tm_hour, at.tm_min,
+                         at.tm_sec);
+}
+
 int http_answer_write(struct buffer *out, const struct http_answer *answer)
 {
-    int status = buffer_printf(out, "HTTP/1.1 %d %s\r\n%sConnection: %s\r\n", answer->status,
-                               reason_phrase(answer->status),
-                               answer->fields != NULL ? answer->fields : "", answer->connection);
+    int status =
+        buffer_printf(out, "HTTP/1.1 %d %s\r\n", answer->status, reason_phrase(answer->status));
 
+    if (status == 0)
+        status = write_date(out);
+    if (status == 0)
+        status = buffer_printf(out, "%sConnection: %s\r\nVary: Origin, Accept\r\n",
+                               answer->fields != NULL ? answer->fields : "", answer->connection);
     if (status == 0 && answer->origin != NULL)
-        status = buffer_printf(out, "Access-Control-Allow-Origin: %s\r\nVary: Origin\r\n",
+        status = buffer_printf(out,
+                               "Access-Control-Allow-Origin: %s\r\n"
+                               "Access-Control-Expose-Headers: Last-Event-ID, Retry-After\r\n",
                                answer->origin);
     if (status == 0 && answer->type != NULL)
         status = buffer_printf(out, "Content-Type: %s\r\n", answer->type);

@@ -1,4 +1,5 @@
-/* A response of HTTP/1.1, whole, into a buffer (RFC 9112, 4 to 6). Pure. */
+/* A response of HTTP/1.1, whole, into a buffer (RFC 9112, 4 to 6), with the time of now as its Date
+ * (RFC 9110, 6.6.1). */
 #ifndef WS_HTTP_ANSWER_H
 #define WS_HTTP_ANSWER_H
 
@@ -8,6 +9,7 @@
 #include "common/buffer.h"
 
 #define HTTP_ANSWER_TEXT "text/plain; charset=utf-8"
+#define HTTP_ANSWER_HTML "text/html; charset=utf-8"
 #define HTTP_ANSWER_JSON "application/json"
 #define HTTP_ANSWER_EVENTS "text/event-stream"
 
@@ -15,7 +17,8 @@ struct http_answer {
     int status;
     const char *connection; /* the value of the field Connection */
     const char *fields;     /* further fields, each with its line's end; NULL: none */
-    const char *origin;     /* the page's that may read it (Fetch, 3.2); NULL: no other page */
+    const char *origin;     /* the page's that may read it, and the fields of it that are for
+                               scripts (Fetch, 3.2); NULL: no other page */
     const char *type;       /* Content-Type; NULL: there is no content, nor its length */
     const void *
         body; /* of `len` bytes; NULL: it follows; unless `chunked`, up to the end of the connection */

@@ -2,88 +2,225 @@
 
 #include <string.h>
 #include <strings.h>
+#include <uv.h>
 
-/* Host and optional port, as in an Origin or Host field: the host alone. */
-static size_t host_len(const char *host)
+enum { MAX_PORT = 65535, MAX_PORT_DIGITS = 5 };
+
+/* A text that lies within another. */
+struct part {
+    const char *text;
+    size_t len;
+};
+
+/* RFC 6454, 4: what an origin is. */
+struct origin {
+    struct part scheme;
+    struct part host; /* of a pattern: without the `*.` */
+    unsigned port;    /* 0: the default one of the scheme */
+    bool wildcard;
+};
+
+static bool part_is(struct part part, const char *text)
 {
-    const char *bracket = *host == '[' ? strchr(host, ']') : NULL;
-
-    return bracket != NULL ? (size_t) (bracket + 1 - host) : strcspn(host, ":");
+    return part.len == strlen(text) && strncasecmp(part.text, text, part.len) == 0;
 }
 
-static bool host_is(const char *host, size_t len, const char *name)
+static bool same_part(struct part one, struct part other)
 {
-    return len == strlen(name) && strncasecmp(host, name, len) == 0;
+    return one.len == other.len && strncasecmp(one.text, other.text, one.len) == 0;
 }
 
-static bool ends_with(const char *host, size_t len, const char *end)
+static bool ends_with(struct part part, const char *end, size_t len)
 {
-    size_t end_len = strlen(end);
-
-    return len >= end_len && strncasecmp(host + len - end_len, end, end_len) == 0;
+    return part.len >= len && strncasecmp(part.text + part.len - len, end, len) == 0;
 }
+
+/* ---- taking apart ---- */
+
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS "0123456789"
+
+/* Takes the scheme and "://" from the front of the text. */
+static bool take_scheme(const char **text, struct part *scheme)
+{
+    *scheme = (struct part){*text, strspn(*text, LETTERS DIGITS "+-.")};
+    if (scheme->len == 0 || strspn(*text, LETTERS) == 0 ||
+        strncmp(*text + scheme->len, "://", 3) != 0)
+        return false;
+    *text += scheme->len + 3;
+    return true;
+}
+
+/* Takes a host from the front of the text: a name, whose labels are not empty (but for that behind
+ * a last dot), or an address. */
+static bool take_host(const char **text, struct part *host)
+{
+    *host = (struct part){*text, strspn(*text, LETTERS DIGITS "-._")};
+    if (**text == '[') {
+        size_t len = strspn(*text + 1, "0123456789abcdefABCDEF:.");
+
+        if (len == 0 || (*text)[len + 1] != ']')
+            return false;
+        host->len = len + 2;
+    } else if (host->len == 0 || **text == '.' || memmem(host->text, host->len, "..", 2) != NULL) {
+        return false;
+    }
+    *text += host->len;
+    return true;
+}
+
+/* Takes a port from the front of the text, if there is one; a default one is none. */
+static bool take_port(const char **text, struct part scheme, unsigned *port)
+{
+    size_t digits;
+
+    *port = 0;
+    if (**text != ':')
+        return true;
+    (*text)++;
+    digits = strspn(*text, DIGITS);
+    if (digits == 0 || digits > MAX_PORT_DIGITS)
+        return false;
+    for (size_t i = 0; i < digits; i++)
+        *port = *port * 10 + (unsigned) (*(*text)++ - '0');
+    if (*port == 0 || *port > MAX_PORT)
+        return false;
+    if ((part_is(scheme, "http") && *port == 80) || (part_is(scheme, "https") && *port == 443))
+        *port = 0;
+    return true;
+}
+
+/* Takes an origin apart, which is all of the text. False when it is none. */
+static bool parse(const char *text, bool pattern, struct origin *origin)
+{
+    if (!take_scheme(&text, &origin->scheme))
+        return false;
+    origin->wildcard = pattern && strncmp(text, "*.", 2) == 0;
+    if (origin->wildcard)
+        text += 2;
+    return take_host(&text, &origin->host) && take_port(&text, origin->scheme, &origin->port) &&
+           *text == '\0';
+}
+
+/* The host of a field Host, without its port (RFC 9110, 7.2); empty if there is none. */
+static struct part host_of(const char *host)
+{
+    struct part part;
+
+    if (host != NULL && take_host(&host, &part) &&
+        (*host == '\0' || (*host == ':' && host[1 + strspn(host + 1, DIGITS)] == '\0')))
+        return part;
+    return (struct part){"", 0};
+}
+
+/* ---- judging ---- */
 
 /* 127.0.0.0/8 in its usual form. */
-static bool is_loopback_v4(const char *host, size_t len)
+static bool is_loopback_v4(struct part host)
 {
-    return strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") >= len;
+    return host.len > 4 && strncmp(host.text, "127.", 4) == 0 &&
+           strspn(host.text, DIGITS ".") >= host.len;
+}
+
+static bool is_loopback(struct part host)
+{
+    return part_is(host, "localhost") || ends_with(host, ".localhost", 10) ||
+           part_is(host, "[::1]") || is_loopback_v4(host);
 }
 
 bool origin_host_is_loopback(const char *host)
 {
-    size_t len = host_len(host);
-
-    return host_is(host, len, "localhost") || ends_with(host, len, ".localhost") ||
-           host_is(host, len, "[::1]") || is_loopback_v4(host, len);
+    return is_loopback(host_of(host));
 }
 
-/* True when the origin's host is the one of the Host field; their ports may differ. */
-static bool same_host(const char *origin, const char *host)
+static bool matches(const struct origin *pattern, const struct origin *origin)
 {
-    const char *scheme_end = strstr(origin, "://");
-    size_t len;
+    size_t len = pattern->host.len;
 
-    if (scheme_end == NULL || host == NULL)
+    if (!same_part(pattern->scheme, origin->scheme) || pattern->port != origin->port)
         return false;
-    origin = scheme_end + 3;
-    len = host_len(origin);
-    return len > 0 && len == host_len(host) && strncasecmp(origin, host, len) == 0;
+    if (!pattern->wildcard)
+        return same_part(pattern->host, origin->host);
+    return origin->host.len > len + 1 && ends_with(origin->host, pattern->host.text, len) &&
+           origin->host.text[origin->host.len - len - 1] == '.';
 }
 
-static bool is_listed(const struct origin_policy *policy, const char *origin)
+/* `origin` is NULL for that of pages which have none, "null". */
+static bool is_listed(const struct origin_policy *policy, const struct origin *origin)
 {
+    struct origin pattern;
+
     for (size_t i = 0; i < policy->allowed_count; i++) {
-        if (strcmp(policy->allowed[i], "*") == 0 || strcasecmp(policy->allowed[i], origin) == 0)
+        const char *text = policy->allowed[i];
+
+        if (strcmp(text, "*") == 0 || (origin == NULL && strcmp(text, "null") == 0) ||
+            (origin != NULL && parse(text, true, &pattern) && matches(&pattern, origin)))
             return true;
     }
     return false;
 }
 
-bool origin_is_allowed(const struct origin_policy *policy, const struct http_head *request,
-                       bool loopback)
+enum origin_verdict origin_judge(const struct origin_policy *policy,
+                                 const struct http_head *request, bool loopback)
 {
-    const char *origin = http_head_get(request, "Origin");
-    const char *host = http_head_get(request, "Host");
+    const char *text = http_head_get(request, "Origin");
+    bool is_null = text != NULL && strcmp(text, "null") == 0;
+    struct part host = host_of(http_head_get(request, "Host"));
+    struct origin origin;
 
-    if (origin == NULL)
-        return true;
-    if (http_head_count(request, "Origin") > 1)
-        return false;
-    if (policy->allowed_count > 0)
-        return is_listed(policy, origin);
-    return same_host(origin, host) && (!loopback || origin_host_is_loopback(host));
+    if (text == NULL)
+        return ORIGIN_NONE;
+    if (http_head_count(request, "Origin") > 1 || (!is_null && !parse(text, false, &origin)))
+        return ORIGIN_BAD;
+    if (is_listed(policy, is_null ? NULL : &origin))
+        return ORIGIN_ADMITTED;
+    if (is_null || !same_part(origin.host, host))
+        return ORIGIN_FOREIGN;
+    if (loopback ? !is_loopback(host) : policy->allowed_count > 0 && !policy->host_is_known)
+        return ORIGIN_FOREIGN;
+    return ORIGIN_ADMITTED;
 }
 
-bool origin_host_is_own(const struct origin_policy *policy, const struct http_head *request,
-                        bool loopback)
+bool origin_host_is_own(const struct http_head *request, bool loopback)
 {
     const char *host = http_head_get(request, "Host");
 
-    if (!loopback || host == NULL || origin_host_is_loopback(host))
-        return true;
-    for (size_t i = 0; i < policy->allowed_count; i++) {
-        if (strcmp(policy->allowed[i], "*") == 0 || same_host(policy->allowed[i], host))
-            return true;
-    }
-    return false;
+    return !loopback || host == NULL || origin_host_is_loopback(host);
+}
+
+/* ---- the list ---- */
+
+/* True for a host that no name can lie beneath: an address. */
+static bool is_address(struct part host)
+{
+    size_t label = host.len;
+
+    while (label > 0 && host.text[label - 1] != '.')
+        label--;
+    return host.text[0] == '[' ||
+           (label < host.len && strspn(host.text + label, DIGITS) >= host.len - label);
+}
+
+int origin_check_pattern(const char *pattern, struct error *error)
+{
+    struct origin origin;
+
+    if (strcmp(pattern, "*") == 0 || strcmp(pattern, "null") == 0)
+        return 0;
+    if (!parse(pattern, true, &origin))
+        return error_set(
+            error, UV_EINVAL,
+            "'%s' is not an origin: write SCHEME://HOST or SCHEME://HOST:PORT, without "
+            "a path, SCHEME://*.DOMAIN for all names beneath a domain, or '*' for all; "
+            "for several origins repeat the option",
+            pattern);
+    if (part_is(origin.scheme, "ws") || part_is(origin.scheme, "wss"))
+        return error_set(error, UV_EINVAL,
+                         "'%s' is never the origin of a page: write http:// or https://, as in the "
+                         "page's own address",
+                         pattern);
+    if (origin.wildcard && is_address(origin.host))
+        return error_set(error, UV_EINVAL, "'%s' never matches: no names lie beneath an address",
+                         pattern);
+    return 0;
 }

@@ -4,6 +4,8 @@
 #include <strings.h>
 #include <uv.h>
 
+#include "common/utf8.h"
+
 int resource_parse(struct resource *resource, const char *text)
 {
     static const char *const schemes[] = {"http://", "https://", "ws://", "wss://"};
@@ -27,16 +29,101 @@ int resource_parse(struct resource *resource, const char *text)
     return 0;
 }
 
+/* ---- percent-encoding (RFC 3986, 2) ---- */
+
 static bool is_unreserved(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
            c == '.' || c == '_' || c == '~';
 }
 
+/* The value of a hexadecimal digit, or -1. */
+static int digit_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* A byte of a URL. */
+struct byte {
+    char value;
+    bool encoded; /* it came as %XX */
+};
+
+/* Takes a byte from the front of a text, which is not empty. A '%' that encodes nothing is one
+ * itself. */
+static struct byte take_byte(struct resource_text *text)
+{
+    struct byte byte = {*text->data, false};
+    int high = -1, low = -1;
+    size_t used = 1;
+
+    if (byte.value == '%' && text->len >= 3) {
+        high = digit_of(text->data[1]);
+        low = digit_of(text->data[2]);
+    }
+    if (high >= 0 && low >= 0) {
+        byte = (struct byte){(char) (high << 4 | low), true};
+        used = 3;
+    }
+    text->data += used;
+    text->len -= used;
+    return byte;
+}
+
+size_t resource_decode(struct resource_text text, char *out, size_t size)
+{
+    size_t len = 0;
+
+    while (text.len > 0 && len < size)
+        out[len++] = take_byte(&text).value;
+    return len;
+}
+
+/* Takes `path` from the front of the text, if it stands there. Unreserved characters are the same
+ * whether they are encoded or not (RFC 3986, 6.2.2.2). */
+static bool take_path(struct resource_text *text, const char *path)
+{
+    struct resource_text wanted = {path, strlen(path)};
+
+    while (wanted.len > 0) {
+        struct byte one, other;
+
+        if (text->len == 0)
+            return false;
+        one = take_byte(text);
+        other = take_byte(&wanted);
+        if (one.value != other.value || (one.encoded != other.encoded && !is_unreserved(one.value)))
+            return false;
+    }
+    return true;
+}
+
+bool resource_is(const struct resource *resource, const char *path)
+{
+    struct resource_text text = {resource->path, resource->path_len};
+
+    return take_path(&text, path) && text.len == 0;
+}
+
+/* ---- names of channels ---- */
+
+/* What RFC 3986, 3.3 has as pchar, without what patterns and lists need; and what is not ASCII. */
+static bool is_of_a_name(char c)
+{
+    return is_unreserved(c) || ((unsigned char) c >= 0x80) ||
+           (c != '\0' && strchr("!$&'()+:@", c) != NULL);
+}
+
 static bool part_is_valid(const char *part, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        if (!is_unreserved(part[i]))
+        bool is_c1 = i + 1 < len && part[i] == '\xc2' && (unsigned char) part[i + 1] < 0xa0;
+
+        if (!is_of_a_name(part[i]) || is_c1)
             return false;
     }
     return len > 0 && !(len == 1 && part[0] == '.') &&
@@ -47,7 +134,7 @@ bool resource_channel_is_valid(const char *name, size_t len)
 {
     size_t begin = 0;
 
-    if (len > RESOURCE_MAX_CHANNEL)
+    if (len > RESOURCE_MAX_CHANNEL || !utf8_valid((const uint8_t *) name, len))
         return false;
     for (size_t i = 0; i < len; i++) {
         if (name[i] != '/')
@@ -59,24 +146,43 @@ bool resource_channel_is_valid(const char *name, size_t len)
     return part_is_valid(name + begin, len - begin);
 }
 
-int resource_channel(const struct resource *resource, const char *endpoint,
-                     struct resource_text *channel)
+int resource_parse_channel(struct resource_text text, struct resource_channel *channel)
 {
-    size_t len = strlen(endpoint);
+    channel->len = 0;
+    while (text.len > 0) {
+        struct byte byte = take_byte(&text);
 
-    if (resource->path_len < len || memcmp(resource->path, endpoint, len) != 0)
-        return UV_ENOENT;
-    *channel = (struct resource_text){resource->path + len, resource->path_len - len};
-    if (channel->len == 0)
-        return 0;
-    if (endpoint[len - 1] != '/') {
-        if (*channel->data != '/')
-            return UV_ENOENT;
-        channel->data++;
-        channel->len--;
+        /* An encoded '/' separates nothing; what is not ASCII has to be encoded (RFC 3986, 2.4). */
+        if (channel->len == RESOURCE_MAX_CHANNEL || (byte.encoded && byte.value == '/') ||
+            (!byte.encoded && (unsigned char) byte.value >= 0x80))
+            return UV_EINVAL;
+        channel->name[channel->len++] = byte.value;
     }
-    return resource_channel_is_valid(channel->data, channel->len) ? 0 : UV_EINVAL;
+    channel->name[channel->len] = '\0';
+    return resource_channel_is_valid(channel->name, channel->len) ? 0 : UV_EINVAL;
 }
+
+int resource_channel(const struct resource *resource, const char *endpoint,
+                     struct resource_channel *channel)
+{
+    struct resource_text text = {resource->path, resource->path_len};
+
+    channel->name[0] = '\0';
+    channel->len = 0;
+    if (!take_path(&text, endpoint))
+        return UV_ENOENT;
+    if (text.len == 0)
+        return 0;
+    if (endpoint[strlen(endpoint) - 1] != '/') {
+        if (*text.data != '/')
+            return UV_ENOENT;
+        text.data++;
+        text.len--;
+    }
+    return resource_parse_channel(text, channel);
+}
+
+/* ---- the query ---- */
 
 int resource_parameter(const struct resource *resource, const char *name,
                        struct resource_text *value)

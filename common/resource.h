@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { RESOURCE_MAX_CHANNEL = 128 }; /* bytes of a channel's name */
+enum { RESOURCE_MAX_CHANNEL = 128 }; /* bytes of a channel's name, decoded */
 
 struct resource {
     const char *path;
@@ -21,18 +21,36 @@ struct resource_text {
     size_t len;
 };
 
+/* The name of a channel, decoded. */
+struct resource_channel {
+    char name[RESOURCE_MAX_CHANNEL + 1]; /* "": the default one */
+    size_t len;
+};
+
 /* Takes a target of origin-form or absolute-form apart. Returns 0, or UV_EINVAL for other forms. */
 int resource_parse(struct resource *resource, const char *text);
 
-/* Which channel of the endpoint (a path) is meant: the part of the path behind it and a '/', or ""
- * for the endpoint itself. Returns 0; UV_ENOENT when the path is neither the endpoint nor beneath
- * it; UV_EINVAL when what is beneath it is no channel's name. */
-int resource_channel(const struct resource *resource, const char *endpoint,
-                     struct resource_text *channel);
+/* Decodes percent-encoding (RFC 3986, 2.1); a '%' that encodes nothing stays. Writes up to `size`
+ * bytes, and returns how many. */
+size_t resource_decode(struct resource_text text, char *out, size_t size);
 
-/* True for the name of a channel that is not the default one: 1 to RESOURCE_MAX_CHANNEL unreserved
- * characters (RFC 3986, 2.3: letters, digits, '-', '.', '_', '~'), and '/' between parts that are
- * not empty and neither "." nor "..". There is one way to write each name: nothing is decoded. */
+/* True when the path is this one. Unreserved characters are the same whether they are
+ * percent-encoded or not (RFC 3986, 6.2.2.2). */
+bool resource_is(const struct resource *resource, const char *path);
+
+/* Which channel of the endpoint (a path) is meant: what is behind it and a '/', decoded, or "" for
+ * the endpoint itself. Returns 0; UV_ENOENT when the path is neither the endpoint nor beneath it;
+ * UV_EINVAL when what is beneath it is no channel's name. */
+int resource_channel(const struct resource *resource, const char *endpoint,
+                     struct resource_channel *channel);
+
+/* The name of a channel as it stands in a URL, decoded. Returns 0 or UV_EINVAL. */
+int resource_parse_channel(struct resource_text text, struct resource_channel *channel);
+
+/* True for the name of a channel that is not the default one, decoded: 1 to RESOURCE_MAX_CHANNEL
+ * bytes of UTF-8, of what RFC 3986, 3.3 calls pchar, without '*', ',', ';' and '=', and of what is
+ * not ASCII, without control characters; and '/' between parts that are not empty and neither "."
+ * nor "..". */
 bool resource_channel_is_valid(const char *name, size_t len);
 
 /* The value of a parameter of the query, as it stands there: nothing is decoded. Returns 0 (the

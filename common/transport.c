@@ -182,16 +182,6 @@ void transport_close(struct transport *transport, enum frame_close_code code, co
         queue_close(transport, (uint16_t) code, reason);
 }
 
-void transport_expect_body(struct transport *transport)
-{
-    transport_time_start(transport, &transport_context_of(transport)->_body);
-}
-
-void transport_restart_opening(struct transport *transport)
-{
-    transport_time_start(transport, &transport_context_of(transport)->_opening);
-}
-
 void transport_finish(struct transport *transport)
 {
     transport->_finishing = true;
@@ -504,7 +494,7 @@ int transport_init(struct transport *transport, struct transport_context *contex
 int transport_start(struct transport *transport)
 {
     transport->_connected = true;
-    transport_time_start(transport, &transport_context_of(transport)->_opening);
+    transport_restart_opening(transport);
     return stream_read_start(&transport->stream, on_alloc, on_read);
 }
 

@@ -69,6 +69,8 @@ struct transport_ops {
     void (*on_opening)(struct transport *transport, const uint8_t *data, size_t len);
     /* The opening handshake took too long; the owner answers, finishes or aborts. */
     void (*on_opening_timeout)(struct transport *transport);
+    /* In stage OPENING: true while no byte of a request (or of a further one) has come. */
+    bool (*is_idle)(const struct transport *transport);
     /* A whole message, borrowed for the call. */
     void (*on_message)(struct transport *transport, enum frame_opcode opcode, const uint8_t *data,
                        size_t len);
@@ -113,11 +115,12 @@ struct transport_config {
     uint64_t max_fragments; /* frames of a message; 0: no limit */
     uint64_t max_empty_fragments;
     /* Milliseconds; 0 turns each of them off. */
-    uint32_t opening_timeout; /* for the opening handshake */
-    uint32_t closing_timeout; /* for each step of the closing handshake */
-    uint32_t message_timeout; /* from the first byte of a message to its last */
-    uint32_t ping_interval;   /* of silence, before the peer is asked whether it is there */
-    uint32_t ping_timeout;    /* for the answer, or for anything else from the peer */
+    uint32_t opening_timeout;   /* for the opening handshake, or for the head of a request */
+    uint32_t keepalive_timeout; /* between two requests */
+    uint32_t closing_timeout;   /* for each step of the closing handshake */
+    uint32_t message_timeout;   /* from the first byte of a message to its last */
+    uint32_t ping_interval;     /* of silence, before the peer is asked whether it is there */
+    uint32_t ping_timeout;      /* for the answer, or for anything else from the peer */
 };
 
 /* What the transports of one loop make it do (see transport_work.h). */
@@ -143,7 +146,11 @@ struct transport_context {
     bool _hears_on;
     struct list _dirty;
     struct deadline_list _opening;
-    struct deadline_list _body; /* those in their opening whose request has a body to come */
+    struct deadline_list _body; /* those in their opening whose request has a body to come, */
+    struct deadline_list _kept; /* those who have yet to begin a further request, */
+    struct deadline_list _last; /* and those whose request is the last: see
+                                   transport_context_end_opening */
+    bool _ending;
     struct deadline_list _closing;
     struct deadline_list _quiet;   /* open connections, until it is time to ask */
     struct deadline_list _asked;   /* those that have a ping to answer */
@@ -188,6 +195,7 @@ struct transport {
     bool _late : 1;       /* it has the time of its opening handshake for the second time */
     bool _deferred : 1;   /* it waits for its share of the work of a turn */
     bool _raw : 1;        /* no frames are spoken: see transport_open_raw */
+    bool _silent : 1;     /* it ends without having done anything wrong: no limit is hit */
     uint32_t note;        /* the owner's: room that would be lost otherwise */
 };
 
@@ -229,6 +237,18 @@ void transport_context_limit_closing(struct transport_context *context, uint32_t
  * kept for them, first come first served. Once, at the end of each loop turn. True when none waits
  * any more; else the next turn should come without waiting for events. */
 bool transport_context_go_on(struct transport_context *context);
+
+/* From now on, those in stage OPENING finish the request that has begun, each within the time of a
+ * step of the closing handshake (or 2 seconds, if that has none); on_opening_timeout runs at its
+ * end. Those that are idle are closed. */
+void transport_context_end_opening(struct transport_context *context);
+
+/* True while any transport is in stage OPENING and has a request to finish. */
+bool transport_context_is_opening(const struct transport_context *context);
+
+/* The transport that has waited longest for a further request to begin, which nobody would miss;
+ * NULL when there is none. It is the caller's to abort. */
+struct transport *transport_context_take_kept(struct transport_context *context);
 
 /* Until transport_context_go_on is called again, nothing is read, and what was kept waits: what has
  * been read before is to be delivered first. */
@@ -314,7 +334,11 @@ void transport_close(struct transport *transport, enum frame_close_code code, co
 void transport_reject(struct transport *transport, enum frame_close_code code, const char *reason,
                       const char *limit);
 
-/* In stage OPENING: a request is answered; the time for the next one starts. */
+/* In stage OPENING: a request is answered; the time starts in which the next one has to begin, at
+ * whose end the connection is closed without a word. */
+void transport_await_request(struct transport *transport);
+
+/* In stage OPENING: the time for the head of a request starts. */
 void transport_restart_opening(struct transport *transport);
 
 /* In stage OPENING: the head of a request has come; the time for its body starts, which is that of

@@ -3,6 +3,8 @@
 #include "common/transport_output.h"
 #include "common/transport_work.h"
 
+enum { LAST_TIMEOUT = 2000 }; /* milliseconds for a last request, if closing has no timeout */
+
 int transport_context_init(struct transport_context *context, uv_loop_t *loop,
                            const struct transport_ops *ops, const struct transport_config *config)
 {
@@ -24,6 +26,10 @@ int transport_context_init(struct transport_context *context, uv_loop_t *loop,
     list_init(&context->_dirty);
     deadline_list_init(&context->_opening, config->opening_timeout);
     deadline_list_init(&context->_body, config->message_timeout);
+    deadline_list_init(&context->_kept, config->keepalive_timeout);
+    deadline_list_init(&context->_last,
+                       config->closing_timeout > 0 ? config->closing_timeout : LAST_TIMEOUT);
+    context->_ending = false;
     deadline_list_init(&context->_closing, config->closing_timeout);
     deadline_list_init(&context->_quiet, config->ping_interval);
     deadline_list_init(&context->_asked, config->ping_timeout);
@@ -93,6 +99,8 @@ void transport_context_abort_opening(struct transport_context *context)
 {
     abort_all(&context->_opening);
     abort_all(&context->_body);
+    abort_all(&context->_kept);
+    abort_all(&context->_last);
 }
 
 void transport_context_abort_closing(struct transport_context *context)

@@ -128,10 +128,26 @@ static void judge_body(struct transport *transport)
     judge_request(transport, &transport_context_of(transport)->_body);
 }
 
+static void judge_last(struct transport *transport)
+{
+    judge_request(transport, &transport_context_of(transport)->_last);
+}
+
+/* No further request has begun, as far as has been read. */
+static void judge_kept(struct transport *transport)
+{
+    if (transport->_deferred || transport->_paused) { /* it may have come already */
+        transport_time_start(transport, &transport_context_of(transport)->_kept);
+        return;
+    }
+    transport->_silent = true;
+    transport_finish(transport);
+}
+
 /* The closing handshake takes too long; or writing has failed, and reading found out no more. */
 static void judge_closing(struct transport *transport)
 {
-    if (transport->_broken)
+    if (transport->_broken || transport->_silent)
         transport_abort(transport, UV_ETIMEDOUT);
     else
         transport_abort_for(transport, "close-timeout");
@@ -180,6 +196,8 @@ static bool judge_all(struct transport_context *context, uint64_t now)
 
     judge(&context->_opening, now, &budget, judge_opening);
     judge(&context->_body, now, &budget, judge_body);
+    judge(&context->_kept, now, &budget, judge_kept);
+    judge(&context->_last, now, &budget, judge_last);
     judge(&context->_closing, now, &budget, judge_closing);
     judge(&context->_message, now, &budget, judge_message);
     judge(&context->_asked, now, &budget, judge_asked);
@@ -191,6 +209,7 @@ static bool judge_all(struct transport_context *context, uint64_t now)
 static bool is_due(const struct transport_context *context, uint64_t now)
 {
     return deadline_is_due(&context->_opening, now) || deadline_is_due(&context->_body, now) ||
+           deadline_is_due(&context->_kept, now) || deadline_is_due(&context->_last, now) ||
            deadline_is_due(&context->_closing, now) || deadline_is_due(&context->_message, now) ||
            deadline_is_due(&context->_asked, now);
 }
@@ -198,6 +217,7 @@ static bool is_due(const struct transport_context *context, uint64_t now)
 static bool is_idle(const struct transport_context *context)
 {
     return deadline_list_is_idle(&context->_opening) && deadline_list_is_idle(&context->_body) &&
+           deadline_list_is_idle(&context->_kept) && deadline_list_is_idle(&context->_last) &&
            deadline_list_is_idle(&context->_closing) && deadline_list_is_idle(&context->_message) &&
            deadline_list_is_idle(&context->_asked) && deadline_list_is_idle(&context->_quiet);
 }

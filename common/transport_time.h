@@ -1,7 +1,7 @@
 /* What transport does with time: deadlines of each stage, keep-alive, and the tick that looks at
  * them. A transport has one deadline at a time, in one of its context's lists:
  *
- *     OPENING  _opening, or _body (that of a request)
+ *     OPENING  _opening, _body (that of a request), _kept (between two), or _last (in the end)
  *     OPEN     _quiet, _asked (a ping is out) or _message (within one)
  *     CLOSING, DRAINING, or when writing has failed  _closing
  *

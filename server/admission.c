@@ -1,10 +1,12 @@
 #include "server/admission.h"
 
+#include <string.h>
 #include <sys/socket.h>
 
 #include "common/address.h"
 
-bool admission_begin(struct admission *admission, struct limits *limits, int fd)
+bool admission_begin(struct admission *admission, struct limits *limits, int fd,
+                     bool (*make_room)(void *context), void *context)
 {
     struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
     const struct sockaddr *peer = (const struct sockaddr *) &address;
@@ -14,6 +16,9 @@ bool admission_begin(struct admission *admission, struct limits *limits, int fd)
     if (limits_count_addresses(limits))
         (void) getpeername(fd, (struct sockaddr *) &address, &len);
     admission->limit = limits_arrive(limits, peer, &admission->address);
+    if (admission->limit != NULL && strcmp(admission->limit, "max-connections") == 0 &&
+        make_room(context))
+        admission->limit = limits_arrive(limits, peer, &admission->address);
     if (admission->limit == NULL || limits_may_refuse(limits))
         return true;
     if (!limits_count_addresses(limits))

@@ -169,7 +169,8 @@ struct block_note *block_log_note(const struct block_cursor *cursor);
 /* The note of the last block of a log that is started. */
 struct block_note *block_log_tail_note(struct block_log *log);
 
-/* Begins a new, small block, unless the tail is small: the tail is gone once nobody stands in it. */
+/* Begins a new, small block, unless the tail is small: the tail is gone once nobody stands in it.
+ */
 void block_log_fold(struct block_log *log);
 
 /* A cursor at the end of a block that has a next one moves there, and lets go of the block. */

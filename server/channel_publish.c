@@ -9,9 +9,9 @@
 
 enum {
     DEFLATING_COST = 16, /* of a byte that is deflated, in bytes that are copied */
-    /* Steps of dropping history that a publisher takes: enough for one block of the shortest messages
-     * and for what its own message sends away. Of what expires, the rest waits for the next publisher
-     * or for channel_expire. */
+    /* Steps of dropping history that a publisher takes: enough for one block of the shortest
+     * messages and for what its own message sends away. Of what expires, the rest waits for the
+     * next publisher or for channel_expire. */
     MAX_STEPS = 96,
 };
 

@@ -1,8 +1,8 @@
 /* All channels, by name. A channel is made when it is first asked for, and is gone when nobody
  * refers to it and nothing of it is retained; the default one (the name is "") is always there.
  *
- * Threads: from any. Under the registry's lock no channel's is taken: whoever comes or goes would wait
- * for the publishers of one channel. Nor is it taken under a channel's. */
+ * Threads: from any. Under the registry's lock no channel's is taken: whoever comes or goes would
+ * wait for the publishers of one channel. Nor is it taken under a channel's. */
 #ifndef WS_CHANNELS_H
 #define WS_CHANNELS_H
 

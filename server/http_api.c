@@ -6,9 +6,13 @@
 
 #include "common/http_answer.h"
 #include "server/event_stream.h"
+#include "server/http_html.h"
 #include "server/http_publish.h"
 #include "server/http_show.h"
 #include "server/since.h"
+
+/* The methods of http_api_list. */
+#define LIST_ALLOW "GET, HEAD, OPTIONS"
 
 const char http_api_list[] = "/channels";
 const char http_api_not_listed[] =
@@ -36,12 +40,12 @@ static bool has_method(const struct http_api_request *request, const char *metho
 
 /* True when a media type stands in Accept, whatever its parameters. Wildcards are not meant: who
  * takes anything has not asked for this. */
-static bool accepts(const struct http_api_request *request, const char *type)
+static bool accepts(const struct http_head *head, const char *type)
 {
     size_t len = strlen(type), cursor = 0;
     const char *list;
 
-    while ((list = http_head_next(request->head, "Accept", &cursor)) != NULL) {
+    while ((list = http_head_next(head, "Accept", &cursor)) != NULL) {
         while (*list != '\0') {
             list += strspn(list, ", \t");
             if (strncasecmp(list, type, len) == 0 && strchr("; \t,", list[len]) != NULL)
@@ -68,9 +72,9 @@ static enum kind kind_of(const struct http_api_request *request)
         return LIST;
     if (resource_parameter(request->resource, "info", &info) != 0 || info.data != NULL)
         return INFO;
-    if (accepts(request, HTTP_ANSWER_EVENTS))
+    if (accepts(request->head, HTTP_ANSWER_EVENTS))
         return EVENTS;
-    return accepts(request, HTTP_ANSWER_JSON) ? MESSAGES : NOTHING;
+    return accepts(request->head, HTTP_ANSWER_JSON) ? MESSAGES : NOTHING;
 }
 
 /* The same rule as for WebSockets; and one more, for pages that send no Origin. */
@@ -85,13 +89,14 @@ static bool is_from_elsewhere(const struct http_api *api, const struct http_api_
         http_api_refuse(answer, 403, answer->text);
         return true;
     }
-    if (!origin_host_is_own(&api->origins, request->head, request->loopback)) {
+    /* A page that is let in by its origin may ask by any name, such as that of a proxy. */
+    if (http_head_get(request->head, "Origin") == NULL &&
+        !origin_host_is_own(request->head, request->loopback)) {
         http_api_refuse(answer, 403,
-                        "this server knows itself as localhost only; start it with --server-name "
-                        "NAME for each other name by which it is asked");
+                        "this server knows itself as localhost only, and Host is another; start it "
+                        "with --server-name NAME for each other name by which it is asked");
         return true;
     }
-    answer->origin = http_head_get(request->head, "Origin");
     return false;
 }
 
@@ -102,7 +107,7 @@ static enum http_api_step judge_events(const struct http_api_request *request,
 
     if (has_method(request, "HEAD"))
         http_api_refuse(answer, 405, "an event stream has no end: ask for it with GET");
-    else if (since_parse(request->head, request->resource, since, &why) != 0)
+    else if (since_parse_any(request->head, request->resource, since, &why) != 0)
         http_api_refuse(answer, 400, why);
     else
         return HTTP_API_EVENTS;
@@ -115,11 +120,14 @@ enum http_api_step http_api_judge(const struct http_api *api,
 {
     enum kind kind = kind_of(request);
 
-    *answer = (struct http_api_answer){.status = 200};
+    *answer = (struct http_api_answer){
+        .status = 200,
+        .allow = request->list ? LIST_ALLOW : HANDSHAKE_ALLOW,
+    };
     if (kind == UNKNOWN_METHOD) {
         http_api_refuse(answer, 405,
-                        request->list ? "only GET, HEAD and OPTIONS are allowed here"
-                                      : "only GET, HEAD, POST and OPTIONS are allowed here");
+                        request->list ? "only " LIST_ALLOW " are allowed here"
+                                      : "only " HANDSHAKE_ALLOW " are allowed here");
     } else if (kind == NOTHING) {
         http_api_refuse(answer, 426,
                         "this is a WebSocket endpoint: connect to it with a WebSocket client");
@@ -166,23 +174,59 @@ void http_api_tell(const struct question *question, struct http_api_answer *answ
 
 /* ---- the answer ---- */
 
-static const char *fields_of(int status)
+static bool is_preflight(const struct http_head *head)
 {
-    switch (status) {
+    return strcmp(http_head_method(head), "OPTIONS") == 0 &&
+           http_head_get(head, "Access-Control-Request-Method") != NULL;
+}
+
+static const char *reader_of(const struct http_api *api, const struct http_head *head,
+                             bool loopback)
+{
+    return origin_judge(&api->origins, head, loopback) == ORIGIN_ADMITTED
+               ? http_head_get(head, "Origin")
+               : NULL;
+}
+
+void http_api_judge_other(const struct http_api *api, const struct http_head *head, bool loopback,
+                          int status, const char *why, struct http_api_answer *answer)
+{
+    *answer = (struct http_api_answer){.status = status, .why = why, .allow = HANDSHAKE_ALLOW};
+    if (is_preflight(head) && (status == 404 || status == 405) &&
+        reader_of(api, head, loopback) != NULL)
+        *answer = (struct http_api_answer){.status = 204, .allow = HANDSHAKE_ALLOW};
+}
+
+void http_api_address(const struct http_api *api, const struct http_head *head, bool loopback,
+                      struct http_api_answer *answer)
+{
+    answer->origin = reader_of(api, head, loopback);
+    if ((answer->status == 404 || answer->status == 426) && accepts(head, "text/html"))
+        answer->html = api->options->path;
+    answer->chunked = answer->page != NULL && http_api_has_chunks(head);
+}
+
+/* Appends the fields that the status asks for. */
+static int append_fields(struct buffer *out, const struct http_api_answer *answer)
+{
+    switch (answer->status) {
     case 204: /* the answer to OPTIONS, with what a page of another origin may send */
-        return "Allow: " HANDSHAKE_ALLOW "\r\n"
-               "Access-Control-Allow-Methods: GET, HEAD, POST\r\n"
-               "Access-Control-Allow-Headers: Content-Type, Last-Event-ID\r\n";
+        return buffer_printf(out,
+                             "Allow: %s\r\n"
+                             "Access-Control-Allow-Methods: %s\r\n"
+                             "Access-Control-Allow-Headers: Authorization, Cache-Control, "
+                             "Content-Type, Idempotency-Key, Last-Event-ID\r\n",
+                             answer->allow, answer->allow);
     case 200: /* what it says is true now */
-        return "Cache-Control: no-store\r\n";
+        return buffer_printf(out, "Cache-Control: no-store\r\n");
     case 405:
-        return "Allow: " HANDSHAKE_ALLOW "\r\n";
+        return buffer_printf(out, "Allow: %s\r\n", answer->allow);
     case 426:
-        return "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+        return buffer_printf(out, "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
     case 429:
-        return "Retry-After: 1\r\n";
+        return buffer_printf(out, "Retry-After: 1\r\n");
     default:
-        return NULL;
+        return 0;
     }
 }
 
@@ -193,50 +237,72 @@ static const char *connection_of(int status, bool keep_alive)
     return keep_alive ? "keep-alive" : "close";
 }
 
+/* The same, and those of a page; NUL-terminated. */
+static int append_all_fields(struct buffer *out, const struct http_api_answer *answer)
+{
+    int status = append_fields(out, answer);
+
+    if (status == 0 && answer->why != NULL && answer->html != NULL)
+        status = buffer_printf(out, "%s", http_html_fields);
+    return status == 0 ? buffer_append(out, "", 1) : status;
+}
+
+/* Appends the body of a refusal. */
+static int append_refusal(struct buffer *out, const struct http_api_answer *answer)
+{
+    if (answer->html != NULL)
+        return http_html_write(out, answer->status, answer->why, answer->html);
+    return buffer_printf(out, "%s\n", answer->why);
+}
+
+static void set_content(struct http_answer *http, const char *type, const struct buffer *body)
+{
+    http->type = type;
+    http->body = body->data;
+    http->len = body->len;
+}
+
 bool http_api_has_chunks(const struct http_head *request)
 {
     return request->minor > 0;
 }
 
-int http_api_write(struct buffer *out, const struct http_api_answer *answer,
-                   const struct http_head *request, bool keep_alive)
+int http_api_write(struct buffer *out, const struct http_api_answer *answer, bool keep_alive,
+                   bool head_only)
 {
-    struct buffer text = {0};
+    struct buffer text = {0}, fields = {0};
     struct http_answer http = {
         .status = answer->status,
         .connection = connection_of(answer->status, keep_alive),
-        .fields = fields_of(answer->status),
         .origin = answer->origin,
-        .head_only = strcmp(http_head_method(request), "HEAD") == 0,
+        .chunked = answer->chunked,
+        .head_only = head_only,
     };
-    int status = 0;
+    int status = append_all_fields(&fields, answer);
 
-    if (answer->why != NULL) {
-        status = buffer_printf(&text, "%s\n", answer->why);
-        http.type = HTTP_ANSWER_TEXT;
-        http.body = text.data;
-        http.len = text.len;
-    } else if (answer->status != 204) {
-        http.type = HTTP_ANSWER_JSON;
-        http.body = answer->json.data;
-        http.len = answer->json.len;
-        http.chunked = answer->page != NULL && http_api_has_chunks(request);
-    }
-    if (status == 0)
+    if (status == 0 && answer->why != NULL)
+        status = append_refusal(&text, answer);
+    if (status == 0) {
+        http.fields = (const char *) fields.data;
+        if (answer->why != NULL)
+            set_content(&http, answer->html != NULL ? HTTP_ANSWER_HTML : HTTP_ANSWER_TEXT, &text);
+        else if (answer->status != 204)
+            set_content(&http, HTTP_ANSWER_JSON, &answer->json);
         status = http_answer_write(out, &http);
+    }
     buffer_deinit(&text);
+    buffer_deinit(&fields);
     return status;
 }
 
-int http_api_write_events(struct buffer *out, const struct http_head *request,
-                          struct event_id place)
+int http_api_write_events(struct buffer *out, const char *origin, struct event_id place)
 {
     char id[EVENT_ID_SIZE], fields[256];
     struct http_answer answer = {
         .status = 200,
         .connection = "close",
         .fields = fields,
-        .origin = http_head_get(request, "Origin"),
+        .origin = origin,
         .type = HTTP_ANSWER_EVENTS,
     };
     int status;

@@ -1,7 +1,8 @@
 /* What plain HTTP can do with the endpoint and its channels: publish (POST), listen to an event
  * stream, read what is retained, and ask who is there. A request is judged when its head has come;
- * its answer is one line of text, or JSON: whole, or a page that is written in pieces. No connections are known here: upgrade reads the
- * requests and writes the answers, and a peer becomes the listener. */
+ * its answer is one line of text, or JSON: whole, or a page that is written in pieces. No
+ * connections are known here: upgrade reads the requests and writes the answers, and a peer becomes
+ * the listener. */
 #ifndef WS_HTTP_API_H
 #define WS_HTTP_API_H
 
@@ -46,7 +47,11 @@ struct http_api_answer {
     int status;
     const char *why;    /* one line of text: static, or `text`; NULL: the answer is JSON: */
     const char *limit;  /* if it is for a limit: the option that sets it, static; else NULL */
+    const char *allow;  /* the methods that are known here (RFC 9110, 10.2.1); static */
     const char *origin; /* of the page that may read the answer, borrowed; or NULL */
+    const char *html;   /* a browser asks for HTML: the path of the endpoint, of which the page of a
+                           refusal tells; NULL: a refusal is text */
+    bool chunked;       /* `page` is written in chunks */
     size_t work;        /* bytes that were copied, and as many as that is worth (channel_receipt) */
     struct buffer json; /* whole, */
     struct http_page *page; /* or in pieces, for the caller to write behind the head */
@@ -86,23 +91,32 @@ bool http_api_ask(const struct http_api *api, const struct http_api_request *req
                   struct question **question, struct http_api_answer *answer);
 void http_api_tell(const struct question *question, struct http_api_answer *answer);
 
+/* Answers what is no request for the endpoint or its channels: a refusal that is decided elsewhere,
+ * whose `why` is borrowed; or a preflight (Fetch, 4.8), whatever it is for, so that the page gets to
+ * read the refusal. `answer` is begun anew. */
+void http_api_judge_other(const struct http_api *api, const struct http_head *head, bool loopback,
+                          int status, const char *why, struct http_api_answer *answer);
+
+/* Fills in who may read the answer, and in what form. The head need not be complete. */
+void http_api_address(const struct http_api *api, const struct http_head *head, bool loopback,
+                      struct http_api_answer *answer);
+
 /* Makes it a refusal; `why` is static. */
 void http_api_refuse(struct http_api_answer *answer, int status, const char *why);
 
-/* Appends the answer to this request, but of a page only its head; of what was not made for the
- * answer to HEAD (the list of channels) there is no length. `keep_alive` says whether the connection
- * goes on. Returns 0 or UV_ENOMEM. */
-int http_api_write(struct buffer *out, const struct http_api_answer *answer,
-                   const struct http_head *request, bool keep_alive);
+/* Appends the answer, but of a page only its head, and with `head_only` that of any. What was not
+ * made for the answer to HEAD (the list of channels) has no length. `keep_alive` says whether the
+ * connection goes on. Returns 0 or UV_ENOMEM. */
+int http_api_write(struct buffer *out, const struct http_api_answer *answer, bool keep_alive,
+                   bool head_only);
 
 /* True if a page is written in chunks to this request; to one of HTTP/1.0 it lasts until the
  * connection ends. */
 bool http_api_has_chunks(const struct http_head *request);
 
 /* Appends the head of an event stream, and the place where it begins: a browser that comes back
- * before the first message has an ID then. Returns 0 or UV_ENOMEM. */
-int http_api_write_events(struct buffer *out, const struct http_head *request,
-                          struct event_id place);
+ * before the first message has an ID then. `origin` is as in an answer. Returns 0 or UV_ENOMEM. */
+int http_api_write_events(struct buffer *out, const char *origin, struct event_id place);
 
 void http_api_free(struct http_api_answer *answer);
 

@@ -82,11 +82,14 @@ static struct channel *first_channel(const struct http_api *api,
                                      struct http_api_answer *answer)
 {
     struct channel *after = NULL;
-    struct resource_text name;
+    struct resource_channel name = {.len = 0};
+    struct resource_text text;
 
-    if (!get_after(request, &name, answer))
+    if (!get_after(request, &text, answer))
         return NULL;
-    if (name.data != NULL && channels_find(api->channels, name.data, name.len, &after) != 0) {
+    /* Empty is the name of the default channel. */
+    if (text.data != NULL && ((text.len > 0 && resource_parse_channel(text, &name) != 0) ||
+                              channels_find(api->channels, name.name, name.len, &after) != 0)) {
         http_api_refuse(answer, 404, "there is no channel of this name any more: begin anew");
         return NULL;
     }
@@ -244,7 +247,7 @@ static bool get_since(const struct http_api_request *request, struct channel_sin
 
     if (!get_after(request, &after, answer))
         return false;
-    if (after.data != NULL) {
+    if (after.len > 0) {
         since->kind = CHANNEL_SINCE_ID;
         if (event_id_parse(after.data, after.len, &since->id) == 0)
             return true;

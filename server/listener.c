@@ -59,6 +59,9 @@ static int accept_one(struct listener *listener)
 {
     int fd = accept4(listener->_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE) && listener->make_room != NULL &&
+        listener->make_room(listener))
+        fd = accept4(listener->_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0)
         return listener->_on_connection(listener, fd);
     return is_passing(errno) ? 0 : uv_translate_sys_error(errno);

@@ -23,9 +23,10 @@ struct listener {
     /* For the owner: */
     void *owner;
     struct list node;
-    bool tls;    /* is spoken on its connections */
-    bool spread; /* its connections are for all workers, */
-    size_t turn; /* and this one is next */
+    bool (*make_room)(struct listener *listener); /* true when it has freed a descriptor; or NULL */
+    bool tls;                                     /* is spoken on its connections */
+    bool spread;                                  /* its connections are for all workers, */
+    size_t turn;                                  /* and this one is next */
     struct shortage *_shortage;
     int (*_on_connection)(struct listener *listener, int fd);
 };

@@ -4,9 +4,8 @@
  * had been published by then. Subscribers whose sockets are full do not count (for them there is
  * --max-lag), nor does a listener that only follows (see channel_listen). What is counted are the
  * bytes that were appended to the logs, not those of the payload. While the memory account is over
- * its bound a publisher is paused as well, for a moment: what it would add is not dropped, it waits.
- * Belongs to a worker, and to its
- * thread. */
+ * its bound a publisher is paused as well, for a moment: what it would add is not dropped, it
+ * waits. Belongs to a worker, and to its thread. */
 #ifndef WS_PACE_H
 #define WS_PACE_H
 

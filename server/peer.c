@@ -131,6 +131,38 @@ static struct limits_address *address_of(const struct peer *peer)
     return container_of(peer, struct counted_peer, peer)->address;
 }
 
+/* The connection is gone, as far as limits are concerned. */
+static void count_out(struct peer *peer)
+{
+    struct limits *limits = worker_limits(worker_of(peer));
+    struct peer_more *more = peer->_more;
+
+    if (more != NULL && more->gone)
+        return;
+    if (more != NULL && more->refused)
+        limits_refused(limits);
+    else
+        limits_depart(limits, address_of(peer));
+    if (more != NULL)
+        more->gone = true;
+}
+
+bool peer_drop_kept(struct transport_context *transports)
+{
+    struct transport *transport = transport_context_take_kept(transports);
+
+    if (transport == NULL)
+        return false;
+    count_out(peer_of(transport));
+    transport_abort(transport, UV_ECANCELED);
+    return true;
+}
+
+static bool make_room(void *worker)
+{
+    return worker_make_room(worker);
+}
+
 static void refuse(struct peer *peer, const char *limit)
 {
     hit(peer, limit, "refused with 503");
@@ -145,7 +177,7 @@ int peer_accept(struct transport_context *transports, int fd, bool loopback, boo
     struct peer *peer = NULL;
     int status = 0;
 
-    if (!admission_begin(&admission, worker_limits(worker), fd))
+    if (!admission_begin(&admission, worker_limits(worker), fd, make_room, worker))
         goto fail_admit;
     peer = make_peer(worker, &admission);
     status = peer != NULL ? transport_init(&peer->transport, transports) : UV_ENOMEM;
@@ -178,6 +210,8 @@ fail_admit:
     return status;
 }
 
+static const char going_away[] = "the server is going away: try again later";
+
 /* Finds the channel that is asked for, and joins it. Returns NULL, or why it is refused, with
  * `*http` as the status. */
 static const char *join(struct peer *peer, const struct upgrade_request *request,
@@ -186,10 +220,13 @@ static const char *join(struct peer *peer, const struct upgrade_request *request
     unsigned form = request->events           ? (unsigned) CHANNEL_EVENTS
                     : request->deflate.agreed ? request->deflate.server_max_window_bits
                                               : (unsigned) CHANNEL_PLAIN;
-    int status = fanouts_get(worker_fanouts(worker_of(peer)), request->channel.data,
-                             request->channel.len, &peer->_fanout);
+    int status;
 
     *http = 503;
+    if (worker_policy(worker_of(peer))->ending)
+        return going_away;
+    status = fanouts_get(worker_fanouts(worker_of(peer)), request->channel.name,
+                         request->channel.len, &peer->_fanout);
     if (status == UV_ENOENT) {
         *http = 404;
         return http_api_not_listed;
@@ -200,6 +237,9 @@ static const char *join(struct peer *peer, const struct upgrade_request *request
     }
     if (status == 0)
         status = fanout_join(peer->_fanout, peer, form, &request->since, start);
+    if (status == UV_EINVAL && request->events) /* as an ID of another epoch: see since_parse_any */
+        status = fanout_join(peer->_fanout, peer, form,
+                             &(struct channel_since){.kind = CHANNEL_SINCE_ALL}, start);
     if (status == UV_EINVAL) {
         *http = 400;
         return "this event ID is of a message to come: send one as you got it";
@@ -252,12 +292,25 @@ static void on_opening(struct transport *transport, const uint8_t *data, size_t 
     transport_input(transport, data + used, len - used);
 }
 
+static bool is_idle(const struct transport *transport)
+{
+    const struct peer *peer = container_of(transport, struct peer, transport);
+
+    return upgrade_is_idle(peer->_more->upgrade);
+}
+
 static void on_opening_timeout(struct transport *transport)
 {
     struct peer *peer = peer_of(transport);
+    bool ending = worker_policy(worker_of(peer))->ending;
 
     if (upgrade_is_answering(peer->_more->upgrade)) {
-        transport_abort_for(transport, upgrade_time_limit(peer->_more->upgrade));
+        transport_abort_for(transport,
+                            ending ? "close-timeout" : upgrade_time_limit(peer->_more->upgrade));
+        return;
+    }
+    if (ending) {
+        upgrade_refuse(peer->_more->upgrade, transport, 503, going_away);
         return;
     }
     hit(peer, upgrade_time_limit(peer->_more->upgrade), "refused with 408");
@@ -315,7 +368,7 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     int status = UV_ENOMEM;
 
     /* Who cannot be written to has not heard the goodbye; the others have, and expect no more. */
-    if (worker_is_stopping(worker_of(peer)))
+    if (worker_is_leaving(worker_of(peer)))
         return;
     if (peer_need_more(peer) != NULL)
         status = say(peer, opcode, &payload, &result);
@@ -558,10 +611,7 @@ static void on_closed(struct transport *transport)
     peer_memory_forget(peer);
     if (peer->_fanout != NULL)
         fanouts_put(worker_fanouts(worker), peer->_fanout);
-    if (peer->_more != NULL && peer->_more->refused)
-        limits_refused(worker_limits(worker));
-    else
-        limits_depart(worker_limits(worker), address_of(peer));
+    count_out(peer);
     free_more(peer);
     free(peer);
     worker_peer_left(worker);
@@ -570,6 +620,7 @@ static void on_closed(struct transport *transport)
 const struct transport_ops peer_transport_ops = {
     .on_opening = on_opening,
     .on_opening_timeout = on_opening_timeout,
+    .is_idle = is_idle,
     .on_message = on_message,
     .on_control = on_control,
     .on_limit = on_limit,

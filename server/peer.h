@@ -27,6 +27,10 @@ extern const struct transport_ops peer_transport_ops;
  * a negative UV_E* code if there was nothing left to make a peer of, and the socket is closed. */
 int peer_accept(struct transport_context *transports, int fd, bool loopback, bool tls);
 
+/* Drops the connection that has waited longest for a further request to begin: its descriptor is
+ * free, and it is not counted any more. False when there is none. */
+bool peer_drop_kept(struct transport_context *transports);
+
 /* Writes what is owed: own frames and whatever the log has for it, with one system call as a
  * rule. */
 void peer_flush(struct peer *peer);

@@ -40,6 +40,7 @@ struct peer_more {
     struct peer *peer;
     bool untold;  /* its own were left out, and it does not know of these yet */
     bool refused; /* it is one too many, and is not counted as a connection */
+    bool gone;    /* its place is free already: see peer_drop_kept */
 };
 
 /* NULL unless it catches up, or has done so. */

@@ -18,7 +18,8 @@ void round_robin_remove(struct round_robin *ring, struct list *node)
         ring->_next = node->next;
     list_remove(node);
     ring->_count--;
-    /* Where the node stood is not known: both counts may be one too many, and never more than all. */
+    /* Where the node stood is not known: both counts may be one too many, and never more than all.
+     */
     if (ring->_unvisited > ring->_count)
         ring->_unvisited = ring->_count;
     if (ring->_lap > ring->_count)

@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include "common/http_head.h"
+#include "common/origin.h"
 #include "common/resource.h"
 #include "common/utf8.h"
 #include "server/listen_address.h"
@@ -98,13 +99,8 @@ static int store_origin(void *target, const char *argument, struct error *error)
     if (options->origin_count == SERVER_OPTIONS_MAX_ORIGINS)
         return error_set(error, UV_EINVAL, "at most %d origins can be listed",
                          SERVER_OPTIONS_MAX_ORIGINS);
-    if (strcmp(argument, "*") != 0 && strcmp(argument, "null") != 0 &&
-        (strstr(argument, "://") == NULL || argument[strlen(argument) - 1] == '/'))
-        return error_set(
-            error, UV_EINVAL,
-            "'%s' is not an origin: write SCHEME://HOST or SCHEME://HOST:PORT, without "
-            "a path, or '*' for all",
-            argument);
+    if (origin_check_pattern(argument, error) != 0)
+        return UV_EINVAL;
     options->origins[options->origin_count++] = argument;
     return 0;
 }
@@ -208,8 +204,8 @@ static int store_channel(const char **channel, const char *name, struct error *e
     if (name == NULL || resource_channel_is_valid(name, strlen(name)))
         return 0;
     return error_set(error, UV_EINVAL,
-                     "'%s' is no channel's name: it can be 1 to %d letters, digits, and any of "
-                     "-._~, with '/' between parts",
+                     "'%s' is no channel's name: it can be 1 to %d bytes, of letters, digits and "
+                     "-._~!$&'()+:@, with '/' between parts",
                      name, RESOURCE_MAX_CHANNEL);
 }
 
@@ -350,8 +346,9 @@ static const struct option_spec specs[] = {
      OPTION_AT(SIZE, struct server_options, compression_min), .max = MAX_MESSAGE_LIMIT},
     {.help = "Who may come in:"},
     {"origin", 0, "ORIGIN",
-     "admit pages of this origin, as in https://example.org; may be given several times; '*' for "
-     "all (default: pages of the host that is asked for; requests without Origin always come in)",
+     "admit pages of this origin, as in https://example.org, or of all names beneath a domain, as "
+     "in https://*.example.org; may be given several times; '*' for all (default: pages of the host "
+     "that is asked for; WebSocket clients without Origin always come in)",
      OPTION_BY(store_origin)},
     {"server-name", 0, "NAME",
      "a name by which this server is asked, as in feed.example or feed.example:8443; may be given "
@@ -370,6 +367,10 @@ static const struct option_spec specs[] = {
     {.help = "Limits (0 turns each of them off):"},
     {"handshake-timeout", 0, "SECONDS", "for a whole request head (default: 10)",
      OPTION_AT(SECONDS, struct server_options, handshake_timeout)},
+    {"keepalive-timeout", 0, "SECONDS",
+     "between two requests of plain HTTP; then the connection is closed without a word "
+     "(default: 75)",
+     OPTION_AT(SECONDS, struct server_options, keepalive_timeout)},
     {"max-header-bytes", 0, "SIZE", "of a request head; more is 431 (default: 16K)",
      OPTION_AT(SIZE, struct server_options, max_header_bytes), .max = MAX_HEADER_LIMIT},
     {"max-header-count", 0, "N", "fields of a request head; more is 431 (default: 200)",
@@ -493,6 +494,7 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
         .max_header_count = HTTP_HEAD_MAX_FIELDS,
         .max_control_per_second = 1000,
         .handshake_timeout = 10 * 1000,
+        .keepalive_timeout = 75 * 1000,
         .close_timeout = CLOSE_TIMEOUT,
         .message_timeout = 30 * 1000,
         .ping_interval = 20 * 1000,

@@ -59,6 +59,7 @@ struct server_options {
     uint64_t min_read_rate; /* bytes a second, if it is given; else */
     bool read_mildly;       /* a mild form of it holds while memory is scarce (see peer_memory.h) */
     uint64_t handshake_timeout;
+    uint64_t keepalive_timeout;
     uint64_t close_timeout;
     uint64_t message_timeout;
     uint64_t idle_timeout;

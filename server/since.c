@@ -3,13 +3,16 @@
 #include <string.h>
 #include <uv.h>
 
-static int parse_id(const char *text, size_t len, struct channel_since *since, const char **why)
+/* `any`: what is no ID of ours is that of another epoch, of which nothing is known. */
+static int parse_id(const char *text, size_t len, bool any, struct channel_since *since,
+                    const char **why)
 {
     since->kind = CHANNEL_SINCE_ID;
     if (event_id_parse(text, len, &since->id) == 0)
         return 0;
+    since->kind = CHANNEL_SINCE_ALL;
     *why = "this is no event ID: send one as you got it, or leave it out";
-    return UV_EINVAL;
+    return any ? 0 : UV_EINVAL;
 }
 
 static int parse_history(const struct resource_text *value, struct channel_since *since,
@@ -32,8 +35,8 @@ static int parse_history(const struct resource_text *value, struct channel_since
     return value->len > 0 ? 0 : UV_EINVAL;
 }
 
-int since_parse(const struct http_head *request, const struct resource *resource,
-                struct channel_since *since, const char **why)
+static int parse(const struct http_head *request, const struct resource *resource, bool any,
+                 struct channel_since *since, const char **why)
 {
     const char *field = http_head_get(request, "Last-Event-ID");
     struct resource_text id, history;
@@ -46,9 +49,21 @@ int since_parse(const struct http_head *request, const struct resource *resource
     *why = "Last-Event-ID must appear once";
     if (http_head_count(request, "Last-Event-ID") > 1)
         return UV_EINVAL;
-    if (field != NULL)
-        return parse_id(field, strlen(field), since, why);
-    if (id.data != NULL)
-        return parse_id(id.data, id.len, since, why);
+    if (field != NULL && *field != '\0')
+        return parse_id(field, strlen(field), any, since, why);
+    if (id.len > 0)
+        return parse_id(id.data, id.len, any, since, why);
     return history.data != NULL ? parse_history(&history, since, why) : 0;
+}
+
+int since_parse(const struct http_head *request, const struct resource *resource,
+                struct channel_since *since, const char **why)
+{
+    return parse(request, resource, false, since, why);
+}
+
+int since_parse_any(const struct http_head *request, const struct resource *resource,
+                    struct channel_since *since, const char **why)
+{
+    return parse(request, resource, true, since, why);
 }

@@ -9,8 +9,13 @@
 #include "common/resource.h"
 #include "server/channel.h"
 
-/* Returns 0, or UV_EINVAL with `*why` for people (static). */
+/* An ID that is empty is none. Returns 0, or UV_EINVAL with `*why` for people (static). */
 int since_parse(const struct http_head *request, const struct resource *resource,
                 struct channel_since *since, const char **why);
+
+/* The same for an event stream, where an ID that is not ours is one of another epoch: a browser
+ * sends what it heard last, from whatever server, and after a refusal it never comes back. */
+int since_parse_any(const struct http_head *request, const struct resource *resource,
+                    struct channel_since *since, const char **why);
 
 #endif

@@ -48,18 +48,16 @@ void upgrade_free(struct upgrade *upgrade)
     free(upgrade);
 }
 
-/* Writes a refusal. False when the transport had to be aborted. */
+/* Answers what is not for http_api. False when the transport had to be aborted. */
 static bool refuse(struct upgrade *upgrade, struct transport *transport, int status,
                    const char *why, bool keep_alive)
 {
-    struct buffer *out = transport_opening_output(transport);
-    bool head_only = strcmp(http_head_method(&upgrade->head), "HEAD") == 0;
+    struct http_api_answer answer;
 
-    upgrade_answer_log_refusal(upgrade, transport, status, why);
-    if (out == NULL || handshake_write_refusal(out, status, why, keep_alive, head_only) != 0) {
-        transport_abort(transport, UV_ENOMEM);
+    http_api_judge_other(upgrade->policy->api, &upgrade->head,
+                         upgrade_answer_is_local_only(upgrade), status, why, &answer);
+    if (!upgrade_answer_write(upgrade, transport, &answer, keep_alive))
         return false;
-    }
     if (!keep_alive)
         transport_finish(transport);
     return true;
@@ -72,7 +70,7 @@ bool upgrade_accept(struct upgrade *upgrade, struct transport *transport, struct
     int status = UV_ENOMEM;
 
     if (out != NULL && upgrade->talk != NULL && upgrade->talk->events) {
-        status = http_api_write_events(out, &upgrade->head, place);
+        status = http_api_write_events(out, http_head_get(&upgrade->head, "Origin"), place);
     } else if (out != NULL) {
         /* Once more: to keep the verdict for every connection would cost more. */
         handshake_judge_request(&upgrade->head, &upgrade->policy->handshake,
@@ -100,7 +98,6 @@ static enum upgrade_result publish(struct upgrade *upgrade, struct transport *tr
     transport_charge(transport, upgrade->talk->body.data.len * (uint64_t) TRANSPORT_WORK_COPY);
     http_api_publish(upgrade->policy->api, &request, upgrade->talk->body.data.data,
                      upgrade->talk->body.data.len, &answer);
-    answer.origin = http_head_get(&upgrade->head, "Origin"); /* it was allowed */
     return upgrade_answer_reply(upgrade, transport, &answer, true);
 }
 
@@ -174,11 +171,8 @@ static enum upgrade_result feed_body(struct upgrade *upgrade, struct transport *
  * them, where the endpoint does not have that path. */
 static bool is_for_api(const struct handshake_verdict *verdict)
 {
-    const struct resource *resource = &verdict->resource;
-
     return verdict->plain ||
-           (verdict->status == 404 && resource->path_len == strlen(http_api_list) &&
-            memcmp(resource->path, http_api_list, resource->path_len) == 0);
+           (verdict->status == 404 && resource_is(&verdict->resource, http_api_list));
 }
 
 static enum upgrade_result answer_plain(struct upgrade *upgrade, struct transport *transport,
@@ -234,6 +228,7 @@ static void judge(const struct upgrade *upgrade, bool tls, struct handshake_verd
     verdict->status = 421;
     verdict->why = verdict->text;
     verdict->plain = false;
+    verdict->by_proxy = false;
 }
 
 /* Answers a request whose head is complete; `more` has come behind it. */
@@ -258,7 +253,8 @@ static enum upgrade_result answer(struct upgrade *upgrade, struct transport *tra
         return answer_plain(upgrade, transport, &verdict, request, more);
     /* A body is not read here, and a malformed request's end is not to be trusted. */
     keep_alive = head->keep_alive && !head->has_body && verdict.status != 400 &&
-                 ++upgrade->refusals < UPGRADE_ANSWER_MAX_REFUSALS;
+                 !upgrade->policy->ending && ++upgrade->refusals < UPGRADE_ANSWER_MAX_REFUSALS;
+    upgrade_answer_log_refusal(upgrade, transport, verdict.status, verdict.why, verdict.by_proxy);
     if (!refuse(upgrade, transport, verdict.status, verdict.why, keep_alive) || !keep_alive)
         return UPGRADE_REFUSED;
     upgrade_answer_go_on(upgrade, transport);
@@ -275,6 +271,8 @@ static enum upgrade_result feed_head(struct upgrade *upgrade, struct transport *
     case HTTP_HEAD_DONE:
         return answer(upgrade, transport, request, *used < len);
     case HTTP_HEAD_BAD:
+        upgrade_answer_log_refusal(upgrade, transport, upgrade->head.status, upgrade->head.why,
+                                   false);
         (void) refuse(upgrade, transport, upgrade->head.status, upgrade->head.why, false);
         return UPGRADE_REFUSED;
     }
@@ -282,11 +280,12 @@ static enum upgrade_result feed_head(struct upgrade *upgrade, struct transport *
 }
 
 /* The rest of the input waits, and so does what is behind it: for the next turn, if the requests of
- * this one have cost their share of its work; else until answers have left, and others have delivered
- * what was published. */
+ * this one have cost their share of its work; else until answers have left, and others have
+ * delivered what was published. */
 static void hold(struct upgrade *upgrade, struct transport *transport, const uint8_t *data,
                  size_t len)
 {
+    upgrade_answer_begin_request(upgrade, transport);
     if (buffer_append(&upgrade->held, data, len) != 0)
         transport_abort(transport, UV_ENOMEM);
     else if (transport_is_spent(transport))
@@ -313,11 +312,16 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
            !transport_is_spent(transport)) {
         size_t taken;
 
+        *used += upgrade_answer_empty_lines(upgrade, data + *used, len - *used);
+        if (*used == len)
+            break;
+        upgrade_answer_begin_request(upgrade, transport);
         result = is_in_body(upgrade)
                      ? feed_body(upgrade, transport, data + *used, len - *used, &taken)
                      : feed_head(upgrade, transport, data + *used, len - *used, &taken, request);
         *used += taken;
     }
+    *used += upgrade_answer_empty_lines(upgrade, data + *used, len - *used);
     if (result == UPGRADE_MORE && *used < len) {
         hold(upgrade, transport, data + *used, len - *used);
         *used = len;
@@ -379,6 +383,11 @@ void upgrade_forget(struct upgrade *upgrade)
     upgrade->talk->question = NULL;
 }
 
+bool upgrade_is_idle(const struct upgrade *upgrade)
+{
+    return !upgrade->begun;
+}
+
 const char *upgrade_time_limit(const struct upgrade *upgrade)
 {
     return is_in_body(upgrade) ? "message-timeout" : "handshake-timeout";
@@ -387,6 +396,7 @@ const char *upgrade_time_limit(const struct upgrade *upgrade)
 void upgrade_refuse(struct upgrade *upgrade, struct transport *transport, int status,
                     const char *why)
 {
+    upgrade_answer_log_refusal(upgrade, transport, status, why, false);
     (void) refuse(upgrade, transport, status, why, false);
 }
 

@@ -28,7 +28,7 @@ enum upgrade_result {
 struct upgrade_request {
     bool events;                      /* it is the latter */
     struct extension_deflate deflate; /* what was agreed on */
-    struct resource_text channel;     /* its name, borrowed until upgrade_free; or empty */
+    struct resource_channel channel;
     struct channel_since since;
 };
 
@@ -39,6 +39,7 @@ struct upgrade_policy {
     uint64_t max_header_bytes; /* 0: no limit */
     uint64_t max_header_count;
     const struct http_api *api;
+    bool ending; /* each answer is the last one of its connection */
 };
 
 /* `policy` is borrowed; `loopback` says that the connection came through a listener that only this
@@ -80,6 +81,9 @@ uint64_t upgrade_pinned(const struct upgrade *upgrade);
 
 /* After upgrade_refuse: lets go of what has come of the request, and of its answer. */
 void upgrade_forget(struct upgrade *upgrade);
+
+/* True while no byte of a request, or of a further one, has come. */
+bool upgrade_is_idle(const struct upgrade *upgrade);
 
 /* The limit that ends the time for what is to come now: the option that sets it. */
 const char *upgrade_time_limit(const struct upgrade *upgrade);

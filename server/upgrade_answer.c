@@ -15,22 +15,58 @@ void upgrade_answer_begin_head(struct upgrade *upgrade)
                     upgrade->policy->max_header_count);
 }
 
-void upgrade_answer_log_refusal(const struct upgrade *upgrade, const struct transport *transport,
-                                int status, const char *why)
+/* The path that is asked for, decoded and escaped. What else is in a target may be secret. */
+static const char *show_path(const struct upgrade *upgrade, char *shown, size_t size)
 {
-    enum log_level level = status == 403 || status == 421 ? LOG_INFO : LOG_DEBUG;
-    const char *target = http_head_target(&upgrade->head);
+    struct resource resource;
+    char path[256];
+    size_t len = 0;
+
+    if (resource_parse(&resource, http_head_target(&upgrade->head)) == 0)
+        len = resource_decode(
+            (struct resource_text){
+                resource.path,
+                resource.path_len < strcspn(resource.path, "#") ? resource.path_len
+                                                                : strcspn(resource.path, "#"),
+            },
+            path, sizeof path);
+    return escape_text(shown, size, path, len);
+}
+
+void upgrade_answer_log_refusal(const struct upgrade *upgrade, const struct transport *transport,
+                                int status, const char *why, bool by_proxy)
+{
+    enum log_level level = status == 403 || status == 421 || by_proxy ? LOG_INFO : LOG_DEBUG;
     char name[64], shown[256];
 
     if (!log_enabled(level))
         return;
     stream_peer_name(&transport->stream, name, sizeof name);
     log_repeated(level, "refused", name, "%s: refused with %d: '%s': %s", name, status,
-                 escape_text(shown, sizeof shown, target, strlen(target)), why);
+                 show_path(upgrade, shown, sizeof shown), why);
+}
+
+void upgrade_answer_begin_request(struct upgrade *upgrade, struct transport *transport)
+{
+    if (upgrade->kept)
+        transport_restart_opening(transport);
+    upgrade->begun = true;
+    upgrade->kept = false;
+}
+
+size_t upgrade_answer_empty_lines(const struct upgrade *upgrade, const uint8_t *data, size_t len)
+{
+    size_t n = 0;
+
+    while (upgrade->kept && n < len && (data[n] == '\r' || data[n] == '\n'))
+        n++;
+    return n;
 }
 
 void upgrade_answer_go_on(struct upgrade *upgrade, struct transport *transport)
 {
+    const struct buffer *held = &upgrade->held;
+
     http_head_deinit(&upgrade->head);
     if (upgrade->talk != NULL) {
         http_body_deinit(&upgrade->talk->body);
@@ -38,7 +74,11 @@ void upgrade_answer_go_on(struct upgrade *upgrade, struct transport *transport)
         upgrade->talk->in_body = false;
     }
     upgrade_answer_begin_head(upgrade);
-    transport_restart_opening(transport);
+    upgrade->begun = false;
+    upgrade->kept = true;
+    transport_await_request(transport);
+    if (upgrade_answer_empty_lines(upgrade, held->data, held->len) < held->len)
+        upgrade_answer_begin_request(upgrade, transport);
 }
 
 /* It publishes faster than others can deliver: the next request is not read; or it may go on. */
@@ -64,7 +104,7 @@ struct http_api_request upgrade_answer_request(struct upgrade *upgrade,
     return (struct http_api_request){
         .head = &upgrade->head,
         .resource = &upgrade->talk->resource,
-        .channel = upgrade->talk->channel,
+        .channel = {upgrade->talk->channel.name, upgrade->talk->channel.len},
         .list = upgrade->talk->list,
         .loopback = upgrade_answer_is_local_only(upgrade),
         .client = {upgrade->address, &upgrade->talk->rate},
@@ -121,33 +161,42 @@ enum upgrade_result upgrade_answer_page(struct upgrade *upgrade, struct transpor
     return end_answer(upgrade, transport, talk->keep_alive);
 }
 
-enum upgrade_result upgrade_answer_reply(struct upgrade *upgrade, struct transport *transport,
-                                         struct http_api_answer *answer, bool whole)
+bool upgrade_answer_write(struct upgrade *upgrade, struct transport *transport,
+                          struct http_api_answer *answer, bool keep_alive)
 {
     struct buffer *out = transport_opening_output(transport);
     bool head_only = strcmp(http_head_method(&upgrade->head), "HEAD") == 0;
-    bool lasts = answer->page != NULL && !http_api_has_chunks(&upgrade->head);
-    bool refused = answer->status >= 400;
-    bool keep_alive = upgrade->head.keep_alive && whole && !lasts &&
-                      (!refused || ++upgrade->refusals < UPGRADE_ANSWER_MAX_REFUSALS);
     int status = UV_ENOMEM;
 
-    transport_charge(transport, (answer->json.len + answer->work) * (uint64_t) TRANSPORT_WORK_COPY);
-    if (refused)
-        upgrade_answer_log_refusal(upgrade, transport, answer->status, answer->why);
-    tell_limit(upgrade, transport, answer);
+    http_api_address(upgrade->policy->api, &upgrade->head, upgrade_answer_is_local_only(upgrade),
+                     answer);
     if (out != NULL)
-        status = http_api_write(out, answer, &upgrade->head, keep_alive);
-    if (!head_only) {
+        status = http_api_write(out, answer, keep_alive, head_only);
+    if (!head_only && answer->page != NULL) { /* what is behind the head */
         upgrade->talk->page = answer->page;
         answer->page = NULL;
     }
-    upgrade->talk->keep_alive = keep_alive;
     http_api_free(answer);
-    if (status != 0) {
+    if (status != 0)
         transport_abort(transport, status);
+    return status == 0;
+}
+
+enum upgrade_result upgrade_answer_reply(struct upgrade *upgrade, struct transport *transport,
+                                         struct http_api_answer *answer, bool whole)
+{
+    bool lasts = answer->page != NULL && !http_api_has_chunks(&upgrade->head);
+    bool refused = answer->status >= 400;
+    bool keep_alive = upgrade->head.keep_alive && whole && !lasts && !upgrade->policy->ending &&
+                      (!refused || ++upgrade->refusals < UPGRADE_ANSWER_MAX_REFUSALS);
+
+    transport_charge(transport, (answer->json.len + answer->work) * (uint64_t) TRANSPORT_WORK_COPY);
+    if (refused)
+        upgrade_answer_log_refusal(upgrade, transport, answer->status, answer->why, false);
+    tell_limit(upgrade, transport, answer);
+    upgrade->talk->keep_alive = keep_alive;
+    if (!upgrade_answer_write(upgrade, transport, answer, keep_alive))
         return UPGRADE_REFUSED;
-    }
     if (upgrade->talk->page != NULL)
         return upgrade_answer_page(upgrade, transport);
     return end_answer(upgrade, transport, keep_alive);
@@ -164,7 +213,6 @@ static void on_answered(void *asker, const struct question *question)
     if (!transport_is_writable(talk->transport))
         return;
     http_api_tell(question, &answer);
-    answer.origin = http_head_get(&upgrade->head, "Origin"); /* it was allowed */
     if (upgrade->held.len == 0)
         transport_resume(talk->transport);
     (void) upgrade_answer_reply(upgrade, talk->transport, &answer, !upgrade->head.has_body);

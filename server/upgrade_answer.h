@@ -15,7 +15,7 @@ enum { UPGRADE_ANSWER_MAX_REFUSALS = 100 }; /* on one connection before it is as
 /* What plain HTTP takes: made when it is first spoken. */
 struct talk {
     struct resource resource; /* of the request, borrowed from its head, as is */
-    struct resource_text channel;
+    struct resource_channel channel;
     bool list;
     bool events; /* it wants to listen to an event stream */
     bool in_body;
@@ -33,6 +33,8 @@ struct upgrade {
     const struct upgrade_policy *policy;
     struct limits_address *address; /* where the client counts, or NULL */
     bool loopback;
+    bool begun; /* bytes of a request have come, */
+    bool kept;  /* or an earlier one was answered, and none of the next have */
     unsigned refusals;
     struct talk *talk;  /* NULL: there was no plain HTTP */
     struct buffer held; /* input that waits until answers have left, or for the next turn */
@@ -41,7 +43,13 @@ struct upgrade {
 /* Ready for a head. */
 void upgrade_answer_begin_head(struct upgrade *upgrade);
 
-/* The request is answered: the next one may come. */
+/* A request begins: its time starts. The first one's has, when the connection came. */
+void upgrade_answer_begin_request(struct upgrade *upgrade, struct transport *transport);
+
+/* How many bytes before a further request are empty lines, which belong to none (RFC 9112, 2.2). */
+size_t upgrade_answer_empty_lines(const struct upgrade *upgrade, const uint8_t *data, size_t len);
+
+/* The request is answered: the next one may come, or has come already and is held. */
 void upgrade_answer_go_on(struct upgrade *upgrade, struct transport *transport);
 
 /* True where the rule holds that Host and Origin are this machine's. Where the server knows its
@@ -51,9 +59,15 @@ static inline bool upgrade_answer_is_local_only(const struct upgrade *upgrade)
     return upgrade->loopback && upgrade->policy->names.count == 0;
 }
 
-/* A page that is kept out, or a name, is for the operator to know of, who can let it in. */
+/* What the operator can mend, such as a page that is kept out, a name, or what a proxy has lost
+ * (`by_proxy`), is for the operator to know of. */
 void upgrade_answer_log_refusal(const struct upgrade *upgrade, const struct transport *transport,
-                                int status, const char *why);
+                                int status, const char *why, bool by_proxy);
+
+/* Writes an answer, but of a page only its head, and frees it. False when the transport had to be
+ * aborted. */
+bool upgrade_answer_write(struct upgrade *upgrade, struct transport *transport,
+                          struct http_api_answer *answer, bool keep_alive);
 
 /* What is asked for, while there is a `talk`. */
 struct http_api_request upgrade_answer_request(struct upgrade *upgrade,

@@ -25,7 +25,12 @@ struct worker {
     uv_loop_t loop;
     uv_thread_t thread;
     bool started;
+    _Atomic unsigned stops; /* how often worker_stop was called */
     bool stopping;
+    bool served;  /* and has finished the last request */
+    bool leaving; /* it has said goodbye */
+    bool ended;
+    _Atomic bool serving; /* it runs, and may have requests to finish: others wait for that */
     size_t number;
     const struct worker_shared *shared;
     struct upgrade_policy policy;
@@ -34,7 +39,10 @@ struct worker {
     struct list listeners;
     struct inbox inbox;
     struct inbox_item stop_item;
-    struct inbox_item tls_item; /* the TLS context has been reloaded */
+    struct inbox_item leave_item; /* another worker has nothing more to finish */
+    struct inbox_item room_item;  /* another one is short of connections, */
+    struct inbox_item retry_item; /* or has made room */
+    struct inbox_item tls_item;   /* the TLS context has been reloaded */
     struct tls_loop tls;
     struct arrivals arrivals; /* what other workers have accepted for this one */
     uv_prepare_t turn_end;
@@ -77,6 +85,19 @@ static void wake_reliefs(const struct worker_shared *shared)
         relief_wake(&shared->workers[i]->relief);
 }
 
+/* When a worker that is to stop has finished its last request, all of them are told. */
+static void check_served(struct worker *worker)
+{
+    const struct worker_shared *shared = worker->shared;
+
+    if (!worker->stopping || worker->served || transport_context_is_opening(&worker->transports))
+        return;
+    worker->served = true;
+    atomic_store(&worker->serving, false);
+    for (size_t i = 0; i < shared->worker_count; i++)
+        inbox_post(&shared->workers[i]->inbox, &shared->workers[i]->leave_item);
+}
+
 /* Runs before the loop waits for events: what the last ones brought goes out now. */
 static void on_turn_end(uv_prepare_t *prepare)
 {
@@ -89,6 +110,7 @@ static void on_turn_end(uv_prepare_t *prepare)
     fanouts_clean(&worker->fanouts);
     if (relief_check(&worker->relief))
         wake_reliefs(worker->shared);
+    check_served(worker);
     if (done && list_empty(&worker->due) && question_desk_is_idle(&worker->desk))
         (void) uv_idle_stop(&worker->go_on);
     else
@@ -128,6 +150,57 @@ static void retry_listeners(struct worker *worker)
         listener_retry(container_of(node, struct listener, node));
 }
 
+static struct inbox_item *room_of(struct worker *worker)
+{
+    return &worker->room_item;
+}
+
+static struct inbox_item *retry_of(struct worker *worker)
+{
+    return &worker->retry_item;
+}
+
+/* Posts the item of each other worker. */
+static void post_others(const struct worker *worker,
+                        struct inbox_item *(*item_of)(struct worker *) )
+{
+    const struct worker_shared *shared = worker->shared;
+
+    for (size_t i = 0; i < shared->worker_count; i++) {
+        struct worker *other = shared->workers[i];
+
+        if (other != worker)
+            inbox_post(&other->inbox, item_of(other));
+    }
+}
+
+bool worker_make_room(struct worker *worker)
+{
+    if (peer_drop_kept(&worker->transports))
+        return true;
+    post_others(worker, room_of);
+    return false;
+}
+
+/* Another worker is short of connections: if there is room now, it may try again. */
+static void on_room(struct inbox_item *item)
+{
+    struct worker *worker = container_of(item, struct worker, room_item);
+
+    if (peer_drop_kept(&worker->transports))
+        post_others(worker, retry_of);
+}
+
+static void on_retry(struct inbox_item *item)
+{
+    retry_listeners(container_of(item, struct worker, retry_item));
+}
+
+static bool make_room(struct listener *listener)
+{
+    return worker_make_room(listener->owner);
+}
+
 static void on_sweep(uv_timer_t *timer)
 {
     struct worker *worker = container_of(timer, struct worker, sweep);
@@ -161,6 +234,7 @@ static void on_lag(uv_timer_t *timer)
 /* Nothing is left to serve: without its handles the loop ends. */
 static void end_loop(struct worker *worker)
 {
+    worker->ended = true;
     fanouts_clean(&worker->fanouts);
     inbox_close(&worker->inbox);
     uv_close((uv_handle_t *) &worker->turn_end, NULL);
@@ -198,24 +272,60 @@ static void abort_fanouts(struct worker *worker)
         fanout_abort(container_of(node, struct fanout, _node));
 }
 
-static void on_stop(struct inbox_item *item)
+static void end_if_alone(struct worker *worker)
 {
-    struct worker *worker = container_of(item, struct worker, stop_item);
+    if (worker->leaving && !worker->ended && worker->peers == 0)
+        end_loop(worker);
+}
 
-    transport_context_abort_opening(&worker->transports);
-    if (worker->stopping) {
-        abort_fanouts(worker); /* some may not have been told yet */
-        transport_context_abort_closing(&worker->transports);
-        return;
+/* What a request that is being finished says is to be heard by all, whose worker ever they have: so
+ * goodbye is said when all workers have finished theirs. */
+static void on_leave(struct inbox_item *item)
+{
+    struct worker *worker = container_of(item, struct worker, leave_item);
+    const struct worker_shared *shared = worker->shared;
+
+    for (size_t i = 0; i < shared->worker_count; i++) {
+        if (atomic_load(&shared->workers[i]->serving))
+            return;
     }
+    if (worker->leaving)
+        return;
+    worker->leaving = true;
+    close_fanouts(worker);
+    end_if_alone(worker);
+}
+
+static void stop_serving(struct worker *worker)
+{
     worker->stopping = true;
+    worker->policy.ending = true;
     transport_context_limit_closing(
         &worker->transports, (uint32_t) server_options_stop_timeout(worker->shared->options));
     close_listeners(worker);
     arrivals_close(&worker->arrivals);
-    close_fanouts(worker);
-    if (worker->peers == 0)
-        end_loop(worker);
+    transport_context_end_opening(&worker->transports);
+    check_served(worker);
+}
+
+static void drop_all(struct worker *worker)
+{
+    worker->leaving = true;
+    transport_context_abort_opening(&worker->transports);
+    abort_fanouts(worker); /* some may not have been told yet */
+    transport_context_abort_closing(&worker->transports);
+    end_if_alone(worker);
+}
+
+/* Two stops that come at once are one item. */
+static void on_stop(struct inbox_item *item)
+{
+    struct worker *worker = container_of(item, struct worker, stop_item);
+
+    if (!worker->stopping)
+        stop_serving(worker);
+    if (atomic_load(&worker->stops) > 1)
+        drop_all(worker);
 }
 
 /* ---- TLS ---- */
@@ -253,6 +363,7 @@ static struct transport_config transport_config_of(const struct server_options *
         .max_empty_fragments = options->max_empty_fragments,
         .compression_level = (int) options->compression_level,
         .opening_timeout = (uint32_t) options->handshake_timeout,
+        .keepalive_timeout = (uint32_t) options->keepalive_timeout,
         .closing_timeout = (uint32_t) options->close_timeout,
         .message_timeout = (uint32_t) options->message_timeout,
         .ping_interval = (uint32_t) options->ping_interval,
@@ -269,7 +380,12 @@ static struct upgrade_policy upgrade_policy_of(const struct server_options *opti
                 .path = options->path,
                 .compression = !options->no_compression,
                 .no_echo = options->no_echo,
-                .origins = {options->origins, options->origin_count},
+                .origins =
+                    {
+                        .allowed = options->origins,
+                        .allowed_count = options->origin_count,
+                        .host_is_known = options->server_name_count > 0,
+                    },
             },
         .names = {options->server_names, options->server_name_count},
         .max_header_bytes = options->max_header_bytes,
@@ -305,6 +421,9 @@ static void init_handles(struct worker *worker)
     if (options->max_lag_time > 0)
         (void) uv_timer_start(&worker->lag, on_lag, 0, options->max_lag_time / LAG_LOOKS + 1);
     inbox_item_init(&worker->stop_item, on_stop);
+    inbox_item_init(&worker->leave_item, on_leave);
+    inbox_item_init(&worker->room_item, on_room);
+    inbox_item_init(&worker->retry_item, on_retry);
     inbox_item_init(&worker->tls_item, on_tls_reloaded);
     tls_loop_init(&worker->tls, &worker->loop, worker->shared->tls, on_unadmitted);
 }
@@ -400,6 +519,7 @@ int worker_listen(struct worker *worker, int fd, bool spread, bool tls)
     listener->owner = worker;
     listener->spread = spread;
     listener->tls = tls;
+    listener->make_room = make_room;
     list_append(&worker->listeners, &listener->node);
     return 0;
 }
@@ -413,9 +533,12 @@ int worker_start(struct worker *worker)
     (void) sigfillset(&all);
     (void) pthread_sigmask(SIG_SETMASK, &all, &before);
     (void) atomic_fetch_add(worker->shared->running, 1);
+    atomic_store(&worker->serving, true);
     status = uv_thread_create(&worker->thread, run, worker);
-    if (status != 0)
+    if (status != 0) {
         (void) atomic_fetch_sub(worker->shared->running, 1);
+        atomic_store(&worker->serving, false);
+    }
     (void) pthread_sigmask(SIG_SETMASK, &before, NULL);
     worker->started = status == 0;
     return status;
@@ -423,6 +546,7 @@ int worker_start(struct worker *worker)
 
 void worker_stop(struct worker *worker)
 {
+    (void) atomic_fetch_add(&worker->stops, 1);
     inbox_post(&worker->inbox, &worker->stop_item);
 }
 
@@ -476,13 +600,12 @@ void worker_peer_left(struct worker *worker)
 {
     worker->peers--;
     retry_listeners(worker);
-    if (worker->stopping && worker->peers == 0)
-        end_loop(worker);
+    end_if_alone(worker);
 }
 
-bool worker_is_stopping(const struct worker *worker)
+bool worker_is_leaving(const struct worker *worker)
 {
-    return worker->stopping;
+    return worker->leaving;
 }
 
 const struct server_options *worker_options(const struct worker *worker)

@@ -49,9 +49,9 @@ int worker_listen(struct worker *worker, int fd, bool spread, bool tls);
 /* Starts the thread. Returns 0 or a negative UV_E* code. */
 int worker_start(struct worker *worker);
 
-/* From any thread, once it was started: the worker stops accepting, says goodbye (Close 1001) to
- * every peer, delivers what is owed, and ends within a few seconds. A second time: it drops
- * everybody and ends. */
+/* From any thread, once it was started: the worker stops accepting and finishes the requests that
+ * have begun. When all workers have, it says goodbye (Close 1001) to every peer, delivers what is
+ * owed, and ends within a few seconds. A second time: it drops everybody and ends. */
 void worker_stop(struct worker *worker);
 
 /* From any thread, until worker_join: the TLS context has been reloaded. */
@@ -70,10 +70,14 @@ uint64_t worker_max_lag(const struct server_options *options);
 
 /* ---- for the worker's own peers, on its thread ---- */
 
+/* Frees the place of a connection that is kept for further requests and idle, here or, later, on
+ * another worker. True when it is free. */
+bool worker_make_room(struct worker *worker);
+
 struct worker *worker_of_transports(struct transport_context *transports);
 void worker_peer_arrived(struct worker *worker);
 void worker_peer_left(struct worker *worker);
-bool worker_is_stopping(const struct worker *worker);
+bool worker_is_leaving(const struct worker *worker); /* it has said goodbye */
 const struct server_options *worker_options(const struct worker *worker);
 const struct upgrade_policy *worker_policy(const struct worker *worker);
 const struct publish_means *worker_publish(const struct worker *worker);

@@ -6,10 +6,12 @@ import json
 import random
 import resource
 import selectors
+from urllib.parse import quote
 
 import programs
 import pytest
 import rawws
+from test_http import Peer
 
 CHANNELS, SUBSCRIBERS = 1500, 10  # 15,000 descriptors here, and as many in the server
 
@@ -102,8 +104,9 @@ def test_one_with_a_large_window_can_follow_what_is_compressed(wsbroadcastd, bit
 
 @pytest.mark.parametrize(
     "target",
-    ["/ws/", "/ws//a", "/ws/a/", "/ws/a//b", "/ws/.", "/ws/..", "/ws/a/../b", "/ws/%61", "/ws/a%2Fb"]
-    + ["/ws/a+b", "/ws/a:b", "/ws/" + "a" * 129, "/wsa", "/other/ws"],
+    ["/ws/", "/ws//a", "/ws/a/", "/ws/a//b", "/ws/.", "/ws/..", "/ws/a/../b", "/ws/%2e%2E", "/ws/a%2Fb"]
+    + ["/ws/a*b", "/ws/a%2Ab", "/ws/a,b", "/ws/a%3bb", "/ws/a=b", "/ws/a%20b", "/ws/%00", "/ws/%C2%85"]
+    + ["/ws/%FF", "/ws/%", "/ws/" + "a" * 129, "/ws/" + "%C3%BC" * 65, "/wsa", "/other/ws"],
 )
 def test_an_illegal_name_is_404_and_makes_nothing(wsbroadcastd, target):
     server = wsbroadcastd("--max-channels", "1")
@@ -112,6 +115,33 @@ def test_an_illegal_name_is_404_and_makes_nothing(wsbroadcastd, target):
     assert client.recv_response().status == 404
     client.disconnect()
     server.client("/ws/" + "a" * 128).close()
+
+
+def test_a_name_is_the_same_however_it_is_encoded(wsbroadcastd):
+    """RFC 3986, 6.2.2; and it is told decoded, and found by what is told."""
+    server = wsbroadcastd("--max-channels", "2", "--prefix", "")
+    peer = Peer(server.port)
+    spellings = {
+        "a:b@c!(d)+e'f$g&h": [
+            "/ws/a:b@c!(d)+e'f$g&h",
+            "/ws/%61%3ab%40c!(d)%2Be%27f$g&h",
+            "/w%73/a:b@c%21(d)+e'f$g%26h",
+        ],
+        "grüße/" + "ü" * 56: [
+            "/ws/gr%C3%BC%C3%9Fe/" + "%C3%BC" * 56,
+            "/ws/gr%c3%bc%c3%9f%65/" + "%c3%bc" * 56,
+        ],
+    }
+    for name, targets in spellings.items():
+        clients = [server.client(target) for target in targets]
+        clients[0].send_text(name)
+        assert [client.recv_message() for client in clients] == [name] * len(targets)
+        assert peer.get(f"{targets[-1]}?info")["channel"] == name
+        after = quote(name, safe="")
+        assert peer.ask("GET", f"/channels?after={after.replace('%2F', '/')}").status == 200
+        disconnect(clients)
+    found = {channel["channel"] for channel in peer.get("/%63hannels")["channels"]}
+    assert "" in found
 
 
 def test_one_channel_too_many_is_503_and_the_others_go_on(wsbroadcastd):

@@ -156,11 +156,31 @@ def test_history_and_live_are_one(keeper, query):
     assert [sequence(event.id) for event in heard] == list(range(1, count + 1))
 
 
-def test_garbage_in_the_id_is_400(keeper):
-    answer = Peer(keeper.port).ask(
-        "GET", "/ws", Accept="text/event-stream", Last_Event_ID="garbage"
-    )
-    check_line(answer, 400)
+@pytest.mark.parametrize("id_", ["17", "garbage", "{epoch}-3", "{epoch}-99999", "0000000000000000-1"])
+@pytest.mark.parametrize("field", [True, False])
+def test_an_id_that_is_not_ours_is_of_another_epoch(keeper, id_, field):
+    """A browser never comes back after a 400: it gets what is kept, and the first ID shows the gap."""
+    epoch = Peer(keeper.port).post("one")["id"].split("-")[0]
+    last = Peer(keeper.port).post("two")["id"]
+    id_ = id_.format(epoch=epoch)
+    target = "/ws" if field else f"/ws?last_event_id={id_}&history=1"
+    fields = {"Last_Event_ID": id_} if field else {}
+    with Listener(keeper.port, target, **fields) as listener:
+        assert listener.accepted.headers["last-event-id"] == f"{epoch}-0"
+        assert [listener.event().data for _ in range(2)] == ["one", "two"]
+        assert listener.last_id == last
+
+
+def test_an_empty_id_is_none(keeper):
+    peer = Peer(keeper.port)
+    last = peer.post("before")["id"]
+    with Listener(keeper.port, "/ws?last_event_id=", Last_Event_ID="") as listener:
+        assert listener.accepted.headers["last-event-id"] == last
+    with Listener(keeper.port, "/ws?history=1", Last_Event_ID="") as listener:
+        assert listener.event().data == "before"
+    with Client(keeper.port).upgrade("/ws?last_event_id=", Last_Event_ID="") as client:
+        assert client.accepted.headers["last-event-id"] == last
+    assert len(peer.get("/ws?after=&last_event_id=")["messages"]) == 1
 
 
 def test_a_silent_stream_has_heartbeats(wsbroadcastd):
@@ -279,6 +299,10 @@ class Line:
         except OSError:
             pass
 
+    def go_to(self, port: int) -> None:
+        """Those who connect from now on come to another server."""
+        self._port = port
+
     def cut(self) -> None:
         for end in self._ends:
             try:
@@ -297,6 +321,45 @@ def line(keeper) -> Iterator[Line]:
     made = Line(keeper.port)
     yield made
     made.close()
+
+
+def test_a_page_reads_every_answer(wsbroadcastd, browser, page):  # noqa: F811
+    """Chromium's fetch, from another origin, which is of the same host: refusals are no secret."""
+    server = wsbroadcastd("--max-message", "1000")
+    url = page.replace("differential_page", "fetch_page")
+    result = browser.run(f"{url}?server=http://127.0.0.1:{server.port}")
+    assert {name: status for name, (status, _) in result.items()} == {
+        "posted": 200,
+        "keyed": 200,
+        "long": 413,
+        "nameless": 404,
+        "nowhere": 404,
+        "plain": 426,
+        "info": 200,
+        "bad": 400,
+    }, result
+    assert "--max-message" in result["long"][1] and "history" in result["bad"][1]
+
+
+def test_an_event_source_outlives_an_id_of_another_server(keeper, line, browser, page):  # noqa: F811
+    """It sends what it heard last, whoever answers now; after a 400 it would never come back."""
+    for text in ("one", "two", "the end"):
+        Peer(keeper.port).post(text, "/ws/b")
+
+    def answer(peer: rawws.ServerPeer) -> None:
+        peer.recv_head()
+        peer.send(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n"
+            b"Access-Control-Allow-Origin: *\r\n\r\nretry: 10\nid: 17\ndata: elsewhere\n\n"
+        )
+        line.go_to(keeper.port)
+
+    with rawws.ScriptedServer(answer) as other:
+        line.go_to(other.port)
+        url = page.replace("differential_page", "events_page")
+        result = browser.run(f"{url}?url=http://127.0.0.1:{line.port}/ws/b")
+    assert [data for _, _, data in result["heard"]] == ["elsewhere", "one", "two", "the end"]
+    assert result["heard"][0][0] == "17" and sequence(result["heard"][1][0]) == 1
 
 
 def test_a_browser_comes_back_without_a_gap(keeper, line, browser, page):  # noqa: F811

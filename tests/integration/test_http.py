@@ -9,7 +9,9 @@ import re
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 
 import programs
 import pytest
@@ -412,6 +414,164 @@ def test_a_listed_origin_may(wsbroadcastd):
     check_line(peer.ask("GET", "/ws?info", Host="example.com"), 403)
 
 
+def allows(answer: Response, origin: str) -> None:
+    """A page of this origin may read the answer, and know where it is."""
+    assert answer.headers["access-control-allow-origin"] == origin, answer
+    assert "Last-Event-ID" in answer.headers["access-control-expose-headers"]
+    assert "Origin" in answer.headers["vary"]
+
+
+APP = "https://app.example"
+REFUSED = {
+    "the name of no channel": (b"GET /ws/a//b HTTP/1.1\r\nHost: x\r\nOrigin: %s\r\n\r\n", 404),
+    "no such channel": (
+        b"GET /ws/a?info HTTP/1.1\r\nHost: x\r\nOrigin: %s\r\n\r\n",
+        404,
+    ),
+    "another path": (b"GET / HTTP/1.1\r\nHost: x\r\nOrigin: %s\r\n\r\n", 404),
+    "another method": (b"PUT /ws HTTP/1.1\r\nHost: x\r\nOrigin: %s\r\n\r\n", 405),
+    "no upgrade": (b"GET /ws HTTP/1.1\r\nHost: x\r\nOrigin: %s\r\n\r\n", 426),
+    "too long": (
+        b"POST /ws HTTP/1.1\r\nHost: x\r\nOrigin: %s\r\nContent-Length: 9999999\r\n\r\n",
+        413,
+    ),
+    "too long when it has come": (
+        b"POST /ws HTTP/1.1\r\nHost: x\r\nOrigin: %s\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"ffffff\r\n",
+        413,
+    ),
+    "no chunk": (
+        b"POST /ws HTTP/1.1\r\nHost: x\r\nOrigin: %s\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+        400,
+    ),
+    "no UTF-8": (
+        b"POST /ws HTTP/1.1\r\nHost: x\r\nOrigin: %s\r\nContent-Length: 1\r\n\r\n\xff",
+        400,
+    ),
+    "no length": (b"POST /ws HTTP/1.1\r\nHost: x\r\nOrigin: %s\r\n\r\n", 411),
+    "one channel too many": (
+        b"POST /ws/2 HTTP/1.1\r\nHost: x\r\nOrigin: %s\r\nContent-Length: 1\r\n\r\nx",
+        503,
+    ),
+    "a body that does not come": (
+        b"POST /ws HTTP/1.1\r\nHost: x\r\nOrigin: %s\r\nContent-Length: 9\r\n\r\nx",
+        408,
+    ),
+    "a head that does not come": (b"POST /ws HTTP/1.1\r\nHost: x\r\nOrigin: %s\r\nX: ", 408),
+    "a head that is too long": (
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nOrigin: %s\r\nX: " + b"x" * 20_000,
+        431,
+    ),
+    "no event ID": (
+        b"GET /ws?last_event_id=x HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n"
+        b"Origin: %s\r\n\r\n",
+        400,
+    ),
+}
+
+
+@pytest.mark.parametrize("why", REFUSED)
+def test_a_page_may_read_why_it_is_refused(wsbroadcastd, why):
+    server = wsbroadcastd(
+        *("--origin", APP, "--max-channels", "1"),
+        *("--handshake-timeout", "1", "--message-timeout", "1"),
+    )
+    request, status = REFUSED[why]
+    with server.client("/ws/1"), Client(server.port) as client:
+        client.send(request.replace(b"%s", APP.encode()))
+        answer = client.recv_response()
+        assert answer.status == status
+        allows(answer, APP)
+    with Client(server.port) as client:
+        client.send(request.replace(b"%s", b"https://evil.example"))
+        assert "access-control-allow-origin" not in client.recv_response().headers
+
+
+@pytest.mark.parametrize("target", ["/ws", "/ws/new", "/ws/a//b", "/", "/channels"])
+def test_a_preflight_needs_no_credential_whatever_it_is_for(wsbroadcastd, target):
+    """And is not refused: else the page could not read why what comes next is."""
+    peer = Peer(wsbroadcastd("--origin", APP).port)
+    fields = {"Access-Control-Request-Method": "POST", "Origin": APP}
+    answer = peer.ask("OPTIONS", target, **fields)
+    assert answer.status == 204
+    allows(answer, APP)
+    may_send = {name.strip() for name in answer.headers["access-control-allow-headers"].split(",")}
+    assert may_send >= {"Authorization", "Content-Type", "Last-Event-ID", "Cache-Control"}
+    assert "Idempotency-Key" in may_send
+    answer = peer.ask("OPTIONS", target, **fields | {"Origin": "https://evil.example"})
+    assert answer.status in (403, 404) and "access-control-allow-origin" not in answer.headers
+
+
+# What every answer has
+
+
+def test_every_answer_has_a_date(server, peer):
+    for method, target in [("GET", "/channels"), ("POST", "/ws"), ("GET", "/ws"), ("PUT", "/x")]:
+        date = peer.ask(method, target, b"").headers["date"]
+        assert abs(parsedate_to_datetime(date).timestamp() - time.time()) < 5
+        assert date.endswith(" GMT")
+
+
+def test_allow_lists_what_is_known_at_that_path(peer):
+    for method in ("PUT", "OPTIONS"):
+        assert peer.ask(method, "/channels").headers["allow"] == "GET, HEAD, OPTIONS"
+        assert peer.ask(method, "/ws/x").headers["allow"] == "GET, HEAD, POST, OPTIONS"
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("/ws?access_token=secret", "/ws"),
+        ("/nowhere?token=secret", "/nowhere"),
+        ("/ws/a%2fb?secret", "/ws/a/b"),
+        ("http://user:secret@localhost/nowhere?secret", "/nowhere"),
+        ("/ws/gr%C3%BC%C3%9Fe//x?secret", "/ws/grüße//x"),
+        ("/ws/%1b%5b31m?secret", r"/ws/\\x1b\[31m"),
+        ("user:secret@localhost:80", ""),
+    ],
+)
+def test_the_log_shows_the_path_and_no_secret(wsbroadcastd, target, path):
+    server = wsbroadcastd("--log-level", "debug")
+    with Client(server.port) as client:
+        origin = "http://user:secret@evil.example"
+        client.send(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nOrigin: {origin}\r\n\r\n".encode())
+        assert client.recv_response().status >= 400
+    server.wait_stderr(f": refused with 4..: '{path}': ")
+    assert "secret" not in server.stderr
+
+
+def test_a_browser_is_shown_what_lives_here(server, peer):
+    for target, status in [("/", 404), ("/ws", 426), ("/favicon.ico", 404)]:
+        answer = peer.ask("GET", target, Accept="text/html,application/xhtml+xml,*/*;q=0.8")
+        assert answer.status == status
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert answer.body.startswith("<!doctype html>")
+        for what in ("<code>/ws</code>", "EventSource", "POST", "WebSocket"):
+            assert what in answer.body
+        check_line(peer.ask("GET", target, Accept="*/*"), status)
+    assert "/ws" in peer.ask("GET", "/").body
+
+
+# Behind a proxy
+
+
+@pytest.mark.parametrize("lost", ["version", "upgrade"])
+def test_a_websocket_that_a_proxy_loses_names_the_proxy_and_is_logged(server, lost):
+    """What nginx sends, where nothing is said of HTTP/1.1 and Upgrade."""
+    with Client(server.port) as client:
+        client.send(
+            client.request(
+                version="HTTP/1.0" if lost == "version" else "HTTP/1.1",
+                Upgrade=None if lost == "upgrade" else "websocket",
+                Connection="close",
+            )
+        )
+        answer = client.recv_response()
+    check_line(answer, 426)
+    assert "proxy" in answer.body and "Upgrade" in answer.body
+    server.wait_stderr("refused with 426: '/ws': .*proxy")
+
+
 @pytest.mark.parametrize(
     ("who", "ws", "posts"),
     [("none", False, False), ("ws", True, False), ("http", False, True), ("all", True, True)],
@@ -485,7 +645,7 @@ def test_a_channel_that_does_not_exist_is_404(keeper):
 
 @pytest.mark.parametrize(
     "query",
-    ["after=x", "after=", "limit=0", "limit=1001", "limit=x", "limit=", "limit=99999999999999999999"]
+    ["after=x", "limit=0", "limit=1001", "limit=x", "limit=", "limit=99999999999999999999"]
     + ["after=0000000000000000-1&after=0000000000000000-1", "history=x", "limit=1&limit=1"],
 )
 def test_bad_parameters_are_400(keeper, query):
@@ -495,9 +655,7 @@ def test_bad_parameters_are_400(keeper, query):
 def test_an_id_of_the_future_is_400(keeper):
     peer = Peer(keeper.port)
     epoch = peer.post("one")["id"].split("-")[0]
-    for accept in ("application/json", "text/event-stream"):
-        answer = peer.ask("GET", f"/ws?last_event_id={epoch}-2", Accept=accept)
-        check_line(answer, 400)
+    check_line(peer.ask("GET", f"/ws?last_event_id={epoch}-2", Accept="application/json"), 400)
     assert len(peer.get(f"/ws?after={'f' * 16}-9")["messages"]) == 1  # another epoch: all there is
 
 

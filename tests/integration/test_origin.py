@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from rawws import Client
+from test_events import Listener
+from test_http import Peer
 
 
 def answer(port: int, **fields: str) -> tuple[int, str]:
@@ -48,14 +52,72 @@ def test_elsewhere_the_page_must_be_of_the_host_asked_for(wsbroadcastd):
     assert answer(server.port, Host="chat.example:80", Origin="https://evil.example")[0] == 403
 
 
-def test_a_list_replaces_the_same_host_rule(wsbroadcastd):
+def test_a_list_admits_its_own_and_those_of_this_machine(wsbroadcastd):
+    """Who could come in before still can, through an address that only this machine reaches."""
     server = wsbroadcastd("--origin", "https://a.example", "--origin", "http://b.example:81")
     asked = {"Host": "localhost"}
     assert answer(server.port, Origin="https://a.example", **asked)[0] == 101
     assert answer(server.port, Origin="http://b.example:81", **asked)[0] == 101
     assert answer(server.port, Origin="http://b.example", **asked)[0] == 403
-    assert answer(server.port, Origin="http://localhost", **asked)[0] == 403
+    assert answer(server.port, Origin="http://localhost:3000", **asked)[0] == 101
     assert answer(server.port, **asked)[0] == 101
+    rebound = "rebound.example"
+    assert answer(server.port, Origin=f"http://{rebound}", Host=rebound)[0] == 403
+
+
+def test_elsewhere_a_list_replaces_the_same_host_rule(wsbroadcastd):
+    """Any name may point here: nothing says that the Host is this server."""
+    server = wsbroadcastd("-l", "0.0.0.0:0", "--origin", "https://a.example", listeners=1)
+    assert answer(server.port, Host="chat.example", Origin="https://a.example")[0] == 101
+    assert answer(server.port, Host="chat.example", Origin="https://chat.example")[0] == 403
+
+
+@pytest.mark.parametrize("host", ["feed.example", "backend:8000", "127.0.0.1:8000", "localhost"])
+def test_a_listed_origin_may_do_the_same_by_all_ways(wsbroadcastd, host):
+    """Whatever Host a proxy asks for."""
+    server = wsbroadcastd("--origin", "https://app.example", "--history-messages", "1")
+    fields = {"Origin": "https://app.example", "Host": host}
+    assert answer(server.port, **fields)[0] == 101
+    peer = Peer(server.port)
+    assert peer.ask("POST", "/ws", b"x", **fields).status == 200
+    assert peer.ask("GET", "/ws?info", **fields).status == 200
+    assert peer.ask("GET", "/ws", Accept="application/json", **fields).status == 200
+    with Listener(server.port, "/ws?history=1", **fields) as listener:
+        assert listener.accepted.headers["access-control-allow-origin"] == "https://app.example"
+        assert listener.event().data == "x"
+
+
+def test_another_host_without_an_origin_is_refused_and_told_no_origin(server):
+    """A page of a rebound name asks its own host, and may send no Origin."""
+    told = Peer(server.port).ask("GET", "/ws?info", Host="rebound.example")
+    assert told.status == 403
+    assert "Host" in told.body and "--origin" not in told.body
+
+
+def test_names_beneath_a_domain(wsbroadcastd):
+    server = wsbroadcastd("--origin", "https://*.app.example", "--origin", "https://one.example:443")
+    for origin, status in [
+        ("https://a.app.example", 101),
+        ("https://a.b.app.example", 101),
+        ("https://A.App.Example:443", 101),
+        ("https://one.example", 101),
+        ("https://app.example", 403),
+        ("https://evilapp.example", 403),
+        ("https://a.app.example.evil.example", 403),
+        ("http://a.app.example", 403),
+    ]:
+        assert answer(server.port, Origin=origin)[0] == status, origin
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["http://127.0.0.1:80@evil.example", "http://localhost@evil.example", "http://localhost/", ""]
+    + ["localhost", "http://localhost:", "http://localhost#.evil.example", "http://[::1]evil.example"],
+)
+@pytest.mark.parametrize("options", [[], ["--origin", "*"]])
+def test_what_is_no_origin_is_never_that_of_this_machine(wsbroadcastd, origin, options):
+    status, body = answer(wsbroadcastd(*options).port, Origin=origin, Host="127.0.0.1")
+    assert status == 403 and "--origin" not in body
 
 
 def test_a_star_admits_everybody_but_two_origins(wsbroadcastd):
@@ -71,13 +133,17 @@ def test_the_refusal_names_the_option_that_admits_the_caller(server):
     server.wait_stderr("--origin 'http://page.example:81'")
 
 
-@pytest.mark.parametrize("origin", ["a.example", "http://a.example/"])
+@pytest.mark.parametrize(
+    "origin",
+    ["a.example", "http://a.example/", "https://a.example,https://b.example", "https://*", "ws://a.example"]
+    + ["https://a.*.example", "*.example", "https://*.10.0.0.1", "https://user@a.example"],
+)
 def test_what_is_no_origin_is_wrong_usage(start, origin):
     import programs
 
     program = start(programs.Program, [programs.WSBROADCASTD, "--origin", origin])
     program.wait(2)
-    assert "is not an origin" in program.stderr
+    assert origin in program.stderr and re.search("origin|never", program.stderr)
 
 
 # ---- the server's own names ----

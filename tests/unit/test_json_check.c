@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-/* Checks a text that comes in pieces of `piece` bytes. Returns 0, the error, or UV_EOF when the text
- * is only the beginning of JSON. */
+/* Checks a text that comes in pieces of `piece` bytes. Returns 0, the error, or UV_EOF when the
+ * text is only the beginning of JSON. */
 static int check(const void *text, size_t len, size_t piece, size_t *at)
 {
     struct json_check checked = {0};

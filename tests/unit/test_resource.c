@@ -25,15 +25,17 @@ static void check_text(struct resource_text text, const char *expected)
 static void check_channel(const char *text, const char *endpoint, int status, const char *name)
 {
     struct resource target;
-    struct resource_text channel = {NULL, 0};
+    struct resource_channel channel;
     int found;
 
     assert_int_equal(resource_parse(&target, text), 0);
     found = resource_channel(&target, endpoint, &channel);
     if (found != status)
         fail_msg("'%s' of '%s': %d instead of %d", text, endpoint, found, status);
-    if (status == 0)
-        check_text(channel, name);
+    if (status == 0) {
+        assert_string_equal(channel.name, name);
+        assert_int_equal(channel.len, strlen(name));
+    }
 }
 
 static void a_channel_is_what_is_beneath_the_endpoint(void **state)
@@ -64,32 +66,103 @@ static void what_is_elsewhere_is_none(void **state)
     check_channel("//ws/a", "/ws", UV_ENOENT, NULL);
 }
 
-static void names_that_could_be_written_in_two_ways_are_refused(void **state)
+/* RFC 3986, 6.2.2. */
+static void what_is_encoded_is_the_same(void **state)
 {
-    static const char *const names[] = {
-        "",    "/",    "a/",  "/a",  "a//b", ".",   "..",  "a/.", "a/..", "../a", "./a",
-        "a b", "a%20", "%61", "a+b", "a:b",  "a@b", "a$b", "a,b", "a;b",  "a=b",  "\xc3\xa4"};
+    (void) state;
+    check_channel("/ws/%61%2D%2e%5f%7e%41%30", "/ws", 0, "a-._~A0");
+    check_channel("/%77s/a", "/ws", 0, "a");
+    check_channel("/ws", "/%77%73", 0, "");
+    check_channel("/a%2Fb/x", "/a%2fb", 0, "x");
+    check_channel("/a/b/x", "/a%2Fb", UV_ENOENT, NULL);
+    check_channel("/w%", "/ws", UV_ENOENT, NULL);
+    check_channel("/ws/a%3Ab%40c", "/ws", 0, "a:b@c");
+    check_channel("/ws/gr%C3%BC%c3%9fe/%F0%9F%8C%8D", "/ws", 0,
+                  "gr\xc3\xbc\xc3\x9f"
+                  "e/\xf0\x9f\x8c\x8d");
+}
+
+static void names_are_of_pchar_without_what_patterns_need(void **state)
+{
+    static const char *const good[] = {"a+b", "a:b", "a@b", "a$b",     "!",
+                                       "&",   "'",   "(a)", "\xc3\xa4"};
+    static const char *const bad[] = {
+        "",     "/",        "a/",       "/a",   "a//b", ".",        "..",          "a/.",
+        "a/..", "../a",     "./a",      "a b",  "a%20", "%61",      "a,b",         "a;b",
+        "a=b",  "*",        "a\"b",     "a<b",  "a>b",  "a?b",      "a#b",         "[a]",
+        "a^b",  "a`b",      "{a}",      "a|b",  "a\\b", "%",        "a\nb",        "a\x7f",
+        "\x01", "\xc2\x85", "\xc2\x9f", "\xff", "\xc3", "\xc0\xaf", "\xed\xa0\x80"};
 
     (void) state;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (resource_channel_is_valid(names[i], strlen(names[i])))
-            fail_msg("'%s' is said to be valid", names[i]);
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        if (!resource_channel_is_valid(good[i], strlen(good[i])))
+            fail_msg("'%s' is said to be invalid", good[i]);
     }
-    check_channel("/ws/", "/ws", UV_EINVAL, NULL);
-    check_channel("/ws/a/../b", "/ws", UV_EINVAL, NULL);
-    check_channel("/ws/a%2fb", "/ws", UV_EINVAL, NULL);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        if (resource_channel_is_valid(bad[i], strlen(bad[i])))
+            fail_msg("'%s' is said to be valid", bad[i]);
+    }
+    assert_false(resource_channel_is_valid("a\0b", 3));
+}
+
+static void what_is_no_name_is_none_when_encoded_either(void **state)
+{
+    static const char *const targets[] = {
+        "/ws/",      "/ws/a/../b", "/ws/a%2fb",  "/ws/a%2Fb", "/ws/%2e",      "/ws/%2E%2e/a",
+        "/ws/a%20b", "/ws/%2A",    "/ws/%2c",    "/ws/%3B",   "/ws/%3D",      "/ws/%00",
+        "/ws/a%0ab", "/ws/%7f",    "/ws/%C2%85", "/ws/%ff",   "/ws/%C3",      "/ws/%",
+        "/ws/%6",    "/ws/%6g",    "/ws/%25",    "/ws/%2561", "/ws/\xc3\xbc", "/ws/a%3Fb",
+        "/ws/*",     "/ws/a,b",    "/ws/a//b",   "/ws//a",
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
+        check_channel(targets[i], "/ws", UV_EINVAL, NULL);
     check_channel("//", "/", UV_EINVAL, NULL);
 }
 
+/* Decoded. */
 static void a_name_has_128_bytes_at_most(void **state)
 {
-    char name[RESOURCE_MAX_CHANNEL + 1];
+    char name[RESOURCE_MAX_CHANNEL + 1], target[3 * RESOURCE_MAX_CHANNEL + 8];
 
     (void) state;
     memset(name, 'a', sizeof name);
     assert_true(resource_channel_is_valid(name, 1));
     assert_true(resource_channel_is_valid(name, RESOURCE_MAX_CHANNEL));
     assert_false(resource_channel_is_valid(name, RESOURCE_MAX_CHANNEL + 1));
+    memcpy(target, "/ws/", 5);
+    for (size_t i = 0; i < RESOURCE_MAX_CHANNEL; i++)
+        memcpy(target + 4 + 3 * i, "%61", 4);
+    name[RESOURCE_MAX_CHANNEL] = '\0';
+    check_channel(target, "/ws", 0, name);
+    strcat(target, "a");
+    check_channel(target, "/ws", UV_EINVAL, NULL);
+}
+
+static void what_is_decoded_fits_or_is_cut(void **state)
+{
+    static const char text[] = "a%20%C3%bc%%4%zz";
+    char out[32];
+
+    (void) state;
+    assert_int_equal(resource_decode((struct resource_text){text, sizeof text - 1}, out, 32), 10);
+    assert_memory_equal(out, "a \xc3\xbc%%4%zz", 10);
+    assert_int_equal(resource_decode((struct resource_text){text, sizeof text - 1}, out, 2), 2);
+    assert_int_equal(resource_decode((struct resource_text){NULL, 0}, out, 2), 0);
+}
+
+static void a_path_is_the_same_however_it_is_encoded(void **state)
+{
+    struct resource target;
+
+    (void) state;
+    assert_int_equal(resource_parse(&target, "/%63hannels?x"), 0);
+    assert_true(resource_is(&target, "/channels"));
+    assert_false(resource_is(&target, "/channel"));
+    assert_false(resource_is(&target, "/channels/"));
+    assert_int_equal(resource_parse(&target, "/a%2fb"), 0);
+    assert_false(resource_is(&target, "/a/b"));
 }
 
 static void other_forms_of_a_target_have_no_path(void **state)
@@ -139,7 +212,11 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_channel_is_what_is_beneath_the_endpoint),
         cmocka_unit_test(what_is_elsewhere_is_none),
-        cmocka_unit_test(names_that_could_be_written_in_two_ways_are_refused),
+        cmocka_unit_test(what_is_encoded_is_the_same),
+        cmocka_unit_test(names_are_of_pchar_without_what_patterns_need),
+        cmocka_unit_test(what_is_no_name_is_none_when_encoded_either),
+        cmocka_unit_test(what_is_decoded_fits_or_is_cut),
+        cmocka_unit_test(a_path_is_the_same_however_it_is_encoded),
         cmocka_unit_test(a_name_has_128_bytes_at_most),
         cmocka_unit_test(other_forms_of_a_target_have_no_path),
         cmocka_unit_test(a_parameter_is_found_wherever_it_stands),

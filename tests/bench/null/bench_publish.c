@@ -1,7 +1,8 @@
 /* What publishing costs, without any socket: the time of one message by the forms in which it is
  * read, and for how long a channel's lock is held at the longest when 10,000 lines (3.8 MB) are
- * published together, and when a history of many messages expires. A message and a hold are told in CPU
- * time of the thread: what the machine does meanwhile with others is not counted. Prints a table. */
+ * published together, and when a history of many messages expires. A message and a hold are told in
+ * CPU time of the thread: what the machine does meanwhile with others is not counted. Prints a
+ * table. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
