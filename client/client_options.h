@@ -45,7 +45,7 @@ struct client_options {
     enum render_mode mode;  /* as these have it */
     enum stamp_kind stamps; /* before each message */
     bool null;              /* NULs in place of newlines, in and out */
-    const char *until;      /* a POSIX extended regular expression, or NULL */
+    const char *until;      /* a regular expression, or NULL */
     const char *command;    /* of --exec, or NULL */
     uint64_t jobs;          /* commands at once */
     uint64_t exec_timeout;  /* milliseconds for each; 0: none */
@@ -69,6 +69,7 @@ struct client_options {
     /* the request */
     struct string_list fields; /* "Name: value" */
     struct string_list subprotocols;
+    struct string_list public_subprotocols; /* of these, what does not look like a credential */
     const char *origin;
     const char *user; /* "USER:PASSWORD" */
     const char *user_file;

@@ -47,8 +47,10 @@ struct connection {
     struct handshake_client _handshake;
     struct http_head _head;
     struct extension_deflate _deflate;
-    bool _live; /* on_closed has not run */
-    bool _told; /* on_end has */
+    bool _live;     /* on_closed has not run */
+    bool _told;     /* on_end has */
+    bool _answered; /* a byte has come */
+    bool _alerted;  /* and it was that of an alert of TLS */
 };
 
 /* All pointers are borrowed for the life of the connection. Returns 0 or a negative UV_E* code. */

@@ -1,3 +1,5 @@
+#include <uv.h>
+
 #include "client/client_options.h"
 #include "client/session.h"
 #include "common/log.h"
@@ -18,9 +20,16 @@ int main(int argc, char **argv)
     struct client_options options;
     struct session_end end = {.signal = 0};
     struct error error;
+    int files;
 
     process_prepare();
     log_init("wsrecv", LOG_INFO);
+    files = process_check_files();
+    if (files != 0) {
+        log_error("cannot open files: %s; wsrecv needs a dozen of them ('ulimit -n')",
+                  uv_strerror(files));
+        return CLIENT_OUTPUT;
+    }
     if (client_options_init(&options, argc, argv, &error) != 0) {
         log_error("%s; 'wsrecv --help' lists the options", error.text);
         return CLIENT_USAGE;

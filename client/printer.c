@@ -55,10 +55,21 @@ void printer_close(struct printer *printer)
         uv_close((uv_handle_t *) &printer->_poll, on_poll_closed);
 }
 
+/* Bytes that are written of a message whose mark is not reached: it will come again as a whole. */
+static size_t fragment(const struct printer *printer)
+{
+    const size_t *marks = (const size_t *) (const void *) printer->_marks.data;
+
+    if (printer->_passed == printer->_marks.len / sizeof *marks)
+        return 0;
+    return printer->_written - (printer->_passed > 0 ? marks[printer->_passed - 1] : 0);
+}
+
 static void breaks(struct printer *printer, int status)
 {
     if (printer->_broken)
         return;
+    descriptor_take_back(&printer->_out, fragment(printer));
     printer_drop(printer);
     printer->_on_broken(printer, status);
 }

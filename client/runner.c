@@ -249,9 +249,12 @@ static int start(struct job *job)
 
     if (status != 0)
         return status;
-    status = spawn(job, input);
+    /* What a pipe holds the command gets, also when we are killed at this very moment. */
+    status = feed(job);
+    if (status == 0)
+        status = spawn(job, input);
     (void) close(input);
-    return status != 0 ? status : feed(job);
+    return status;
 }
 
 /* Takes the payload. */

@@ -442,8 +442,7 @@ static const struct connector_ops session_connector_ops = {
 static int need_tls(struct session *session, struct error *error)
 {
     const struct tls_files files = {
-        .cert = session->options->cert,
-        .key = session->options->key,
+        .pairs = {{session->options->cert, session->options->key}},
         .ca = session->options->cacert,
         .insecure = session->options->insecure,
     };
@@ -612,7 +611,7 @@ static int prepare(struct session *session, struct error *error)
         status = target_init(&session->target, options, error);
     if (status != 0)
         return status;
-    status = resume_init(&session->resume, options, target_url(&session->target)->text, error);
+    status = resume_init(&session->resume, options, target_url(&session->target)->href, error);
     if (status != 0)
         target_deinit(&session->target);
     return status;
@@ -623,19 +622,21 @@ struct session_end session_run(const struct client_options *options)
     struct session *session = calloc(1, sizeof *session);
     struct session_end how = {.exit = CLIENT_OUTPUT};
     struct error error;
+    int prepared;
 
     if (session == NULL) {
         log_error("out of memory");
         return how;
     }
     session->options = options;
-    if (prepare(session, &error) == 0) {
+    prepared = prepare(session, &error);
+    if (prepared == 0) {
         run(session);
         resume_deinit(&session->resume);
         target_deinit(&session->target);
     } else {
         log_error("%s", error.text);
-        session->exit = CLIENT_USAGE;
+        session->exit = state_file_is_full(prepared) ? CLIENT_OUTPUT : CLIENT_USAGE;
     }
     how.exit = session->exit;
     how.signal = session->signal;

@@ -38,7 +38,7 @@ static void cannot_store(struct traffic *traffic, int status)
     traffic->_unstored = 0;
     printer_drop(&traffic->_printer);
     (void) error_set(&error, status, "cannot write the state file '%s': %s",
-                     traffic->_options->state_file, uv_strerror(status));
+                     traffic->_options->state_file, state_file_strerror(status));
     traffic->_ops->on_done(traffic, CLIENT_OUTPUT, error.text);
 }
 
@@ -228,7 +228,8 @@ static int act(struct traffic *traffic, const struct message *message)
 static bool was_last(struct traffic *traffic, const struct message *message)
 {
     traffic->_received++;
-    if (traffic->_until != NULL && until_matches(traffic->_until, message))
+    if (traffic->_until != NULL &&
+        until_matches(traffic->_until, message, uv_now(traffic->_idle.loop)))
         traffic->_matched = true;
     return traffic->_matched || traffic->_received == traffic->_options->count;
 }

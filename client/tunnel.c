@@ -123,6 +123,17 @@ static void fail_to_read(struct tunnel *tunnel, int status)
         fail(tunnel, CLIENT_CONNECT, false, uv_strerror(status));
 }
 
+/* Some say 401 to credentials that they do not accept. */
+static const char *advice(const struct tunnel *tunnel)
+{
+    int status = tunnel->head.status;
+
+    if (status != 407 && (status != 401 || tunnel->proxy->user == NULL))
+        return "";
+    return tunnel->proxy->user != NULL ? "; it does not accept the USER:PASSWORD that was given"
+                                       : "; write USER:PASSWORD@ before its host";
+}
+
 /* Another status than 2xx. */
 static void fail_with_status(struct tunnel *tunnel)
 {
@@ -132,8 +143,7 @@ static void fail_with_status(struct tunnel *tunnel)
 
     (void) snprintf(what, sizeof what, "it answers with HTTP status %d%s%s%s", status,
                     *phrase != '\0' ? " " : "",
-                    escape_text(reason, sizeof reason, phrase, strlen(phrase)),
-                    status == 407 ? "; write USER:PASSWORD@ before its host" : "");
+                    escape_text(reason, sizeof reason, phrase, strlen(phrase)), advice(tunnel));
     fail(tunnel, CLIENT_CONNECT, status < 500, what);
 }
 
@@ -242,12 +252,19 @@ static void succeed(struct tunnel *tunnel, size_t surplus)
         end(tunnel);
 }
 
+/* Where the proxy has closed, reading tells why: its answer, or its alert, may have come first. */
+static void fail_to_write(struct tunnel *tunnel, int status)
+{
+    if (status != UV_EPIPE && status != UV_ECONNRESET)
+        fail_to_read(tunnel, status);
+}
+
 static void on_asked(uv_write_t *request, int status)
 {
     struct tunnel *tunnel = container_of(request, struct tunnel, write);
 
     if (!tunnel->closing && status != 0)
-        fail_to_read(tunnel, status);
+        fail_to_write(tunnel, status);
 }
 
 /* Sends what waits in `out`: little enough for any socket, but TLS may not be ready for it. */
@@ -268,7 +285,7 @@ static void ask(struct tunnel *tunnel)
         buffer_drop(&tunnel->out, tunnel->out.len);
     }
     if (n < 0)
-        fail_to_read(tunnel, (int) n);
+        fail_to_write(tunnel, (int) n);
 }
 
 static void take_http(struct tunnel *tunnel, const uint8_t *data, size_t len)

@@ -86,6 +86,7 @@ struct handshake_request {
     const char *const *fields; /* whole lines, "Name: value" */
     size_t field_count;
     bool compression; /* permessage-deflate is offered */
+    bool withheld;    /* credentials that there are stand in none of these */
 };
 
 struct handshake_client {

@@ -11,7 +11,10 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { SIGNAL_STATUS = 128 };
+enum {
+    SPARE_FILES = 8,
+    SIGNAL_STATUS = 128,
+};
 
 void process_prepare(void)
 {
@@ -23,6 +26,24 @@ void process_prepare(void)
             abort();
     }
     (void) signal(SIGPIPE, SIG_IGN);
+    (void) signal(SIGXFSZ, SIG_IGN);
+}
+
+int process_check_files(void)
+{
+    int files[SPARE_FILES];
+    int count = 0, status = 0;
+
+    while (status == 0 && count < SPARE_FILES) {
+        files[count] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (files[count] < 0)
+            status = uv_translate_sys_error(errno);
+        else
+            count++;
+    }
+    while (count > 0)
+        (void) close(files[--count]);
+    return status;
 }
 
 bool process_ignores(int signum)

@@ -6,9 +6,14 @@
 
 /* Makes sure that descriptors 0, 1 and 2 are open, so that no socket ever gets one of these numbers
  * and is taken for standard output. One that was closed is /dev/null opened the other way round, so
- * that using it is an error (EBADF), as it would be if it were closed still. Ignores SIGPIPE, so
- * that a peer that is gone is an error code and not our death. */
+ * that using it is an error (EBADF), as it would be if it were closed still. Ignores SIGPIPE
+ * and SIGXFSZ, so that a peer that is gone, or a file that may not grow, is an error code and not
+ * our death. */
 void process_prepare(void);
+
+/* Makes sure that 8 files more can be opened: libuv aborts where it lacks one for its loop or its
+ * signals. Returns 0, or a negative UV_E* code. */
+int process_check_files(void);
 
 /* True when the signal is ignored, as by nohup, and by a shell for what it runs in the background:
  * then it is to be left so. Ask before there is a handler for it. */

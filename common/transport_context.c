@@ -18,6 +18,8 @@ int transport_context_init(struct transport_context *context, uv_loop_t *loop,
     context->_hears_on = config->hears_on;
     context->_reader = NULL;
     context->_busy = context->_busy_before = 0;
+    context->_awake = (struct awake){0};
+    context->_looked = false;
     transport_work_init(context);
     list_init(&context->_dirty);
     deadline_list_init(&context->_opening, config->opening_timeout);

@@ -44,8 +44,7 @@
 /* Whether publishers are throttled for a listener: each declares it. */
 enum channel_throttling {
     CHANNEL_FOLLOWS,   /* nobody waits for it */
-    CHANNEL_THROTTLES, /* publishers wait while it is too far behind: it keeps `reached` up to date
-                        */
+    CHANNEL_THROTTLES, /* publishers wait while it is too far behind, as `reached` says */
 };
 
 /* One that wants to be told when a channel has something new. Embedded in a fanout, or a sink. */

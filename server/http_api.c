@@ -83,8 +83,8 @@ static bool is_from_elsewhere(const struct http_api *api, const struct http_api_
     }
     if (!origin_host_is_own(&api->origins, request->head, request->loopback)) {
         http_api_refuse(answer, 403,
-                        "this server knows itself as localhost only; start it with --origin "
-                        "SCHEME://HOST to allow another Host");
+                        "this server knows itself as localhost only; start it with --server-name "
+                        "NAME for each other name by which it is asked");
         return true;
     }
     answer->origin = http_head_get(request->head, "Origin");

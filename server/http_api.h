@@ -34,7 +34,7 @@ struct http_api_request {
     struct resource_text channel; /* its name */
     bool list;                    /* it is about all channels */
     bool loopback;                /* it came through a listener that only this machine reaches */
-    struct limits_rate **rate;    /* what the connection has published lately */
+    struct limits_client client;  /* whom the messages count for */
     struct pace_publisher pace;   /* the connection, which is to wait if it publishes too fast */
     uint64_t now;                 /* milliseconds */
 };

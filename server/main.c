@@ -1,4 +1,5 @@
 #include <stdlib.h>
+#include <uv.h>
 
 #include "common/process.h"
 #include "server/server.h"
@@ -9,6 +10,7 @@ int main(int argc, char **argv)
 {
     struct server_options options;
     struct error error;
+    int files;
 
     process_prepare();
     log_init("wsbroadcastd", LOG_INFO);
@@ -23,5 +25,12 @@ int main(int argc, char **argv)
         return EXIT_FAILURE;
     }
     log_init("wsbroadcastd", options.log_level);
+    process_raise_files();
+    files = process_check_files();
+    if (files != 0) {
+        log_error("cannot open files: %s; raise the limit ('ulimit -n', LimitNOFILE=)",
+                  uv_strerror(files));
+        return EXIT_FAILURE;
+    }
     return server_run(&options);
 }

@@ -24,21 +24,20 @@ struct past {
 /* What a peer needs that has yet to be upgraded, that says something, or that is watched by a limit
  * which is off unless somebody asks for it. */
 struct peer_more {
-    struct upgrade *upgrade;        /* NULL once upgraded */
-    struct limits_rate *rate;       /* once it has said something */
-    struct limits_address *address; /* where it counts, if addresses are counted */
-    uint32_t last_message;          /* when it last said something: milliseconds, modulo 2^32 */
-    uint32_t unread;                /* bytes that waited when its reading was last judged */
-    uint32_t watched_since;         /* while memory is scarce: when, and */
-    uint32_t watched_from;  /* stream_acknowledged at that time; 0 and 0: it is not watched */
-    struct own_list *own;   /* with --no-echo, while it has yet to come to its own */
-    struct pace_held *held; /* while it says more than others can deliver */
-    struct past *past;      /* while it catches up, and behind */
-    uint64_t charge;        /* bytes that it is charged with in the memory account; */
-    struct list charged;    /* then it is in its worker's list of those */
+    struct upgrade *upgrade;  /* NULL once upgraded */
+    struct limits_rate *rate; /* once it has said something */
+    uint32_t last_message;    /* when it last said something: milliseconds, modulo 2^32 */
+    uint32_t unread;          /* bytes that waited when its reading was last judged */
+    uint32_t watched_since;   /* while memory is scarce: when, and */
+    uint32_t watched_from;    /* stream_acknowledged at that time; 0 and 0: it is not watched */
+    struct own_list *own;     /* with --no-echo, while it has yet to come to its own */
+    struct pace_held *held;   /* while it says more than others can deliver */
+    struct past *past;        /* while it catches up, and behind */
+    uint64_t charge;          /* bytes that it is charged with in the memory account; */
+    struct list charged;      /* then it is in its worker's list of those */
     struct peer *peer;
-    bool untold;    /* its own were left out, and it does not know of these yet */
-    bool uncounted; /* it is not among the server's connections */
+    bool untold;  /* its own were left out, and it does not know of these yet */
+    bool refused; /* it is one too many, and is not counted as a connection */
 };
 
 /* NULL unless it catches up, or has done so. */

@@ -112,8 +112,7 @@ static bool judge(struct sink *sink)
         break_off(sink, UV_ENOMEM);
         return false;
     }
-    log_warn("limit max-lag: standard output is read too slowly: %" PRIu64
-             " message%s not printed",
+    log_warn("limit max-lag: standard output is read too slowly: %" PRIu64 " message%s not printed",
              start.sequence - place, start.sequence - place == 1 ? " is" : "s are");
     return true;
 }
@@ -239,6 +238,7 @@ void sink_finish(struct sink *sink)
     if (sink->_channel == NULL)
         return;
     sink->_finishing = true;
-    (void) uv_timer_start(&sink->_grace, on_grace_over, sink->_options->close_timeout, 0);
+    (void) uv_timer_start(&sink->_grace, on_grace_over, server_options_stop_timeout(sink->_options),
+                          0);
     print(sink);
 }

@@ -32,6 +32,7 @@ struct talk {
 struct upgrade {
     struct http_head head;
     const struct upgrade_policy *policy;
+    struct limits_address *address; /* where the client counts, or NULL */
     bool loopback;
     unsigned refusals;
     struct talk *talk;  /* NULL: there was no plain HTTP */
@@ -46,7 +47,8 @@ static void begin_head(struct upgrade *upgrade)
                     upgrade->policy->max_header_count);
 }
 
-int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, bool loopback)
+int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, bool loopback,
+                struct limits_address *address)
 {
     struct upgrade *fresh = calloc(1, sizeof *fresh);
 
@@ -54,6 +56,7 @@ int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, b
         return UV_ENOMEM;
     fresh->policy = policy;
     fresh->loopback = loopback;
+    fresh->address = address;
     begin_head(fresh);
     *upgrade = fresh;
     return 0;
@@ -74,18 +77,26 @@ void upgrade_free(struct upgrade *upgrade)
     free(upgrade);
 }
 
-/* A page that is kept out is for the operator to know of, who can let it in. */
+/* True where the rule holds that Host and Origin are this machine's. Where the server knows its
+ * names, Host has been judged by these. */
+static bool is_local_only(const struct upgrade *upgrade)
+{
+    return upgrade->loopback && upgrade->policy->names.count == 0;
+}
+
+/* A page that is kept out, or a name, is for the operator to know of, who can let it in. */
 static void log_refusal(const struct upgrade *upgrade, const struct transport *transport,
                         int status, const char *why)
 {
-    enum log_level level = status == 403 ? LOG_INFO : LOG_DEBUG;
+    enum log_level level = status == 403 || status == 421 ? LOG_INFO : LOG_DEBUG;
     const char *target = http_head_target(&upgrade->head);
     char name[64], shown[256];
 
-    if (log_enabled(level))
-        log_write(level, "%s: refused with %d: '%s': %s",
-                  stream_peer_name(&transport->stream, name, sizeof name), status,
-                  escape_text(shown, sizeof shown, target, strlen(target)), why);
+    if (!log_enabled(level))
+        return;
+    stream_peer_name(&transport->stream, name, sizeof name);
+    log_repeated(level, "refused", name, "%s: refused with %d: '%s': %s", name, status,
+                 escape_text(shown, sizeof shown, target, strlen(target)), why);
 }
 
 /* Writes a refusal. False when the transport had to be aborted. */
@@ -115,7 +126,7 @@ bool upgrade_accept(struct upgrade *upgrade, struct transport *transport, struct
         status = http_api_write_events(out, &upgrade->head, place);
     } else if (out != NULL) {
         /* Once more: to keep the verdict for every connection would cost more. */
-        handshake_judge_request(&upgrade->head, &upgrade->policy->handshake, upgrade->loopback,
+        handshake_judge_request(&upgrade->head, &upgrade->policy->handshake, is_local_only(upgrade),
                                 &verdict);
         status = handshake_write_response(out, &verdict, place);
     }
@@ -170,8 +181,8 @@ static struct http_api_request api_request(struct upgrade *upgrade,
         .resource = &upgrade->talk->resource,
         .channel = upgrade->talk->channel,
         .list = upgrade->talk->list,
-        .loopback = upgrade->loopback,
-        .rate = &upgrade->talk->rate,
+        .loopback = is_local_only(upgrade),
+        .client = {upgrade->address, &upgrade->talk->rate},
         .pace = {&upgrade->talk->paused, upgrade->talk, on_paused},
         .now = uv_now(transport->stream.tcp.loop),
     };
@@ -340,6 +351,25 @@ static enum upgrade_result answer_plain(struct upgrade *upgrade, struct transpor
     return reply(upgrade, transport, &answer, !upgrade->head.has_body);
 }
 
+/* Judges a request whose head is complete: by the name that it asks for, and by all else. */
+static void judge(const struct upgrade *upgrade, bool tls, struct handshake_verdict *verdict)
+{
+    const struct upgrade_policy *policy = upgrade->policy;
+    const char *host = http_head_get(&upgrade->head, "Host");
+    char shown[128];
+
+    handshake_judge_request(&upgrade->head, &policy->handshake, is_local_only(upgrade), verdict);
+    if (verdict->status == 400 ||
+        server_names_include(&policy->names, &upgrade->head, tls, upgrade->loopback))
+        return;
+    (void) snprintf(verdict->text, sizeof verdict->text,
+                    "this server is not '%s'; start it with --server-name '%s', too, if it is",
+                    escape_text(shown, sizeof shown, host, strlen(host)), shown);
+    verdict->status = 421;
+    verdict->why = verdict->text;
+    verdict->plain = false;
+}
+
 /* Answers a request whose head is complete; `more` has come behind it. */
 static enum upgrade_result answer(struct upgrade *upgrade, struct transport *transport,
                                   struct upgrade_request *request, bool more)
@@ -349,7 +379,7 @@ static enum upgrade_result answer(struct upgrade *upgrade, struct transport *tra
     bool keep_alive;
 
     transport_charge(transport, TRANSPORT_WORK_REQUEST);
-    handshake_judge_request(head, &upgrade->policy->handshake, upgrade->loopback, &verdict);
+    judge(upgrade, stream_is_tls(&transport->stream), &verdict);
     request->events = false;
     request->deflate = verdict.deflate;
     request->channel = verdict.channel;

@@ -12,6 +12,8 @@
 #include "common/handshake.h"
 #include "common/transport.h"
 #include "server/channel.h"
+#include "server/limits.h"
+#include "server/server_names.h"
 
 struct http_api;
 struct upgrade;
@@ -33,14 +35,16 @@ struct upgrade_request {
 /* What requests are judged by. */
 struct upgrade_policy {
     struct handshake_policy handshake;
+    struct server_names names;
     uint64_t max_header_bytes; /* 0: no limit */
     uint64_t max_header_count;
     const struct http_api *api;
 };
 
 /* `policy` is borrowed; `loopback` says that the connection came through a listener that only this
- * machine reaches. Returns 0 or UV_ENOMEM. */
-int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, bool loopback);
+ * machine reaches. `address` is where the client counts, or NULL. Returns 0 or UV_ENOMEM. */
+int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, bool loopback,
+                struct limits_address *address);
 void upgrade_free(struct upgrade *upgrade);
 
 /* Reads requests from `len` bytes and writes the answers to the transport. `*used` says how many

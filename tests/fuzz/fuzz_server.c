@@ -29,6 +29,7 @@ enum {
     MOST_ENDS = 12,     /* connections in one play */
     MOST_STEPS = 4000,  /* of one play */
     STEPS_A_TURN = 32,  /* at most */
+    TIME_STEP = 500,    /* milliseconds */
     GOODBYE_TURNS = 60, /* of 100 ms: how long the server may take to stop */
 };
 
@@ -64,6 +65,7 @@ struct play {
     struct memory_end *clients[CLIENTS];
     struct deflater *deflater;
     bool stopped;
+    uint64_t passing; /* milliseconds that are still to pass */
     unsigned steps;
     unsigned goodbye_turns;
     bool watches;
@@ -264,7 +266,7 @@ static bool next_step(struct play *play)
     case STEP_TURN:
         return true;
     case STEP_TIME:
-        milliseconds += 50 * (uint64_t) fuzz_first(&play->input);
+        play->passing = 50 * (uint64_t) fuzz_first(&play->input);
         return true;
     case STEP_STOP:
         play->stopped = true;
@@ -321,6 +323,16 @@ static void watch(struct play *play)
     }
 }
 
+/* Time passes in steps: in one, the server would take it that it was stopped meanwhile. */
+static bool pass_time(struct play *play)
+{
+    uint64_t step = play->passing < TIME_STEP ? play->passing : TIME_STEP;
+
+    milliseconds += step;
+    play->passing -= step;
+    return step > 0;
+}
+
 static void on_turn(uv_idle_t *turn)
 {
     struct play *play = container_of(turn, struct play, turn);
@@ -328,6 +340,8 @@ static void on_turn(uv_idle_t *turn)
 
     watch(play);
     pump(play);
+    if (pass_time(play))
+        return;
     while (play->input.len > 0 && budget-- > 0 && play->steps++ < MOST_STEPS) {
         if (next_step(play))
             break;

@@ -606,6 +606,24 @@ def test_until_prints_the_match_and_ends_with_0_after_a_closing_handshake(wsrecv
     assert listener.stderr == ""
 
 
+@pytest.mark.parametrize("expression", [r"(.*)\1[cd]", r"(a+)+$"])
+def test_until_keeps_the_time_whatever_it_costs(wsrecv, expression):
+    """A turn that brings many messages, each of which would take for ever."""
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept()
+        peer.send(peer.encode(rawws.TEXT, b"a" * 20000 + b"x") * 20)
+        with contextlib.suppress(rawws.ConnectionLost):
+            peer.recv_close()
+
+    with ScriptedServer(script) as server:
+        begun = time.monotonic()
+        listener = wsrecv("-q", "-F", "%l", "--timeout", "1", "--until", expression, server.url)
+        assert listener.wait(124).read_rest().startswith("20001\n20001\n")
+    assert time.monotonic() - begun < rawws.TIMEOUT
+    assert listener.stderr.count("option '--until': a message of 20001 bytes") == 1
+
+
 def test_until_is_for_text_alone_and_sees_past_a_nul(wsrecv):
     def script(peer: ServerPeer) -> None:
         peer.accept()

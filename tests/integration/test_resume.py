@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 import re
 import signal
+import socket
+import stat
 import subprocess
 import threading
 from collections.abc import Callable
@@ -580,6 +583,139 @@ def test_a_file_that_is_in_use_is_2(wsrecv, tmp_path):
         wsrecv("--state-file", state, server.url).wait(OK)
 
 
+def mode_of(path: str) -> int:
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def test_the_file_is_its_owners_alone(wsrecv, tmp_path):
+    state = state_file(tmp_path)
+    before = os.umask(0)
+    try:
+        listen_once(wsrecv, state, f"{EPOCH}-4", "5")
+        assert mode_of(state) == 0o600
+        os.chmod(state, 0o664)  # as others may have made it
+        listen_once(wsrecv, state, f"{EPOCH}-5", "6")
+        assert mode_of(state) == 0o600
+    finally:
+        os.umask(before)
+
+
+def test_2_when_the_file_is_a_symbolic_link(wsrecv, tmp_path):
+    state = state_file(tmp_path)
+    for target in (str(tmp_path / "precious"), str(tmp_path / "missing")):
+        if "precious" in target:
+            (tmp_path / "precious").write_text("")
+        os.symlink(target, state)
+        refused = wsrecv("--state-file", state, "ws://localhost/ws").wait(USAGE)
+        assert f"'{state}' is a symbolic link" in refused.stderr
+        os.unlink(state)
+    assert (tmp_path / "precious").read_text() == "" and not (tmp_path / "missing").exists()
+
+
+def test_the_file_has_no_secret_and_yet_knows_its_url(wsrecv, tmp_path):
+    """A URL with another token is another URL."""
+    state = state_file(tmp_path)
+
+    def url(token: str) -> str:
+        return f"ws://me:{token}@localhost/ws?a=b&access_token={token}"
+
+    for _ in range(2):
+        with ScriptedServer(say(f"{EPOCH}-4", close=1000)) as server:
+            connect = f"localhost:80:127.0.0.1:{server.port}"
+            wsrecv("--connect-to", connect, "--state-file", state, url("s3cr3t")).wait(OK)
+        assert "s3cr3t" not in open(state).read()
+        assert "ws://localhost/ws?a=b&access_token=***" in open(state).read()
+    refused = wsrecv("--state-file", state, url("0ther")).wait(USAGE)
+    assert "that of another URL" in refused.stderr and "0ther" not in refused.stderr
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced", "moved"])
+def test_1_when_the_file_is_removed_or_replaced_while_in_use(wsrecv, tmp_path, how):
+    """Whoever makes a new one of that name is its only user."""
+    state = state_file(tmp_path)
+    other = str(tmp_path / "other")
+    with socket.create_server(("127.0.0.1", 0)) as accepting:
+        accepting.settimeout(rawws.TIMEOUT)
+        url = f"ws://127.0.0.1:{accepting.getsockname()[1]}/ws"
+        listener = wsrecv("-r", "--state-file", state, url)
+        peer = ServerPeer(accepting.accept()[0])
+    with peer:
+        peer.accept(Last_Event_ID=f"{EPOCH}-4")
+        peer.send_text("5")
+        assert listener.read_line() == "5"
+        programs.wait_until("5 is stored", lambda: f"{EPOCH}-5" in open(state).read())
+        if how == "removed":
+            os.unlink(state)
+        elif how == "moved":
+            os.rename(state, other)
+        else:
+            open(other, "w").close()
+            os.rename(other, state)
+        peer.sock.settimeout(0.05)
+        for _ in rawws.turns():  # it looks at the name now and then
+            peer.send_text("6")
+            with contextlib.suppress(TimeoutError):
+                peer.await_close(1000)
+                break
+        listener.wait(OUTPUT)
+    said = "replaced" if how == "replaced" else "removed"
+    assert f"'{state}': it was {said} while in use\n" in listener.stderr
+    if how == "replaced":
+        assert open(state).read() == ""
+    else:
+        assert not os.path.exists(state)
+
+
+@pytest.fixture(params=["a full disk", "ulimit -f"])
+def small_disk(request, start, tmp_path) -> Callable[[str], programs.Program]:
+    """small_disk(script): where $DISK has room for 4096 bytes, or each file there may have so
+    many."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    script = f"DISK={disk} WSRECV={programs.WSRECV}; "
+    if request.param == "ulimit -f":
+        return lambda rest: start(programs.Program, ["bash", "-c", f"{script} ulimit -f 4; {rest}"])
+    mount = f"mount -t tmpfs -o size=4k none {disk}"
+    if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True).returncode:
+        pytest.skip("needs root, to mount a file system")
+    return lambda rest: start(
+        programs.Program, ["unshare", "-m", "bash", "-c", f"{script} {mount}; {rest}"]
+    )
+
+
+def test_1_when_the_disk_has_no_room_for_the_state_file(small_disk):
+    listener = small_disk("""
+        head -c 4096 /dev/zero >$DISK/full; ulimit -f 0
+        $WSRECV --state-file $DISK/state ws://localhost/ws
+    """).wait(OUTPUT)
+    assert re.search(r"cannot write the state file '.*/state': .*", listener.stderr)
+    assert listener.stderr.count("\n") == 1
+
+
+def test_no_part_of_a_message_is_left_that_comes_again(small_disk, wsrecv, tmp_path):
+    """Of five lines of 1001 bytes four fit in; the fifth is for the next run."""
+    state = state_file(tmp_path)
+    texts = [str(number) * 1000 for number in range(1, 6)]
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept(Last_Event_ID=f"{EPOCH}-0")
+        for text in texts:
+            peer.send_text(text)
+        peer.await_close(1000)
+
+    with ScriptedServer(script) as server:
+        listener = small_disk(f"""
+            $WSRECV -q -r --connect-to localhost:80:127.0.0.1:{server.port} \\
+                --state-file {state} ws://localhost/ws >>$DISK/out
+            echo $?; cat $DISK/out
+        """)
+        status, *lines = listener.read_rest().splitlines()
+        listener.wait(0)
+    assert "cannot write to standard output" in listener.stderr
+    assert (int(status), lines) == (OUTPUT, texts[:4])
+    assert listen_once(wsrecv, state, f"{EPOCH}-4", texts[4]) == (texts[4] + "\n", f"{EPOCH}-4")
+
+
 # Against wsbroadcastd
 
 
@@ -621,6 +757,32 @@ def test_since_an_id_of_wsbroadcastd(real_server, wsrecv):
     assert objects[1]["id"] == last_id(server).replace("-4", "-2")
     epoch = last_id(server).split("-")[0]
     wsrecv("--since", f"{epoch}-5", server.url).wait(REFUSED)  # it has not happened yet
+
+
+def test_with_exec_every_message_is_acted_on_though_wsrecv_is_killed(real_server, wsrecv, tmp_path):
+    """The example of the manual; the command that ran when it was killed runs again. None gets less
+    than a message."""
+    server = real_server(*KEEPS_ALL)
+    texts = [str(number) for number in range(40)]
+    publish(server, *texts)
+    acted = tmp_path / "acted"
+    acted.touch()
+
+    def done() -> list[str]:
+        return acted.read_text().splitlines()
+
+    args = ("-q", "--since", "all", "--state-file", state_file(tmp_path),
+            "--exec", f'echo "$(cat)" >>{acted}', server.url)  # fmt: skip
+    for goal in (3, 10, 25):
+        listener = wsrecv(*args)
+        programs.wait_until(f"{goal} are acted on", lambda: len(done()) >= goal)  # noqa: B023
+        listener.process.send_signal(signal.SIGKILL)
+        listener.wait(-signal.SIGKILL)
+    listener = wsrecv(*args)
+    programs.wait_until("the last is acted on", lambda: "39" in done())
+    listener.stop()
+    assert sorted(set(done()), key=int) == texts
+    assert len(done()) <= len(texts) + 3
 
 
 def test_keep_alive_pings_amid_a_stream_are_no_gaps(real_server, wsrecv):
