@@ -45,7 +45,9 @@ int http_answer_write(struct buffer *out, const struct http_answer *answer)
                                answer->origin);
     if (status == 0 && answer->type != NULL)
         status = buffer_printf(out, "Content-Type: %s\r\n", answer->type);
-    if (status == 0 && answer->body != NULL)
+    if (status == 0 && answer->chunked)
+        status = buffer_printf(out, "Transfer-Encoding: chunked\r\n");
+    else if (status == 0 && answer->body != NULL)
         status = buffer_printf(out, "Content-Length: %zu\r\n", answer->len);
     if (status == 0)
         status = buffer_append(out, "\r\n", 2);

@@ -21,8 +21,7 @@ struct identities {
     struct identity list[TLS_MAX_PAIRS];
 };
 
-/* ---- where they are kept: beside the SSL_CTX, which outlives a reload with its connections ----
- */
+/* ---- where they are kept: with the SSL_CTX, which its connections keep across a reload ---- */
 
 static void on_free(void *parent, void *data, CRYPTO_EX_DATA *all, int index, long number,
                     void *pointer)

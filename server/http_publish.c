@@ -124,6 +124,10 @@ static void publish_items(const struct http_api *api, const struct http_api_requ
     int status =
         channels_make(api->channels, request->channel.data, request->channel.len, &channel);
 
+    if (status == UV_ENOENT) {
+        http_api_refuse(answer, 404, http_api_not_listed);
+        return;
+    }
     if (status == UV_EMFILE) {
         answer->limit = "max-channels";
         http_api_refuse(answer, 503, "there are too many channels: try again later");

@@ -10,6 +10,7 @@
 #include "server/admission.h"
 #include "server/event_stream.h"
 #include "server/fanout.h"
+#include "server/http_api.h"
 #include "server/limits.h"
 #include "server/peer_memory.h"
 #include "server/peer_read.h"
@@ -189,6 +190,10 @@ static const char *join(struct peer *peer, const struct upgrade_request *request
                              request->channel.len, &peer->_fanout);
 
     *http = 503;
+    if (status == UV_ENOENT) {
+        *http = 404;
+        return http_api_not_listed;
+    }
     if (status == UV_EMFILE) {
         hit(peer, "max-channels", "refused with 503");
         return "there are too many channels: try again later";
@@ -251,6 +256,10 @@ static void on_opening_timeout(struct transport *transport)
 {
     struct peer *peer = peer_of(transport);
 
+    if (upgrade_is_answering(peer->_more->upgrade)) {
+        transport_abort_for(transport, upgrade_time_limit(peer->_more->upgrade));
+        return;
+    }
     hit(peer, upgrade_time_limit(peer->_more->upgrade), "refused with 408");
     upgrade_refuse(peer->_more->upgrade, transport, 408, "the request did not come in time");
 }
@@ -384,6 +393,8 @@ static size_t ping_payload(struct transport *transport, char *out)
 
     if (!fanout_has(peer))
         return 0;
+    if (peer_is_within_event(peer))
+        return 0;
     if (peer_is_for_events(peer)) {
         memcpy(out, heartbeat, sizeof heartbeat);
         return sizeof heartbeat;
@@ -412,17 +423,30 @@ uint64_t peer_acknowledged(const struct peer *peer)
     return last - ((uint32_t) last - peer->transport.note);
 }
 
-/* Answers have left: further requests, which were held, may be read. */
+static bool is_opening(const struct peer *peer)
+{
+    return peer->_more != NULL && peer->_more->upgrade != NULL;
+}
+
+/* Answers have left: the next piece of one may be made; or further requests, which were held, may
+ * be read. */
 static void feed_held(struct peer *peer)
 {
     struct buffer held;
 
-    if (peer->_more == NULL || peer->_more->upgrade == NULL ||
-        !transport_is_writable(&peer->transport) ||
+    if (!is_opening(peer) || !transport_is_writable(&peer->transport) ||
         !upgrade_take_held(peer->_more->upgrade, &peer->transport, &held))
         return;
     transport_input(&peer->transport, held.data, held.len);
     buffer_deinit(&held);
+}
+
+static void flush_opening(struct peer *peer)
+{
+    struct transport_bytes none = {.more = upgrade_is_answering(peer->_more->upgrade)};
+
+    if (transport_flush(&peer->transport, &none) == 0)
+        feed_held(peer);
 }
 
 /* A new turn has come for one whose requests had cost its share of an earlier one. */
@@ -438,9 +462,13 @@ static void on_taken(struct transport *transport)
 
 static void flush(struct transport *transport)
 {
-    peer_flush(peer_of(transport));
-    feed_held(peer_of(transport));
-    peer_memory_recount(peer_of(transport));
+    struct peer *peer = peer_of(transport);
+
+    if (is_opening(peer))
+        flush_opening(peer);
+    else
+        peer_flush(peer);
+    peer_memory_recount(peer);
 }
 
 static void on_drained(struct transport *transport)
@@ -451,10 +479,12 @@ static void on_drained(struct transport *transport)
         peer->_more->unread = 0;
     if (fanout_has(peer))
         fanout_resume(peer->_fanout, peer);
-    peer_flush(peer);
+    if (is_opening(peer))
+        flush_opening(peer);
+    else
+        peer_flush(peer);
     if (!transport_is_stalled(transport))
         peer_memory_caught_up(peer);
-    feed_held(peer);
     peer_memory_recount(peer);
 }
 

@@ -88,7 +88,9 @@ uint64_t peer_memory_cost(const struct peer *peer)
 {
     uint64_t cost = peer->_more != NULL ? peer->_more->charge : 0;
 
-    return fanout_has(peer) ? cost + fanout_pinned(peer->_fanout, peer) : cost;
+    if (fanout_has(peer))
+        return cost + fanout_pinned(peer->_fanout, peer);
+    return peer->_more != NULL ? cost + upgrade_pinned(peer->_more->upgrade) : cost;
 }
 
 void peer_memory_key(const struct peer *peer, uint8_t key[PEER_MEMORY_KEY])

@@ -11,6 +11,7 @@
 #include "server/limits.h"
 #include "server/pace.h"
 #include "server/peer.h"
+#include "server/replay.h"
 #include "server/upgrade.h"
 
 struct own_list;
@@ -19,6 +20,7 @@ struct own_list;
 struct past {
     struct block_cursor meeting; /* where it is to go on, */
     uint64_t stop;               /* once it has come here in the plain log */
+    struct replay replay;        /* of the message at the cursor, for one that hears events */
 };
 
 /* What a peer needs that has yet to be upgraded, that says something, or that is watched by a limit
@@ -50,6 +52,14 @@ static inline struct past *peer_past(const struct peer *peer)
 static inline bool peer_is_for_events(const struct peer *peer)
 {
     return peer->cursor.form == CHANNEL_EVENTS;
+}
+
+/* True while an event of the past has been written in part: nothing may come between. */
+static inline bool peer_is_within_event(const struct peer *peer)
+{
+    const struct past *past = peer_past(peer);
+
+    return past != NULL && replay_is_within(&past->replay);
 }
 
 /* The peer has published this message, which it is not to hear: it gets a ping with the ID of the

@@ -35,9 +35,10 @@ struct server {
     uv_signal_t sigusr2;
     struct tls_context *tls; /* NULL: ws:// */
     struct channels channels;
-    uv_timer_t expiry;    /* of history, if its age matters */
-    uv_timer_t trim;      /* of the heap */
-    struct source source; /* these two if they are asked for */
+    const char *listed[2]; /* channels that can be made, if that is not up to anyone */
+    uv_timer_t expiry;     /* of history, if its age matters */
+    uv_timer_t trim;       /* of the heap */
+    struct source source;  /* these two if they are asked for */
     struct sink sink;
     struct limits limits;
     struct shortage shortage;
@@ -314,6 +315,20 @@ static int start(struct server *server, struct error *error)
     return status;
 }
 
+/* With --create-channels listed, those of the pipes are. */
+static void list_channels(struct server *server)
+{
+    const struct server_options *options = server->options;
+    size_t count = 0;
+
+    if (options->stdin_channel != NULL)
+        server->listed[count++] = options->stdin_channel;
+    if (options->stdout_channel != NULL)
+        server->listed[count++] = options->stdout_channel;
+    if (options->listed_channels)
+        channels_list(&server->channels, server->listed, count);
+}
+
 static int prepare_tls(struct server *server, struct error *error)
 {
     const struct server_options *options = server->options;
@@ -361,6 +376,7 @@ int server_run(const struct server_options *options)
     if (status != 0)
         goto fail_channel;
     server.channels.memory.max = options->max_memory;
+    list_channels(&server);
     status = prepare_tls(&server, &error);
     if (status == 0)
         status = sockets_init(&server.sockets, options, options->workers, &server.loop, &error);

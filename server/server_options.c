@@ -267,6 +267,14 @@ static int store_tls_key(void *target, const char *argument, struct error *error
     return store_file(options->tls_keys, &options->tls_key_count, argument, error);
 }
 
+static int store_create_channels(void *target, const char *argument, struct error *error)
+{
+    if (strcmp(argument, "anyone") != 0 && strcmp(argument, "listed") != 0)
+        return error_set(error, UV_EINVAL, "'%s' is none of anyone, listed", argument);
+    ((struct server_options *) target)->listed_channels = strcmp(argument, "listed") == 0;
+    return 0;
+}
+
 static int store_log_level(void *target, const char *argument, struct error *error)
 {
     if (log_parse_level(argument, &((struct server_options *) target)->log_level) != 0)
@@ -294,8 +302,13 @@ static const struct option_spec specs[] = {
      OPTION_BY(store_prefix)},
     {.help = "Channels (PATH/NAME; PATH itself is the default one) and their history:"},
     {"max-channels", 0, "N",
-     "beside the default one; those who want further ones get 503; 0: any number (default: 0)",
+     "beside the default one; those who want further ones get 503; 0: any number (default: "
+     "10000)",
      OPTION_AT(COUNT, struct server_options, max_channels), .max = UINT32_MAX},
+    {"create-channels", 0, "WHO",
+     "who can make a channel by asking for it: anyone, or listed (no client: beside the default "
+     "one there are only those of --stdin and --stdout, and others are 404) (default: anyone)",
+     OPTION_BY(store_create_channels), .values = "anyone|listed"},
     {"history-messages", 0, "N",
      "messages to keep of each channel, for those who come later; of this and the next two, the "
      "first that is exceeded counts (default: without any of them, none are kept)",
@@ -470,6 +483,7 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
         .publish = SERVER_OPTIONS_PUBLISH_WS | SERVER_OPTIONS_PUBLISH_HTTP,
         .max_message = 1024 * 1024,
         .max_lag = 16 * 1024 * 1024,
+        .max_channels = 10000,
         .max_memory = memory_default_max(),
         .read_mildly = true,
         .history.total = NOT_GIVEN,

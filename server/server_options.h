@@ -66,6 +66,7 @@ struct server_options {
     uint64_t ping_timeout;
     struct history_policy history;
     uint64_t max_channels; /* beside the default one */
+    bool listed_channels;  /* clients make none; those of the pipes are there */
     bool no_compression;
     uint64_t compression_level;           /* 1 to 9 */
     uint64_t compression_min;             /* bytes of payload */

@@ -17,6 +17,7 @@ enum {
     FLUSH_MOST = 1024,     /* and before it turns, whatever is published */
     MAX_LAG_MESSAGES = 2,  /* of the longest messages are never too much to lag behind */
     SWEEP_INTERVAL = 1000, /* milliseconds between two looks at who is idle or reads too slowly */
+    QUESTION_BUDGET = 256, /* peers that are looked at in a turn, for those who ask for figures */
     LAG_LOOKS = 16,        /* at the stalled, in the time that a message may wait for them */
 };
 
@@ -46,6 +47,7 @@ struct worker {
     struct fanouts fanouts;
     struct pace pace;
     struct http_api api;
+    struct question_desk desk;
     size_t peers;
     uint64_t peers_ever;
     struct transport_context transports;
@@ -82,11 +84,12 @@ static void on_turn_end(uv_prepare_t *prepare)
     bool done = transport_context_go_on(&worker->transports);
 
     flush_due(worker);
+    (void) question_desk_work(&worker->desk, QUESTION_BUDGET); /* its answers go out at once */
     done = transport_context_flush_some(&worker->transports, FLUSH_BUDGET) && done;
     fanouts_clean(&worker->fanouts);
     if (relief_check(&worker->relief))
         wake_reliefs(worker->shared);
-    if (done && list_empty(&worker->due))
+    if (done && list_empty(&worker->due) && question_desk_is_idle(&worker->desk))
         (void) uv_idle_stop(&worker->go_on);
     else
         (void) uv_idle_start(&worker->go_on, on_go_on);
@@ -306,6 +309,13 @@ static void init_handles(struct worker *worker)
     tls_loop_init(&worker->tls, &worker->loop, worker->shared->tls, on_unadmitted);
 }
 
+static struct question_desk *desk_at(void *context, size_t i)
+{
+    const struct worker *worker = container_of(context, struct worker, api);
+
+    return &worker->shared->workers[i]->desk;
+}
+
 int worker_new(struct worker **worker, size_t number, const struct worker_shared *shared)
 {
     const struct server_options *options = shared->options;
@@ -352,6 +362,7 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
                  });
     relief_init(&fresh->relief, &fresh->loop, &fresh->inbox, &shared->channels->memory,
                 &fresh->fanouts, options->read_mildly);
+    question_desk_init(&fresh->desk, &fresh->inbox, &fresh->api, desk_at, shared->worker_count);
     fresh->api = (struct http_api){
         .options = options,
         .origins = fresh->policy.handshake.origins,
@@ -360,6 +371,7 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
         .publish = &fresh->publish,
         .limits = shared->limits,
         .memory = &shared->channels->memory,
+        .desk = &fresh->desk,
     };
     *worker = fresh;
     return 0;
@@ -434,6 +446,7 @@ void worker_free(struct worker *worker)
         end_loop(worker);
         (void) uv_run(&worker->loop, UV_RUN_DEFAULT);
     }
+    question_desk_deinit(&worker->desk);
     arrivals_deinit(&worker->arrivals);
     inbox_deinit(&worker->inbox);
     transport_context_deinit(&worker->transports);

@@ -43,6 +43,8 @@ static void without_arguments_the_defaults_hold(void **state)
     assert_int_equal(options.origin_count, 0);
     assert_int_equal(options.max_message, 1024 * 1024);
     assert_int_equal(options.max_lag, 16 * 1024 * 1024);
+    assert_int_equal(options.max_channels, 10000);
+    assert_false(options.listed_channels);
     assert_int_equal(options.handshake_timeout, 10000);
     assert_int_equal(options.ping_interval, 20000);
     assert_int_equal(options.max_connections, 0);
