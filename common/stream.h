@@ -30,8 +30,9 @@ int stream_open(struct stream *stream, int fd);
 void stream_configure(struct stream *stream);
 
 /* Connected, and before anything is read or written: from here on TLS is spoken, as a client.
- * `context` must outlive the stream; `host` is what the server's certificate must be for. What is written waits for the handshake. Returns 0, UV_ENOMEM, or UV_EPROTO when
- * OpenSSL's own configuration allows no handshake. */
+ * `context` must outlive the stream; `host` is what the server's certificate must be for. What is
+ * written waits for the handshake. Returns 0, UV_ENOMEM, or UV_EPROTO when OpenSSL's own
+ * configuration allows no handshake. */
 int stream_start_tls(struct stream *stream, struct tls_context *context, const char *host);
 
 /* The same as a server, on a loop that shares `loop`, which must outlive the stream. Returns 0 or

@@ -40,7 +40,8 @@ int tls_context_new_client(struct tls_context **context, const struct tls_files 
 void tls_context_free(struct tls_context *context);
 
 /* Reads the same files again. New connections use what they say now; those that exist go on as
- * they are (but see tls_loop_verify_all), and sessions from before are not resumed. Errors as above, and then nothing changes. */
+ * they are (but see tls_loop_verify_all), and sessions from before are not resumed. Errors as
+ * above, and then nothing changes. */
 int tls_context_reload(struct tls_context *context, struct error *error);
 
 /* True, with a text, if the certificate of that pair (from 0) is not valid now: it is served, but

@@ -226,7 +226,8 @@ void transport_context_deinit(struct transport_context *context);
 void transport_context_flush(struct transport_context *context);
 
 /* The same for `budget` of them at most, those that have waited longest, and for each once: what it
- * has to write again by then is for the next turn. True when none is left; else the others are for the next turn, which should come without waiting for events. */
+ * has to write again by then is for the next turn. True when none is left; else the others are for
+ * the next turn, which should come without waiting for events. */
 bool transport_context_flush_some(struct transport_context *context, unsigned budget);
 
 /* From now on each step of a closing handshake may take `timeout` milliseconds, also of those that

@@ -91,8 +91,8 @@ static size_t put(uint8_t *out, const void *bytes, size_t len)
     return len;
 }
 
-/* Writes what follows of a text, whose end is not written yet, or as much of a line as there is room
- * for. */
+/* Writes what follows of a text, whose end is not written yet, or as much of a line as there is
+ * room for. */
 static size_t write_line(uint8_t *out, size_t room, const uint8_t *text, size_t len,
                          struct event_stream_place *place)
 {

@@ -147,9 +147,9 @@ void fanout_sweep(struct fanout *fanout, uint64_t now, uint64_t idle_timeout, ui
  * several times in that time. `now` in milliseconds. */
 void fanout_judge_time(struct fanout *fanout, uint64_t now);
 
-/* Looks at the peers, at `*budget` of them at most, from which they are taken: to be called until it
- * is true, in turn after turn. Then `*lag` is what it has found; who has come meanwhile may or may
- * not be in it. One at a time may do so. */
+/* Looks at the peers, at `*budget` of them at most, from which they are taken: to be called until
+ * it is true, in turn after turn. Then `*lag` is what it has found; who has come meanwhile may or
+ * may not be in it. One at a time may do so. */
 bool fanout_look(struct fanout *fanout, unsigned *budget, struct fanout_lag *lag);
 
 /* Starts the closing handshake with every peer: with those whose sockets are full or who catch up

@@ -20,9 +20,9 @@ int http_page_new(struct http_page **page, struct channels *channels, struct cha
                   struct block_cursor *cursor, struct event_id start, size_t limit);
 void http_page_free(struct http_page *page);
 
-/* Appends what follows, until `out` has `most` bytes, or nearly so: as one chunk (RFC 9112, 7.1), or
- * with `chunked` false as it is. `*done` becomes true with the last piece, after which nothing is
- * to be called but http_page_free. Returns 0 or UV_ENOMEM. */
+/* Appends what follows, until `out` has `most` bytes, or nearly so: as one chunk (RFC 9112, 7.1),
+ * or with `chunked` false as it is. `*done` becomes true with the last piece, after which nothing
+ * is to be called but http_page_free. Returns 0 or UV_ENOMEM. */
 int http_page_write(struct http_page *page, struct buffer *out, size_t most, bool chunked,
                     bool *done);
 

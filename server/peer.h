@@ -23,8 +23,9 @@ struct peer {
 extern const struct transport_ops peer_transport_ops;
 
 /* Takes an accepted socket, which came through a listener that only this machine reaches if
- * `loopback`, and on which TLS is spoken if `tls`; the peer owns itself from then on and tells its worker when it is gone. Returns 0, or
- * a negative UV_E* code if there was nothing left to make a peer of, and the socket is closed. */
+ * `loopback`, and on which TLS is spoken if `tls`; the peer owns itself from then on and tells its
+ * worker when it is gone. Returns 0, or a negative UV_E* code if there was nothing left to make a
+ * peer of, and the socket is closed. */
 int peer_accept(struct transport_context *transports, int fd, bool loopback, bool tls);
 
 /* Drops the connection that has waited longest for a further request to begin: its descriptor is

@@ -1,5 +1,5 @@
-/* A question to all workers. Each gives its share of the answer on its own thread, a bounded piece of
- * work in a turn; when the last has, the asker is told, on the thread that it asked from.
+/* A question to all workers. Each gives its share of the answer on its own thread, a bounded piece
+ * of work in a turn; when the last has, the asker is told, on the thread that it asked from.
  *
  *     question_ask ──► inbox of each worker ──► its desk: so much work in each turn
  *          ▲                                        │ the last of them
@@ -9,7 +9,8 @@
  * a worker is busy with two answers at most.
  *
  * A question belongs to the desk that it was asked at until it has been answered. The asker may be
- * gone by then (question_forget). What is on its way when the workers stop is freed with the desk. */
+ * gone by then (question_forget). What is on its way when the workers stop is freed with the desk.
+ */
 #ifndef WS_QUESTION_H
 #define WS_QUESTION_H
 

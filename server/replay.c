@@ -98,7 +98,8 @@ int replay_message(struct replay *replay, enum replay_form form, struct block_cu
         form == REPLAY_JSON
             ? write_json(out->data + out->len, room, &message, id, &replay->_place)
             : write_event(out->data + out->len, room, &message, id, replay, &replay->_place);
-    /* A frame has at least two bytes beside its payload: before the end, the cursor stands within. */
+    /* A frame has at least two bytes beside its payload: before the end, the cursor stands within.
+     */
     within = replay->_place.done ? message.size : replay->_place.used + 1;
     block_log_advance(cursor, within - replay->_within);
     replay->_within = within;

@@ -6,7 +6,8 @@
  *                         ▲ the cursor: so much of f102 is rendered
  *
  * The cursor stays within a message while part of it is rendered. So it holds what is yet to be
- * read, as every cursor does, and all that is known of a cursor (place, lag) is true of this one. */
+ * read, as every cursor does, and all that is known of a cursor (place, lag) is true of this one.
+ */
 #ifndef WS_REPLAY_H
 #define WS_REPLAY_H
 
@@ -39,8 +40,8 @@ static inline bool replay_is_within(const struct replay *replay)
 
 /* Appends the message at the cursor (see channel_look), which has this ID, or what is left of it.
  * Returns 0 with the cursor behind the message; UV_EAGAIN when `out` has `most` bytes or nearly so
- * (within REPLAY_MIN_ROOM): call again for what is left, when there is room; UV_ENOENT when there is
- * no message; or UV_ENOMEM. */
+ * (within REPLAY_MIN_ROOM): call again for what is left, when there is room; UV_ENOENT when there
+ * is no message; or UV_ENOMEM. */
 int replay_message(struct replay *replay, enum replay_form form, struct block_cursor *cursor,
                    struct event_id id, struct buffer *out, size_t most);
 

@@ -99,17 +99,25 @@ static int serve(struct server *server, struct error *error)
     return 0;
 }
 
-/* Connects standard input and output to their channels, if that is asked for; output first, so that
- * it has what the input says. */
-static int start_pipes(struct server *server, struct error *error)
+/* Connects standard output to its channel, if that is asked for: before any client can say
+ * something that it would miss. */
+static int start_output(struct server *server, struct error *error)
+{
+    int status = 0;
+
+    if (server->options->stdout_channel != NULL)
+        status = sink_start(&server->sink, &server->loop, server->options, &server->channels);
+    return status == 0 ? 0
+                       : error_set(error, status, "cannot write to standard output: %s",
+                                   uv_strerror(status));
+}
+
+/* The same for standard input, when the clients that were waited for can hear it. */
+static int start_input(struct server *server, struct error *error)
 {
     const struct server_options *options = server->options;
     int status = 0;
 
-    if (options->stdout_channel != NULL)
-        status = sink_start(&server->sink, &server->loop, options, &server->channels);
-    if (status != 0)
-        return error_set(error, status, "cannot write to standard output: %s", uv_strerror(status));
     if (options->stdin_channel != NULL)
         status = source_start(&server->source, &server->loop, options, &server->channels,
                               &server->sink, server->workers, server->shared.worker_count);
@@ -265,9 +273,11 @@ static int run_workers(struct server *server, struct error *error)
     int status = make_workers(server, error);
 
     if (status == 0)
+        status = start_output(server, error);
+    if (status == 0)
         status = serve(server, error);
     if (status == 0)
-        status = start_pipes(server, error);
+        status = start_input(server, error);
     if (status != 0)
         stop_workers(server);
     if (server->started == 0)

@@ -302,8 +302,8 @@ static const struct option_spec specs[] = {
      "10000)",
      OPTION_AT(COUNT, struct server_options, max_channels), .max = UINT32_MAX},
     {"create-channels", 0, "WHO",
-     "who can make a channel by asking for it: anyone, or listed (no client: beside the default one "
-     "there are only those of --stdin and --stdout, and others are 404) (default: anyone)",
+     "who can make a channel by asking for it: anyone, or listed (no client: beside the default "
+     "one there are only those of --stdin and --stdout, and others are 404) (default: anyone)",
      OPTION_BY(store_create_channels), .values = "anyone|listed"},
     {"history-messages", 0, "N",
      "messages to keep of each channel, for those who come later; of this and the next two, the "

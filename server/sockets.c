@@ -180,8 +180,8 @@ static int listen_tcp(struct sockets *sockets, struct address *address, struct e
     return 0;
 }
 
-/* One more of the addresses that a name stands for. Where port 0 stands for a free one, all have the
- * same, `*port`, if it is free there. */
+/* One more of the addresses that a name stands for. Where port 0 stands for a free one, all have
+ * the same, `*port`, if it is free there. */
 static int listen_next(struct sockets *sockets, const struct sockaddr *name, socklen_t len,
                        in_port_t *port, struct error *error)
 {

@@ -5,9 +5,9 @@
 #include "common/error.h"
 #include "server/listen_address.h"
 
-/* Makes the socket at the path of `where`, with the mode and the group that it asks for, and listens
- * on it. The socket of a server that is gone is replaced. Before any thread is started. Returns 0
- * with the descriptor, which is the caller's, or a negative UV_E* code with a text. */
+/* Makes the socket at the path of `where`, with the mode and the group that it asks for, and
+ * listens on it. The socket of a server that is gone is replaced. Before any thread is started.
+ * Returns 0 with the descriptor, which is the caller's, or a negative UV_E* code with a text. */
 int unix_socket_open(const struct listen_address *where, int backlog, int *fd, struct error *error);
 
 #endif

@@ -1,5 +1,5 @@
-/* How the requests that are no upgrade are answered: at once, in pieces (a page), or when all workers
- * have been asked. For upgrade alone. */
+/* How the requests that are no upgrade are answered: at once, in pieces (a page), or when all
+ * workers have been asked. For upgrade alone. */
 #ifndef WS_UPGRADE_ANSWER_H
 #define WS_UPGRADE_ANSWER_H
 

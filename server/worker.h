@@ -43,7 +43,8 @@ struct worker_shared {
 int worker_new(struct worker **worker, size_t number, const struct worker_shared *shared);
 
 /* Before worker_start: serves a listening socket, which it takes; `spread` says that it shares the
- * connections with all workers, in turn; `tls`, that TLS is spoken on them. Returns 0 or a negative UV_E* code. */
+ * connections with all workers, in turn; `tls`, that TLS is spoken on them. Returns 0 or a negative
+ * UV_E* code. */
 int worker_listen(struct worker *worker, int fd, bool spread, bool tls);
 
 /* Starts the thread. Returns 0 or a negative UV_E* code. */

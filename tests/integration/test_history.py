@@ -322,6 +322,7 @@ def test_history_costs_a_tenth_more_than_it_holds_however_many_lag_in_it(wsbroad
     size = 16 << 20
     server = wsbroadcastd(
         *("--prefix", "", "--history-bytes", str(size), "--max-lag", "1M", "--max-message", "4K"),
+        *("--log-level", "debug"),  # which leaves no line out
     )
     talker = server.client()
     say(talker, 1, 10, 1000)

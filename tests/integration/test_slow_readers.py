@@ -17,6 +17,7 @@ BLOCK = 64 << 10  # the most that one who is given up holds, if its messages are
 SIZE = 16 << 10
 LARGE = 1 << 20
 OPTIONS = ["--prefix", "", "--max-lag", str(MAX_LAG), "--ping-interval", "0"]
+OPTIONS += ["--log-level", "debug"]  # which leaves no line out, however many are alike
 
 
 class Crowd:

@@ -14,7 +14,8 @@
 
 static const char text[] = "a\n\n\r\n\"\x01\xc3\xbc and \\ more\r";
 
-/* A channel that retains three messages: a text of many lines and escapes, a binary one, and none. */
+/* A channel that retains three messages: a text of many lines and escapes, a binary one, and none.
+ */
 struct past {
     struct histories histories;
     struct channel channel;
