@@ -146,7 +146,7 @@ static const struct option_spec specs[] = {
      "start",
      OPTION_AT(CHOICE, struct client_options, stamps), .min = STAMP_ISO, .optional = true},
     {.help = "Acting on messages:"},
-    {"count", 'n', "N", "close and exit 0 after N messages",
+    {"count", 'n', "N", "close and exit 0 after N messages; exit 1 if it ends with fewer",
      OPTION_AT(COUNT, struct client_options, count), .min = 1, .max = UINT64_MAX},
     {"until", 0, "REGEX",
      "close and exit 0 after the first text message that REGEX (Perl-compatible: PCRE2) matches; "
@@ -180,7 +180,8 @@ static const struct option_spec specs[] = {
     {"send-binary", 0, NULL, "as -s, in binary messages",
      OPTION_AT(FLAG, struct client_options, send_binary)},
     {"input-eof", 0, "close|keep",
-     "when standard input ends, and all is sent: close, or go on receiving (the default)",
+     "when standard input ends, and all is sent: close (and exit 1 if lines could not be sent), or "
+     "go on receiving (the default)",
      OPTION_AT(CHOICE, struct client_options, input_eof)},
     {"echo", 0, NULL, "send every message back, as it came, and print nothing",
      OPTION_AT(FLAG, struct client_options, echo)},
@@ -188,7 +189,7 @@ static const struct option_spec specs[] = {
     {"reconnect", 0, NULL,
      "connect again when the connection is refused, is lost, or is closed by a server that did not "
      "say it was done (1000); not when it would end the same way: wrong usage, TLS that does not "
-     "trust, HTTP status 4xx but 408, 425 and 429, a broken protocol",
+     "trust, HTTP status 4xx but 408, 425 and 429, a broken protocol; SIGUSR2 does so at any time",
      OPTION_AT(FLAG, struct client_options, reconnect)},
     {"retries", 0, "N",
      "with --reconnect: give up, with status 9, after N retries in a row (default: never); a "
@@ -307,8 +308,11 @@ static const struct option_spec specs[] = {
 
 static const struct option_status statuses[] = {
     {CLIENT_OK,
-     "the server closed (1000, 1001 or no code), N messages came, or SIGINT or SIGTERM did"},
-    {CLIENT_OUTPUT, "cannot write to standard output, or nothing matched --until"},
+     "the server closed (1000, 1001 or no code), or what was asked for has happened: N messages of "
+     "-n came, or one that --until matches"},
+    {CLIENT_OUTPUT,
+     "cannot write to standard output; or it ended before N messages of -n came or one matched "
+     "--until; or standard input could not be read, or was not all sent with --input-eof close"},
     {CLIENT_USAGE, "wrong usage"},
     {CLIENT_CONNECT, "cannot resolve or connect, or not in time; or the proxy cannot"},
     {CLIENT_TLS, "TLS failed"},

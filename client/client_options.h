@@ -103,9 +103,9 @@ struct client_options {
 
 /* wsrecv's exit status. */
 enum client_exit {
-    CLIENT_OK = 0,        /* closed cleanly, count reached, or ended by a signal */
-    CLIENT_OUTPUT = 1,    /* standard output cannot be written */
-    CLIENT_UNMATCHED = 1, /* it ended without a message that --until matches */
+    CLIENT_OK = 0,         /* closed cleanly, and all that was asked for has happened */
+    CLIENT_OUTPUT = 1,     /* standard output cannot be written */
+    CLIENT_INCOMPLETE = 1, /* what -n, --until or --input-eof close ask for has not happened */
     CLIENT_USAGE = 2,
     CLIENT_CONNECT = 3, /* cannot resolve or connect */
     CLIENT_TLS = 4,

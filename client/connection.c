@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -433,6 +434,18 @@ const char *connection_last_event_id(const struct connection *connection)
 
     return http_head_count(&connection->_head, name) == 1 ? http_head_get(&connection->_head, name)
                                                           : NULL;
+}
+
+bool connection_is_echoed(const struct connection *connection)
+{
+    const char *echo = http_head_get(&connection->_head, "Wsbroadcast-Echo");
+
+    return echo == NULL || strcasecmp(echo, "no") != 0;
+}
+
+bool connection_has_input(const struct connection *connection)
+{
+    return connection->_live && stream_has_input(&connection->_transport.stream);
 }
 
 bool connection_is_live(const struct connection *connection)

@@ -1,7 +1,3 @@
-#include <errno.h>
-#include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <uv.h>
 
 #include "client/client_options.h"
@@ -9,24 +5,20 @@
 #include "common/log.h"
 #include "common/process.h"
 
-/* Help, or the version; whoever reads only the beginning of it ends us, as any filter. */
-static enum client_exit print(const struct client_options *options)
+static enum client_exit answer(const struct client_options *options)
 {
-    (void) signal(SIGPIPE, SIG_DFL);
-    if (options->help)
-        options_print_help(&client_options_table, stdout);
-    else
-        (void) printf("wsrecv %s\n", WS_VERSION);
-    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+    struct error error;
+
+    if (options_answer(&client_options_table, options->help, &error) == 0)
         return CLIENT_OK;
-    log_error("cannot write to standard output: %s", strerror(errno));
+    log_error("%s", error.text);
     return CLIENT_OUTPUT;
 }
 
 int main(int argc, char **argv)
 {
     struct client_options options;
-    enum client_exit status;
+    struct session_end end = {.signal = 0};
     struct error error;
     int files;
 
@@ -42,7 +34,12 @@ int main(int argc, char **argv)
         log_error("%s; 'wsrecv --help' lists the options", error.text);
         return CLIENT_USAGE;
     }
-    status = options.help || options.version ? print(&options) : session_run(&options);
+    if (options.help || options.version)
+        end.exit = answer(&options);
+    else
+        end = session_run(&options);
     client_options_deinit(&options);
-    return (int) status;
+    if (end.signal != 0)
+        process_die_of(end.signal);
+    return (int) end.exit;
 }

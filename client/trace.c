@@ -6,6 +6,7 @@
 
 #include "common/escape.h"
 #include "common/log.h"
+#include "common/plural.h"
 #include "common/secret.h"
 
 static char direction(bool own)
@@ -116,5 +117,5 @@ void trace_frame(bool own, enum frame_opcode opcode, size_t len)
                        : opcode == FRAME_CLOSE  ? "close"
                                                 : "frame";
 
-    log_info("%c %s, %zu bytes", direction(own), name, len);
+    log_info("%c %s, %zu byte%s", direction(own), name, len, plural(len));
 }

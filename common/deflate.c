@@ -139,8 +139,8 @@ static bool hurry(struct deflater *deflater)
     return deflateParams(&deflater->zlib, QUICK, Z_DEFAULT_STRATEGY) == Z_OK;
 }
 
-/* True while the message is worth going on with. Where it is judged, zlib ends a block: before, what
- * has come out says nothing about the last 16 KiB. */
+/* True while the message is worth going on with. Where it is judged, zlib ends a block: before,
+ * what has come out says nothing about the last 16 KiB. */
 static bool is_promising(struct deflater *deflater)
 {
     z_stream *zlib = &deflater->zlib;

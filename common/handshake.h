@@ -36,6 +36,7 @@ struct handshake_verdict {
     /* When status is 101: */
     char accept[HANDSHAKE_ACCEPT_LEN + 1]; /* Sec-WebSocket-Accept */
     struct extension_deflate deflate;      /* permessage-deflate, if it was offered */
+    bool no_echo;                          /* as the policy has it */
     /* Then, and when it is plain: */
     struct resource resource; /* borrowed from the request */
     struct resource_channel channel;
@@ -45,6 +46,7 @@ struct handshake_verdict {
 struct handshake_policy {
     const char *path; /* the path that may be upgraded, and channels beneath it */
     bool compression; /* offers of permessage-deflate are taken */
+    bool no_echo;     /* clients are not sent their own messages, and the response says so */
     struct origin_policy origins;
 };
 

@@ -102,10 +102,9 @@ static bool parse(const char *text, bool pattern, struct origin *origin)
            *text == '\0';
 }
 
-/* The host of the field Host, without its port (RFC 9110, 7.2); empty if there is none. */
-static struct part host_of(const struct http_head *request)
+/* The host of a field Host, without its port (RFC 9110, 7.2); empty if there is none. */
+static struct part host_of(const char *host)
 {
-    const char *host = http_head_get(request, "Host");
     struct part part;
 
     if (host != NULL && take_host(&host, &part) &&
@@ -127,6 +126,11 @@ static bool is_loopback(struct part host)
 {
     return part_is(host, "localhost") || ends_with(host, ".localhost", 10) ||
            part_is(host, "[::1]") || is_loopback_v4(host);
+}
+
+bool origin_host_is_loopback(const char *host)
+{
+    return is_loopback(host_of(host));
 }
 
 static bool matches(const struct origin *pattern, const struct origin *origin)
@@ -161,7 +165,7 @@ enum origin_verdict origin_judge(const struct origin_policy *policy,
 {
     const char *text = http_head_get(request, "Origin");
     bool is_null = text != NULL && strcmp(text, "null") == 0;
-    struct part host = host_of(request);
+    struct part host = host_of(http_head_get(request, "Host"));
     struct origin origin;
 
     if (text == NULL)
@@ -179,7 +183,9 @@ enum origin_verdict origin_judge(const struct origin_policy *policy,
 
 bool origin_host_is_own(const struct http_head *request, bool loopback)
 {
-    return !loopback || http_head_get(request, "Host") == NULL || is_loopback(host_of(request));
+    const char *host = http_head_get(request, "Host");
+
+    return !loopback || host == NULL || origin_host_is_loopback(host);
 }
 
 /* ---- the list ---- */

@@ -42,4 +42,8 @@ bool origin_host_is_own(const struct http_head *request, bool loopback);
  * for whatever could never match what a browser sends. */
 int origin_check_pattern(const char *pattern, struct error *error);
 
+/* True for a Host field that names this machine: localhost and what is below it, 127.0.0.0/8, [::1];
+ * with or without a port. */
+bool origin_host_is_loopback(const char *host);
+
 #endif

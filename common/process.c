@@ -11,13 +11,18 @@
 #include <unistd.h>
 #include <uv.h>
 
-enum { SPARE_FILES = 8 };
+enum {
+    SPARE_FILES = 8,
+    SIGNAL_STATUS = 128,
+};
 
 void process_prepare(void)
 {
     for (int fd = 0; fd <= 2; fd++) {
         /* open() takes the lowest number that is free, which is this one. */
-        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
+        int wrong_way = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", wrong_way) != fd)
             abort();
     }
     (void) signal(SIGPIPE, SIG_IGN);
@@ -39,6 +44,25 @@ int process_check_files(void)
     while (count > 0)
         (void) close(files[--count]);
     return status;
+}
+
+bool process_ignores(int signum)
+{
+    struct sigaction action;
+
+    return sigaction(signum, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+_Noreturn void process_die_of(int signum)
+{
+    sigset_t only;
+
+    (void) signal(signum, SIG_DFL);
+    (void) sigemptyset(&only);
+    (void) sigaddset(&only, signum);
+    (void) sigprocmask(SIG_UNBLOCK, &only, NULL);
+    (void) raise(signum);
+    _exit(SIGNAL_STATUS + signum);
 }
 
 void process_raise_files(void)

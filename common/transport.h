@@ -27,6 +27,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "common/awake.h"
 #include "common/buffer.h"
 #include "common/deadline.h"
 #include "common/decoder.h"
@@ -92,8 +93,8 @@ struct transport_ops {
     void (*on_ping)(struct transport *transport, const uint8_t *data, size_t len);
     /* Input has been taken: what transport_held says may have changed by much. May be NULL. */
     void (*on_taken)(struct transport *transport);
-    /* Its share of the work of a turn was used up while the opening handshake was read, and is there
-     * again: the owner may go on with what it has kept. May be NULL. */
+    /* Its share of the work of a turn was used up while the opening handshake was read, and is
+     * there again: the owner may go on with what it has kept. May be NULL. */
     void (*on_share)(struct transport *transport);
     /* End of the turn, and there is something to write: call transport_flush. */
     void (*flush)(struct transport *transport);
@@ -156,6 +157,8 @@ struct transport_context {
     struct deadline_list _message; /* those that are within a message */
     struct transport_work _work;
     uv_timer_t _tick;                /* runs only while something has a deadline */
+    struct awake _awake;             /* the clock of the deadlines */
+    bool _looked;                    /* a tick has found something due; the loop has read since */
     const struct transport *_reader; /* who read last in this turn */
     unsigned _busy;                  /* how many filled the buffer in this turn, */
     unsigned _busy_before;           /* and in the one before */
@@ -189,6 +192,7 @@ struct transport {
     bool _asked : 1;      /* a ping of ours is not answered */
     bool _paused : 1;     /* nothing is read: silence is not the peer's */
     bool _in_message : 1; /* its deadline is the message's */
+    bool _late : 1;       /* it has the time of its opening handshake for the second time */
     bool _deferred : 1;   /* it waits for its share of the work of a turn */
     bool _raw : 1;        /* no frames are spoken: see transport_open_raw */
     bool _silent : 1;     /* it ends without having done anything wrong: no limit is hit */
@@ -221,9 +225,13 @@ void transport_context_deinit(struct transport_context *context);
 /* Flushes every transport that has own frames to write. Once, at the end of each loop turn. */
 void transport_context_flush(struct transport_context *context);
 
-/* The same for `budget` of them at most, those that have waited longest. True when none is left;
- * else the others are for the next turn, which should come without waiting for events. */
+/* The same for `budget` of them at most, those that have waited longest, and for each once: what it
+ * has to write again by then is for the next turn. True when none is left; else the others are for the next turn, which should come without waiting for events. */
 bool transport_context_flush_some(struct transport_context *context, unsigned budget);
+
+/* From now on each step of a closing handshake may take `timeout` milliseconds, also of those that
+ * are within one. */
+void transport_context_limit_closing(struct transport_context *context, uint32_t timeout);
 
 /* A new turn: the transports that wait for their share of its work go on with the input that was
  * kept for them, first come first served. Once, at the end of each loop turn. True when none waits

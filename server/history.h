@@ -7,8 +7,9 @@
  *
  * Messages go from the oldest on: by number, bytes (on the wire) and age, whichever bites first. A
  * block of which all is to go goes as one; within a block each message is looked at. However many
- * they are, history_trim drops no more at a time than a step of HISTORY_STRIDE. Over all channels, blocks are counted in the order in which they were made; when
- * they are too many, the oldest of them lose their messages.
+ * they are, history_trim drops no more at a time than a step of HISTORY_STRIDE. Over all channels,
+ * blocks are counted in the order in which they were made; when they are too many, the oldest of
+ * them lose their messages.
  *
  * Threads: a history is guarded by the lock of its channel. What all histories share has a lock of
  * its own, which is taken after the channel's, and only when a block comes or goes. */
@@ -102,7 +103,8 @@ int history_begin(struct history *history, struct block_log *log, uint64_t seque
  * history_trim. */
 void history_add(struct history *history, size_t size);
 
-/* Finds out what is too old; `sequence` is that of the newest message. It goes with history_trim. */
+/* Finds out what is too old; `sequence` is that of the newest message. It goes with
+ * history_trim. */
 void history_expire(struct history *history, uint64_t sequence);
 
 /* Drops a bounded part of what is too much or too old. True when there is more of it. */

@@ -15,6 +15,8 @@
 #define LIST_ALLOW "GET, HEAD, OPTIONS"
 
 const char http_api_list[] = "/channels";
+const char http_api_not_listed[] =
+    "there is no channel of this name, and clients make none here (--create-channels listed)";
 
 void http_api_refuse(struct http_api_answer *answer, int status, const char *why)
 {
@@ -25,6 +27,8 @@ void http_api_refuse(struct http_api_answer *answer, int status, const char *why
 void http_api_free(struct http_api_answer *answer)
 {
     buffer_deinit(&answer->json);
+    http_page_free(answer->page);
+    answer->page = NULL;
 }
 
 /* ---- what is asked for ---- */
@@ -89,8 +93,8 @@ static bool is_from_elsewhere(const struct http_api *api, const struct http_api_
     if (http_head_get(request->head, "Origin") == NULL &&
         !origin_host_is_own(request->head, request->loopback)) {
         http_api_refuse(answer, 403,
-                        "this address is for this machine, which has to be asked for as localhost "
-                        "or by its loopback address: check Host");
+                        "this server knows itself as localhost only; start it with --server-name "
+                        "NAME for each other name by which it is asked");
         return true;
     }
     return false;
@@ -138,7 +142,7 @@ enum http_api_step http_api_judge(const struct http_api *api,
     } else if (kind == LIST) {
         http_show_channels(api, request, answer);
     } else if (kind == INFO) {
-        http_show_info(api, request, answer);
+        return HTTP_API_ASK;
     } else {
         http_show_messages(api, request, answer);
     }
@@ -154,6 +158,18 @@ void http_api_publish(const struct http_api *api, const struct http_api_request 
                       const uint8_t *body, size_t len, struct http_api_answer *answer)
 {
     http_publish(api, request, body, len, answer);
+}
+
+bool http_api_ask(const struct http_api *api, const struct http_api_request *request, void *asker,
+                  void (*answered)(void *asker, const struct question *question),
+                  struct question **question, struct http_api_answer *answer)
+{
+    return http_show_ask(api, request, asker, answered, question, answer);
+}
+
+void http_api_tell(const struct question *question, struct http_api_answer *answer)
+{
+    http_show_info(question, answer);
 }
 
 /* ---- the answer ---- */
@@ -186,7 +202,7 @@ void http_api_address(const struct http_api *api, const struct http_head *head, 
 {
     answer->origin = reader_of(api, head, loopback);
     if ((answer->status == 404 || answer->status == 426) && accepts(head, "text/html"))
-        answer->page = api->options->path;
+        answer->html = api->options->path;
 }
 
 /* Appends the fields that the status asks for. */
@@ -220,12 +236,12 @@ static const char *connection_of(int status, bool keep_alive)
     return keep_alive ? "keep-alive" : "close";
 }
 
-/* The same, and those of a page; NUL-terminated. */
+/* The same, and those of a page of a refusal; NUL-terminated. */
 static int append_all_fields(struct buffer *out, const struct http_api_answer *answer)
 {
     int status = append_fields(out, answer);
 
-    if (status == 0 && answer->why != NULL && answer->page != NULL)
+    if (status == 0 && answer->why != NULL && answer->html != NULL)
         status = buffer_printf(out, "%s", http_html_fields);
     return status == 0 ? buffer_append(out, "", 1) : status;
 }
@@ -233,8 +249,8 @@ static int append_all_fields(struct buffer *out, const struct http_api_answer *a
 /* Appends the body of a refusal. */
 static int append_refusal(struct buffer *out, const struct http_api_answer *answer)
 {
-    if (answer->page != NULL)
-        return http_html_write(out, answer->status, answer->why, answer->page);
+    if (answer->html != NULL)
+        return http_html_write(out, answer->status, answer->why, answer->html);
     return buffer_printf(out, "%s\n", answer->why);
 }
 
@@ -245,15 +261,20 @@ static void set_content(struct http_answer *http, const char *type, const struct
     http->len = body->len;
 }
 
-int http_api_write(struct buffer *out, const struct http_api_answer *answer, bool keep_alive,
-                   bool head_only)
+bool http_api_has_chunks(const struct http_head *request)
+{
+    return request->minor > 0;
+}
+
+int http_api_write(struct buffer *out, const struct http_api_answer *answer,
+                   const struct http_head *request, bool keep_alive)
 {
     struct buffer text = {0}, fields = {0};
     struct http_answer http = {
         .status = answer->status,
         .connection = connection_of(answer->status, keep_alive),
         .origin = answer->origin,
-        .head_only = head_only,
+        .head_only = strcmp(http_head_method(request), "HEAD") == 0,
     };
     int status = append_all_fields(&fields, answer);
 
@@ -261,8 +282,9 @@ int http_api_write(struct buffer *out, const struct http_api_answer *answer, boo
         status = append_refusal(&text, answer);
     if (status == 0) {
         http.fields = (const char *) fields.data;
+        http.chunked = answer->page != NULL && http_api_has_chunks(request);
         if (answer->why != NULL)
-            set_content(&http, answer->page != NULL ? HTTP_ANSWER_HTML : HTTP_ANSWER_TEXT, &text);
+            set_content(&http, answer->html != NULL ? HTTP_ANSWER_HTML : HTTP_ANSWER_TEXT, &text);
         else if (answer->status != 204)
             set_content(&http, HTTP_ANSWER_JSON, &answer->json);
         status = http_answer_write(out, &http);

@@ -24,6 +24,7 @@ struct listener {
     void *owner;
     struct list node;
     bool (*make_room)(struct listener *listener); /* true when it has freed a descriptor; or NULL */
+    bool tls;                                     /* is spoken on its connections */
     bool spread;                                  /* its connections are for all workers, */
     size_t turn;                                  /* and this one is next */
     struct shortage *_shortage;

@@ -1,4 +1,3 @@
-#include <stdio.h>
 #include <stdlib.h>
 #include <uv.h>
 
@@ -19,13 +18,11 @@ int main(int argc, char **argv)
         log_error("%s; 'wsbroadcastd --help' lists the options", error.text);
         return EXIT_USAGE;
     }
-    if (options.help) {
-        options_print_help(&server_options_table, stdout);
-        return EXIT_SUCCESS;
-    }
-    if (options.version) {
-        printf("wsbroadcastd %s\n", WS_VERSION);
-        return EXIT_SUCCESS;
+    if (options.help || options.version) {
+        if (options_answer(&server_options_table, options.help, &error) == 0)
+            return EXIT_SUCCESS;
+        log_error("%s", error.text);
+        return EXIT_FAILURE;
     }
     log_init("wsbroadcastd", options.log_level);
     process_raise_files();

@@ -23,9 +23,9 @@ struct peer {
 extern const struct transport_ops peer_transport_ops;
 
 /* Takes an accepted socket, which came through a listener that only this machine reaches if
- * `loopback`; the peer owns itself from then on and tells its worker when it is gone. Returns 0, or
+ * `loopback`, and on which TLS is spoken if `tls`; the peer owns itself from then on and tells its worker when it is gone. Returns 0, or
  * a negative UV_E* code if there was nothing left to make a peer of, and the socket is closed. */
-int peer_accept(struct transport_context *transports, int fd, bool loopback);
+int peer_accept(struct transport_context *transports, int fd, bool loopback, bool tls);
 
 /* Drops the connection that has waited longest for a further request to begin: its descriptor is
  * free, and it is not counted any more. False when there is none. */
@@ -35,13 +35,18 @@ bool peer_drop_kept(struct transport_context *transports);
  * rule. */
 void peer_flush(struct peer *peer);
 
+/* Ends the peer, whose client's certificate is not admitted any more: with 1008 if frames are
+ * spoken. */
+void peer_expel(struct peer *peer);
+
 /* Closes the peer (1000) if its last message is `timeout` milliseconds old. */
 void peer_judge_idle(struct peer *peer, uint64_t now, uint64_t timeout);
 
 /* Drops the peer if it is stalled and has read fewer than `least` bytes since the last call. */
 void peer_judge_reading(struct peer *peer, uint64_t least);
 
-/* While the peer catches up: the cursor with which it will go on. NULL, or nowhere: there is none. */
+/* While the peer catches up: the cursor with which it will go on. NULL, or nowhere: there is none.
+ */
 struct block_cursor *peer_meeting(const struct peer *peer);
 
 /* The last message that the peer, which has joined, has acknowledged; where it began, at first. */

@@ -3,13 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/event_stream.h"
 #include "server/fanout.h"
 #include "server/peer_memory.h"
 
 enum {
     CATCH_UP_BUFS = 4,           /* blocks of history that are written at a time */
-    CATCH_UP_EVENTS = 64 * 1024, /* bytes of events that are made of it at a time */
+    CATCH_UP_EVENTS = 64 * 1024, /* bytes of events that are made of it, and held, at a time */
     CATCH_UP_REST = 64 * 1024,   /* bytes left to read when it is told where to go on */
 };
 
@@ -34,8 +33,9 @@ struct block_cursor *peer_meeting(const struct peer *peer)
 
 /* ---- its own messages (--no-echo) ----
  *
- * They lie in the log as everybody's: the cursor jumps over them. Who has read all before, as most
- * have, does so at once; otherwise it is noted where they are. */
+ * They lie in the log as everybody's: the cursor jumps over them. A peer that has read all before,
+ * as most have, does so at once; otherwise it is noted where they are. A ping with the peer's place
+ * follows before anything else of the log, as a client that counts cannot count them. */
 
 void peer_read_forget_own(struct peer *peer)
 {
@@ -103,6 +103,7 @@ static void jump(struct peer *peer)
 
     if (block_log_unit(&peer->cursor, &unit))
         block_log_advance(&peer->cursor, unit.len);
+    peer->_more->untold = true;
 }
 
 /* True when the cursor has come to where it is to go on in the log of its form. */
@@ -120,6 +121,14 @@ static bool is_given_up(const struct peer *peer)
     return peer->cursor._block == NULL || peer->cursor._last;
 }
 
+static void send_place(struct peer *peer, struct event_id place)
+{
+    char text[EVENT_ID_SIZE];
+
+    event_id_print(place, text);
+    (void) transport_send(&peer->transport, FRAME_PING, text, strlen(text));
+}
+
 /* Leaves out those that the cursor has come to. */
 static void jump_own(struct peer *peer)
 {
@@ -129,6 +138,10 @@ static void jump_own(struct peer *peer)
            block_log_position(&peer->cursor) == own_at(peer, own)) {
         jump(peer);
         forget_own(peer);
+    }
+    if (peer->_more != NULL && peer->_more->untold && fanout_has(peer) && !is_given_up(peer)) {
+        peer->_more->untold = false;
+        send_place(peer, channel_place(peer->_fanout->channel, &peer->cursor));
     }
 }
 
@@ -174,7 +187,6 @@ void peer_read_give_up(struct peer *peer)
  * on with what is new, and is told where that is. */
 __attribute__((noinline)) static void skip(struct peer *peer)
 {
-    char text[EVENT_ID_SIZE];
     struct event_id start;
 
     if (!fanout_has(peer) || !transport_is_open(&peer->transport))
@@ -187,8 +199,7 @@ __attribute__((noinline)) static void skip(struct peer *peer)
     fanout_resume(peer->_fanout, peer); /* it does not catch up any more */
     if (peer_is_for_events(peer))
         return; /* each event has its ID */
-    event_id_print(start, text);
-    (void) transport_send(&peer->transport, FRAME_PING, text, strlen(text));
+    send_place(peer, start);
 }
 
 /* ---- catching up ---- */
@@ -251,28 +262,27 @@ static void catch_up(struct peer *peer, struct past *past)
         meet(peer, past);
 }
 
-/* The next messages of history, as events of its own, up to where it goes on with others. Returns 0
- * or UV_ENOMEM. */
-static int append_events(struct peer *peer, const struct past *past, struct buffer *out)
+/* True when no further event is to be begun: it goes on with others here, or was given up. */
+static bool is_replayed(const struct peer *peer, const struct past *past)
+{
+    return block_log_is_over(&peer->cursor) ||
+           (past->meeting._block != NULL && block_log_position(&peer->cursor) == past->stop);
+}
+
+/* What follows of the history, as events, as much as may be held for one peer. Returns 0 or
+ * UV_ENOMEM. */
+static int append_events(struct peer *peer, struct past *past, struct buffer *out)
 {
     struct event_id id = channel_place(peer->_fanout->channel, &peer->cursor);
-    struct channel_message message;
     int status = 0;
 
-    while (status == 0 && out->len < CATCH_UP_EVENTS &&
-           (past->meeting._block == NULL || block_log_position(&peer->cursor) != past->stop) &&
-           channel_next(&peer->cursor, &message)) {
-        struct frame_part payload = {message.payload, message.len};
-        char line[EVENT_STREAM_MAX_ID + 1];
-        size_t len;
-
-        id.sequence++;
-        len = event_stream_write_id(line, id);
-        status = buffer_append(out, line, len);
-        if (status == 0)
-            status = event_stream_add(out, message.opcode, &payload, 1);
+    while (status == 0 && (replay_is_within(&past->replay) || !is_replayed(peer, past))) {
+        if (!replay_is_within(&past->replay))
+            id.sequence++;
+        status =
+            replay_message(&past->replay, REPLAY_EVENTS, &peer->cursor, id, out, CATCH_UP_EVENTS);
     }
-    return status;
+    return status == UV_ENOMEM ? status : 0;
 }
 
 /* The same, for events: one bounded write. */
@@ -290,7 +300,7 @@ static void catch_up_with_events(struct peer *peer, struct past *past)
     if (status == UV_EAGAIN)
         fanout_stall(peer->_fanout, peer);
     peer_memory_recount(peer);
-    if (status == 0)
+    if (status == 0 && !is_given_up(peer))
         meet(peer, past);
 }
 
@@ -298,9 +308,9 @@ static void catch_up_with_events(struct peer *peer, struct past *past)
 __attribute__((noinline)) static bool is_catching_up(struct peer *peer)
 {
     if (!transport_is_open(&peer->transport))
-        peer_read_give_up(peer); /* it is to go: that does not wait for history */
-    if (!transport_is_open(&peer->transport) || block_log_is_over(&peer->cursor) ||
-        peer_past(peer) == NULL)
+        peer_read_give_up(peer); /* it is to go: that does not wait for history, */
+    if (block_log_is_over(&peer->cursor) || peer_past(peer) == NULL ||
+        (!transport_is_open(&peer->transport) && !peer_is_within_event(peer))) /* but for this */
         return false;
     if (peer_is_for_events(peer))
         catch_up_with_events(peer, peer_past(peer));

@@ -1,6 +1,6 @@
 /* The server's side of the opening handshake: what is let in is what RFC 6455, 4.2.1 lets in, and
  * what we answer is what our own client takes.
- * Last byte: bit 0: compression is off; bits 1 and 2: how a refusal is written;
+ * Last byte: bit 0: compression is off; bit 1: a refused connection goes on;
  * bit 3: one origin is listed; bit 4: only this machine reaches the listener. */
 #include "common/handshake.h"
 
@@ -77,18 +77,20 @@ static void check_accepted(const struct http_head *request, const struct handsha
     buffer_deinit(&response);
 }
 
-static void check_refused(const struct handshake_verdict *verdict, bool keep_alive, bool head_only)
+static void check_refused(const struct http_head *request, const struct handshake_verdict *verdict,
+                          bool keep_alive)
 {
     struct http_api_answer refusal;
     struct buffer answer = {0};
     struct http_head head;
+    bool head_only = strcmp(http_head_method(request), "HEAD") == 0;
     size_t used, body;
 
     fuzz_check(verdict->status >= 400 && verdict->status < 600, "status %d", verdict->status);
     fuzz_check(verdict->why != NULL && strpbrk(verdict->why, "\r\n") == NULL, "not one line");
     refusal = (struct http_api_answer){
         .status = verdict->status, .why = verdict->why, .allow = HANDSHAKE_ALLOW};
-    fuzz_check(http_api_write(&answer, &refusal, keep_alive, head_only) == 0, "out of memory");
+    fuzz_check(http_api_write(&answer, &refusal, request, keep_alive) == 0, "out of memory");
     used = heads_parse_own(&head, HTTP_HEAD_RESPONSE, &answer);
     body = strtoul(http_head_get(&head, "Content-Length"), NULL, 10);
     fuzz_check(head.status == verdict->status, "status %d", head.status);
@@ -136,7 +138,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (verdict.status == 101)
         check_accepted(&request, &verdict, policy.compression);
     else
-        check_refused(&verdict, (choice & 2) != 0, (choice & 4) != 0);
+        check_refused(&request, &verdict, (choice & 2) != 0);
     http_head_deinit(&request);
     return 0;
 }

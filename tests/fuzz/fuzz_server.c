@@ -29,6 +29,7 @@ enum {
     MOST_ENDS = 12,     /* connections in one play */
     MOST_STEPS = 4000,  /* of one play */
     STEPS_A_TURN = 32,  /* at most */
+    TIME_STEP = 500,    /* milliseconds */
     GOODBYE_TURNS = 60, /* of 100 ms: how long the server may take to stop */
 };
 
@@ -64,6 +65,7 @@ struct play {
     struct memory_end *clients[CLIENTS];
     struct deflater *deflater;
     bool stopped;
+    uint64_t passing; /* milliseconds that are still to pass */
     unsigned steps;
     unsigned goodbye_turns;
     bool watches;
@@ -264,7 +266,7 @@ static bool next_step(struct play *play)
     case STEP_TURN:
         return true;
     case STEP_TIME:
-        milliseconds += 50 * (uint64_t) fuzz_first(&play->input);
+        play->passing = 50 * (uint64_t) fuzz_first(&play->input);
         return true;
     case STEP_STOP:
         play->stopped = true;
@@ -321,6 +323,16 @@ static void watch(struct play *play)
     }
 }
 
+/* Time passes in steps: in one, the server would take it that it was stopped meanwhile. */
+static bool pass_time(struct play *play)
+{
+    uint64_t step = play->passing < TIME_STEP ? play->passing : TIME_STEP;
+
+    milliseconds += step;
+    play->passing -= step;
+    return step > 0;
+}
+
 static void on_turn(uv_idle_t *turn)
 {
     struct play *play = container_of(turn, struct play, turn);
@@ -328,6 +340,8 @@ static void on_turn(uv_idle_t *turn)
 
     watch(play);
     pump(play);
+    if (pass_time(play))
+        return;
     while (play->input.len > 0 && budget-- > 0 && play->steps++ < MOST_STEPS) {
         if (next_step(play))
             break;
@@ -433,10 +447,32 @@ static void read_events(struct fuzz_input input, bool whole, bool skips)
         fuzz_check(first || (skips ? id.sequence > last : id.sequence == last + 1),
                    "an event is missing, or came twice");
         fuzz_check(first || memmem(newline, event.len - (size_t) (newline - event.data),
-                                   "\ndata: ", 7) != NULL,
+                                   "\ndata:", 6) != NULL,
                    "an event without data");
         first = false;
         last = id.sequence;
+    }
+}
+
+/* Reads a body in chunks off the front; after the head of an answer to HEAD there is none. */
+static void read_chunks(struct fuzz_input *input, bool whole)
+{
+    unsigned long size = 1;
+
+    while (size > 0 && input->len > 0 && input->data[0] != 'H') {
+        const uint8_t *end = memmem(input->data, input->len, "\r\n", 2);
+        size_t head = end != NULL ? (size_t) (end - input->data) + 2 : input->len;
+        char *after;
+
+        size = strtoul((const char *) input->data, &after, 16);
+        fuzz_check(end == NULL || after == (const char *) end, "not a chunk");
+        if (end == NULL || input->len < head + size + 2) {
+            fuzz_check(!whole, "it ends within a chunk");
+            (void) fuzz_take(input, input->len);
+            return;
+        }
+        fuzz_check(memcmp(end + 2 + size, "\r\n", 2) == 0, "a chunk does not end");
+        (void) fuzz_take(input, head + size + 2);
     }
 }
 
@@ -445,6 +481,7 @@ static bool read_response(struct fuzz_input *input, struct http_head *head, bool
 {
     const char *length;
     size_t used, body;
+    bool chunked;
 
     http_head_init(head, HTTP_HEAD_RESPONSE);
     if (http_head_feed(head, input->data, input->len, &used) != HTTP_HEAD_DONE) {
@@ -456,7 +493,10 @@ static bool read_response(struct fuzz_input *input, struct http_head *head, bool
     }
     (void) fuzz_take(input, used);
     length = http_head_get(head, "Content-Length");
-    fuzz_check(length != NULL || is_without_length(head), "no Content-Length");
+    chunked = http_head_get(head, "Transfer-Encoding") != NULL;
+    fuzz_check(length != NULL || chunked || is_without_length(head), "no Content-Length");
+    if (chunked)
+        read_chunks(input, whole);
     body = length != NULL ? strtoul(length, NULL, 10) : 0;
     /* The answer to HEAD has none. */
     if (body > 0 && input->len > 0 &&

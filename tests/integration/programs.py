@@ -6,12 +6,14 @@ import os
 import re
 import select
 import signal
+import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import rawws
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
@@ -39,14 +41,15 @@ class Program:
     """A running program. Its stderr is read all the time, its stdout only when asked for."""
 
     def __init__(
-        self, argv: list[str], *, stdin: object = None, stdout: object = None, **popen: object
-    ) -> None:
+        self, argv: list[str], *, stdin: object = None, stdout: object = None,
+        stderr: object = None, **popen: object,
+    ) -> None:  # fmt: skip
         self.name = Path(argv[0]).name
         self.process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=subprocess.PIPE if stdout is None else stdout,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.PIPE if stderr is None else stderr,
             **popen,
         )
         self.pid = self.process.pid
@@ -55,20 +58,29 @@ class Program:
         self._err = bytearray()
         self._err_ended = False
         self._err_grew = threading.Condition()
+        self._may_read = threading.Event()
+        self._may_read.set()
         self._err_thread = threading.Thread(target=self._read_stderr, daemon=True)
         self._err_thread.start()
 
     # What it says
 
     def _read_stderr(self) -> None:
-        assert self.process.stderr is not None
-        while data := os.read(self.process.stderr.fileno(), 65536):
+        while self.process.stderr and (data := os.read(self.process.stderr.fileno(), 65536)):
+            self._may_read.wait()
             with self._err_grew:
                 self._err += data
                 self._err_grew.notify_all()
         with self._err_grew:
             self._err_ended = True
             self._err_grew.notify_all()
+
+    def hold_stderr(self) -> None:
+        """From here on stderr is read once at the most, until release_stderr."""
+        self._may_read.clear()
+
+    def release_stderr(self) -> None:
+        self._may_read.set()
 
     @property
     def stderr(self) -> str:
@@ -133,9 +145,10 @@ class Program:
         return self
 
     def stop(self, signum: int = signal.SIGTERM) -> Program:
-        """It ends in good order when a signal tells it to."""
+        """It ends in good order when a signal tells it to: the server with 0, wsrecv by dying of
+        that signal after its closing handshake."""
         self.process.send_signal(signum)
-        return self.wait(0, STOP_SECONDS)
+        return self.wait(-signum if self.name == "wsrecv" else 0, STOP_SECONDS)
 
     def check_end(self) -> None:
         """The status is the expected one, and no sanitizer has complained."""
@@ -147,6 +160,7 @@ class Program:
 
     def clean_up(self) -> None:
         """What a test leaves running must end on SIGTERM; in any case it is gone afterwards."""
+        self.release_stderr()
         try:
             if self.process.poll() is None:
                 self.stop()
@@ -238,6 +252,18 @@ def wait_until(what: str, holds: Callable[[], bool], timeout: float | None = Non
     while not holds():
         assert time.monotonic() < deadline, f"not in time: {what}"
         time.sleep(0.005)
+
+
+def reachable_address() -> str:
+    """An address of this machine that others can reach, over which one counts as one of them.
+
+    A machine without any has no network that could be tested: that is said, and nothing tried."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # of documentation (RFC 5737); sends nothing
+        except OSError:
+            pytest.skip("this machine has no address but loopback")
+        return probe.getsockname()[0]
 
 
 def connect(server: Server, count: int) -> list[rawws.Client]:

@@ -58,7 +58,7 @@ def test_1_and_a_line_when_files_cannot_be_opened(bash, limit):
 def test_1_when_help_cannot_be_written(wsrecv, option):
     with open("/dev/full", "w") as full:
         listener = wsrecv(option, stdout=full).wait(1)
-    assert listener.stderr == "wsrecv: cannot write to standard output: No space left on device\n"
+    assert listener.stderr == "wsrecv: cannot write to standard output: no space left on device\n"
 
 
 @pytest.mark.parametrize(

@@ -267,11 +267,24 @@ def test_tinyproxy_wants_to_know_who_asks(wsrecv, tinyproxy):
         wsrecv("-x", f"http://me:s3cr3t@127.0.0.1:{port}", server.url).wait(OK)
 
 
+def at_any_localhost(script: Callable[[ServerPeer], object]) -> ScriptedServer:
+    """A server that is there at whichever of its addresses somebody else takes localhost for."""
+    server = ScriptedServer(script)
+    if socket.has_dualstack_ipv6():
+        server._listener.close()
+        server._listener = socket.create_server(
+            ("::", 0), family=socket.AF_INET6, dualstack_ipv6=True
+        )
+        server._listener.settimeout(rawws.TIMEOUT)
+        server.port = server._listener.getsockname()[1]
+    return server
+
+
 def test_through_danted(wsrecv, danted):
     port = danted()
     with ScriptedServer(say("x")) as server:
         wsrecv("-x", f"socks5h://127.0.0.1:{port}", server.url).wait(OK)
-    with ScriptedServer(say("x")) as server:  # the proxy resolves
+    with at_any_localhost(say("x")) as server:  # the proxy resolves
         wsrecv("-x", f"socks5h://127.0.0.1:{port}", f"ws://localhost:{server.port}/").wait(OK)
     url = f"ws://127.0.0.1:{free_port()}/"
     refused = wsrecv("-x", f"socks5h://127.0.0.1:{port}", url).wait(CONNECT)

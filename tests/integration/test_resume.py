@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -462,11 +463,18 @@ def is_stuck(state: str, seen: dict[str, object] = {}) -> bool:  # noqa: B006
 
 def test_with_exec_the_place_is_that_of_the_commands_that_succeeded(wsrecv, tmp_path):
     state = state_file(tmp_path)
-    with ScriptedServer(say(f"{EPOCH}-4", "5", "6", "7", "8")) as server:
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept(Last_Event_ID=f"{EPOCH}-4")
+        for text in ("5", "6", "7", "8"):
+            peer.send_text(text)
+        peer.await_close(1000)  # after the command that fails; a Close of ours would cross it
+
+    with ScriptedServer(script) as server:
         connect = f"localhost:80:127.0.0.1:{server.port}"
         args = ("--json", "--connect-to", connect, "--state-file", state)
-        script = ("--exec", "grep -v '\"7\"'", "--exec-fail", "stop")
-        wsrecv(*args, *script, "ws://localhost/ws").wait(1)
+        acting = ("--exec", "grep -v '\"7\"'", "--exec-fail", "stop")
+        wsrecv(*args, *acting, "ws://localhost/ws").wait(1)
     assert listen_once(wsrecv, state, f"{EPOCH}-6")[1] == f"{EPOCH}-6"
 
 
@@ -643,8 +651,12 @@ def test_1_when_the_file_is_removed_or_replaced_while_in_use(wsrecv, tmp_path, h
         else:
             open(other, "w").close()
             os.rename(other, state)
-        peer.send_text("6")
-        peer.await_close(1000)
+        peer.sock.settimeout(0.05)
+        for _ in rawws.turns():  # it looks at the name now and then
+            peer.send_text("6")
+            with contextlib.suppress(TimeoutError):
+                peer.await_close(1000)
+                break
         listener.wait(OUTPUT)
     said = "replaced" if how == "replaced" else "removed"
     assert f"'{state}': it was {said} while in use\n" in listener.stderr
@@ -888,3 +900,100 @@ def test_killed_at_any_moment_nothing_is_lost_and_one_message_repeated_at_most(
     print(f"{KILLS} kills, {len(heard)} lines, {repeats} repeats")
     assert [n for i, n in enumerate(heard) if i == 0 or n != heard[i - 1]] == list(range(published))
     assert repeats <= KILLS
+
+
+# --no-echo: own messages are not sent, and are no gap
+
+
+def test_own_messages_that_are_not_sent_are_no_gap(real_server, wsrecv):
+    """Not even when keep-alive pings of the server tell its place."""
+    server = real_server("--prefix", "", "--no-echo", "--ping-interval", "0.2")
+    talker = wsrecv("-q", "-v", "-s", "-F", "%i %p", "--fail-on-gap", server.url, stdin=subprocess.PIPE)
+    with server.client() as other:
+        before = int(other.accepted.headers["last-event-id"].partition("-")[2])
+        for number in range(3):
+            talker.process.stdin.write(b"mine\n" * 10)
+            talker.process.stdin.flush()
+            for _ in range(10):
+                assert other.recv_message() == "mine"
+            other.send_text(f"theirs {number}")
+            place, _, text = talker.read_line().partition(" ")
+            assert text == f"theirs {number}"
+            assert int(place.partition("-")[2]) == before + 11 * (number + 1)
+        talker.wait_stderr("< ping, ", count=8)  # of the runs, and of keep-alive
+    talker.stop()
+    assert gaps(talker) == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_the_state_file_goes_on_behind_own_messages(real_server, wsrecv, tmp_path, how):
+    """So that they do not come as another's when it begins again."""
+    state = tmp_path / "state"
+    options = ["-q", "-r", "-s", "--state-file", str(state)]
+    server = real_server("--prefix", "", "--no-echo", "--history-messages", "100")
+    talker = wsrecv(*options, server.url, stdin=subprocess.PIPE)
+    with server.client() as other:
+        talker.process.stdin.write(b"mine\n" * 5)
+        talker.process.stdin.flush()
+        for _ in range(5):
+            assert other.recv_message() == "mine"
+        place = last_id(server)
+        programs.wait_until("the place is stored", lambda: place in state.read_text())
+        talker.process.send_signal(how)
+        talker.wait(-how)
+        other.send_text("theirs")
+        again = wsrecv(*options, server.url, stdin=subprocess.PIPE)
+        assert again.read_line() == "theirs"
+        again.stop()
+    assert gaps(again) == []
+
+
+def test_messages_of_others_that_are_lost_are_told_beside_own_ones(wsrecv):
+    """A ping that moves the place further than own messages account for is a gap."""
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept(last_event_id=f"{EPOCH}-7", wsbroadcast_echo="no")
+        for _ in range(3):
+            assert peer.recv_message() == "mine"
+        peer.send_frame(PING, f"{EPOCH}-10".encode())  # 8, 9 and 10 are its own
+        peer.send_text("11")
+        peer.send_frame(PING, f"{EPOCH}-15".encode())  # 12 to 15 are not
+        peer.send_text("16")
+        peer.close()
+
+    with ScriptedServer(script) as server:
+        talker = wsrecv("-q", "-F", "%i %p", "-m", "mine", "-m", "mine", "-m", "mine", server.url).wait(0)
+    assert gaps(talker) == ["gap: 4 messages lost"]
+    assert talker.read_rest() == f"{EPOCH}-11 11\n{EPOCH}-16 16\n"
+
+
+def test_what_the_server_would_have_sent_back_is_no_excuse(wsrecv):
+    """Where own messages are sent, too, what a ping leaves out is lost."""
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept(last_event_id=f"{EPOCH}-7")
+        assert peer.recv_message() == "mine"
+        peer.send_frame(PING, f"{EPOCH}-8".encode())
+        peer.close()
+
+    with ScriptedServer(script) as server:
+        talker = wsrecv("-q", "-m", "mine", server.url).wait(0)
+    assert gaps(talker) == ["gap: 1 message lost"]
+
+
+def test_own_messages_of_a_lost_connection_come_back_as_anybodys(real_server, wsrecv):
+    """The server does not know that it is the same client; nothing is lost, nothing is told twice."""
+    server = real_server("--prefix", "", "--no-echo", "--history-messages", "100", "--ping-interval", "0.2")
+    talker = wsrecv("-q", "-v", "-r", "-s", server.url, stdin=subprocess.PIPE)
+    with server.client() as other:
+        for number in range(4):
+            talker.process.stdin.write(b"mine\n")
+            talker.process.stdin.flush()
+            assert other.recv_message() == "mine"
+            other.send_text(f"theirs {number}")
+            assert talker.read_line() == f"theirs {number}"
+            talker.process.send_signal(signal.SIGUSR2)
+            talker.wait_stderr("HTTP/1.1 101", count=number + 2)
+        talker.wait_stderr("< ping, ", count=6)
+    talker.stop()
+    assert gaps(talker) == []

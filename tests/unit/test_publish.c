@@ -84,7 +84,7 @@ static void scene_deinit(struct scene *scene)
 
 static struct publish_client client(struct scene *scene, enum publish_way way)
 {
-    return (struct publish_client){way, &scene->rate, 1000, {&scene->held, scene, on_held}};
+    return (struct publish_client){way, {NULL, &scene->rate}, 1000, {&scene->held, scene, on_held}};
 }
 
 /* Publishes the same text so many times at once. */
