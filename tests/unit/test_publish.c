@@ -178,7 +178,13 @@ static void a_limit_that_one_message_exceeds_keeps_all_of_them_back(void **state
     (void) state;
     scene_init(&scene, "");
     scene.options.max_messages_per_second = 2;
-    assert_int_equal(say(&scene, PUBLISH_HTTP, FRAME_TEXT, "x", 3, &result), UV_EAGAIN);
+    assert_int_equal(say(&scene, PUBLISH_HTTP, FRAME_TEXT, "x", 3, &result), UV_E2BIG);
+    assert_string_equal(result.limit, "max-messages-per-second");
+    assert_int_equal(result.published, 0);
+    check_silence(&scene);
+    assert_int_equal(say(&scene, PUBLISH_HTTP, FRAME_TEXT, "x", 1, &result), 0);
+    check_heard(&scene, "x");
+    assert_int_equal(say(&scene, PUBLISH_HTTP, FRAME_TEXT, "x", 2, &result), UV_EAGAIN);
     assert_string_equal(result.limit, "max-messages-per-second");
     assert_int_equal(result.published, 0);
     check_silence(&scene);
