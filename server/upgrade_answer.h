@@ -53,9 +53,8 @@ static inline bool upgrade_answer_is_local_only(const struct upgrade *upgrade)
     return upgrade->loopback && upgrade->policy->names.count == 0;
 }
 
-/* What the operator can mend (a page that is kept out, a name, a proxy that loses what is asked for)
- * is for the operator to know of. Of the target, the path is shown: what else is in it may be
- * secret. */
+/* What the operator can mend (a page that is kept out, a name, a proxy that loses upgrades) is for
+ * the operator to know of. Of the target, the path is shown: what else is in it may be secret. */
 void upgrade_answer_log_refusal(const struct upgrade *upgrade, const struct transport *transport,
                                 int status, const char *why, bool by_proxy);
 
