@@ -27,16 +27,7 @@ def deflating(server: programs.Server, target: str) -> rawws.Client:
 
 def listen_to_events(server: programs.Server, target: str, receive_buffer: int = 4096):
     client = rawws.Client(server.port, receive_buffer=receive_buffer)
-    client.send(
-        client.request(
-            target,
-            Accept="text/event-stream",
-            Upgrade=None,
-            Connection=None,
-            Sec_WebSocket_Key=None,
-            Sec_WebSocket_Version=None,
-        )
-    )
+    client.send(client.request(target, Accept="text/event-stream", Upgrade=None, Connection=None))
     assert client.recv_head().status == 200
     return client
 

@@ -678,11 +678,7 @@ def test_a_reload_ends_those_whose_certificate_is_not_admitted_any_more(
     stays = [server.connect(authority.client_context("client")).upgrade() for _ in range(4)]
     goes = [server.connect(theirs).upgrade() for _ in range(100)]
     listens = server.connect(theirs)
-    listens.send(
-        listens.request(
-            Accept="text/event-stream", Upgrade=None, Connection=None, Sec_WebSocket_Key=None
-        )
-    )
+    listens.send(listens.request(Accept="text/event-stream", Upgrade=None, Connection=None))
     assert listens.recv_head().start.startswith("HTTP/1.1 200")
     asks = server.connect(theirs)
     asks.send(asks.request("/channels", Upgrade=None, Connection=None))
