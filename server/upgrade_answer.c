@@ -22,14 +22,13 @@ static const char *show_path(const struct upgrade *upgrade, char *shown, size_t 
     char path[256];
     size_t len = 0;
 
-    if (resource_parse(&resource, http_head_target(&upgrade->head)) == 0)
-        len = resource_decode(
-            (struct resource_text){
-                resource.path,
-                resource.path_len < strcspn(resource.path, "#") ? resource.path_len
-                                                                : strcspn(resource.path, "#"),
-            },
-            path, sizeof path);
+    if (resource_parse(&resource, http_head_target(&upgrade->head)) == 0) {
+        size_t end = strcspn(resource.path, "#");
+
+        if (end > resource.path_len)
+            end = resource.path_len;
+        len = resource_decode((struct resource_text){resource.path, end}, path, sizeof path);
+    }
     return escape_text(shown, size, path, len);
 }
 

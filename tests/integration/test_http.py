@@ -502,6 +502,25 @@ def test_a_preflight_needs_no_credential_whatever_it_is_for(wsbroadcastd, target
     assert answer.status in (403, 404) and "access-control-allow-origin" not in answer.headers
 
 
+ANSWERS = {
+    "a page in chunks": ("/ws", {"Accept": "application/json"}, 200),
+    "what all workers say": ("/ws?info", {}, 200),
+    "the list of channels": ("/channels", {}, 200),
+    "another server's name": ("/ws?info", {"Host": "other.example"}, 421),
+}
+
+
+@pytest.mark.parametrize("what", ANSWERS)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_page_may_read_whatever_it_gets(wsbroadcastd, what, method):
+    names = ("--server-name", "feed.example", "--origin", APP)
+    peer = Peer(wsbroadcastd("-w", "2", "-l", "0.0.0.0:0", *names).port)
+    target, fields, status = ANSWERS[what]
+    answer = peer.ask(method, target, **({"Host": "feed.example", "Origin": APP} | fields))
+    assert answer.status == status and "date" in answer.headers
+    allows(answer, APP)
+
+
 # What every answer has
 
 

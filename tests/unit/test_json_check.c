@@ -239,10 +239,10 @@ static size_t nest(char *text, const char *begin, const char *value, const char 
     char *at = text;
 
     for (size_t i = 0; i < depth; i++)
-        at += sprintf(at, "%s", begin);
-    at += sprintf(at, "%s", value);
+        at = stpcpy(at, begin);
+    at = stpcpy(at, value);
     for (size_t i = 0; i < depth; i++)
-        at += sprintf(at, "%s", end);
+        at = stpcpy(at, end);
     return (size_t) (at - text);
 }
 
@@ -269,7 +269,7 @@ static void every_level_is_closed_by_its_own_kind(void **state)
 
     (void) state;
     for (size_t i = 0; i < JSON_CHECK_MAX_DEPTH / 2 - 1; i++) {
-        len += (size_t) sprintf(text + len, i == 0 ? "0}" : "}");
+        len = (size_t) (stpcpy(text + len, i == 0 ? "0}" : "}") - text);
         text[len] = '}';
         assert_checked(text, len + 1, UV_EINVAL);
         text[len++] = ']';
