@@ -42,8 +42,7 @@ static int store_field(void *target, const char *argument, struct error *error)
 
 static int store_subprotocol(void *target, const char *argument, struct error *error)
 {
-    return request_add_subprotocol(&((struct client_options *) target)->subprotocols, argument,
-                                   error);
+    return request_add_subprotocol(target, argument, error);
 }
 
 static int store_value(const char **member, const char *argument, struct error *error)
@@ -147,11 +146,11 @@ static const struct option_spec specs[] = {
      "start",
      OPTION_AT(CHOICE, struct client_options, stamps), .min = STAMP_ISO, .optional = true},
     {.help = "Acting on messages:"},
-    {"count", 'n', "N", "close and exit 0 after N messages",
+    {"count", 'n', "N", "close and exit 0 after N messages; exit 1 if it ends with fewer",
      OPTION_AT(COUNT, struct client_options, count), .min = 1, .max = UINT64_MAX},
     {"until", 0, "REGEX",
-     "close and exit 0 after the first text message that REGEX (POSIX extended) matches; exit 1 if "
-     "it ends without",
+     "close and exit 0 after the first text message that REGEX (Perl-compatible: PCRE2) matches; "
+     "exit 1 if it ends without",
      OPTION_AT(STRING, struct client_options, until)},
     {"exec", 0, "COMMAND",
      "run COMMAND (by /bin/sh) for each message, with its bytes on standard input, or what an "
@@ -181,7 +180,8 @@ static const struct option_spec specs[] = {
     {"send-binary", 0, NULL, "as -s, in binary messages",
      OPTION_AT(FLAG, struct client_options, send_binary)},
     {"input-eof", 0, "close|keep",
-     "when standard input ends, and all is sent: close, or go on receiving (the default)",
+     "when standard input ends, and all is sent: close (and exit 1 if lines could not be sent), or "
+     "go on receiving (the default)",
      OPTION_AT(CHOICE, struct client_options, input_eof)},
     {"echo", 0, NULL, "send every message back, as it came, and print nothing",
      OPTION_AT(FLAG, struct client_options, echo)},
@@ -189,7 +189,7 @@ static const struct option_spec specs[] = {
     {"reconnect", 0, NULL,
      "connect again when the connection is refused, is lost, or is closed by a server that did not "
      "say it was done (1000); not when it would end the same way: wrong usage, TLS that does not "
-     "trust, HTTP status 4xx but 408, 425 and 429, a broken protocol",
+     "trust, HTTP status 4xx but 408, 425 and 429, a broken protocol; SIGUSR2 does so at any time",
      OPTION_AT(FLAG, struct client_options, reconnect)},
     {"retries", 0, "N",
      "with --reconnect: give up, with status 9, after N retries in a row (default: never); a "
@@ -222,8 +222,8 @@ static const struct option_spec specs[] = {
      OPTION_BY(store_since)},
     {"state-file", 0, "FILE",
      "keep the place of the last message that was written, or whose command of --exec is done, in "
-     "FILE, and begin there the next time: who is killed at any moment gets at most the one "
-     "message again that was being written",
+     "FILE, and begin there the next time: when wsrecv is killed at any moment, at most the one "
+     "message comes again that was being written (what a pipe has taken counts as written)",
      OPTION_AT(STRING, struct client_options, state_file)},
     {"fail-on-gap", 0, NULL,
      "when messages are lost, print what came before and exit with status 10",
@@ -231,10 +231,13 @@ static const struct option_spec specs[] = {
     {.help = "Request:"},
     {"header", 'H', "LINE",
      "add a header field, 'NAME: VALUE'; @FILE for one on each line of FILE; may be given several "
-     "times",
+     "times; an Authorization excludes the options for credentials below",
      OPTION_BY(store_field)},
     {"origin", 0, "ORIGIN", "say that a page of ORIGIN asks", OPTION_BY(store_origin)},
-    {"subprotocol", 0, "NAME", "offer a subprotocol; may be given several times, the best first",
+    {"subprotocol", 0, "NAME",
+     "offer a subprotocol; may be given several times, the best first; one that looks like a "
+     "credential (with 'bearer' in it, beginning with 'auth', or of more than 40 characters) is "
+     "treated as one",
      OPTION_BY(store_subprotocol)},
     {"user", 'u', "USER:PASSWORD",
      "say who you are (Basic); everybody can read it in the list of processes: better --user-file",
@@ -243,8 +246,8 @@ static const struct option_spec specs[] = {
      OPTION_AT(STRING, struct client_options, user_file)},
     {"bearer-file", 0, "FILE",
      "show the token that is the first line of FILE (Bearer); the environment variable "
-     "WSRECV_TOKEN does the same. Only servers of the URL's own origin get any of these, or what "
-     "-H says, when redirected",
+     "WSRECV_TOKEN does the same. When redirected, only servers of the URL's own origin get any of "
+     "these credentials, or what -H says",
      OPTION_AT(STRING, struct client_options, bearer_file)},
     {"user-agent", 'A', "NAME", "what to call wsrecv (default: wsrecv/" WS_VERSION ")",
      OPTION_BY(store_user_agent)},
@@ -305,8 +308,11 @@ static const struct option_spec specs[] = {
 
 static const struct option_status statuses[] = {
     {CLIENT_OK,
-     "the server closed (1000, 1001 or no code), N messages came, or SIGINT or SIGTERM did"},
-    {CLIENT_OUTPUT, "cannot write to standard output, or nothing matched --until"},
+     "the server closed (1000, 1001 or no code), or what was asked for has happened: N messages of "
+     "-n came, or one that --until matches"},
+    {CLIENT_OUTPUT,
+     "cannot write to standard output; or it ended before N messages of -n came or one matched "
+     "--until; or standard input could not be read, or was not all sent with --input-eof close"},
     {CLIENT_USAGE, "wrong usage"},
     {CLIENT_CONNECT, "cannot resolve or connect, or not in time; or the proxy cannot"},
     {CLIENT_TLS, "TLS failed"},
@@ -329,7 +335,8 @@ const struct option_table client_options_table = {
     .specs = specs,
     .count = sizeof specs / sizeof *specs,
     .epilogue = "Examples:\n"
-                "  wsrecv ws://127.0.0.1:8000/ws\n"
+                "  wsrecv :8000                        (ws://localhost:8000/ws)\n"
+                "  wsrecv server.example:8000/ws       (ws:// may be left out)\n"
                 "  wsrecv --cacert ours.pem wss://server.example/ws\n"
                 "  wsrecv -r -n 10 | sort\n"
                 "  wsrecv -r | while read -r line; do echo \"got $line\"; done\n",
@@ -348,6 +355,10 @@ static int check_together(const struct client_options *options, struct error *er
     if (users > 1)
         return error_set(error, UV_EINVAL,
                          "of '--user', '--user-file' and '--bearer-file' one is enough");
+    if (users > 0 && request_has_field(&options->fields, "Authorization"))
+        return error_set(error, UV_EINVAL,
+                         "option '--header' has an Authorization beside '--user', '--user-file' or "
+                         "'--bearer-file': give one of them");
     if (!options->reconnect && (options->retries > 0 || options->retry_all_errors))
         return error_set(error, UV_EINVAL, "option '%s' is for '--reconnect'",
                          options->retries > 0 ? "--retries" : "--retry-all-errors");
@@ -441,6 +452,8 @@ static int check_acting(const struct client_options *options, struct error *erro
                          options->jobs > 0           ? "jobs"
                          : options->exec_timeout > 0 ? "timeout"
                                                      : "fail");
+    if (execs && options->command[strspn(options->command, " \t\n")] == '\0')
+        return error_set(error, UV_EINVAL, "option '--exec': the command is empty");
     if (execs && options->echo)
         return error_set(error, UV_EINVAL,
                          "options '--exec' and '--echo' exclude each other: choose one");
@@ -488,7 +501,9 @@ int client_options_init(struct client_options *options, int argc, char **argv, s
     };
     status = options_parse(&client_options_table, argc, argv, options, &operands, error);
     if (status == 0 && argc - operands > 1)
-        status = error_set(error, UV_EINVAL, "'%s' is one URL too many", argv[operands + 1]);
+        status = error_set(error, UV_EINVAL,
+                           "more than one URL is given; what has spaces in it needs quotes, as in "
+                           "-H 'NAME: VALUE'");
     if (status == 0)
         status = check_together(options, error);
     if (status == 0)
@@ -509,5 +524,6 @@ void client_options_deinit(struct client_options *options)
     options->message_count = 0;
     string_list_deinit(&options->fields);
     string_list_deinit(&options->subprotocols);
+    string_list_deinit(&options->public_subprotocols);
     route_deinit(&options->routes);
 }

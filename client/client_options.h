@@ -45,7 +45,7 @@ struct client_options {
     enum render_mode mode;  /* as these have it */
     enum stamp_kind stamps; /* before each message */
     bool null;              /* NULs in place of newlines, in and out */
-    const char *until;      /* a POSIX extended regular expression, or NULL */
+    const char *until;      /* a regular expression, or NULL */
     const char *command;    /* of --exec, or NULL */
     uint64_t jobs;          /* commands at once */
     uint64_t exec_timeout;  /* milliseconds for each; 0: none */
@@ -69,6 +69,7 @@ struct client_options {
     /* the request */
     struct string_list fields; /* "Name: value" */
     struct string_list subprotocols;
+    struct string_list public_subprotocols; /* of these, what does not look like a credential */
     const char *origin;
     const char *user; /* "USER:PASSWORD" */
     const char *user_file;
@@ -102,9 +103,9 @@ struct client_options {
 
 /* wsrecv's exit status. */
 enum client_exit {
-    CLIENT_OK = 0,        /* closed cleanly, count reached, or ended by a signal */
-    CLIENT_OUTPUT = 1,    /* standard output cannot be written */
-    CLIENT_UNMATCHED = 1, /* it ended without a message that --until matches */
+    CLIENT_OK = 0,         /* closed cleanly, and all that was asked for has happened */
+    CLIENT_OUTPUT = 1,     /* standard output cannot be written */
+    CLIENT_INCOMPLETE = 1, /* what -n, --until or --input-eof close ask for has not happened */
     CLIENT_USAGE = 2,
     CLIENT_CONNECT = 3, /* cannot resolve or connect */
     CLIENT_TLS = 4,

@@ -1,9 +1,12 @@
 #include "client/connection.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "client/request.h"
 #include "client/retry_after.h"
 #include "common/escape.h"
 #include "common/list.h"
@@ -14,6 +17,7 @@ enum {
     /* The same where the server is to take first all that was sent (--input-eof close). */
     LONG_CLOSING_TIMEOUT = 30 * 1000,
     COMPRESSION_LEVEL = 6,
+    TLS_ALERT = 21, /* the first byte of a record that is an alert (RFC 8446, 5.1) */
 };
 
 /* ---- the end ---- */
@@ -25,6 +29,13 @@ static void conclude(struct connection *connection, const struct outcome *outcom
         return;
     connection->_told = true;
     connection->_ops->on_end(connection, outcome);
+}
+
+/* A server that speaks TLS on this port may end what is no TLS without a word. */
+static bool may_want_tls(const struct connection *connection, int status)
+{
+    return !connection->_url->secure && connection->_opened == 0 && !connection->_answered &&
+           (status == UV_EOF || status == UV_ECONNRESET);
 }
 
 /* No Close came: who is to blame, and what to do. */
@@ -40,6 +51,9 @@ static void conclude_lost(struct connection *connection, int status)
 
     if (connection->_limit != NULL && strcmp(connection->_limit, "ping-timeout") == 0)
         why = "no answer to a ping (--ping-timeout): the server or the network is gone";
+    else if (why == NULL && may_want_tls(connection, status))
+        why = "the server ended it without an answer; does it speak TLS on this port? Then it is a "
+              "wss:// URL";
     else if (why == NULL)
         why = status == UV_EOF ? "the server ended it without a Close" : uv_strerror(status);
     (void) error_set(&outcome.error, status, "%s: %s%s", connection->_url->text,
@@ -149,13 +163,27 @@ static void judge_refusal(struct connection *connection, struct outcome *outcome
         outcome->asked = retry_after_parse(http_head_get(head, "Retry-After"), time(NULL));
 }
 
-static const char *advice(int status)
+/* What to do about a refusal, written into `out` if it is not static. */
+static const char *advice(const struct connection *connection, char *out, size_t size)
 {
-    switch (status) {
+    const struct url *url = connection->_url;
+
+    switch (connection->_head.status) {
+    case 400:
+        return url->secure ? ""
+                           : "; does the server speak TLS on this port? Then it is a wss:// URL";
     case 401:
+        if (request_has_credentials(&connection->_request))
+            return "; the server does not accept the credentials that were given";
+        if (connection->_request.withheld)
+            return "; credentials are for the origin of the URL alone, which redirected here";
         return "; say who you are with --user-file, --bearer-file or WSRECV_TOKEN";
     case 404:
-        return "; check the path";
+        if (url->target[1] != '\0' && url->target[1] != '?')
+            return "; check the path";
+        (void) snprintf(out, size, "; is %s://%s/ws meant?", url->secure ? "wss" : "ws",
+                        url->authority);
+        return out;
     default:
         return "";
     }
@@ -165,6 +193,7 @@ static const char *advice(int status)
 static bool judge_response(struct connection *connection)
 {
     struct outcome outcome = {.exit = CLIENT_PROTOCOL, .lasting = true};
+    char meant[320];
     struct error error;
     int status = handshake_judge_response(&connection->_handshake, &connection->_request,
                                           &connection->_head, &connection->_deflate, &error);
@@ -174,7 +203,7 @@ static bool judge_response(struct connection *connection)
     if (status != UV_EPROTO)
         judge_refusal(connection, &outcome);
     (void) error_set(&outcome.error, status, "%s: %s%s", connection->_url->text, error.text,
-                     advice(connection->_head.status));
+                     advice(connection, meant, sizeof meant));
     conclude(connection, &outcome);
     connection_abort(connection, status);
     return false;
@@ -184,8 +213,13 @@ static void not_http(struct connection *connection)
 {
     struct outcome outcome = {.exit = CLIENT_PROTOCOL, .lasting = true};
 
-    (void) error_set(&outcome.error, UV_EPROTO, "%s: the server does not answer in HTTP: %s",
-                     connection->_url->text, connection->_head.why);
+    if (connection->_alerted)
+        (void) error_set(&outcome.error, UV_EPROTO,
+                         "%s: the server speaks TLS on this port; is it a wss:// URL?",
+                         connection->_url->text);
+    else
+        (void) error_set(&outcome.error, UV_EPROTO, "%s: the server does not answer in HTTP: %s",
+                         connection->_url->text, connection->_head.why);
     conclude(connection, &outcome);
     connection_abort(connection, UV_EPROTO);
 }
@@ -196,6 +230,10 @@ static void on_opening(struct transport *transport, const uint8_t *data, size_t 
     size_t used;
     enum http_head_result result = http_head_feed(&connection->_head, data, len, &used);
 
+    if (!connection->_answered && len > 0) {
+        connection->_answered = true;
+        connection->_alerted = data[0] == TLS_ALERT;
+    }
     monitor_response(connection->_monitor, data, used, result != HTTP_HEAD_MORE);
     switch (result) {
     case HTTP_HEAD_MORE:
@@ -376,6 +414,8 @@ int connection_start(struct connection *connection, int fd, const struct url *ur
     connection->_opened = 0;
     connection->_live = true;
     connection->_told = false;
+    connection->_answered = false;
+    connection->_alerted = false;
     http_head_init(&connection->_head, HTTP_HEAD_RESPONSE);
     status = stream_open(&connection->_transport.stream, fd);
     if (status != 0)
@@ -394,6 +434,18 @@ const char *connection_last_event_id(const struct connection *connection)
 
     return http_head_count(&connection->_head, name) == 1 ? http_head_get(&connection->_head, name)
                                                           : NULL;
+}
+
+bool connection_is_echoed(const struct connection *connection)
+{
+    const char *echo = http_head_get(&connection->_head, "Wsbroadcast-Echo");
+
+    return echo == NULL || strcasecmp(echo, "no") != 0;
+}
+
+bool connection_has_input(const struct connection *connection)
+{
+    return connection->_live && stream_has_input(&connection->_transport.stream);
 }
 
 bool connection_is_live(const struct connection *connection)

@@ -47,8 +47,10 @@ struct connection {
     struct handshake_client _handshake;
     struct http_head _head;
     struct extension_deflate _deflate;
-    bool _live; /* on_closed has not run */
-    bool _told; /* on_end has */
+    bool _live;     /* on_closed has not run */
+    bool _told;     /* on_end has */
+    bool _answered; /* a byte has come */
+    bool _alerted;  /* and it was that of an alert of TLS */
 };
 
 /* All pointers are borrowed for the life of the connection. Returns 0 or a negative UV_E* code. */
@@ -70,6 +72,13 @@ int connection_start(struct connection *connection, int fd, const struct url *ur
 
 /* Within on_open: the Last-Event-ID of the response, borrowed; NULL when it has not just one. */
 const char *connection_last_event_id(const struct connection *connection);
+
+/* Within on_open: false when the response says that the server does not send us our own messages
+ * (Wsbroadcast-Echo: no). */
+bool connection_is_echoed(const struct connection *connection);
+
+/* True when the socket has bytes, or its end, that are not read yet: a system call. */
+bool connection_has_input(const struct connection *connection);
 
 /* True from a successful start until on_closed. */
 bool connection_is_live(const struct connection *connection);

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "client/trace.h"
 #include "common/list.h"
 #include "common/log.h"
+#include "common/plural.h"
 
 enum { TICK = 500 }; /* milliseconds between two looks of the status line */
 
@@ -32,6 +34,33 @@ void monitor_clear(struct monitor *monitor)
     monitor->_drawn = false;
 }
 
+/* Before anything is written to stderr. */
+static void make_way(void *owner)
+{
+    struct monitor *monitor = owner;
+
+    monitor_clear(monitor);
+    monitor->_push(monitor->_owner);
+}
+
+void monitor_say(struct monitor *monitor, const char *format, ...)
+{
+    char line[1024];
+    va_list arguments;
+    int len;
+
+    va_start(arguments, format);
+    len = vsnprintf(line, sizeof line - 1, format, arguments);
+    va_end(arguments);
+    if (len < 0)
+        return;
+    if ((size_t) len > sizeof line - 2)
+        len = (int) sizeof line - 2;
+    line[len++] = '\n';
+    make_way(monitor);
+    put(line, (size_t) len);
+}
+
 static size_t columns(void)
 {
     struct winsize size = {.ws_col = 0};
@@ -44,10 +73,10 @@ static void draw(struct monitor *monitor)
     const struct stats *stats = &monitor->_stats;
     size_t width = columns();
     char line[sizeof monitor->_state + 80];
-    int len = snprintf(line, sizeof line, "%s: %" PRIu64 " messages, %.1f/s", monitor->_state,
-                       stats->messages, stats_rate(stats, uv_hrtime()));
+    int len = snprintf(line, sizeof line, "%s: %" PRIu64 " message%s, %.1f/s", monitor->_state,
+                       stats->messages, plural(stats->messages), stats_rate(stats, uv_hrtime()));
 
-    monitor_clear(monitor);
+    make_way(monitor);
     if (len > 0)
         put(line, (size_t) len < width ? (size_t) len : width);
     monitor->_drawn = true;
@@ -65,11 +94,8 @@ void monitor_state(struct monitor *monitor, const char *format, ...)
     va_start(arguments, format);
     (void) vsnprintf(monitor->_state, sizeof monitor->_state, format, arguments);
     va_end(arguments);
-}
-
-static void before_log(void *owner)
-{
-    monitor_clear(owner);
+    if (monitor->_drawn)
+        draw(monitor); /* it does not go on to say what is over */
 }
 
 /* ---- numbers ---- */
@@ -136,28 +162,36 @@ void monitor_response(struct monitor *monitor, const uint8_t *piece, size_t len,
 
 /* ---- life ---- */
 
+/* One that can take a line back. */
+static bool is_capable_terminal(int fd)
+{
+    const char *term = getenv("TERM");
+
+    return isatty(fd) == 1 && term != NULL && *term != '\0' && strcmp(term, "dumb") != 0;
+}
+
 /* A terminal on which nobody types, messages end their lines, and no command writes. */
 static bool has_line(const struct client_options *options)
 {
     bool typed = options->send && isatty(STDIN_FILENO) == 1;
     bool open_ended = (options->format != NULL || options->null) && isatty(STDOUT_FILENO) == 1;
 
-    return isatty(STDERR_FILENO) == 1 && !options->quiet && !options->verbose && !typed &&
+    return is_capable_terminal(STDERR_FILENO) && !options->quiet && !options->verbose && !typed &&
            !open_ended && options->command == NULL;
 }
 
-void monitor_init(struct monitor *monitor, uv_loop_t *loop, const struct client_options *options)
+void monitor_init(struct monitor *monitor, uv_loop_t *loop, const struct client_options *options,
+                  void (*push)(void *owner), void *owner)
 {
-    *monitor = (struct monitor){._options = options};
+    *monitor = (struct monitor){._options = options, ._push = push, ._owner = owner};
     stats_init(&monitor->_stats, uv_hrtime());
     monitor->_has_line = has_line(options);
     (void) uv_signal_init(loop, &monitor->_sigusr1); /* neither can fail */
     (void) uv_signal_start(&monitor->_sigusr1, on_sigusr1, SIGUSR1);
     (void) uv_timer_init(loop, &monitor->_tick);
-    if (!monitor->_has_line)
-        return;
-    log_set_before(before_log, monitor);
-    (void) uv_timer_start(&monitor->_tick, on_tick, TICK, TICK);
+    log_set_before(make_way, monitor);
+    if (monitor->_has_line)
+        (void) uv_timer_start(&monitor->_tick, on_tick, TICK, TICK);
 }
 
 void monitor_finish(struct monitor *monitor)

@@ -14,24 +14,33 @@
 #include "common/frame.h"
 
 struct monitor {
+    void (*_push)(void *owner);
+    void *_owner;
     const struct client_options *_options;
     struct stats _stats;
     struct buffer _head; /* of the server's answer, with -v */
     uv_signal_t _sigusr1;
     uv_timer_t _tick; /* only with a status line */
-    bool _has_line;   /* there is a terminal for it, and nobody types there */
+    bool _has_line;   /* there is a terminal that can show it, and nobody types there */
     bool _drawn;
     char _state[200];
 };
 
-/* `options` is borrowed for the life of the monitor. */
-void monitor_init(struct monitor *monitor, uv_loop_t *loop, const struct client_options *options);
+/* `push` gets what has been printed before out of `owner`'s hands: it runs before each line of
+ * stderr, the log's too, so that none overtakes a message. `options` and `owner` are borrowed for
+ * the life of the monitor. */
+void monitor_init(struct monitor *monitor, uv_loop_t *loop, const struct client_options *options,
+                  void (*push)(void *owner), void *owner);
 
 /* The end: the terminal is as it was found; with --stats, says the numbers. */
 void monitor_finish(struct monitor *monitor);
 
 /* The same, and stops. Run the loop once more afterwards. */
 void monitor_close(struct monitor *monitor);
+
+/* Says a line on stderr that is no log line: without the program's name. */
+void monitor_say(struct monitor *monitor, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* What is going on, for the status line. */
 void monitor_state(struct monitor *monitor, const char *format, ...)

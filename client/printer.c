@@ -15,7 +15,7 @@ static void watch(struct printer *printer, int events)
                          on_poll);
 }
 
-int printer_init(struct printer *printer, uv_loop_t *loop, void (*on_mark)(struct printer *printer),
+int printer_init(struct printer *printer, uv_loop_t *loop, int (*on_mark)(struct printer *printer),
                  void (*on_drained)(struct printer *printer),
                  void (*on_broken)(struct printer *printer, int status))
 {
@@ -55,10 +55,21 @@ void printer_close(struct printer *printer)
         uv_close((uv_handle_t *) &printer->_poll, on_poll_closed);
 }
 
+/* Bytes that are written of a message whose mark is not reached: it will come again as a whole. */
+static size_t fragment(const struct printer *printer)
+{
+    const size_t *marks = (const size_t *) (const void *) printer->_marks.data;
+
+    if (printer->_passed == printer->_marks.len / sizeof *marks)
+        return 0;
+    return printer->_written - (printer->_passed > 0 ? marks[printer->_passed - 1] : 0);
+}
+
 static void breaks(struct printer *printer, int status)
 {
     if (printer->_broken)
         return;
+    descriptor_take_back(&printer->_out, fragment(printer));
     printer_drop(printer);
     printer->_on_broken(printer, status);
 }
@@ -93,13 +104,16 @@ static size_t goal(const struct printer *printer)
                : printer->_lines.len;
 }
 
-/* Tells of the marks that are reached. */
-static void pass_marks(struct printer *printer)
+/* Tells of the marks that are reached. Returns 0 or what on_mark says. */
+static int pass_marks(struct printer *printer)
 {
-    while (has_mark(printer) && printer->_written == goal(printer)) {
+    int status = 0;
+
+    while (status == 0 && has_mark(printer) && printer->_written == goal(printer)) {
         printer->_passed++;
-        printer->_on_mark(printer);
+        status = printer->_on_mark(printer);
     }
+    return status;
 }
 
 /* The pipe is full: wait until its reader has made room. */
@@ -126,28 +140,63 @@ static void all_written(struct printer *printer)
     printer->_on_drained(printer);
 }
 
-void printer_flush(struct printer *printer)
+static bool has_work(const struct printer *printer)
 {
-    if (printer->_broken || (printer->_lines.len == 0 && !has_mark(printer)))
-        return;
-    pass_marks(printer); /* of messages that become nothing */
-    while (printer->_written < printer->_lines.len) {
+    return !printer->_broken && (printer->_lines.len > 0 || has_mark(printer));
+}
+
+/* Returns 0 when all is written, UV_EAGAIN when the reader has to make room first, or another
+ * negative UV_E* code. */
+static int write_lines(struct printer *printer)
+{
+    int status = pass_marks(printer); /* of messages that become nothing */
+
+    while (status == 0 && printer->_written < printer->_lines.len) {
         ssize_t n = descriptor_write(&printer->_out, printer->_lines.data + printer->_written,
                                      goal(printer) - printer->_written);
 
-        if (n == UV_EAGAIN) {
-            wait_for_room(printer);
-            return;
-        }
-        if (n < 0) {
-            breaks(printer, (int) n);
-            return;
-        }
+        if (n < 0)
+            return (int) n;
         printer->_written += (size_t) n;
-        pass_marks(printer);
+        status = pass_marks(printer);
     }
-    if (!printer->_broken)
+    if (status != 0) { /* the message is out, and must not go again */
+        printer_drop(printer);
+        printer->_failure = status;
+    }
+    return status;
+}
+
+/* Tells of what on_mark has refused. */
+static bool tell_failure(struct printer *printer)
+{
+    int status = printer->_failure;
+
+    printer->_failure = 0;
+    if (status != 0)
+        printer->_on_broken(printer, status);
+    return status != 0;
+}
+
+void printer_flush(struct printer *printer)
+{
+    int status;
+
+    if (tell_failure(printer) || !has_work(printer))
+        return;
+    status = write_lines(printer);
+    if (status == 0)
         all_written(printer);
+    else if (status == UV_EAGAIN)
+        wait_for_room(printer);
+    else if (!tell_failure(printer))
+        breaks(printer, status);
+}
+
+void printer_push(struct printer *printer)
+{
+    if (has_work(printer))
+        (void) write_lines(printer); /* what it comes to, printer_flush finds out */
 }
 
 bool printer_is_waiting(const struct printer *printer)

@@ -21,16 +21,18 @@ struct printer {
     size_t _passed;       /* of these, how many are written and told */
     bool _waiting;        /* for the reader of the pipe */
     bool _broken;
-    void (*_on_mark)(struct printer *printer);
+    int _failure; /* of on_mark, which has not been told yet */
+    int (*_on_mark)(struct printer *printer);
     void (*_on_drained)(struct printer *printer);
     void (*_on_broken)(struct printer *printer, int status);
 };
 
-/* `on_mark` runs when all up to the next mark is written; `on_drained` when all is written after
- * some had to wait; `on_broken` once, when nothing can be written any more (UV_EPIPE: the reader is
- * gone, which is noticed even while there is nothing to write). Returns 0 or a negative UV_E* code.
- */
-int printer_init(struct printer *printer, uv_loop_t *loop, void (*on_mark)(struct printer *printer),
+/* `on_mark` runs when all up to the next mark is written, and returns 0, or a negative UV_E* code
+ * after which nothing more is written; `on_drained` when all is written after some had to wait;
+ * `on_broken` once, when nothing can be written any more (UV_EPIPE: the reader is gone, which is
+ * noticed even while there is nothing to write; or on_mark's own code). Returns 0 or a negative
+ * UV_E* code. */
+int printer_init(struct printer *printer, uv_loop_t *loop, int (*on_mark)(struct printer *printer),
                  void (*on_drained)(struct printer *printer),
                  void (*on_broken)(struct printer *printer, int status));
 
@@ -52,6 +54,10 @@ void printer_drop(struct printer *printer);
 
 /* Writes what can be written now. Call it at the end of the turn. */
 void printer_flush(struct printer *printer);
+
+/* The same, for before something else is written: of the callbacks only on_mark runs within it, and
+ * what goes wrong is told by the next printer_flush. */
+void printer_push(struct printer *printer);
 
 /* Bytes that are not written yet. */
 static inline size_t printer_pending(const struct printer *printer)

@@ -53,6 +53,7 @@ static bool has_port(const char *rest)
 static int parse_rest(struct proxy *proxy, const struct scheme *scheme, const char *rest,
                       struct error *error)
 {
+    char shown[256];
     struct error why;
     struct url url;
     char *as;
@@ -64,7 +65,7 @@ static int parse_rest(struct proxy *proxy, const struct scheme *scheme, const ch
     free(as);
     if (status != 0)
         return error_set(error, status, "'%s' is not a proxy: write %sHOST:PORT",
-                         url_without_secrets(proxy->text), scheme->prefix);
+                         url_show_invalid(shown, sizeof shown, proxy->text), scheme->prefix);
     proxy->kind = scheme->kind;
     proxy->host = url.host;
     proxy->port = has_port(rest) ? url.port : scheme->port;
@@ -79,19 +80,20 @@ int proxy_init(struct proxy *proxy, const char *text, struct error *error)
 {
     const char *rest = text;
     const struct scheme *scheme = cut_scheme(&rest);
+    char shown[256];
     int status;
 
     *proxy = (struct proxy){.kind = PROXY_NONE};
     if (*text == '\0')
         return 0;
-    proxy->text = url_without_user(text);
+    proxy->text = url_shown(text);
     if (proxy->text == NULL)
         return error_set(error, UV_ENOMEM, "out of memory");
     if (scheme == NULL)
         status = error_set(error, UV_EINVAL,
                            "'%s' is not a proxy of a kind that is known: write http://, https:// "
                            "or socks5h://",
-                           url_without_secrets(proxy->text));
+                           url_show_invalid(shown, sizeof shown, proxy->text));
     else
         status = parse_rest(proxy, scheme, rest, error);
     if (status != 0)

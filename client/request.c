@@ -8,6 +8,8 @@
 #include <strings.h>
 #include <uv.h>
 
+#include "common/secret.h"
+
 enum { SECRET_MAX = 8 * 1024 }; /* bytes of credentials: no server takes a longer head */
 
 /* ---- header fields ---- */
@@ -26,6 +28,17 @@ bool request_value_valid(const char *value)
             return false;
     }
     return true;
+}
+
+bool request_has_field(const struct string_list *fields, const char *name)
+{
+    size_t len = strlen(name);
+
+    for (size_t i = 0; i < fields->count; i++) {
+        if (strncasecmp(fields->items[i], name, len) == 0 && fields->items[i][len] == ':')
+            return true;
+    }
+    return false;
 }
 
 /* Fields that make the handshake what it is, or say where the request ends. */
@@ -60,6 +73,9 @@ static int add_line(struct string_list *fields, const char *line, struct error *
     if (is_own(line, name))
         return error_set(error, UV_EINVAL, "the field '%.*s' is the opening handshake's own",
                          (int) name, line);
+    if (strncasecmp(line, "Authorization:", strlen("Authorization:")) == 0 &&
+        request_has_field(fields, "Authorization"))
+        return error_set(error, UV_EINVAL, "the field 'Authorization' is given twice");
     if (string_list_add(fields, line, strlen(line)) != 0)
         return error_set(error, UV_ENOMEM, "out of memory");
     return 0;
@@ -84,6 +100,8 @@ static int add_file(struct string_list *fields, const char *name, struct error *
     while (status == 0 && (len = getline(&line, &size, file)) >= 0) {
         if (len > 0 && line[len - 1] == '\n')
             line[--len] = '\0';
+        if (len > 0 && line[len - 1] == '\r') /* as some editors end their lines */
+            line[--len] = '\0';
         if (strlen(line) != (size_t) len)
             status = error_set(error, UV_EINVAL, "'%s' has a NUL byte", name);
         else if (len > 0)
@@ -96,36 +114,43 @@ static int add_file(struct string_list *fields, const char *name, struct error *
     return status;
 }
 
+/* The rest of a line that was not quoted is an argument of its own, and is taken for a URL. */
+static int add_argument(struct string_list *fields, const char *line, struct error *error)
+{
+    size_t name = token_len(line);
+
+    if (name > 0 && line[name] == ':' && line[name + 1 + strspn(line + name + 1, " \t")] == '\0')
+        return error_set(error, UV_EINVAL,
+                         "the field '%.*s' has no value: quote all of it, as in 'NAME: VALUE'",
+                         (int) name, line);
+    return add_line(fields, line, error);
+}
+
 int request_add_field(struct string_list *fields, const char *argument, struct error *error)
 {
     return *argument == '@' ? add_file(fields, argument + 1, error)
-                            : add_line(fields, argument, error);
+                            : add_argument(fields, argument, error);
 }
 
-int request_add_subprotocol(struct string_list *subprotocols, const char *argument,
+int request_add_subprotocol(struct client_options *options, const char *argument,
                             struct error *error)
 {
-    if (*argument == '\0' || argument[token_len(argument)] != '\0')
+    const struct string_list *known = &options->subprotocols;
+    size_t len = strlen(argument);
+    bool secret = secret_is_subprotocol(argument, len);
+    const char *shown = secret ? "***" : argument;
+
+    if (len == 0 || token_len(argument) != len)
         return error_set(error, UV_EINVAL, "'%s' is not a token: letters, digits and -._~ will do",
-                         argument);
-    for (size_t i = 0; i < subprotocols->count; i++) {
-        if (strcmp(subprotocols->items[i], argument) == 0)
-            return error_set(error, UV_EINVAL, "'%s' is given twice", argument);
+                         shown);
+    for (size_t i = 0; i < known->count; i++) {
+        if (strcmp(known->items[i], argument) == 0)
+            return error_set(error, UV_EINVAL, "'%s' is given twice", shown);
     }
-    if (string_list_add(subprotocols, argument, strlen(argument)) != 0)
+    if (string_list_add(&options->subprotocols, argument, len) != 0 ||
+        (!secret && string_list_add(&options->public_subprotocols, argument, len) != 0))
         return error_set(error, UV_ENOMEM, "out of memory");
     return 0;
-}
-
-static bool has_field(const struct string_list *fields, const char *name)
-{
-    size_t len = strlen(name);
-
-    for (size_t i = 0; i < fields->count; i++) {
-        if (strncasecmp(fields->items[i], name, len) == 0 && fields->items[i][len] == ':')
-            return true;
-    }
-    return false;
 }
 
 /* ---- credentials ---- */
@@ -222,9 +247,11 @@ static int find_credentials(char **authorization, const struct client_options *o
         return load_file(authorization, options->user_file, false, error);
     if (options->bearer_file != NULL)
         return load_file(authorization, options->bearer_file, true, error);
+    if (request_has_field(&options->fields, "Authorization"))
+        return 0;
     if (url->user != NULL)
         return make_basic(authorization, url->user, "the URL", error);
-    if (token != NULL && *token != '\0' && !has_field(&options->fields, "Authorization"))
+    if (token != NULL && *token != '\0')
         return make_bearer(authorization, token, "WSRECV_TOKEN", error);
     return 0;
 }
@@ -240,27 +267,49 @@ int request_load_credentials(char **authorization, const struct client_options *
 
 /* ---- the request ---- */
 
+bool request_has_credentials(const struct handshake_request *request)
+{
+    static const char name[] = "Authorization:";
+
+    if (request->authorization != NULL)
+        return true;
+    for (size_t i = 0; i < request->field_count; i++) {
+        if (strncasecmp(request->fields[i], name, sizeof name - 1) == 0)
+            return true;
+    }
+    for (size_t i = 0; i < request->subprotocol_count; i++) {
+        if (secret_is_subprotocol(request->subprotocols[i], strlen(request->subprotocols[i])))
+            return true;
+    }
+    return false;
+}
+
 struct handshake_request request_for(const struct client_options *options, const struct url *url,
                                      const char *authorization, bool trusted)
 {
+    const struct string_list *subprotocols =
+        trusted ? &options->subprotocols : &options->public_subprotocols;
     struct handshake_request request = {
         .authority = url->authority,
         .target = url->target,
         .user_agent = options->user_agent,
         .origin = options->origin,
-        .subprotocols = (const char *const *) options->subprotocols.items,
-        .subprotocol_count = options->subprotocols.count,
+        .subprotocols = (const char *const *) subprotocols->items,
+        .subprotocol_count = subprotocols->count,
         .compression = !options->no_compression,
     };
 
-    if (!trusted)
+    if (!trusted) {
+        request.withheld = authorization != NULL || options->fields.count > 0 ||
+                           subprotocols->count < options->subprotocols.count;
         return request;
+    }
     request.authorization = authorization;
     request.fields = (const char *const *) options->fields.items;
     request.field_count = options->fields.count;
-    if (has_field(&options->fields, "User-Agent"))
+    if (request_has_field(&options->fields, "User-Agent"))
         request.user_agent = NULL;
-    if (has_field(&options->fields, "Origin"))
+    if (request_has_field(&options->fields, "Origin"))
         request.origin = NULL;
     return request;
 }

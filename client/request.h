@@ -11,20 +11,24 @@
 #include "common/handshake.h"
 #include "common/url.h"
 
-/* Adds what -H says: "NAME: VALUE", or "@FILE" with such lines. Returns 0; UV_EINVAL, with a text,
- * for what is no header field (RFC 9110, 5.5) or is the handshake's own; another UV_E* code when
- * the file cannot be read. */
+/* Adds what -H says: "NAME: VALUE", or "@FILE" with such lines. Returns 0; UV_EINVAL, with a text
+ * that shows no value, for what is no header field (RFC 9110, 5.5) or is the handshake's own, for a
+ * second Authorization, and for an argument without a value; another UV_E* code when the file
+ * cannot be read. */
 int request_add_field(struct string_list *fields, const char *argument, struct error *error);
 
-/* Adds a subprotocol: a token (RFC 6455, 4.1), once. Errors as above. */
-int request_add_subprotocol(struct string_list *subprotocols, const char *argument,
+/* True when -H has given a field of this name. */
+bool request_has_field(const struct string_list *fields, const char *name);
+
+/* Adds a subprotocol to `options`: a token (RFC 6455, 4.1), once. Errors as above. */
+int request_add_subprotocol(struct client_options *options, const char *argument,
                             struct error *error);
 
 /* True for what may be a field's value: no control characters but tab. */
 bool request_value_valid(const char *value);
 
 /* Finds the user's credentials: -u, --user-file, --bearer-file, else those of the URL, else the
- * environment variable WSRECV_TOKEN; not the last if -H has an Authorization. The variable is
+ * environment variable WSRECV_TOKEN; not the last two if -H has an Authorization. The variable is
  * removed: no command gets it. The value of an Authorization field, or NULL for none, is the
  * caller's to free. Returns 0, or a negative UV_E* code with a text. */
 int request_load_credentials(char **authorization, const struct client_options *options,
@@ -34,9 +38,12 @@ int request_load_credentials(char **authorization, const struct client_options *
  * memory. */
 char *request_basic(const char *user);
 
-/* The request for `url`. Only a `trusted` server gets what may be secret: `authorization` and the
- * fields of -H. All is borrowed. */
+/* The request for `url`. Only a `trusted` server gets what may be secret: `authorization`, the
+ * fields of -H, and subprotocols that look like credentials (secret.h). All is borrowed. */
 struct handshake_request request_for(const struct client_options *options, const struct url *url,
                                      const char *authorization, bool trusted);
+
+/* True when a request bears credentials: a server that answers it with 401 did not accept them. */
+bool request_has_credentials(const struct handshake_request *request);
 
 #endif

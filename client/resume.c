@@ -108,11 +108,13 @@ static int store(struct resume *resume, struct event_id id)
     return status;
 }
 
-int resume_open(struct resume *resume, const char *text, uint64_t *lost)
+int resume_open(struct resume *resume, const char *text, bool unheard, uint64_t *lost)
 {
     bool first = !resume->_opened;
     bool back;
 
+    resume->_unheard = unheard;
+    resume->_own = 0; /* those of the last connection come as anybody's */
     *lost = place_open(&resume->place, text, &back);
     resume->_gap = place_add_gaps(resume->_gap, *lost);
     resume->_opened = true;
@@ -126,12 +128,33 @@ int resume_open(struct resume *resume, const char *text, uint64_t *lost)
     return 0;
 }
 
-uint64_t resume_ping(struct resume *resume, const uint8_t *payload, size_t len)
+/* Of the messages by which the place has moved, those of our own are not lost. */
+static uint64_t without_own(struct resume *resume, uint64_t moved)
 {
-    uint64_t lost = place_ping(&resume->place, payload, len);
+    uint64_t own = moved < resume->_own ? moved : resume->_own;
 
-    resume->_gap = place_add_gaps(resume->_gap, lost);
-    return lost;
+    if (moved == PLACE_UNKNOWN)
+        return moved;
+    resume->_own -= own;
+    return moved - own;
+}
+
+/* Our own messages are behind us: who is killed goes on behind them. */
+static int pass_own(struct resume *resume)
+{
+    uint64_t number;
+    int status = resume_track(resume, &number);
+
+    return status == 0 ? resume_arrive(resume, number) : status;
+}
+
+int resume_ping(struct resume *resume, const uint8_t *payload, size_t len, uint64_t *lost)
+{
+    uint64_t moved = place_ping(&resume->place, payload, len);
+
+    *lost = without_own(resume, moved);
+    resume->_gap = place_add_gaps(resume->_gap, *lost);
+    return moved > 0 && *lost == 0 ? pass_own(resume) : 0;
 }
 
 /* ---- messages ---- */

@@ -20,6 +20,8 @@ struct resume {
     struct place place; /* of the last message that has come */
     const struct client_options *_options;
     bool _opened;  /* there was a connection: --since has been heard */
+    bool _unheard; /* the server does not send us our own messages */
+    uint64_t _own; /* of these, those that it has not counted yet, as far as we know */
     uint64_t _gap; /* before the next message; PLACE_UNKNOWN as ever */
     struct ledger _ledger;
     struct state_file _file;
@@ -38,10 +40,17 @@ void resume_deinit(struct resume *resume);
  * UV_ENOMEM. */
 int resume_ask(struct resume *resume, struct handshake_request *request);
 
-/* A connection is open; `text` is the response's Last-Event-ID, or NULL. `*lost` is how many
- * messages have been lost, as in place.h. Returns 0, or a negative UV_E* code when the place cannot
- * be stored. */
-int resume_open(struct resume *resume, const char *text, uint64_t *lost);
+/* A connection is open; `text` is the response's Last-Event-ID, or NULL. `unheard`: our own
+ * messages are left out of what the server sends, and pings tell how far they reach. `*lost` is how
+ * many messages have been lost, as in place.h. Returns 0, or a negative UV_E* code when the place
+ * cannot be stored. */
+int resume_open(struct resume *resume, const char *text, bool unheard, uint64_t *lost);
+
+/* A message of our own goes out. */
+static inline void resume_sent(struct resume *resume)
+{
+    resume->_own += resume->_unheard ? 1 : 0;
+}
 
 /* A message has come: nothing here is done more often. */
 static inline void resume_count(struct resume *resume)
@@ -49,8 +58,10 @@ static inline void resume_count(struct resume *resume)
     place_count(&resume->place);
 }
 
-/* A ping has come. Returns how many messages have been lost. */
-uint64_t resume_ping(struct resume *resume, const uint8_t *payload, size_t len);
+/* A ping has come. `*lost` is how many messages have been lost: those by which the place moves, but
+ * for our own where they are left out. Returns 0, or a negative UV_E* code when the place cannot be
+ * stored. */
+int resume_ping(struct resume *resume, const uint8_t *payload, size_t len, uint64_t *lost);
 
 /* The ID of the last message, "" when the server gives none; valid until the next call. */
 const char *resume_id(struct resume *resume);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/plural.h"
 
 enum {
     GRACE = 2 * 1000,   /* milliseconds from SIGTERM to SIGKILL */
@@ -76,9 +77,9 @@ static void report(const struct job *job, int64_t status, int signum)
     const struct runner_config *config = &job->runner->_config;
 
     if (job->timed_out)
-        log_error("the command of --exec was ended: not done after the %g seconds of "
+        log_error("the command of --exec was ended: not done after the %g second%s of "
                   "--exec-timeout",
-                  (double) config->timeout / 1000);
+                  (double) config->timeout / 1000, plural_seconds(config->timeout));
     else if (signum != 0)
         log_error("the command of --exec was killed by signal %d (%s)", signum, strsignal(signum));
     else
@@ -248,9 +249,12 @@ static int start(struct job *job)
 
     if (status != 0)
         return status;
-    status = spawn(job, input);
+    /* What a pipe holds the command gets, also when we are killed at this very moment. */
+    status = feed(job);
+    if (status == 0)
+        status = spawn(job, input);
     (void) close(input);
-    return status != 0 ? status : feed(job);
+    return status;
 }
 
 /* Takes the payload. */

@@ -1,8 +1,6 @@
 #include "client/session.h"
 
 #include <inttypes.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,15 +11,19 @@
 #include "client/monitor.h"
 #include "client/outcome.h"
 #include "client/resume.h"
+#include "client/signals.h"
 #include "client/target.h"
 #include "client/traffic.h"
 #include "common/list.h"
 #include "common/log.h"
+#include "common/plural.h"
+#include "common/process.h"
 
 enum next {
     NEXT_NOTHING,
     NEXT_REDIRECT, /* go where the server says */
     NEXT_RETRY,    /* wait, and begin again */
+    NEXT_AGAIN,    /* begin again at once */
 };
 
 struct session {
@@ -34,8 +36,7 @@ struct session {
     uv_timer_t timeout;
     uv_timer_t attempt; /* --connect-timeout */
     uv_timer_t pause;   /* between two attempts */
-    uv_signal_t sigint;
-    uv_signal_t sigterm;
+    struct signals signals;
     struct connector connector;
     struct connection connection;
     struct traffic traffic;
@@ -48,10 +49,12 @@ struct session {
     struct backoff backoff;
 
     bool decided; /* `exit` stands: what happens from here on does not change it */
+    bool renewed; /* the connection is closed to be followed by another one */
     bool sent;    /* all that --input-eof close waits for: a Close of the server is the answer */
     bool hurried; /* by a signal or --timeout: a slow reader of our output is not waited for */
     bool ended;   /* the loop is being emptied */
     enum client_exit exit;
+    int signal; /* that has ended it before it was done; 0: none */
 };
 
 /* ---- the end ---- */
@@ -59,16 +62,37 @@ struct session {
 /* The first to know the outcome decides the exit status, and says why. */
 static void decide(struct session *session, enum client_exit status, const char *why)
 {
+    struct error error;
+
     if (session->decided)
         return;
     session->decided = true;
-    if (status == CLIENT_OK && traffic_is_unmatched(&session->traffic)) {
-        status = CLIENT_UNMATCHED;
-        why = "it ended before a message came that --until matches";
+    if (status == CLIENT_OK && !traffic_is_complete(&session->traffic, &error)) {
+        status = CLIENT_INCOMPLETE;
+        why = error.text;
     }
     session->exit = status;
     if (*why != '\0')
         log_error("%s", why);
+}
+
+/* A signal has come while there is something left to do: that is how it ends. */
+static void decide_by_signal(struct session *session, int signum)
+{
+    bool busy = !traffic_is_printed(&session->traffic) || traffic_is_running(&session->traffic);
+
+    if (session->signal != 0 || (session->decided && !busy))
+        return;
+    session->decided = true;
+    session->signal = signum;
+}
+
+/* Leaves at once what cannot be brought to an end. */
+static _Noreturn void leave(const struct session *session)
+{
+    if (session->signal != 0)
+        process_die_of(session->signal);
+    _exit((int) session->exit);
 }
 
 /* Closes every handle: the loop runs empty. */
@@ -81,15 +105,14 @@ static void end(struct session *session)
     connection_abort(&session->connection, UV_ECANCELED);
     connector_cancel(&session->connector);
     if (connector_is_stuck(&session->connector))
-        _exit((int) session->exit); /* a resolver that hangs cannot be told to stop */
+        leave(session); /* a resolver that hangs cannot be told to stop */
     traffic_close(&session->traffic);
     connection_close_handles(&session->connection);
     uv_close((uv_handle_t *) &session->turn_end, NULL);
     uv_close((uv_handle_t *) &session->timeout, NULL);
     uv_close((uv_handle_t *) &session->attempt, NULL);
     uv_close((uv_handle_t *) &session->pause, NULL);
-    uv_close((uv_handle_t *) &session->sigint, NULL);
-    uv_close((uv_handle_t *) &session->sigterm, NULL);
+    signals_close(&session->signals);
 }
 
 /* The connection is over. What it brought is still printed, however slow the reader, and commands
@@ -117,6 +140,7 @@ static void finish(struct session *session, enum client_exit status, const char 
     decide(session, status, why);
     traffic_end(&session->traffic);
     if (connection_is_open(&session->connection)) {
+        monitor_state(&session->monitor, "closing");
         connection_close(&session->connection);
     } else if (!session->sent || session->hurried) {
         stop_attempts(session);
@@ -124,14 +148,14 @@ static void finish(struct session *session, enum client_exit status, const char 
     } /* else the server's Close is on its way */
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_end_signal(struct signals *signals, int signum)
 {
-    struct session *session = handle->data;
+    struct session *session = container_of(signals, struct session, signals);
 
-    (void) number;
     session->hurried = true;
     if (session->ended)
         return;
+    decide_by_signal(session, signum);
     traffic_hurry(&session->traffic);
     finish(session, CLIENT_OK, "");
 }
@@ -144,10 +168,12 @@ static void on_timeout(uv_timer_t *timer)
     session->hurried = true;
     if (session->ended)
         return;
-    if (!traffic_is_printed(&session->traffic) || traffic_is_running(&session->traffic))
+    if (session->signal == 0 &&
+        (!traffic_is_printed(&session->traffic) || traffic_is_running(&session->traffic)))
         session->decided = false;
-    (void) error_set(&why, 0, "not done after the %g seconds of --timeout",
-                     (double) session->options->timeout / 1000);
+    (void) error_set(&why, 0, "not done after the %g second%s of --timeout",
+                     (double) session->options->timeout / 1000,
+                     plural_seconds(session->options->timeout));
     finish(session, CLIENT_TIMEOUT, why.text);
     if (session->ended)
         return;
@@ -184,6 +210,7 @@ static void on_traffic_sent(struct traffic *traffic)
     struct session *session = container_of(traffic, struct session, traffic);
 
     session->sent = true;
+    monitor_state(&session->monitor, "all is sent, closing");
     connection_close(&session->connection);
 }
 
@@ -211,7 +238,7 @@ static void on_traffic_gap(struct traffic *traffic, uint64_t lost)
     if (lost == PLACE_UNKNOWN)
         log_error("gap: an unknown number of messages lost");
     else
-        log_error("gap: %" PRIu64 " message%s lost", lost, lost == 1 ? "" : "s");
+        log_error("gap: %" PRIu64 " message%s lost", lost, plural(lost));
     if (session->options->fail_on_gap)
         finish(session, CLIENT_GAP, "");
 }
@@ -221,9 +248,10 @@ static void on_traffic_idle(struct traffic *traffic)
     struct session *session = container_of(traffic, struct session, traffic);
     struct outcome outcome = {.exit = CLIENT_TIMEOUT};
 
-    (void) error_set(&outcome.error, 0, "%s: no message for the %g seconds of --idle-timeout",
+    (void) error_set(&outcome.error, 0, "%s: no message for the %g second%s of --idle-timeout",
                      target_url(&session->target)->text,
-                     (double) session->options->idle_timeout / 1000);
+                     (double) session->options->idle_timeout / 1000,
+                     plural_seconds(session->options->idle_timeout));
     connection_give_up(&session->connection, &outcome);
 }
 
@@ -274,7 +302,9 @@ static void judge(struct session *session, const struct outcome *outcome)
         session->location = strdup(outcome->location);
         session->next = session->location != NULL ? NEXT_REDIRECT : NEXT_NOTHING;
     }
-    if (session->next == NEXT_NOTHING && is_retried(session, outcome))
+    if (session->renewed)
+        session->next = NEXT_AGAIN;
+    else if (session->next == NEXT_NOTHING && is_retried(session, outcome))
         plan_retry(session, outcome);
     else if (session->next == NEXT_NOTHING)
         decide(session, outcome->exit, outcome->exit != CLIENT_OK ? outcome->error.text : "");
@@ -304,7 +334,10 @@ static void go_on(struct session *session)
         }
         judge(session, &outcome);
     }
-    if (session->decided)
+    session->renewed = false;
+    if (!session->decided && session->next == NEXT_AGAIN)
+        (void) uv_timer_start(&session->pause, on_pause, 0, 0);
+    else if (session->decided)
         end_when_printed(session);
     else
         wait_for_retry(session);
@@ -316,10 +349,9 @@ static void on_open(struct connection *connection)
 {
     struct session *session = container_of(connection, struct session, connection);
 
-    monitor_clear(&session->monitor);
     monitor_state(&session->monitor, "connected to %s", target_url(&session->target)->text);
     if (!session->options->quiet)
-        (void) fprintf(stderr, "Connected to %s\n", target_url(&session->target)->text);
+        monitor_say(&session->monitor, "Connected to %s", target_url(&session->target)->text);
     (void) uv_timer_stop(&session->attempt);
     traffic_begin(&session->traffic, connection);
 }
@@ -349,6 +381,7 @@ static void on_end(struct connection *connection, const struct outcome *outcome)
     struct session *session = container_of(connection, struct session, connection);
 
     traffic_end(&session->traffic);
+    monitor_state(&session->monitor, "closed");
     backoff_held(&session->backoff, connection_age(connection));
     judge(session, outcome);
 }
@@ -438,9 +471,10 @@ static void on_attempt_timeout(uv_timer_t *timer)
     struct outcome outcome = {.exit = CLIENT_CONNECT};
 
     (void) error_set(&outcome.error, UV_ETIMEDOUT,
-                     "cannot connect to %s in the %g seconds of --connect-timeout: %s",
+                     "cannot connect to %s in the %g second%s of --connect-timeout: %s",
                      target_url(&session->target)->text,
                      (double) session->options->connect_timeout / 1000,
+                     plural_seconds(session->options->connect_timeout),
                      doing != NULL ? doing : "the server has not answered");
     if (doing == NULL) {
         connection_give_up(&session->connection, &outcome);
@@ -472,13 +506,42 @@ static void on_pause(uv_timer_t *timer)
     begin_attempt(container_of(timer, struct session, pause));
 }
 
+/* The connection is replaced by another one that goes on where it was; a wait for the next attempt
+ * is over. What is on its way to a connection, or to the end, is left alone. */
+static void on_reconnect_signal(struct signals *signals)
+{
+    struct session *session = container_of(signals, struct session, signals);
+
+    if (session->ended || session->decided || session->sent || session->renewed)
+        return;
+    if (uv_timer_get_due_in(&session->pause) > 0 && uv_is_active((uv_handle_t *) &session->pause)) {
+        (void) uv_timer_stop(&session->pause);
+        begin_attempt(session);
+    } else if (connection_is_open(&session->connection)) {
+        session->renewed = true;
+        traffic_hold(&session->traffic);
+        monitor_state(&session->monitor, "closing, to connect again");
+        connection_close(&session->connection);
+    }
+}
+
+static const struct signals_ops session_signals_ops = {
+    .on_end = on_end_signal,
+    .on_reconnect = on_reconnect_signal,
+};
+
 /* ---- life ---- */
+
+static void push(void *owner)
+{
+    traffic_push(&((struct session *) owner)->traffic);
+}
 
 static void init_handles(struct session *session)
 {
     uv_loop_t *loop = &session->loop;
 
-    monitor_init(&session->monitor, loop, session->options);
+    monitor_init(&session->monitor, loop, session->options, push, session);
     /* None of these can fail: they ask nothing of the system that the loop has not got. */
     (void) uv_prepare_init(loop, &session->turn_end);
     (void) uv_prepare_start(&session->turn_end, on_turn_end);
@@ -487,12 +550,7 @@ static void init_handles(struct session *session)
     (void) uv_timer_init(loop, &session->pause);
     if (session->options->timeout > 0)
         (void) uv_timer_start(&session->timeout, on_timeout, session->options->timeout, 0);
-    (void) uv_signal_init(loop, &session->sigint);
-    (void) uv_signal_init(loop, &session->sigterm);
-    session->sigint.data = session;
-    session->sigterm.data = session;
-    (void) uv_signal_start(&session->sigint, on_signal, SIGINT);
-    (void) uv_signal_start(&session->sigterm, on_signal, SIGTERM);
+    signals_init(&session->signals, loop, &session_signals_ops);
 }
 
 /* Everything that needs the loop. On failure, which it reports, what was made is left to the end of
@@ -554,33 +612,36 @@ static int prepare(struct session *session, struct error *error)
         status = target_init(&session->target, options, error);
     if (status != 0)
         return status;
-    status = resume_init(&session->resume, options, target_url(&session->target)->text, error);
+    status = resume_init(&session->resume, options, target_url(&session->target)->href, error);
     if (status != 0)
         target_deinit(&session->target);
     return status;
 }
 
-enum client_exit session_run(const struct client_options *options)
+struct session_end session_run(const struct client_options *options)
 {
     struct session *session = calloc(1, sizeof *session);
+    struct session_end how = {.exit = CLIENT_OUTPUT};
     struct error error;
-    enum client_exit status;
+    int prepared;
 
     if (session == NULL) {
         log_error("out of memory");
-        return CLIENT_OUTPUT;
+        return how;
     }
     session->options = options;
-    if (prepare(session, &error) == 0) {
+    prepared = prepare(session, &error);
+    if (prepared == 0) {
         run(session);
         resume_deinit(&session->resume);
         target_deinit(&session->target);
     } else {
         log_error("%s", error.text);
-        session->exit = CLIENT_USAGE;
+        session->exit = state_file_is_full(prepared) ? CLIENT_OUTPUT : CLIENT_USAGE;
     }
-    status = session->exit;
+    how.exit = session->exit;
+    how.signal = session->signal;
     free(session->location);
     free(session);
-    return status;
+    return how;
 }

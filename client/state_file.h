@@ -9,12 +9,14 @@
  *
  * A record is one write(2) of a few bytes: a process that is killed has written it or not. Nothing
  * is forced onto the disk: after a loss of power the place may be an older one. The file is locked
- * as long as it is open. */
+ * as long as it is open, is its owner's alone (mode 0600), and has no secrets: where the query of
+ * the URL has some (secret.h), they are "***", and a hash of the whole URL follows. */
 #ifndef WS_STATE_FILE_H
 #define WS_STATE_FILE_H
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "common/error.h"
 #include "common/event_id.h"
@@ -22,19 +24,28 @@
 struct state_file {
     int _fd; /* -1: none */
     const char *_name;
-    const char *_url;
+    char *_key; /* what stands for the URL */
+    dev_t _device;
+    ino_t _inode;
     uint64_t _records;
 };
 
-/* Opens the file, or makes it. `url` is what its place belongs to; both
- * are borrowed as long as it is open. `*known` tells whether there is
- * a place, which is `*id`. Returns 0; or a negative UV_E* code with a text: it cannot be opened, is
+/* Opens the file, or makes it; never through a symbolic link. `url`, without user name, is what its
+ * place belongs to; `name` is borrowed as long as it is open. `*known` tells whether there is a
+ * place, which is `*id`. Returns 0; or a negative UV_E* code with a text: it cannot be opened, is
  * used by somebody else, belongs to another URL, or is something else. */
 int state_file_open(struct state_file *file, const char *name, const char *url, struct event_id *id,
                     bool *known, struct error *error);
 
-/* The place is here from now on. Returns 0 or a negative UV_E* code. */
+/* The place is here from now on. Returns 0 or a negative UV_E* code: UV_ENOENT when the file was
+ * removed and UV_EEXIST when it was replaced, so that another wsrecv may use what has its name. */
 int state_file_store(struct state_file *file, struct event_id id);
+
+/* Such a code in words. */
+const char *state_file_strerror(int status);
+
+/* True for a code that is no fault of the file's: the disk is full, or a quota or limit is met. */
+bool state_file_is_full(int status);
 
 /* Harmless when it is not open, if `_fd` is -1. */
 void state_file_close(struct state_file *file);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/plural.h"
+
 void stats_init(struct stats *stats, uint64_t now)
 {
     *stats = (struct stats){._start = now};
@@ -85,17 +87,18 @@ static void write_trips(const struct stats *stats, char *out, size_t size)
 
 const char *stats_write(const struct stats *stats, uint64_t now, char *out, size_t size)
 {
+    uint64_t reconnects = stats->_connections > 0 ? stats->_connections - 1 : 0;
     double time = seconds(stats, now);
     char trips[80] = "none";
 
     if (stats->_pings > 0)
         write_trips(stats, trips, sizeof trips);
     (void) snprintf(out, size,
-                    "%" PRIu64 " messages (%.1f/s), %" PRIu64 " bytes (%.0f/s) in %.1f s, "
-                    "compression %.2f, pings %s, %" PRIu64 " reconnects, %" PRIu64 " gaps",
-                    stats->messages, stats_rate(stats, now), stats->bytes,
-                    (double) stats->bytes / time, time,
+                    "%" PRIu64 " message%s (%.1f/s), %" PRIu64 " byte%s (%.0f/s) in %.1f s, "
+                    "compression %.2f, pings %s, %" PRIu64 " reconnect%s, %" PRIu64 " gap%s",
+                    stats->messages, plural(stats->messages), stats_rate(stats, now), stats->bytes,
+                    plural(stats->bytes), (double) stats->bytes / time, time,
                     stats->_wire > 0 ? (double) stats->bytes / (double) stats->_wire : 1, trips,
-                    stats->_connections > 0 ? stats->_connections - 1 : 0, stats->_gaps);
+                    reconnects, plural(reconnects), stats->_gaps, plural(stats->_gaps));
     return out;
 }

@@ -10,10 +10,14 @@
 
 int target_init(struct target *target, const struct client_options *options, struct error *error)
 {
+    char *url = url_complete(options->url);
     int status;
 
     *target = (struct target){._options = options};
-    status = url_init(&target->_home, options->url, error);
+    if (url == NULL)
+        return error_set(error, UV_ENOMEM, "out of memory");
+    status = url_init(&target->_home, url, error);
+    free(url);
     if (status == 0)
         status = request_load_credentials(&target->_authorization, options, &target->_home, error);
     if (status != 0)
@@ -47,13 +51,14 @@ struct handshake_request target_request(const struct target *target)
 int target_redirect(struct target *target, const char *location, struct error *error)
 {
     const struct url *from = target_url(target);
-    char shown[256];
+    char visible[256], shown[256];
     struct error why;
     struct url url;
     char *text = NULL;
     int status;
 
-    escape_text(shown, sizeof shown, location, strlen(location));
+    (void) url_show_invalid(visible, sizeof visible, location);
+    escape_text(shown, sizeof shown, visible, strlen(visible));
     if (target->_redirections == target->_options->max_redirs)
         return error_set(error, UV_ELOOP,
                          "%s: the server redirects to '%s', and that is more than the %" PRIu64

@@ -1,10 +1,13 @@
 #include "client/trace.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "common/escape.h"
 #include "common/log.h"
+#include "common/plural.h"
+#include "common/secret.h"
 
 static char direction(bool own)
 {
@@ -37,16 +40,56 @@ static bool is_secret(const uint8_t *line, size_t len, const struct string_list 
     return false;
 }
 
+/* How many of the first bytes are, or are not, among `set`. */
+static size_t span(const char *text, size_t len, const char *set, bool in)
+{
+    size_t n = 0;
+
+    while (n < len && (text[n] != '\0' && strchr(set, text[n]) != NULL) == in)
+        n++;
+    return n;
+}
+
+/* Names that are no credentials, and "***" for each of the others. */
+static void trace_subprotocols(bool own, const uint8_t *line, size_t len, size_t name)
+{
+    const char *list = (const char *) line;
+    char names[512] = "", shown[512];
+    size_t used = 0;
+
+    for (size_t at = name + 1; at < len;) {
+        size_t skipped = span(list + at, len - at, ", \t", true);
+        size_t member = span(list + at + skipped, len - at - skipped, ", \t", false);
+        const char *text = list + at + skipped;
+        bool secret = secret_is_subprotocol(text, member);
+        int n = snprintf(names + used, sizeof names - used, "%s%.*s", used > 0 ? ", " : "",
+                         secret ? 3 : (int) member, secret ? "***" : text);
+
+        at += skipped + member;
+        if (member > 0 && n > 0 && (size_t) n < sizeof names - used)
+            used += (size_t) n;
+        names[used] = '\0';
+    }
+    log_info("%c %.*s: %s", direction(own), (int) name, list,
+             escape_text(shown, sizeof shown, names, used));
+}
+
 static void trace_line(bool own, const uint8_t *line, size_t len, const struct string_list *hidden)
 {
+    static const char subprotocols[] = "Sec-WebSocket-Protocol";
     const uint8_t *colon = memchr(line, ':', len);
-    char shown[512];
+    char masked[512], shown[512];
 
-    if (colon != NULL && is_secret(line, len, hidden))
+    if (is_named(line, len, subprotocols, sizeof subprotocols - 1)) {
+        trace_subprotocols(own, line, len, sizeof subprotocols - 1);
+    } else if (colon != NULL && is_secret(line, len, hidden)) {
         log_info("%c %s: ...", direction(own),
                  escape_text(shown, sizeof shown, line, (size_t) (colon - line)));
-    else
-        log_info("%c %s", direction(own), escape_text(shown, sizeof shown, line, len));
+    } else {
+        /* The target of a request and the Location of a response may have credentials in them. */
+        (void) secret_mask(masked, sizeof masked, (const char *) line, len);
+        log_info("%c %s", direction(own), escape_text(shown, sizeof shown, masked, strlen(masked)));
+    }
 }
 
 void trace_head(bool own, const uint8_t *head, size_t len, const struct string_list *hidden)
@@ -74,5 +117,5 @@ void trace_frame(bool own, enum frame_opcode opcode, size_t len)
                        : opcode == FRAME_CLOSE  ? "close"
                                                 : "frame";
 
-    log_info("%c %s, %zu bytes", direction(own), name, len);
+    log_info("%c %s, %zu byte%s", direction(own), name, len, plural(len));
 }

@@ -10,8 +10,9 @@
 #include "client/string_list.h"
 #include "common/frame.h"
 
-/* A head of HTTP. Not shown are the values of fields that bear credentials, and of those in
- * `hidden` (whole lines, "NAME: VALUE", of -H). */
+/* A head of HTTP. Not shown are the values of fields that bear credentials and of those in `hidden`
+ * (whole lines, "NAME: VALUE", of -H), and what looks like a credential among the subprotocols and
+ * in the query of a URL (secret.h). */
 void trace_head(bool own, const uint8_t *head, size_t len, const struct string_list *hidden);
 
 /* A message or a control frame, with the size of its payload. */

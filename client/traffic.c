@@ -9,6 +9,7 @@
 #include "common/error.h"
 #include "common/list.h"
 #include "common/log.h"
+#include "common/plural.h"
 #include "common/utf8.h"
 
 enum {
@@ -19,6 +20,7 @@ enum {
      * listeners and one who speaks, all in one breath, means the three to hear it; each of them
      * takes some 10 ms to start. */
     GREETING_DELAY = 100,
+    READ_FIRST = 1, /* milliseconds: the loop reads before it looks at timers again */
 };
 
 static bool is_open(const struct traffic *traffic)
@@ -33,9 +35,10 @@ static void cannot_store(struct traffic *traffic, int status)
 {
     struct error error;
 
+    traffic->_unstored = 0;
     printer_drop(&traffic->_printer);
     (void) error_set(&error, status, "cannot write the state file '%s': %s",
-                     traffic->_options->state_file, uv_strerror(status));
+                     traffic->_options->state_file, state_file_strerror(status));
     traffic->_ops->on_done(traffic, CLIENT_OUTPUT, error.text);
 }
 
@@ -47,19 +50,26 @@ static void tell_gap(struct traffic *traffic, uint64_t lost)
 
 void traffic_ping(struct traffic *traffic, const uint8_t *data, size_t len)
 {
-    if (traffic->_connection != NULL)
-        tell_gap(traffic, resume_ping(traffic->_resume, data, len));
+    uint64_t lost;
+    int status;
+
+    if (traffic->_connection == NULL)
+        return;
+    status = resume_ping(traffic->_resume, data, len, &lost);
+    if (status != 0)
+        cannot_store(traffic, status);
+    else
+        tell_gap(traffic, lost);
 }
 
 /* ---- printing ---- */
 
-static void on_printer_mark(struct printer *printer)
+static int on_printer_mark(struct printer *printer)
 {
     struct traffic *traffic = container_of(printer, struct traffic, _printer);
-    int status = resume_arrive_next(traffic->_resume);
 
-    if (status != 0)
-        cannot_store(traffic, status);
+    traffic->_unstored = resume_arrive_next(traffic->_resume);
+    return traffic->_unstored;
 }
 
 static void on_printer_drained(struct printer *printer)
@@ -74,6 +84,10 @@ static void on_printer_broken(struct printer *printer, int status)
     struct traffic *traffic = container_of(printer, struct traffic, _printer);
     struct error error;
 
+    if (traffic->_unstored != 0) {
+        cannot_store(traffic, traffic->_unstored);
+        return;
+    }
     if (status == UV_EPIPE) { /* the reader is gone: die as any filter does */
         traffic->_ops->on_dying(traffic);
         (void) signal(SIGPIPE, SIG_DFL);
@@ -89,6 +103,11 @@ void traffic_print(struct traffic *traffic)
     printer_flush(&traffic->_printer);
     if (printer_is_waiting(&traffic->_printer) && traffic->_connection != NULL)
         connection_pause(traffic->_connection);
+}
+
+void traffic_push(struct traffic *traffic)
+{
+    printer_push(&traffic->_printer);
 }
 
 bool traffic_is_printed(const struct traffic *traffic)
@@ -169,10 +188,18 @@ static int execute(struct traffic *traffic, const struct message *message)
 
 /* ---- messages ---- */
 
+/* The server may leave out what it gets from us when it counts on. */
+static void send_message(struct traffic *traffic, enum frame_opcode opcode, const void *data,
+                         size_t len)
+{
+    connection_send(traffic->_connection, opcode, data, len);
+    resume_sent(traffic->_resume);
+}
+
 /* A server that talks and does not listen: what we owe it stays bounded. */
 static void echo(struct traffic *traffic, enum frame_opcode opcode, const uint8_t *data, size_t len)
 {
-    connection_send(traffic->_connection, opcode, data, len);
+    send_message(traffic, opcode, data, len);
     if (connection_queued(traffic->_connection) > SEND_QUEUE_HIGH)
         connection_pause(traffic->_connection);
 }
@@ -201,7 +228,8 @@ static int act(struct traffic *traffic, const struct message *message)
 static bool was_last(struct traffic *traffic, const struct message *message)
 {
     traffic->_received++;
-    if (traffic->_until != NULL && until_matches(traffic->_until, message))
+    if (traffic->_until != NULL &&
+        until_matches(traffic->_until, message, uv_now(traffic->_idle.loop)))
         traffic->_matched = true;
     return traffic->_matched || traffic->_received == traffic->_options->count;
 }
@@ -232,9 +260,52 @@ void traffic_message(struct traffic *traffic, enum frame_opcode opcode, const ui
         traffic_print(traffic);
 }
 
-bool traffic_is_unmatched(const struct traffic *traffic)
+/* Where lines of standard input must all be with the server, those that could not be sent count. */
+static bool has_sent_all(const struct traffic *traffic, struct error *error)
 {
-    return traffic->_until != NULL && !traffic->_matched;
+    const struct client_options *options = traffic->_options;
+    uint64_t skipped;
+
+    (void) error_set(error, 0, "%s", "");
+    if (!options->send)
+        return true;
+    skipped = traffic->_unsendable + input_skipped(&traffic->_input);
+    if (options->input_eof == CLIENT_EOF_CLOSE && skipped > 0) {
+        (void) error_set(error, 0, "%" PRIu64 " line%s of standard input %s not sent", skipped,
+                         plural(skipped), skipped == 1 ? "was" : "were");
+        return false;
+    }
+    return input_status(&traffic->_input) == 0; /* it has been said what went wrong */
+}
+
+bool traffic_is_complete(const struct traffic *traffic, struct error *error)
+{
+    const struct client_options *options = traffic->_options;
+
+    if (traffic->_until != NULL && !traffic->_matched) {
+        (void) error_set(error, 0, "it ended before a message came that --until matches");
+        return false;
+    }
+    if (!traffic->_matched && traffic->_received < options->count) {
+        (void) error_set(error, 0,
+                         "%" PRIu64 " of %" PRIu64 " message%s came before the connection was "
+                         "closed",
+                         traffic->_received, options->count, plural(options->count));
+        return false;
+    }
+    return has_sent_all(traffic, error);
+}
+
+/* Timers run before the socket is read, and after a pause of the whole process (SIGSTOP) a message
+ * may have been waiting there. For at most the time of --idle-timeout once more: a server that
+ * always sends something need not ever send a message. */
+static bool is_to_be_read(struct traffic *traffic, uint64_t now)
+{
+    if (!connection_has_input(traffic->_connection))
+        return false;
+    if (traffic->_overdue == 0)
+        traffic->_overdue = now;
+    return now - traffic->_overdue < traffic->_options->idle_timeout;
 }
 
 /* The timer is not set anew with each message, but when it has run out. Time in which we do not
@@ -243,15 +314,20 @@ static void on_idle(uv_timer_t *timer)
 {
     struct traffic *traffic = container_of(timer, struct traffic, _idle);
     uint64_t limit = traffic->_options->idle_timeout;
-    uint64_t silent = uv_now(timer->loop) - traffic->_heard;
+    uint64_t now = uv_now(timer->loop);
+    uint64_t silent = now - traffic->_heard;
 
     if (printer_is_waiting(&traffic->_printer) ||
         (traffic->_options->command != NULL && runner_is_full(&traffic->_runner)))
         silent = 0;
-    if (silent >= limit)
-        traffic->_ops->on_idle(traffic);
-    else
+    if (silent < limit)
+        traffic->_overdue = 0;
+    if (silent < limit)
         (void) uv_timer_start(timer, on_idle, limit - silent, 0);
+    else if (is_to_be_read(traffic, now))
+        (void) uv_timer_start(timer, on_idle, READ_FIRST, 0);
+    else
+        traffic->_ops->on_idle(traffic);
 }
 
 /* ---- sending ---- */
@@ -262,12 +338,13 @@ static void on_line(struct input *input, const uint8_t *line, size_t len)
     bool binary = traffic->_options->send_binary;
 
     if (!binary && !utf8_valid(line, len)) {
+        traffic->_unsendable++;
         log_error("line %" PRIu64 " of standard input is not UTF-8: not sent", input_line(input));
         return;
     }
     if (traffic->_connection == NULL)
         return;
-    connection_send(traffic->_connection, binary ? FRAME_BINARY : FRAME_TEXT, line, len);
+    send_message(traffic, binary ? FRAME_BINARY : FRAME_TEXT, line, len);
     if (traffic->_connection == NULL || connection_queued(traffic->_connection) > SEND_QUEUE_HIGH)
         input_pause(input);
 }
@@ -307,8 +384,7 @@ static void on_greeting(uv_timer_t *timer)
 
     traffic->_greeted = true;
     for (size_t i = 0; i < options->message_count && is_open(traffic); i++)
-        connection_send(traffic->_connection, FRAME_TEXT, options->messages[i],
-                        strlen(options->messages[i]));
+        send_message(traffic, FRAME_TEXT, options->messages[i], strlen(options->messages[i]));
     if (!options->send || !is_open(traffic))
         return;
     input_resume(&traffic->_input);
@@ -409,7 +485,8 @@ void traffic_begin(struct traffic *traffic, struct connection *connection)
     int status;
 
     traffic->_connection = connection;
-    status = resume_open(traffic->_resume, connection_last_event_id(connection), &lost);
+    status = resume_open(traffic->_resume, connection_last_event_id(connection),
+                         !connection_is_echoed(connection), &lost);
     if (status != 0)
         cannot_store(traffic, status);
     else
@@ -417,6 +494,7 @@ void traffic_begin(struct traffic *traffic, struct connection *connection)
     if (traffic->_connection == NULL)
         return; /* it is to end for that */
     traffic->_heard = uv_now(traffic->_idle.loop);
+    traffic->_overdue = 0;
     if (traffic->_options->idle_timeout > 0)
         (void) uv_timer_start(&traffic->_idle, on_idle, traffic->_options->idle_timeout, 0);
     if (traffic->_options->message_count > 0)
@@ -425,12 +503,17 @@ void traffic_begin(struct traffic *traffic, struct connection *connection)
         on_greeting(&traffic->_greeting);
 }
 
-void traffic_end(struct traffic *traffic)
+void traffic_hold(struct traffic *traffic)
 {
-    traffic->_connection = NULL;
     traffic->_greeted = false;
     (void) uv_timer_stop(&traffic->_greeting);
     (void) uv_timer_stop(&traffic->_idle);
     if (traffic->_options->send)
         input_pause(&traffic->_input);
+}
+
+void traffic_end(struct traffic *traffic)
+{
+    traffic->_connection = NULL;
+    traffic_hold(traffic);
 }

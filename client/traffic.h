@@ -57,7 +57,10 @@ struct traffic {
     bool _greeted;         /* they are sent: now standard input may be, too */
     uint64_t _received;    /* through all connections */
     uv_timer_t _idle;
-    uint64_t _heard; /* when the last message came, by the loop's clock */
+    uint64_t _heard;      /* when the last message came, by the loop's clock */
+    uint64_t _overdue;    /* since when _idle waits for the socket to be read; 0: it does not */
+    uint64_t _unsendable; /* lines of standard input that are no text */
+    int _unstored;        /* why the place of what was printed could not be stored, until told */
 };
 
 /* Is there something about standard output that the options do not suit? Returns 0, or UV_EINVAL
@@ -84,6 +87,10 @@ void traffic_deinit(struct traffic *traffic);
 /* The connection is open (borrowed until traffic_end), within its on_open. */
 void traffic_begin(struct traffic *traffic, struct connection *connection);
 
+/* Nothing more is sent through the connection, which is to be followed by another one. What it
+ * brings is heard until traffic_end. */
+void traffic_hold(struct traffic *traffic);
+
 /* Nothing goes through the connection any more. What it brought is still printed. */
 void traffic_end(struct traffic *traffic);
 
@@ -100,6 +107,10 @@ void traffic_flushed(struct traffic *traffic, int status);
 /* Prints what has come. Once, at the end of each loop turn. */
 void traffic_print(struct traffic *traffic);
 
+/* The same, before something is written to stderr, so that it does not overtake the messages before
+ * it. May be called within anything; what goes wrong, traffic_print tells. */
+void traffic_push(struct traffic *traffic);
+
 /* True when all that has come is printed, or given to a command. */
 bool traffic_is_printed(const struct traffic *traffic);
 
@@ -109,7 +120,8 @@ bool traffic_is_running(const struct traffic *traffic);
 /* Somebody is in a hurry: commands are told to end; called again, they are killed. */
 void traffic_hurry(struct traffic *traffic);
 
-/* True when --until waits for a message that has not come. */
-bool traffic_is_unmatched(const struct traffic *traffic);
+/* Now that it ends: has all that was asked for happened, as -n, --until and --input-eof close have
+ * it? If not, `error` says what has not; it is empty when that has been said before. */
+bool traffic_is_complete(const struct traffic *traffic, struct error *error);
 
 #endif

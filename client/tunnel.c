@@ -123,6 +123,17 @@ static void fail_to_read(struct tunnel *tunnel, int status)
         fail(tunnel, CLIENT_CONNECT, false, uv_strerror(status));
 }
 
+/* Some say 401 to credentials that they do not accept. */
+static const char *advice(const struct tunnel *tunnel)
+{
+    int status = tunnel->head.status;
+
+    if (status != 407 && (status != 401 || tunnel->proxy->user == NULL))
+        return "";
+    return tunnel->proxy->user != NULL ? "; it does not accept the USER:PASSWORD that was given"
+                                       : "; write USER:PASSWORD@ before its host";
+}
+
 /* Another status than 2xx. */
 static void fail_with_status(struct tunnel *tunnel)
 {
@@ -132,8 +143,7 @@ static void fail_with_status(struct tunnel *tunnel)
 
     (void) snprintf(what, sizeof what, "it answers with HTTP status %d%s%s%s", status,
                     *phrase != '\0' ? " " : "",
-                    escape_text(reason, sizeof reason, phrase, strlen(phrase)),
-                    status == 407 ? "; write USER:PASSWORD@ before its host" : "");
+                    escape_text(reason, sizeof reason, phrase, strlen(phrase)), advice(tunnel));
     fail(tunnel, CLIENT_CONNECT, status < 500, what);
 }
 

@@ -390,7 +390,7 @@ int decoder_feed(struct decoder *decoder, struct decoder_pool *pool, const uint8
 int decoder_suspend(struct decoder *decoder)
 {
     struct decoder_lease *lease = decoder->_lease;
-    /* An incomplete header may lie in what wslay was given of these bytes; it is looked for there. */
+    /* An incomplete header may lie in what wslay was given of these bytes: it is sought there. */
     size_t given = (size_t) (lease->input - lease->fed);
     size_t before = given < FRAME_MAX_HEADER ? given : FRAME_MAX_HEADER;
     int status = 0;

@@ -42,7 +42,8 @@ void decoder_pool_limit_fragments(struct decoder_pool *pool, uint64_t frames, ui
 /* Every decoder of the pool must have been deinitialized. */
 void decoder_pool_free(struct decoder_pool *pool);
 
-/* Bytes that the decoders of the pool have inflated so far: work that its sender has not paid for. */
+/* Bytes that the decoders of the pool have inflated so far: work that the sender has not paid
+ * for. */
 uint64_t decoder_pool_inflated(const struct decoder_pool *pool);
 
 /* How many contexts are lent at the moment. */

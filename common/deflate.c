@@ -10,6 +10,7 @@ enum {
     LEAST_RAW_BITS = 9,      /* zlib deflates no raw stream with a window of 2^8 bytes */
     MEMORY_LEVEL = 8,        /* zlib's default */
     QUICK = 1,               /* the level of which no text can make a slow one */
+    KEPT_ROOM = 256 * 1024,  /* bytes for results that are kept for the next ones */
     INFLATE_STEP = 4 * 1024, /* room that is made for what is inflated, at the least */
     MAX_FINALS = 256, /* in one message: each costs us a copy of the window, its sender 10 bits */
 };
@@ -30,6 +31,7 @@ struct deflater {
     uint64_t started;   /* 0: the clock has not been looked at */
     uint64_t work;      /* bytes of payload since deflater_start, */
     uint64_t looked_at; /* and how many there were when the clock was last looked at */
+    size_t room;        /* bytes that were last reserved in `out` */
     struct buffer out;
 };
 
@@ -79,7 +81,10 @@ void deflater_set_clock(struct deflater *deflater, uint64_t (*now)(void))
 
 void deflater_start(struct deflater *deflater, size_t payload)
 {
+    if (deflater->room > KEPT_ROOM && payload <= KEPT_ROOM)
+        buffer_deinit(&deflater->out);
     deflater->out.len = 0;
+    deflater->room = payload;
     deflater->slow = false;
     deflater->started = 0;
     deflater->work = 0;
@@ -134,8 +139,8 @@ static bool hurry(struct deflater *deflater)
     return deflateParams(&deflater->zlib, QUICK, Z_DEFAULT_STRATEGY) == Z_OK;
 }
 
-/* True while the message is worth going on with. Where it is judged, zlib ends a block: before, what
- * has come out says nothing about the last 16 KiB. */
+/* True while the message is worth going on with. Where it is judged, zlib ends a block: before,
+ * what has come out says nothing about the last 16 KiB. */
 static bool is_promising(struct deflater *deflater)
 {
     z_stream *zlib = &deflater->zlib;

@@ -108,3 +108,15 @@ ssize_t descriptor_write(const struct descriptor *descriptor, const void *data, 
     } while (n < 0 && errno == EINTR);
     return converted(n);
 }
+
+void descriptor_take_back(const struct descriptor *descriptor, size_t len)
+{
+    struct stat stat;
+    off_t end = lseek(descriptor->fd, 0, SEEK_CUR);
+    off_t begin = end - (off_t) len;
+
+    if (len == 0 || begin < 0 || fstat(descriptor->fd, &stat) != 0 || !S_ISREG(stat.st_mode) ||
+        stat.st_size != end || ftruncate(descriptor->fd, begin) != 0)
+        return;
+    (void) lseek(descriptor->fd, begin, SEEK_SET);
+}

@@ -38,4 +38,8 @@ int descriptor_hangup_event(const struct descriptor *descriptor);
 ssize_t descriptor_read(const struct descriptor *descriptor, void *data, size_t size);
 ssize_t descriptor_write(const struct descriptor *descriptor, const void *data, size_t len);
 
+/* Takes back the last `len` bytes that were written to a regular file, if its offset is at its end,
+ * so that they are the last. Of anything else nothing can be taken back. */
+void descriptor_take_back(const struct descriptor *descriptor, size_t len);
+
 #endif

@@ -146,6 +146,7 @@ void handshake_judge_request(const struct http_head *request, const struct hands
                      "this is a WebSocket endpoint: connect to it with a WebSocket client");
     else
         judge_upgrade(request, policy->compression, verdict);
+    verdict->no_echo = policy->no_echo;
     if (verdict->status == 101)
         handshake_judge_origin(request, &policy->origins, loopback, verdict);
 }
@@ -159,8 +160,9 @@ int handshake_write_response(struct buffer *out, const struct handshake_verdict 
                                "Upgrade: websocket\r\n"
                                "Connection: Upgrade\r\n"
                                "Sec-WebSocket-Accept: %s\r\n"
-                               "Last-Event-ID: %s\r\n",
-                               verdict->accept, event_id_print(place, id));
+                               "Last-Event-ID: %s\r\n%s",
+                               verdict->accept, event_id_print(place, id),
+                               verdict->no_echo ? "Wsbroadcast-Echo: no\r\n" : "");
 
     if (status == 0)
         status = extension_write_answer(out, &verdict->deflate);

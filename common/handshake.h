@@ -35,6 +35,7 @@ struct handshake_verdict {
     /* When status is 101: */
     char accept[HANDSHAKE_ACCEPT_LEN + 1]; /* Sec-WebSocket-Accept */
     struct extension_deflate deflate;      /* permessage-deflate, if it was offered */
+    bool no_echo;                          /* as the policy has it */
     /* Then, and when it is plain: */
     struct resource resource;     /* borrowed from the request, as is the channel: */
     struct resource_text channel; /* its name; empty: the default one */
@@ -44,6 +45,7 @@ struct handshake_verdict {
 struct handshake_policy {
     const char *path; /* the path that may be upgraded, and channels beneath it */
     bool compression; /* offers of permessage-deflate are taken */
+    bool no_echo;     /* clients are not sent their own messages, and the response says so */
     struct origin_policy origins;
 };
 
@@ -84,6 +86,7 @@ struct handshake_request {
     const char *const *fields; /* whole lines, "Name: value" */
     size_t field_count;
     bool compression; /* permessage-deflate is offered */
+    bool withheld;    /* credentials that there are stand in none of these */
 };
 
 struct handshake_client {

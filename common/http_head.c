@@ -8,6 +8,8 @@
 /* Parser callbacks answer 0 to go on; any other answer stops llhttp with that error. */
 enum { STOP = -1 };
 
+enum { MAX_INTERIM = 16 }; /* responses before the final one */
+
 static struct http_head *head_of(llhttp_t *parser)
 {
     return container_of(parser, struct http_head, _parser);
@@ -254,8 +256,9 @@ static void remember(struct http_head *head, const uint8_t *data, size_t len)
     memcpy(head->_before + size - len, data, len);
 }
 
-enum http_head_result http_head_feed(struct http_head *head, const uint8_t *data, size_t len,
-                                     size_t *used)
+/* Feeds one head. */
+static enum http_head_result feed(struct http_head *head, const uint8_t *data, size_t len,
+                                  size_t *used)
 {
     size_t room = head->_max_bytes - head->_seen;
     size_t taken = len < room ? len : room;
@@ -285,6 +288,50 @@ enum http_head_result http_head_feed(struct http_head *head, const uint8_t *data
         return HTTP_HEAD_BAD;
     }
     return HTTP_HEAD_MORE;
+}
+
+/* RFC 9110, 15.2: another response follows. 101 is the last one of HTTP. */
+static bool is_interim(const struct http_head *head)
+{
+    return head->_parser.type == HTTP_RESPONSE && head->status < 200 && head->status != 101;
+}
+
+/* Drops what a head has said; the bytes of the next one count on. */
+static void begin_anew(struct http_head *head)
+{
+    struct http_head fresh;
+
+    http_head_init(&fresh, HTTP_HEAD_RESPONSE);
+    fresh._max_bytes = head->_max_bytes;
+    fresh._max_fields = head->_max_fields;
+    fresh._seen = head->_seen;
+    fresh._interim = head->_interim;
+    fresh._text = head->_text;
+    fresh._text.len = 0;
+    fresh._fields = head->_fields;
+    fresh._fields.len = 0;
+    *head = fresh;
+}
+
+enum http_head_result http_head_feed(struct http_head *head, const uint8_t *data, size_t len,
+                                     size_t *used)
+{
+    enum http_head_result result;
+    size_t of_one = 0;
+
+    *used = 0;
+    do {
+        *used += of_one;
+        if (of_one > 0)
+            begin_anew(head);
+        result = feed(head, data + *used, len - *used, &of_one);
+    } while (result == HTTP_HEAD_DONE && is_interim(head) && head->_interim++ < MAX_INTERIM);
+    *used += of_one;
+    if (result == HTTP_HEAD_DONE && is_interim(head)) {
+        (void) reject(head, 400, "too many interim responses");
+        return HTTP_HEAD_BAD;
+    }
+    return result;
 }
 
 static const char *string_at(const struct http_head *head, uint32_t offset)

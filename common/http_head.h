@@ -1,7 +1,8 @@
 /* Bytes in, one HTTP/1 request or response head out (RFC 9112, 2 to 5), parsed by llhttp with all
- * leniency off and capped in size. It lives on the heap for the length of the opening handshake
- * and is gone afterwards. Everything handed out is NUL-terminated and stays valid until
- * http_head_deinit. */
+ * leniency off and capped in size. Interim responses (RFC 9110, 15.2: 1xx but 101) are passed over,
+ * up to 16 of them, which together with the final one have the bytes of one head. It lives on the
+ * heap for the length of the opening handshake and is gone afterwards. Everything handed out is
+ * NUL-terminated and stays valid until http_head_deinit. */
 #ifndef WS_HTTP_HEAD_H
 #define WS_HTTP_HEAD_H
 
@@ -57,6 +58,7 @@ struct http_head {
     char _before[5];    /* the last bytes that were fed before it */
     bool _version_seen;
     bool _in_value;
+    unsigned _interim; /* responses that were passed over */
     size_t _max_bytes;
     size_t _max_fields;
     size_t _count;

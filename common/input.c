@@ -61,6 +61,7 @@ void input_close(struct input *input)
 static void skip_line(struct input *input)
 {
     input->_skipping = true;
+    input->_skipped++;
     log_error("line %llu of standard input is longer than %zu bytes: not sent",
               (unsigned long long) input->_line + 1, input->_max_line);
     buffer_deinit(&input->_partial);
@@ -129,8 +130,10 @@ static void take_result(struct input *input, ssize_t n)
 {
     input->_at = 0;
     input->_end = n > 0 ? (size_t) n : 0;
-    if (n < 0)
+    if (n < 0) {
+        input->_status = (int) n;
         log_error("cannot read standard input: %s", uv_strerror((int) n));
+    }
     if (n <= 0) {
         input->_drained = true;
         if (descriptor_is_pollable(&input->_in))
@@ -229,6 +232,16 @@ void input_resume(struct input *input)
 bool input_is_ended(const struct input *input)
 {
     return input->_ended && !input->_closed;
+}
+
+int input_status(const struct input *input)
+{
+    return input->_status;
+}
+
+uint64_t input_skipped(const struct input *input)
+{
+    return input->_skipped;
 }
 
 uint64_t input_line(const struct input *input)

@@ -33,6 +33,8 @@ struct input {
     bool _reading;    /* `_request` is under way */
     bool _paused;
     bool _closed;
+    int _status; /* of reading; an error is an end, too */
+    uint64_t _skipped;
     bool _skipping; /* the rest of a line that is too long */
     uint64_t _line; /* number of the line that is being read, from 1 */
     struct buffer _partial;
@@ -59,6 +61,12 @@ void input_resume(struct input *input);
 
 /* True when on_end has run. */
 bool input_is_ended(const struct input *input);
+
+/* 0, or the negative UV_E* code, which has been logged, for which reading ended before the end. */
+int input_status(const struct input *input);
+
+/* How many lines were too long. */
+uint64_t input_skipped(const struct input *input);
 
 /* The number, from 1, of the line that on_line was last called with. */
 uint64_t input_line(const struct input *input);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -219,6 +220,22 @@ void options_print_help(const struct option_table *table, FILE *out)
 
         print_wrapped(out, status->meaning, at, STATUS_COLUMN);
     }
+}
+
+int options_answer(const struct option_table *table, bool help, struct error *error)
+{
+    int status;
+
+    (void) signal(SIGPIPE, SIG_DFL);
+    errno = 0;
+    if (help)
+        options_print_help(table, stdout);
+    else
+        (void) printf("%s %s\n", table->program, WS_VERSION);
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return 0;
+    status = uv_translate_sys_error(errno != 0 ? errno : EIO);
+    return error_set(error, status, "cannot write to standard output: %s", uv_strerror(status));
 }
 
 /* A decimal number without sign or white space, and what follows it. False on overflow too. */

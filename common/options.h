@@ -81,6 +81,11 @@ int options_parse(const struct option_table *table, int argc, char **argv, void 
 /* Prints the help, at most 80 columns wide. */
 void options_print_help(const struct option_table *table, FILE *out);
 
+/* Does what --help (`help`) or --version asks for, on standard output: prints the help, or the
+ * program's name and version. Who reads only the beginning of it ends us by SIGPIPE, as any filter.
+ * Returns 0, or a negative UV_E* code with a text when it cannot be written. */
+int options_answer(const struct option_table *table, bool help, struct error *error);
+
 /* A number of bytes from `min` to `max`: decimal, with an optional suffix K, M or G (powers of
  * 1024). Returns 0, or UV_EINVAL with a text. */
 int options_parse_size(const char *text, uint64_t min, uint64_t max, uint64_t *size,

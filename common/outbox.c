@@ -21,19 +21,26 @@ bool outbox_is_empty(const struct outbox *outbox)
     return outbox->frames.len == 0 && outbox->pongs.len == 0 && outbox->close_len == 0;
 }
 
+/* What is added next comes behind the pongs that wait: they keep their place, and no newer pong
+ * takes it. Returns 0 or UV_ENOMEM. */
+static int settle_pongs(struct outbox *outbox)
+{
+    int status = 0;
+
+    if (outbox->pongs.len > 0)
+        status = buffer_append(&outbox->frames, outbox->pongs.data, outbox->pongs.len);
+    outbox->pongs.len = 0;
+    return status;
+}
+
 int outbox_drop(struct outbox *outbox, size_t len)
 {
     size_t of_frames = len < outbox->frames.len ? len : outbox->frames.len;
     size_t of_pongs = len - of_frames;
-    int status = 0;
 
     buffer_drop(&outbox->frames, of_frames);
     buffer_drop(&outbox->pongs, of_pongs);
-    if (of_pongs > 0 && outbox->pongs.len > 0) {
-        status = buffer_append(&outbox->frames, outbox->pongs.data, outbox->pongs.len);
-        outbox->pongs.len = 0;
-    }
-    return status;
+    return of_pongs > 0 ? settle_pongs(outbox) : 0;
 }
 
 /* Puts the compressed form of a message in place of `part`, if that is agreed on and smaller. */
@@ -73,7 +80,9 @@ static int append_frame(struct buffer *out, const struct outbox_coder *coder,
 int outbox_add(struct outbox *outbox, const struct outbox_coder *coder, enum frame_opcode opcode,
                const void *data, size_t len)
 {
-    return append_frame(&outbox->frames, coder, opcode, data, len);
+    int status = settle_pongs(outbox);
+
+    return status == 0 ? append_frame(&outbox->frames, coder, opcode, data, len) : status;
 }
 
 int outbox_add_pong(struct outbox *outbox, const struct outbox_coder *coder, const void *data,

@@ -1,5 +1,6 @@
 /* What a transport has to say for itself, encoded and waiting for the flush: own frames, the
- * answers to pings, and the Close that ends it all. {0} is empty and holds no memory. */
+ * answers to pings, and the Close that ends it all; all of it leaves in the order in which it was
+ * added. {0} is empty and holds no memory. */
 #ifndef WS_OUTBOX_H
 #define WS_OUTBOX_H
 
@@ -14,8 +15,8 @@
 struct deflater;
 
 struct outbox {
-    struct buffer frames; /* the opening handshake, messages, pings */
-    struct buffer pongs;
+    struct buffer frames; /* the opening handshake, messages, pings, and pongs that precede them */
+    struct buffer pongs;  /* added after all of those: newer ones may replace them */
     uint8_t close_len;
     uint8_t close[FRAME_MAX_HEADER + FRAME_MAX_CONTROL];
 };
@@ -39,8 +40,8 @@ bool outbox_is_empty(const struct outbox *outbox);
  * or UV_ENOMEM. */
 int outbox_drop(struct outbox *outbox, size_t len);
 
-/* Adds a frame; a message is compressed where that was agreed on and makes it smaller. Returns 0,
- * UV_ENOMEM, or UV_EIO when the CSPRNG fails. */
+/* Adds a frame, behind the pongs that wait; a message is compressed where that was agreed on and
+ * makes it smaller. Returns 0, UV_ENOMEM, or UV_EIO when the CSPRNG fails. */
 int outbox_add(struct outbox *outbox, const struct outbox_coder *coder, enum frame_opcode opcode,
                const void *data, size_t len);
 

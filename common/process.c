@@ -8,16 +8,61 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 #include <uv.h>
+
+enum {
+    SPARE_FILES = 8,
+    SIGNAL_STATUS = 128,
+};
 
 void process_prepare(void)
 {
     for (int fd = 0; fd <= 2; fd++) {
         /* open() takes the lowest number that is free, which is this one. */
-        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", O_RDWR) != fd)
+        int wrong_way = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF && open("/dev/null", wrong_way) != fd)
             abort();
     }
     (void) signal(SIGPIPE, SIG_IGN);
+    (void) signal(SIGXFSZ, SIG_IGN);
+}
+
+int process_check_files(void)
+{
+    int files[SPARE_FILES];
+    int count = 0, status = 0;
+
+    while (status == 0 && count < SPARE_FILES) {
+        files[count] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (files[count] < 0)
+            status = uv_translate_sys_error(errno);
+        else
+            count++;
+    }
+    while (count > 0)
+        (void) close(files[--count]);
+    return status;
+}
+
+bool process_ignores(int signum)
+{
+    struct sigaction action;
+
+    return sigaction(signum, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+_Noreturn void process_die_of(int signum)
+{
+    sigset_t only;
+
+    (void) signal(signum, SIG_DFL);
+    (void) sigemptyset(&only);
+    (void) sigaddset(&only, signum);
+    (void) sigprocmask(SIG_UNBLOCK, &only, NULL);
+    (void) raise(signum);
+    _exit(SIGNAL_STATUS + signum);
 }
 
 void process_raise_files(void)

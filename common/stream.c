@@ -4,6 +4,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -108,6 +109,13 @@ ssize_t stream_send(struct stream *stream, const uv_buf_t *bufs, unsigned count)
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
         return 0;
     return uv_translate_sys_error(errno);
+}
+
+bool stream_has_input(const struct stream *stream)
+{
+    struct pollfd wanted = {.fd = descriptor(stream), .events = POLLIN};
+
+    return wanted.fd >= 0 && poll(&wanted, 1, 0) > 0;
 }
 
 ssize_t stream_try_write(struct stream *stream, const uv_buf_t *bufs, unsigned count)

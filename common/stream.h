@@ -50,6 +50,9 @@ bool stream_was_cut(const struct stream *stream);
 int stream_read_start(struct stream *stream, uv_alloc_cb on_alloc, uv_read_cb on_read);
 void stream_read_stop(struct stream *stream);
 
+/* True when the socket has bytes that are not read yet, or its end; by a system call. */
+bool stream_has_input(const struct stream *stream);
+
 /* Writes what the socket takes at once, in one system call (with TLS, one for each 32 KiB). Nothing
  * may be queued with stream_write at the time, and when not all is written, stream_write must
  * follow with the next of those bytes. Returns the number of bytes written, 0 when the socket is

@@ -61,7 +61,8 @@ static int on_verify(int accepted, X509_STORE_CTX *store)
 
 /* ---- life ---- */
 
-/* Whom a client expects to meet (RFC 6066, 3; RFC 6125). */
+/* Whom a client expects to meet (RFC 6066, 3; RFC 9525: by the DNS names and addresses of the
+ * certificate, never by its common name). */
 static int expect(struct tls *tls, struct tls_context *context, const char *host)
 {
     X509_VERIFY_PARAM *param = SSL_get0_param(tls->ssl);
@@ -77,7 +78,8 @@ static int expect(struct tls *tls, struct tls_context *context, const char *host
             return UV_ENOMEM;
         SSL_set_verify(tls->ssl, SSL_VERIFY_PEER, on_verify);
     }
-    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS |
+                                               X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     if (X509_VERIFY_PARAM_set1_ip_asc(param, tls->host) == 1)
         return 0;
     if (X509_VERIFY_PARAM_set1_host(param, tls->host, 0) != 1 ||

@@ -3,6 +3,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -125,6 +126,19 @@ static int set_up_server(SSL_CTX *ssl, const struct tls_files *files, struct err
     return 0;
 }
 
+/* OpenSSL passes over a file of the environment that it cannot use. */
+static int check_environment(SSL_CTX *ssl, struct error *error)
+{
+    const char *name = X509_get_default_cert_file_env();
+    const char *file = getenv(name);
+    char what[64];
+
+    if (file == NULL || SSL_CTX_load_verify_file(ssl, file) == 1)
+        return 0;
+    (void) snprintf(what, sizeof what, "certificates of %s,", name);
+    return cannot_use(what, file, error);
+}
+
 static int set_up_client(SSL_CTX *ssl, const struct tls_files *files, struct error *error)
 {
     if (SSL_CTX_set_alpn_protos(ssl, http_1_1, HTTP_1_1_LEN) != 0) /* 0 is its success */
@@ -134,7 +148,7 @@ static int set_up_client(SSL_CTX *ssl, const struct tls_files *files, struct err
     SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
     if (files->ca == NULL) {
         if (SSL_CTX_set_default_verify_paths(ssl) == 1)
-            return 0;
+            return check_environment(ssl, error);
         return cannot_use("authorities", "the system's store", error);
     }
     if (SSL_CTX_load_verify_file(ssl, files->ca) != 1)

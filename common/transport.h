@@ -90,8 +90,8 @@ struct transport_ops {
     void (*on_ping)(struct transport *transport, const uint8_t *data, size_t len);
     /* Input has been taken: what transport_held says may have changed by much. May be NULL. */
     void (*on_taken)(struct transport *transport);
-    /* Its share of the work of a turn was used up while the opening handshake was read, and is there
-     * again: the owner may go on with what it has kept. May be NULL. */
+    /* Its share of the work of a turn was used up while the opening handshake was read, and is
+     * there again: the owner may go on with what it has kept. May be NULL. */
     void (*on_share)(struct transport *transport);
     /* End of the turn, and there is something to write: call transport_flush. */
     void (*flush)(struct transport *transport);
@@ -126,6 +126,7 @@ struct transport_work {
     const struct transport *reader; /* by this one */
     uint64_t share;                 /* that one may use in this turn */
     unsigned hard;                  /* how many have used much in this turn */
+    bool holds;                     /* nothing is read in this turn */
     struct buffer deferred;         /* of struct transport *, which wait for the next turns: */
     size_t first;                   /* from this byte on */
 };
@@ -220,6 +221,10 @@ bool transport_context_flush_some(struct transport_context *context, unsigned bu
  * kept for them, first come first served. Once, at the end of each loop turn. True when none waits
  * any more; else the next turn should come without waiting for events. */
 bool transport_context_go_on(struct transport_context *context);
+
+/* Until transport_context_go_on is called again, nothing is read, and what was kept waits: what has
+ * been read before is to be delivered first. */
+void transport_context_hold_input(struct transport_context *context);
 
 /* Aborts every transport that is in its opening (closing) handshake. */
 void transport_context_abort_opening(struct transport_context *context);

@@ -41,9 +41,9 @@ bool transport_work_begin(struct transport *transport)
     struct transport_context *context = transport_context_of(transport);
     struct transport_work *work = &context->_work;
 
-    if (work->reader == transport)
+    if (work->reader == transport && !work->holds)
         return !transport_is_spent(transport);
-    if (context->_server && work->turn >= TURN)
+    if (work->holds || (context->_server && work->turn >= TURN))
         return false;
     work->hard += work->of_reader >= HARD ? 1 : 0;
     work->reader = transport;
@@ -123,13 +123,20 @@ static uint64_t share_of(unsigned hard)
     return share > LEAST_SHARE ? share : LEAST_SHARE;
 }
 
+void transport_context_hold_input(struct transport_context *context)
+{
+    context->_work.holds = true;
+}
+
 bool transport_context_go_on(struct transport_context *context)
 {
     struct transport_work *work = &context->_work;
-    size_t end = work->deferred.len; /* those that are deferred again have had their share */
+    /* Those that are deferred again have had their share. */
+    size_t end = work->holds ? work->first : work->deferred.len;
 
     work->share = share_of(work->hard + (work->of_reader >= HARD ? 1 : 0));
     work->hard = 0;
+    work->holds = false;
     work->turn = 0;
     work->reader = NULL;
     work->of_reader = 0;
@@ -142,6 +149,8 @@ bool transport_context_go_on(struct transport_context *context)
         (void) transport_work_begin(transport);
         transport_go_on(transport);
     }
+    if (work->turn > TURN / 2)
+        work->turn = TURN / 2; /* one message may cost more than that: the others have their half */
     drop_places(work);
     return work->deferred.len == 0;
 }

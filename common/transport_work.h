@@ -1,12 +1,12 @@
 /* The work account: what the peers of a loop make it do in one turn, so that no turn is long,
  * whoever asks for what. For transport and its parts; transport_charge is everybody's.
  *
- * Work is counted in units of about a nanosecond of an ordinary core, by fixed prices: it depends on
- * what came in, not on the clock. A transport that has used up its share is deferred: what is left
- * of its input is kept (see decoder_suspend; the owner keeps what belongs to an opening handshake),
- * and it is not read from. Those that are deferred go on in turn, first come first served, at the
- * end of the loop's turns, for half of what a turn may cost; the other half is for the others. When
- * the whole of it is used up, nobody is read from until the next turn.
+ * Work is counted in units of about a nanosecond of an ordinary core, by fixed prices: it depends
+ * on what came in, not on the clock. A transport that has used up its share is deferred: what is
+ * left of its input is kept (see decoder_suspend; the owner keeps what belongs to an opening
+ * handshake), and it is not read from. Those that are deferred go on in turn, first come first
+ * served, at the end of the loop's turns, for half of what a turn may cost; the other half is for
+ * the others. When the whole of it is used up, nobody is read from until the next turn.
  *
  *     turn:  [ flush ][ deferred transports: TURN / 2 ][ poll: reads, each at most a share ]
  *

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "common/buffer.h"
+#include "common/secret.h"
 
 static size_t range_len(const UriTextRangeA *range)
 {
@@ -54,6 +55,12 @@ static const char *judge(struct url *url, const UriUriA *uri)
 {
     if (range_is(&uri->scheme, "wss"))
         url->secure = true;
+    else if (range_is(&uri->scheme, "http"))
+        return "it must begin with ws:// or wss://; for a WebSocket of an http:// server write "
+               "ws://";
+    else if (range_is(&uri->scheme, "https"))
+        return "it must begin with ws:// or wss://; for a WebSocket of an https:// server write "
+               "wss://";
     else if (!range_is(&uri->scheme, "ws"))
         return "it must begin with ws:// or wss://";
     url->port = url->secure ? 443 : 80;
@@ -126,7 +133,7 @@ static const char *find_user(const char *text, size_t *len)
     return first;
 }
 
-char *url_without_user(const char *text)
+static char *without_user(const char *text)
 {
     size_t len;
     const char *user = find_user(text, &len);
@@ -135,11 +142,32 @@ char *url_without_user(const char *text)
     return asprintf(&copy, "%.*s%s", (int) (user - text), text, user + len) >= 0 ? copy : NULL;
 }
 
-const char *url_without_secrets(const char *text)
+/* A copy with what is secret in its query masked. */
+static char *masked(const char *text)
+{
+    size_t len = strlen(text);
+    char *copy = malloc(SECRET_MASKED_SIZE(len));
+
+    if (copy != NULL)
+        (void) secret_mask(copy, SECRET_MASKED_SIZE(len), text, len);
+    return copy;
+}
+
+char *url_shown(const char *text)
+{
+    char *bare = without_user(text);
+    char *shown = bare != NULL ? masked(bare) : NULL;
+
+    free(bare);
+    return shown;
+}
+
+const char *url_show_invalid(char *out, size_t size, const char *text)
 {
     const char *at = strrchr(text, '@');
+    const char *rest = at != NULL ? at + 1 : text;
 
-    return at != NULL ? at + 1 : text;
+    return secret_mask(out, size, rest, strlen(rest));
 }
 
 /* The user information, unescaped. Returns 0, UV_EINVAL when it has control characters, or
@@ -169,20 +197,22 @@ static int make_user(struct url *url, const UriUriA *uri)
 
 int url_init(struct url *url, const char *text, struct error *error)
 {
+    char shown[256];
     UriUriA uri;
     const char *wrong;
     int status;
 
-    *url = (struct url){.text = url_without_user(text)};
-    if (url->text == NULL)
-        return error_set(error, UV_ENOMEM, "out of memory");
-    if (uriParseSingleUriA(&uri, text, NULL) != URI_SUCCESS) {
-        status = error_set(error, UV_EINVAL,
-                           "'%s' is not a URL: write ws://HOST:PORT/PATH, with spaces and other "
-                           "special characters percent-encoded",
-                           url_without_secrets(text));
+    *url = (struct url){.href = without_user(text), .text = url_shown(text)};
+    if (url->href == NULL || url->text == NULL) {
         url_deinit(url);
-        return status;
+        return error_set(error, UV_ENOMEM, "out of memory");
+    }
+    if (uriParseSingleUriA(&uri, text, NULL) != URI_SUCCESS) {
+        url_deinit(url);
+        return error_set(error, UV_EINVAL,
+                         "'%s' is not a URL: write ws://HOST:PORT/PATH, with spaces and other "
+                         "special characters percent-encoded",
+                         url_show_invalid(shown, sizeof shown, text));
     }
     wrong = judge(url, &uri);
     status = wrong == NULL ? make_user(url, &uri) : UV_EINVAL;
@@ -197,7 +227,7 @@ int url_init(struct url *url, const char *text, struct error *error)
     uriFreeUriMembersA(&uri);
     if (status == UV_EINVAL)
         (void) error_set(error, status, "cannot use the URL '%s': %s",
-                         url_without_secrets(url->text), wrong);
+                         url_show_invalid(shown, sizeof shown, url->text), wrong);
     else if (status != 0)
         (void) error_set(error, status, "out of memory");
     if (status != 0)
@@ -211,8 +241,41 @@ void url_deinit(struct url *url)
     free(url->authority);
     free(url->target);
     free(url->user);
+    free(url->href);
     free(url->text);
     *url = (struct url){0};
+}
+
+/* ---- what a hand types ---- */
+
+/* "ws:", and what is no port behind it: a URL with a mistake in it, and no host of that name. */
+static bool has_scheme(const char *text)
+{
+    static const char *const schemes[] = {"ws:", "wss:", "http:", "https:"};
+
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        size_t len = strlen(schemes[i]);
+
+        if (strncasecmp(text, schemes[i], len) == 0)
+            return text[len] < '0' || text[len] > '9';
+    }
+    return strstr(text, "://") != NULL &&
+           strcspn(text, "/?#") == (size_t) (strstr(text, "://") - text) + 1;
+}
+
+char *url_complete(const char *text)
+{
+    char *complete;
+    int len;
+
+    if (strchr("/?#", *text) != NULL || has_scheme(text)) /* NUL is found, too */
+        len = asprintf(&complete, "%s", text);
+    else if (*text != ':')
+        len = asprintf(&complete, "ws://%s", text);
+    else
+        len = asprintf(&complete, "ws://localhost%s%s", text,
+                       text[strcspn(text, "/?#")] == '\0' ? "/ws" : "");
+    return len >= 0 ? complete : NULL;
 }
 
 /* ---- redirections ---- */
@@ -250,7 +313,7 @@ int url_resolve(char **text, const struct url *base, const char *reference, stru
 
     if (uriParseSingleUriA(&relative, reference, NULL) != URI_SUCCESS)
         return error_set(error, UV_EINVAL, "that is not a URL");
-    if (uriParseSingleUriA(&from, base->text, NULL) == URI_SUCCESS) {
+    if (uriParseSingleUriA(&from, base->href, NULL) == URI_SUCCESS) {
         if (uriAddBaseUriA(&resolved, &relative, &from) == URI_SUCCESS)
             status = write_resolved(text, &resolved);
         uriFreeUriMembersA(&resolved);

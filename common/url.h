@@ -3,6 +3,7 @@
 #define WS_URL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/error.h"
@@ -14,20 +15,27 @@ struct url {
     char *authority; /* host and port as a Host field wants them; no default port */
     char *target;    /* path and query, at least "/" */
     char *user;      /* "USER:PASSWORD", without percent-escapes; NULL when the URL has none */
-    char *text;      /* the URL without these, for people to see */
+    char *href;      /* the URL without these */
+    char *text;      /* the same for people to see: secrets of the query are "***" (secret.h) */
 };
 
 /* Returns 0, UV_EINVAL with a text that says what is wrong with the URL, or UV_ENOMEM. */
 int url_init(struct url *url, const char *text, struct error *error);
 void url_deinit(struct url *url);
 
-/* Copies a URL of any kind without its user name and password, if it has any. NULL when out of
- * memory. */
-char *url_without_user(const char *text);
+/* Copies a URL of any kind as people may see it: without its user name and password, if it has any,
+ * and with the secrets of its query as "***". NULL when out of memory. */
+char *url_shown(const char *text);
 
-/* What of a text that is no URL may be shown: what follows its last '@', as a password with a '/'
- * in it, or behind a single slash, is not where url_without_user looks. */
-const char *url_without_secrets(const char *text);
+/* Writes into `out` what may be seen of a text that is no URL, cut at `size` bytes: what follows
+ * its last '@', as a password with a '/' in it, or behind a single slash, is not where url_shown
+ * looks; with the secrets of its query as "***". Returns `out`. */
+const char *url_show_invalid(char *out, size_t size, const char *text);
+
+/* The URL that is meant by "HOST[:PORT][/PATH]" or ":PORT[/PATH]", as hands type it: ws:// is its
+ * scheme; without a host it is localhost, and then /ws is the path if there is none. A text with a
+ * scheme is copied as it is. NULL when out of memory. */
+char *url_complete(const char *text);
 
 /* Where a redirection leads: `reference`, as in a Location field, seen from `base` (RFC 3986, 5.2),
  * with ws: and wss: for http: and https:, without user name and fragment. Returns 0 and the URL,

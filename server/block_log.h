@@ -154,8 +154,9 @@ void block_log_copy(const struct block_cursor *cursor, struct block_cursor *copy
  * advancing by its length leaves the block can be said only where nobody appends meanwhile. */
 bool block_log_unit(struct block_cursor *cursor, struct block_unit *unit);
 
-/* What the cursor's block holds from the cursor (between two units) on, if nothing will follow there:
- * its bytes, and the number of units that begin before the next block. False for the last block. */
+/* What the cursor's block holds from the cursor (between two units) on, if nothing will follow
+ * there: its bytes, and the number of units that begin before the next block. False for the last
+ * block. */
 bool block_log_rest(const struct block_cursor *cursor, size_t *len, uint64_t *units);
 
 /* The note of the block that the cursor stands in. */

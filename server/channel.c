@@ -1,5 +1,7 @@
 #include "server/channel_private.h"
 
+#include <limits.h>
+
 int channel_init(struct channel *channel, const char *name, struct histories *histories)
 {
     int status;
@@ -439,20 +441,17 @@ bool channel_trim_step(struct channel *channel, struct block_cursor *dropped)
 {
     bool more;
 
-    *dropped = (struct block_cursor){0};
-    if (!history_keeps(&channel->_history))
-        return false;
     more = history_trim(&channel->_history, channel_sequence(channel));
     *dropped = history_take_dropped(&channel->_history);
     note_history(channel);
     return more;
 }
 
-void channel_trim(struct channel *channel)
+void channel_trim(struct channel *channel, unsigned steps)
 {
     bool more = true;
 
-    while (more) {
+    for (unsigned i = 0; i < steps && more; i++) {
         struct block_cursor dropped;
 
         uv_mutex_lock(&channel->_lock);
@@ -467,7 +466,7 @@ void channel_expire(struct channel *channel)
     uv_mutex_lock(&channel->_lock);
     history_expire(&channel->_history, channel_sequence(channel));
     uv_mutex_unlock(&channel->_lock);
-    channel_trim(channel);
+    channel_trim(channel, UINT_MAX);
 }
 
 bool channel_retains(const struct channel *channel)

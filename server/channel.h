@@ -1,12 +1,12 @@
 /* One stream of messages in one order: its log, and the workers whose subscribers read it. A
  * channel is shared by all workers. Reading the log takes no lock.
  *
- * The rule of the lock: it is held for one append, or for the appends of what is published together,
- * so that everybody sees the same order; for a bounded step of dropping history; and for the coming
- * and going of a subscriber. Nothing is compressed, escaped, searched for or allocated under it but
- * the blocks of the logs, and whatever takes longer the more of it there is goes on in another step,
- * with the lock released in between. The benchmark bench_publish measures the longest hold. The
- * registry (channels.h) asks a channel only what can be read without its lock.
+ * The rule of the lock: it is held for one append, or for the appends of what is published
+ * together, so that everybody sees the same order; for a bounded step of dropping history; and for
+ * the coming and going of a subscriber. Nothing is compressed, escaped, searched for or allocated
+ * under it but the blocks of the logs, and whatever takes longer the more of it there is goes on in
+ * another step, with the lock released in between. The benchmark bench_publish measures the longest
+ * hold. The registry (channels.h) asks a channel only what can be read without its lock.
  *
  * The same messages lie in up to three logs, one for each form in which somebody reads them:
  *
@@ -44,7 +44,7 @@
 /* Whether publishers are throttled for a listener: each declares it. */
 enum channel_throttling {
     CHANNEL_FOLLOWS,   /* nobody waits for it */
-    CHANNEL_THROTTLES, /* publishers wait while it is too far behind: it keeps `reached` up to date */
+    CHANNEL_THROTTLES, /* publishers wait while it is too far behind, as `reached` says */
 };
 
 /* One that wants to be told when a channel has something new. Embedded in a fanout, or a sink. */
@@ -170,10 +170,10 @@ void channel_unlisten(struct channel *channel, struct channel_listener *listener
 /* ---- subscribers: from any thread, each cursor from one ---- */
 
 /* The cursor reads the channel in `form` (a window's bits, CHANNEL_PLAIN or CHANNEL_EVENTS; see
- * CHANNEL_LEAST_BITS), from where `since` says (NULL: from now on); `*start`, which may be NULL, becomes the ID just before
- * the first message it will get. If the cursor is `catching` then, it reads plain frames, whatever
- * its form, up to channel_go_live. Returns 0, UV_ENOMEM, or UV_EINVAL if the ID is of a message to
- * come. */
+ * CHANNEL_LEAST_BITS), from where `since` says (NULL: from now on); `*start`, which may be NULL,
+ * becomes the ID just before the first message it will get. If the cursor is `catching` then, it
+ * reads plain frames, whatever its form, up to channel_go_live. Returns 0, UV_ENOMEM, or UV_EINVAL
+ * if the ID is of a message to come. */
 int channel_join(struct channel *channel, unsigned form, const struct channel_since *since,
                  struct block_cursor *cursor, struct event_id *start);
 
@@ -227,7 +227,8 @@ int channel_publish(struct channel *channel, const struct channel_publisher *pub
                     struct channel_receipt *receipt);
 
 /* Publishes many, with nobody else's between them. All are prepared before the first is published,
- * and share the time in which a deflater compresses (deflater_start). Returns 0, or UV_ENOMEM with the first
+ * and share the time in which a deflater compresses (deflater_start). Returns 0, or UV_ENOMEM with
+ * the first
  * `*published` of them published. */
 int channel_publish_all(struct channel *channel, const struct channel_publisher *publisher,
                         const struct channel_item *items, size_t count, size_t *published,

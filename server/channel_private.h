@@ -1,5 +1,5 @@
-/* What the files of a channel share: channel.c (subscribers, looking, history) and channel_publish.c
- * (publishing). For them alone. */
+/* What the files of a channel share: channel.c (subscribers, looking, history) and
+ * channel_publish.c (publishing). For them alone. */
 #ifndef WS_CHANNEL_PRIVATE_H
 #define WS_CHANNEL_PRIVATE_H
 
@@ -17,11 +17,11 @@ static inline uint64_t channel_sequence(const struct channel *channel)
 }
 
 /* With the lock held: drops a bounded part of what the history may not hold any more. True when
- * there is more to drop: release the lock, and call channel_trim. `*dropped` is for block_log_leave,
- * without the lock. */
+ * there is more to drop: release the lock, and call channel_trim. `*dropped` is for
+ * block_log_leave, without the lock. */
 bool channel_trim_step(struct channel *channel, struct block_cursor *dropped);
 
-/* Drops the rest, step by step: takes the lock for each. */
-void channel_trim(struct channel *channel);
+/* Drops more of it, in no more than so many steps: takes the lock for each. */
+void channel_trim(struct channel *channel, unsigned steps);
 
 #endif

@@ -7,7 +7,13 @@
 #include "server/event_stream.h"
 #include "server/publication.h"
 
-enum { DEFLATING_COST = 16 }; /* of a byte that is deflated, in bytes that are copied */
+enum {
+    DEFLATING_COST = 16, /* of a byte that is deflated, in bytes that are copied */
+    /* Steps of dropping history that a publisher takes: enough for one block of the shortest messages
+     * and for what its own message sends away. Of what expires, the rest waits for the next publisher
+     * or for channel_expire. */
+    MAX_STEPS = 96,
+};
 
 static void tell_listeners(struct channel *channel)
 {
@@ -134,14 +140,15 @@ static int publish(struct channel *channel, const struct channel_publisher *publ
     receipt->bytes = receipt->appended - before;
     receipt->id = channel_id_of(channel, channel_sequence(channel));
     receipt->subscribers = atomic_load_explicit(&channel->_subscribers, memory_order_relaxed);
-    if (*published > 0) {
+    if (*published > 0)
         tell_listeners(channel);
+    if (history_keeps(&channel->_history))
         more = channel_trim_step(channel, &dropped);
-    }
     uv_mutex_unlock(&channel->_lock);
-    block_log_leave(&dropped);
+    if (dropped._block != NULL)
+        block_log_leave(&dropped);
     if (more)
-        channel_trim(channel);
+        channel_trim(channel, MAX_STEPS);
     history_relieve(&channel->_history);
 done:
     publication_deinit(&publication);

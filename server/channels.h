@@ -1,7 +1,8 @@
 /* All channels, by name. A channel is made when it is first asked for, and is gone when nobody
  * refers to it and nothing of it is retained; the default one (the name is "") is always there.
  *
- * Threads: from any. The registry's lock is taken before a channel's, never after it. */
+ * Threads: from any. Under the registry's lock no channel's is taken: whoever comes or goes would wait
+ * for the publishers of one channel. Nor is it taken under a channel's. */
 #ifndef WS_CHANNELS_H
 #define WS_CHANNELS_H
 
@@ -26,8 +27,8 @@ struct channels {
     size_t _count;    /* of all but the default one */
 };
 
-/* `max` channels beside the default one; 0: any number. The memory account has no bound yet. Returns
- * 0 or a negative UV_E* code. */
+/* `max` channels beside the default one; 0: any number. The memory account has no bound yet.
+ * Returns 0 or a negative UV_E* code. */
 int channels_init(struct channels *channels, const struct history_policy *policy, uint64_t max);
 
 /* Frees all channels; nobody refers to one any more. */

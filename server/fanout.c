@@ -8,6 +8,7 @@ enum {
     LAG_CHECKS = 16,          /* how often the lag is judged while the log grows by max_lag */
     INPUT_BOUND = 256 * 1024, /* bytes that may be published while the flush goes round once */
     CATCHING_COST = 32,       /* of a flush's budget, for one write of history */
+    VISIT_BYTES = 64 * 1024,  /* that a visit may write before it counts as more than one */
 };
 
 static struct peer *peer_at(struct list *node)
@@ -302,23 +303,47 @@ static void visit(struct fanout *fanout, struct peer *peer)
     peer_flush(peer);
 }
 
+static void spend(struct fanout_budget *budget, unsigned visits)
+{
+    budget->visits -= budget->visits < visits ? budget->visits : visits;
+    budget->most -= budget->most < visits ? budget->most : visits;
+}
+
+/* What one visit costs now: most peers get what not all have got. */
+static unsigned visit_cost(const struct fanout *fanout)
+{
+    uint64_t bytes = channel_appended(fanout->channel) - round_robin_reached(&fanout->_ready);
+
+    return 1 + (unsigned) (bytes < UINT32_MAX ? bytes / VISIT_BYTES : UINT32_MAX / VISIT_BYTES);
+}
+
+/* True when the flush is to stop here: for a look at the input, or just for the loop to turn. */
+static bool is_spent(struct fanout *fanout, struct fanout_budget *budget)
+{
+    if (budget->visits > 0)
+        return false;
+    budget->behind =
+        round_robin_in_lap(&fanout->_ready, channel_appended(fanout->channel)) >= INPUT_BOUND;
+    return !budget->behind || budget->most == 0;
+}
+
 /* Visits the ready peers that may have something to get. True when all are done. */
-static bool flush_ready(struct fanout *fanout, unsigned *budget)
+static bool flush_ready(struct fanout *fanout, struct fanout_budget *budget)
 {
     struct round_robin *ready = &fanout->_ready;
+    unsigned cost = visit_cost(fanout);
 
     while (!round_robin_is_done(ready)) {
         if (round_robin_is_lap_over(ready))
             round_robin_begin_lap(ready, channel_appended(fanout->channel));
-        if (*budget == 0 &&
-            round_robin_in_lap(ready, channel_appended(fanout->channel)) < INPUT_BOUND)
+        if (is_spent(fanout, budget))
             return false;
-        if (*budget > 0)
-            --*budget;
+        spend(budget, cost);
         visit(fanout, take_next(fanout));
         if (round_robin_visited(ready))
             tell_reached(fanout);
     }
+    budget->behind = false;
     round_robin_rest(ready);
     tell_reached(fanout);
     return true;
@@ -326,7 +351,7 @@ static bool flush_ready(struct fanout *fanout, unsigned *budget)
 
 /* Visits those that catch up, one after the other: one at least, more while there is budget. True
  * when there are none. */
-static bool flush_catching(struct fanout *fanout, unsigned *budget)
+static bool flush_catching(struct fanout *fanout, struct fanout_budget *budget)
 {
     do {
         struct list *node = fanout->_catching.next;
@@ -334,13 +359,13 @@ static bool flush_catching(struct fanout *fanout, unsigned *budget)
         if (node == &fanout->_catching)
             return true;
         list_move(&fanout->_catching, node);
-        *budget -= *budget < CATCHING_COST ? *budget : CATCHING_COST;
+        spend(budget, CATCHING_COST);
         visit(fanout, peer_at(node)); /* or it may be ready now */
-    } while (*budget > 0);
+    } while (budget->visits > 0);
     return list_empty(&fanout->_catching);
 }
 
-void fanout_flush(struct fanout *fanout, unsigned *budget)
+void fanout_flush(struct fanout *fanout, struct fanout_budget *budget)
 {
     bool done;
 

@@ -93,11 +93,18 @@ bool fanout_has(const struct peer *peer);
 void fanout_stall(struct fanout *fanout, struct peer *peer);
 void fanout_resume(struct fanout *fanout, struct peer *peer);
 
-/* Judges the lag of the stalled peers, and flushes the ready ones that have something to get:
- * `*budget` of them, from which the visits are taken, or all if so much is published meanwhile that
- * nothing should be read before they have it. Takes the fanout off the list of those that are due;
- * it is listed again, behind the others, when not all are done. */
-void fanout_flush(struct fanout *fanout, unsigned *budget);
+/* What the flushes of one turn may take, in visits; a visit that writes much counts as several. */
+struct fanout_budget {
+    unsigned visits; /* until the loop is to look at its input again, */
+    unsigned most;   /* and until it is to turn, whatever is published */
+    bool behind;     /* so much was published while a flush went round that nothing more is to be
+                        read before everybody has that */
+};
+
+/* Judges the lag of the stalled peers, and flushes the ready ones that have something to get, as
+ * far as the budget goes. Takes the fanout off the list of those that are due; it is listed again,
+ * behind the others, when not all are done. */
+void fanout_flush(struct fanout *fanout, struct fanout_budget *budget);
 
 /* How far somebody is behind: in bytes, and in messages if these are limited. */
 struct fanout_behind {
@@ -108,8 +115,8 @@ struct fanout_behind {
 /* How far the peer is behind that is furthest behind; what the history holds costs nothing. */
 struct fanout_behind fanout_behind(struct fanout *fanout);
 
-/* Bytes of the channel's logs that the peer keeps from being freed, if nobody else does: what it has
- * yet to read, but for what the history retains. */
+/* Bytes of the channel's logs that the peer keeps from being freed, if nobody else does: what it
+ * has yet to read, but for what the history retains. */
 uint64_t fanout_pinned(struct fanout *fanout, const struct peer *peer);
 
 /* Calls `see` for each peer that is behind for longer than a flush: those that are stalled, and

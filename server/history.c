@@ -92,19 +92,9 @@ static void let_go(struct history *history, struct block_note *note)
 void history_init(struct history *history, struct histories *histories)
 {
     *history = (struct history){._histories = histories};
-}
-
-bool history_keeps(const struct history *history)
-{
-    const struct histories *histories = history->_histories;
-
-    return histories != NULL && (histories->policy.messages > 0 || histories->policy.bytes > 0 ||
-                                 histories->policy.age > 0);
-}
-
-bool history_is_empty(const struct history *history)
-{
-    return history->_cursor._block == NULL;
+    history->_keeps =
+        histories != NULL && (histories->policy.messages > 0 || histories->policy.bytes > 0 ||
+                              histories->policy.age > 0);
 }
 
 uint64_t history_messages(const struct history *history, uint64_t sequence)
@@ -308,7 +298,7 @@ static unsigned cost_of_block(const struct history *history)
 {
     size_t size = block_log_note(&history->_cursor)->size;
 
-    return HISTORY_BLOCK_COST * (unsigned) (1 + size / BLOCK_LOG_MAX_SIZE);
+    return HISTORY_BLOCK_COST * (unsigned) (1 + size / (2 * BLOCK_LOG_MAX_SIZE));
 }
 
 bool history_trim(struct history *history, uint64_t sequence)

@@ -7,8 +7,9 @@
  *
  * Messages go from the oldest on: by number, bytes (on the wire) and age, whichever bites first. A
  * block of which all is to go goes as one; within a block each message is looked at. However many
- * they are, history_trim drops no more at a time than a step of HISTORY_STRIDE. Over all channels, blocks are counted in the order in which they were made; when
- * they are too many, the oldest of them lose their messages.
+ * they are, history_trim drops no more at a time than a step of HISTORY_STRIDE. Over all channels,
+ * blocks are counted in the order in which they were made; when they are too many, the oldest of
+ * them lose their messages.
  *
  * Threads: a history is guarded by the lock of its channel. What all histories share has a lock of
  * its own, which is taken after the channel's, and only when a block comes or goes. */
@@ -28,7 +29,7 @@ enum {
     HISTORY_STEPS = 64,      /* a message lives for its age, and one of these steps more */
     HISTORY_OVERHEAD = 1024, /* bytes of memory that a block may cost beside itself */
     HISTORY_STRIDE = 512,    /* messages that are dropped in one step of history_trim, */
-    HISTORY_BLOCK_COST = 16, /* of which a block counts as many for each 64 KiB of its size */
+    HISTORY_BLOCK_COST = 32, /* of which a block counts as many for each 128 KiB of its size */
 };
 
 /* How much of the past each channel keeps; 0: that does not limit it. With none of the first three
@@ -54,7 +55,8 @@ struct histories {
 struct history_marks;
 
 struct history {
-    struct histories *_histories; /* NULL: nothing is kept */
+    struct histories *_histories; /* may be NULL: nothing is kept */
+    bool _keeps;
     struct block_cursor _cursor;  /* at the oldest message; nowhere while there is none */
     uint64_t _sequence;           /* of the message before the oldest */
     uint64_t _expired;            /* all up to this one are too old */
@@ -82,10 +84,16 @@ void history_init(struct history *history, struct histories *histories);
 void history_deinit(struct history *history);
 
 /* True when messages are to be retained at all. */
-bool history_keeps(const struct history *history);
+static inline bool history_keeps(const struct history *history)
+{
+    return history->_keeps;
+}
 
 /* True when there are some now. */
-bool history_is_empty(const struct history *history);
+static inline bool history_is_empty(const struct history *history)
+{
+    return history->_cursor._block == NULL;
+}
 
 /* Room has been reserved in `log` for the message after `sequence`, and nothing is committed yet:
  * gets ready to keep it. Returns 0, or UV_ENOMEM with nothing changed. */
@@ -95,7 +103,8 @@ int history_begin(struct history *history, struct block_log *log, uint64_t seque
  * history_trim. */
 void history_add(struct history *history, size_t size);
 
-/* Finds out what is too old; `sequence` is that of the newest message. It goes with history_trim. */
+/* Finds out what is too old; `sequence` is that of the newest message. It goes with
+ * history_trim. */
 void history_expire(struct history *history, uint64_t sequence);
 
 /* Drops a bounded part of what is too much or too old. True when there is more of it. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/plural.h"
 
 static const char *const limits_names[LIMITS_NAMES] = {
     "handshake-timeout",
@@ -172,7 +173,8 @@ void limits_report(const struct limits *limits)
         uint64_t hits = atomic_load(&limits->hits[i]);
 
         if (hits > 0)
-            log_info("limit %s was hit %llu times", limits_names[i], (unsigned long long) hits);
+            log_info("limit %s: %llu hit%s", limits_names[i], (unsigned long long) hits,
+                     plural(hits));
     }
 }
 

@@ -1,5 +1,5 @@
-#include <stdio.h>
 #include <stdlib.h>
+#include <uv.h>
 
 #include "common/process.h"
 #include "server/server.h"
@@ -10,6 +10,7 @@ int main(int argc, char **argv)
 {
     struct server_options options;
     struct error error;
+    int files;
 
     process_prepare();
     log_init("wsbroadcastd", LOG_INFO);
@@ -17,14 +18,19 @@ int main(int argc, char **argv)
         log_error("%s; 'wsbroadcastd --help' lists the options", error.text);
         return EXIT_USAGE;
     }
-    if (options.help) {
-        options_print_help(&server_options_table, stdout);
-        return EXIT_SUCCESS;
-    }
-    if (options.version) {
-        printf("wsbroadcastd %s\n", WS_VERSION);
-        return EXIT_SUCCESS;
+    if (options.help || options.version) {
+        if (options_answer(&server_options_table, options.help, &error) == 0)
+            return EXIT_SUCCESS;
+        log_error("%s", error.text);
+        return EXIT_FAILURE;
     }
     log_init("wsbroadcastd", options.log_level);
+    process_raise_files();
+    files = process_check_files();
+    if (files != 0) {
+        log_error("cannot open files: %s; raise the limit ('ulimit -n', LimitNOFILE=)",
+                  uv_strerror(files));
+        return EXIT_FAILURE;
+    }
     return server_run(&options);
 }

@@ -7,10 +7,10 @@
  *
  * Retained history has a bound of its own (--history-total) and is nobody's here. Beyond the bound,
  * each worker looks at what its peers cost and gives up the costliest (see relief.h): those of one
- * address together, so that a thousand small ones do not win over one. The bar from which a group is
- * too costly begins at the costliest that any worker has seen, and sinks with time: so all workers
- * follow one order without asking each other. A subscriber that keeps up costs nothing and is never
- * given up.
+ * address together, so that a thousand small ones do not win over one. The bar from which a group
+ * is too costly begins at the costliest that any worker has seen, and sinks with time: so all
+ * workers follow one order without asking each other. A subscriber that keeps up costs nothing and
+ * is never given up.
  *
  * Shared by all threads; every member is an atomic or constant. */
 #ifndef WS_MEMORY_H

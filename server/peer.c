@@ -63,8 +63,9 @@ void peer_free_more_if_unused(struct peer *peer)
     const struct peer_more *more = peer->_more;
 
     if (more != NULL && more->upgrade == NULL && more->address == NULL && more->rate == NULL &&
-        more->own == NULL && more->held == NULL && more->charge == 0 && more->watched_since == 0 &&
-        !peer->cursor.catching && options->idle_timeout == 0 && options->min_read_rate == 0)
+        more->own == NULL && !more->untold && more->held == NULL && more->charge == 0 &&
+        more->watched_since == 0 && !peer->cursor.catching && options->idle_timeout == 0 &&
+        options->min_read_rate == 0)
         free_more(peer);
 }
 

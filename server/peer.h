@@ -37,7 +37,8 @@ void peer_judge_idle(struct peer *peer, uint64_t now, uint64_t timeout);
 /* Drops the peer if it is stalled and has read fewer than `least` bytes since the last call. */
 void peer_judge_reading(struct peer *peer, uint64_t least);
 
-/* While the peer catches up: the cursor with which it will go on. NULL, or nowhere: there is none. */
+/* While the peer catches up: the cursor with which it will go on. NULL, or nowhere: there is none.
+ */
 struct block_cursor *peer_meeting(const struct peer *peer);
 
 /* The last message that the peer, which has joined, has acknowledged; where it began, at first. */

@@ -24,8 +24,8 @@ uint64_t peer_memory_cost(const struct peer *peer);
  * from this machine stands for itself: a proxy has many clients. */
 void peer_memory_key(const struct peer *peer, uint8_t key[PEER_MEMORY_KEY]);
 
-/* Memory is scarce, and the peer is behind: it is dropped if it has read fewer than 64 bytes a second
- * in a minute (--min-read-rate). To be called every second or so; `now` in milliseconds. */
+/* Memory is scarce, and the peer is behind: it is dropped if it has read fewer than 64 bytes a
+ * second in a minute (--min-read-rate). To be called every second or so; `now` in milliseconds. */
 void peer_memory_judge_reading(struct peer *peer, uint64_t now);
 
 /* The peer has caught up: its minute is over. */

@@ -34,8 +34,9 @@ struct block_cursor *peer_meeting(const struct peer *peer)
 
 /* ---- its own messages (--no-echo) ----
  *
- * They lie in the log as everybody's: the cursor jumps over them. Who has read all before, as most
- * have, does so at once; otherwise it is noted where they are. */
+ * They lie in the log as everybody's: the cursor jumps over them. A peer that has read all before,
+ * as most have, does so at once; otherwise it is noted where they are. A ping with the peer's place
+ * follows before anything else of the log, as a client that counts cannot count them. */
 
 void peer_read_forget_own(struct peer *peer)
 {
@@ -103,6 +104,7 @@ static void jump(struct peer *peer)
 
     if (block_log_unit(&peer->cursor, &unit))
         block_log_advance(&peer->cursor, unit.len);
+    peer->_more->untold = true;
 }
 
 /* True when the cursor has come to where it is to go on in the log of its form. */
@@ -120,6 +122,14 @@ static bool is_given_up(const struct peer *peer)
     return peer->cursor._block == NULL || peer->cursor._last;
 }
 
+static void send_place(struct peer *peer, struct event_id place)
+{
+    char text[EVENT_ID_SIZE];
+
+    event_id_print(place, text);
+    (void) transport_send(&peer->transport, FRAME_PING, text, strlen(text));
+}
+
 /* Leaves out those that the cursor has come to. */
 static void jump_own(struct peer *peer)
 {
@@ -129,6 +139,10 @@ static void jump_own(struct peer *peer)
            block_log_position(&peer->cursor) == own_at(peer, own)) {
         jump(peer);
         forget_own(peer);
+    }
+    if (peer->_more != NULL && peer->_more->untold && fanout_has(peer) && !is_given_up(peer)) {
+        peer->_more->untold = false;
+        send_place(peer, channel_place(peer->_fanout->channel, &peer->cursor));
     }
 }
 
@@ -174,7 +188,6 @@ void peer_read_give_up(struct peer *peer)
  * on with what is new, and is told where that is. */
 __attribute__((noinline)) static void skip(struct peer *peer)
 {
-    char text[EVENT_ID_SIZE];
     struct event_id start;
 
     if (!fanout_has(peer) || !transport_is_open(&peer->transport))
@@ -187,8 +200,7 @@ __attribute__((noinline)) static void skip(struct peer *peer)
     fanout_resume(peer->_fanout, peer); /* it does not catch up any more */
     if (peer_is_for_events(peer))
         return; /* each event has its ID */
-    event_id_print(start, text);
-    (void) transport_send(&peer->transport, FRAME_PING, text, strlen(text));
+    send_place(peer, start);
 }
 
 /* ---- catching up ---- */

@@ -37,6 +37,7 @@ struct peer_more {
     uint64_t charge;        /* bytes that it is charged with in the memory account; */
     struct list charged;    /* then it is in its worker's list of those */
     struct peer *peer;
+    bool untold;    /* its own were left out, and it does not know of these yet */
     bool uncounted; /* it is not among the server's connections */
 };
 
@@ -52,7 +53,8 @@ static inline bool peer_is_for_events(const struct peer *peer)
     return peer->cursor.form == CHANNEL_EVENTS;
 }
 
-/* The peer has published this message, which it is not to hear. Returns 0 or UV_ENOMEM. */
+/* The peer has published this message, which it is not to hear: it gets a ping with the ID of the
+ * last of those that were left out together. Returns 0 or UV_ENOMEM. */
 int peer_read_leave_out(struct peer *peer, const struct channel_receipt *receipt);
 
 /* Bytes of memory that it takes to know which messages to come are its own. */

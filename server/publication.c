@@ -18,7 +18,7 @@ int publication_init(struct publication *publication, const struct channel_item 
     publication->bits = 0;
     publication->has_events = false;
     publication->_messages = messages;
-    buffer_init(&publication->_events);
+    publication->_events = (struct buffer){0};
     for (size_t i = 0; i < count; i++) {
         messages[i].item = &items[i];
         messages[i].payload = 0;
@@ -33,7 +33,8 @@ void publication_deinit(struct publication *publication)
 {
     if (publication->_messages != &publication->_one)
         free(publication->_messages);
-    buffer_deinit(&publication->_events);
+    if (publication->_events.data != NULL)
+        buffer_deinit(&publication->_events);
 }
 
 void publication_deflate(struct publication *publication, const struct channel_publisher *publisher,

@@ -27,8 +27,8 @@ struct relief {
     bool _watches;
 };
 
-/* All is borrowed, `inbox` is the worker's. `watches`: peers that are behind have to read on. Cannot
- * fail. */
+/* All is borrowed, `inbox` is the worker's. `watches`: peers that are behind have to read on.
+ * Cannot fail. */
 void relief_init(struct relief *relief, uv_loop_t *loop, struct inbox *inbox, struct memory *memory,
                  struct fanouts *fanouts, bool watches);
 

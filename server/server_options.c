@@ -333,8 +333,8 @@ static const struct option_spec specs[] = {
      "or of its control group's)",
      OPTION_AT(SIZE, struct server_options, max_memory), .max = MAX_HISTORY_LIMIT},
     {"min-read-rate", 0, "SIZE",
-     "bytes that a client which is behind reads in each second (default: 64 a second, over a minute, "
-     "while more than half of --max-memory is used)",
+     "bytes that a client which is behind reads in each second (default: 64 a second, over a "
+     "minute, while more than half of --max-memory is used)",
      OPTION_BY(store_min_read_rate), .offer = OPTION_OFFER_NOTHING},
     {"ping-interval", 0, "SECONDS",
      "of silence, after which a client is asked whether it is there (default: 20)",

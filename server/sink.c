@@ -8,6 +8,7 @@
 #include "common/escape.h"
 #include "common/list.h"
 #include "common/log.h"
+#include "common/plural.h"
 #include "server/worker.h"
 
 enum { BATCH = 256 * 1024 }; /* bytes of lines that are printed in a turn of the loop */
@@ -58,7 +59,8 @@ static void fill(struct sink *sink)
     sink->_written = 0;
     while (sink->_lines.len < BATCH && channel_next(&sink->_cursor, &message)) {
         if (add_line(&sink->_lines, &message, sink->_is_terminal) != 0)
-            log_error("a message of %zu bytes is not printed: out of memory", message.len);
+            log_error("a message of %zu byte%s is not printed: out of memory", message.len,
+                      plural(message.len));
     }
 }
 
@@ -110,9 +112,8 @@ static bool judge(struct sink *sink)
         break_off(sink, UV_ENOMEM);
         return false;
     }
-    log_warn("limit max-lag: standard output is read too slowly: %" PRIu64
-             " messages are not printed",
-             start.sequence - place);
+    log_warn("limit max-lag: standard output is read too slowly: %" PRIu64 " message%s not printed",
+             start.sequence - place, start.sequence - place == 1 ? " is" : "s are");
     return true;
 }
 

@@ -5,6 +5,7 @@
 
 #include "common/list.h"
 #include "common/log.h"
+#include "common/plural.h"
 #include "common/utf8.h"
 #include "server/fanouts.h"
 #include "server/sink.h"
@@ -122,8 +123,8 @@ static void on_line(struct input *input, const uint8_t *line, size_t len)
 
 static void on_end(struct input *input)
 {
-    log_info("standard input has ended after %llu lines: serving goes on",
-             (unsigned long long) input_line(input));
+    log_info("standard input has ended after %llu line%s: serving goes on",
+             (unsigned long long) input_line(input), plural(input_line(input)));
 }
 
 static const struct input_ops ops = {.on_line = on_line, .on_end = on_end};

@@ -5,14 +5,16 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/plural.h"
 #include "server/arrivals.h"
 #include "server/listener.h"
 #include "server/peer.h"
 #include "server/relief.h"
 
 enum {
-    FLUSH_BUDGET = 128,    /* peers that get messages, and peers that get own frames, before the
-                              loop looks at its input */
+    FLUSH_BUDGET = 128,    /* visits to peers that get messages, and peers that get own frames,
+                              before the loop looks at its input, */
+    FLUSH_MOST = 1024,     /* and before it turns, whatever is published */
     MAX_LAG_MESSAGES = 2,  /* of the longest messages are never too much to lag behind */
     SWEEP_INTERVAL = 1000, /* milliseconds between two looks at who is idle or reads too slowly */
     LAG_LOOKS = 16,        /* at the stalled, in the time that a message may wait for them */
@@ -56,10 +58,12 @@ static void on_go_on(uv_idle_t *idle)
 /* Flushes the channels that have something new, in turn, until the budget is spent. */
 static void flush_due(struct worker *worker)
 {
-    unsigned budget = FLUSH_BUDGET;
+    struct fanout_budget budget = {.visits = FLUSH_BUDGET, .most = FLUSH_MOST};
 
-    while (budget > 0 && !list_empty(&worker->due))
+    while (budget.visits > 0 && !list_empty(&worker->due))
         fanout_flush(container_of(worker->due.next, struct fanout, _due), &budget);
+    if (budget.behind)
+        transport_context_hold_input(&worker->transports);
 }
 
 static void wake_reliefs(const struct worker_shared *shared)
@@ -203,8 +207,8 @@ static void run(void *argument)
     struct worker *worker = argument;
 
     (void) uv_run(&worker->loop, UV_RUN_DEFAULT);
-    log_debug("worker %zu: %llu connections in all", worker->number,
-              (unsigned long long) worker->peers_ever);
+    log_debug("worker %zu: %llu connection%s in all", worker->number,
+              (unsigned long long) worker->peers_ever, plural(worker->peers_ever));
     if (atomic_fetch_sub(worker->shared->running, 1) == 1)
         (void) uv_async_send(worker->shared->done);
 }
@@ -235,6 +239,7 @@ static struct upgrade_policy upgrade_policy_of(const struct server_options *opti
             {
                 .path = options->path,
                 .compression = !options->no_compression,
+                .no_echo = options->no_echo,
                 .origins = {options->origins, options->origin_count},
             },
         .max_header_bytes = options->max_header_bytes,

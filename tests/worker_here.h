@@ -1,5 +1,5 @@
-/* The real worker, seen from inside, whose thread is this one: it runs while worker_start does. To be
- * included once, by a program that brings its own streams. */
+/* The real worker, seen from inside, whose thread is this one: it runs while worker_start does. To
+ * be included once, by a program that brings its own streams. */
 #ifndef WS_WORKER_HERE_H
 #define WS_WORKER_HERE_H
 

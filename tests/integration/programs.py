@@ -39,14 +39,15 @@ class Program:
     """A running program. Its stderr is read all the time, its stdout only when asked for."""
 
     def __init__(
-        self, argv: list[str], *, stdin: object = None, stdout: object = None, **popen: object
-    ) -> None:
+        self, argv: list[str], *, stdin: object = None, stdout: object = None,
+        stderr: object = None, **popen: object,
+    ) -> None:  # fmt: skip
         self.name = Path(argv[0]).name
         self.process = subprocess.Popen(
             argv,
             stdin=subprocess.DEVNULL if stdin is None else stdin,
             stdout=subprocess.PIPE if stdout is None else stdout,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.PIPE if stderr is None else stderr,
             **popen,
         )
         self.pid = self.process.pid
@@ -61,8 +62,7 @@ class Program:
     # What it says
 
     def _read_stderr(self) -> None:
-        assert self.process.stderr is not None
-        while data := os.read(self.process.stderr.fileno(), 65536):
+        while self.process.stderr and (data := os.read(self.process.stderr.fileno(), 65536)):
             with self._err_grew:
                 self._err += data
                 self._err_grew.notify_all()
@@ -133,9 +133,10 @@ class Program:
         return self
 
     def stop(self, signum: int = signal.SIGTERM) -> Program:
-        """It ends in good order when a signal tells it to."""
+        """It ends in good order when a signal tells it to: the server with 0, wsrecv by dying of
+        that signal after its closing handshake."""
         self.process.send_signal(signum)
-        return self.wait(0, STOP_SECONDS)
+        return self.wait(-signum if self.name == "wsrecv" else 0, STOP_SECONDS)
 
     def check_end(self) -> None:
         """The status is the expected one, and no sanitizer has complained."""

@@ -48,11 +48,17 @@ def test_version_is_one_line_on_stdout(wsrecv, option):
     assert re.fullmatch(r"wsrecv \d+\.\d+\S*\n", wsrecv(option).wait(0).read_rest())
 
 
+@pytest.mark.parametrize("limit", [5, 8])
+def test_1_and_a_line_when_files_cannot_be_opened(bash, limit):
+    listener = bash(f'ulimit -n {limit}; exec "$WSRECV" ws://127.0.0.1:1/').wait(1)
+    assert re.fullmatch(r"wsrecv: cannot open files: .*'ulimit -n'\)\n", listener.stderr)
+
+
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_1_when_help_cannot_be_written(wsrecv, option):
     with open("/dev/full", "w") as full:
         listener = wsrecv(option, stdout=full).wait(1)
-    assert listener.stderr == "wsrecv: cannot write to standard output: No space left on device\n"
+    assert listener.stderr == "wsrecv: cannot write to standard output: no space left on device\n"
 
 
 @pytest.mark.parametrize(
@@ -73,12 +79,14 @@ def test_1_when_help_cannot_be_written(wsrecv, option):
         ["ws://127.0.0.1:1/", "ws://127.0.0.1:2/"],
         [""],
         ["http://127.0.0.1:1/"],
-        ["127.0.0.1:1"],
+        ["/ws"],
         ["ws://"],
         ["ws://127.0.0.1:65536/"],
         ["ws://127.0.0.1:port/"],
         ["ws://127.0.0.1:1/with space"],
         ["ws://127.0.0.1:1/\r\nX: y"],
+        ["--exec", ""],
+        ["--exec", " "],
     ],
     ids=repr,
 )

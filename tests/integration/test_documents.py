@@ -157,6 +157,15 @@ def test_the_man_page_is_clean(name):
     assert not re.search(r"@[A-Z_]+@", PAGES[name].read_text())
 
 
+def test_the_unit_of_the_man_page_allows_every_kind_of_address():
+    """A service that may not have AF_UNIX cannot serve --listen unix:PATH; and its directory is one
+    that the unit makes."""
+    unit = re.search(r"\[Unit\].*?\n\.Ed", PAGES["wsbroadcastd"].read_text(), re.S)[0]
+    families = re.search(r"^RestrictAddressFamilies=(.*)$", unit, re.M)[1]
+    assert set(families.split()) == {"AF_INET", "AF_INET6", "AF_UNIX"}
+    assert "RuntimeDirectory=wsbroadcastd\n" in unit
+
+
 def test_the_man_page_has_the_signals_and_variables_of_help():
     text = help_of("wsrecv")
     named = set(re.findall(r"\b(?:SIG[A-Z0-9]+|[A-Z]+_[A-Z]+|[a-z]+_proxy)\b", text))

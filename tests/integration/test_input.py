@@ -212,6 +212,64 @@ def test_a_line_beyond_16_mib_is_reported_and_the_next_one_sent(wsrecv):
             sender.process.stdin.write(b"x" * (1 << 20))
         sender.process.stdin.write(b"\nnext\n")
         sender.process.stdin.close()
-        sender.wait(0)
+        sender.wait(1)
     assert heard == [(TEXT, b"next")]
-    assert "line 1 " in sender.stderr and sender.stderr.count("\n") == 1
+    reported, counted = sender.stderr.splitlines()
+    assert "line 1 " in reported
+    assert counted == "wsrecv: 1 line of standard input was not sent"
+
+
+def test_1_and_how_many_when_lines_that_are_no_text_were_not_sent(wsrecv):
+    """So that `&& echo 'all is with the server'` is true."""
+    heard: list[tuple[int, bytes]] = []
+    with ScriptedServer(collect(heard)) as server:
+        sender = wsrecv("-q", "-s", "--input-eof", "close", server.url, stdin=subprocess.PIPE)
+        sender.process.stdin.write(b"\xff\none\n\xc3(\n")
+        sender.process.stdin.close()
+        sender.wait(1)
+    assert heard == [(TEXT, b"one")]
+    assert sender.stderr.splitlines() == [
+        "wsrecv: line 1 of standard input is not UTF-8: not sent",
+        "wsrecv: line 3 of standard input is not UTF-8: not sent",
+        "wsrecv: 2 lines of standard input were not sent",
+    ]
+
+
+def test_what_the_user_mistypes_is_told_and_no_failure_of_the_whole(wsrecv):
+    """Where stdin's end ends nothing, there is no promise that all of it is with the server."""
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept()
+        assert peer.recv_message() == "one"
+        peer.close()
+
+    with ScriptedServer(script) as server:
+        sender = wsrecv("-q", "-s", server.url, stdin=subprocess.PIPE)
+        sender.process.stdin.write(b"\xff\none\n")
+        sender.process.stdin.flush()
+        sender.wait(0)
+
+
+@pytest.mark.parametrize("eof", ["close", "keep"])
+@pytest.mark.parametrize("kind", ["directory", "closed"])
+def test_1_when_stdin_cannot_be_read(wsrecv, tmp_path, kind, eof):
+    told = threading.Event()
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept()
+        assert peer.recv_message() == "ready"
+        if eof == "keep":
+            assert told.wait(rawws.TIMEOUT)
+            peer.send_text("x")
+        peer.await_close()
+
+    how = {"preexec_fn": lambda: os.close(0)}
+    if kind == "directory":
+        how = {"stdin": os.open(tmp_path, os.O_RDONLY)}
+    more = ["--input-eof", "close"] if eof == "close" else ["-n", "1"]
+    with ScriptedServer(script) as server:
+        sender = wsrecv("-q", "-s", "-m", "ready", *more, server.url, **how)
+        sender.wait_stderr("cannot read standard input: ")
+        told.set()
+        sender.wait(1)
+    assert sender.stderr.count("\n") == 1

@@ -194,7 +194,7 @@ def test_the_counts_are_reported_at_the_end(wsbroadcastd):
         client.send_text("more than ten bytes")
         assert client.recv_close()[0] == 1009
     server.stop()
-    server.wait_stderr("limit max-message was hit 3 times")
+    server.wait_stderr("limit max-message: 3 hits$")
 
 
 def test_messages_that_each_end_in_time_are_not_closed_though_they_never_pause(wsbroadcastd):

@@ -13,12 +13,12 @@ import threading
 import programs
 import pytest
 import rawws
-from rawws import PING, PONG, ScriptedServer, ServerPeer
+from rawws import CLOSE, PING, PONG, ScriptedServer, ServerPeer
 
 SECRET = "s3cr3t-0f-0urs"
 STATS = (
-    r"wsrecv: (\d+) messages \([\d.]+/s\), (\d+) bytes \(\d+/s\) in [\d.]+ s, "
-    r"compression ([\d.]+), pings (none|p50 [\d.]+ ms p99 [\d.]+ ms of (\d+)), (\d+) reconnects, 0 gaps"
+    r"wsrecv: (\d+) messages? \([\d.]+/s\), (\d+) bytes? \(\d+/s\) in [\d.]+ s, "
+    r"compression ([\d.]+), pings (none|p50 [\d.]+ ms p99 [\d.]+ ms of (\d+)), (\d+) reconnects?, 0 gaps"
 )
 
 
@@ -129,13 +129,16 @@ def test_sigusr1_asks_for_them_at_any_time(wsrecv):
 class OnTerminal:
     """wsrecv with a terminal for stderr, and for stdout if wanted."""
 
-    def __init__(self, *args: str, stdout: bool = False) -> None:
+    def __init__(self, *args: str, stdout: bool = False, term: str | None = "xterm") -> None:
+        env = {name: value for name, value in os.environ.items() if name != "TERM"}
+        env |= {} if term is None else {"TERM": term}
         self.master, slave = pty.openpty()
         self.process = subprocess.Popen(
             [programs.WSRECV, *args],
             stdin=subprocess.DEVNULL,
             stdout=slave if stdout else subprocess.PIPE,
             stderr=slave,
+            env=env,
         )
         os.close(slave)
         self.seen = b""
@@ -176,7 +179,7 @@ def test_the_status_line_tells_the_state_and_is_gone_at_the_end(stdout):
 
     with ScriptedServer(script) as server:
         listener = OnTerminal("-r", server.url, stdout=stdout)
-        listener.wait_seen(f"connected to {server.url}: 1 messages, ".encode())
+        listener.wait_seen(f"connected to {server.url}: 1 message, ".encode())
         over.set()
         screen = listener.screen()
         assert listener.process.wait(rawws.TIMEOUT) == 0
@@ -203,6 +206,50 @@ def test_no_status_line_where_it_would_be_in_the_way(option):
     assert b"\x1b[K" not in listener.seen and b"messages" not in listener.seen
 
 
+@pytest.mark.parametrize("term", ["dumb", "", None], ids=repr)
+def test_no_status_line_on_a_terminal_that_cannot_take_it_back(term):
+    def script(peer: ServerPeer) -> None:
+        peer.accept()
+        assert peer.recv_frame().opcode == PING  # after more than a tick of the status line
+        peer.close()
+
+    with ScriptedServer(script) as server:
+        listener = OnTerminal("--ping-interval", "0.8", server.url, term=term)
+        assert listener.screen() == [f"Connected to {server.url}", ""]
+        assert listener.process.wait(rawws.TIMEOUT) == 0
+    assert b"\x1b" not in listener.seen
+
+
+@pytest.mark.parametrize("how", ["signal", "count", "server"])
+def test_the_status_line_says_connected_no_more_once_a_close_was_sent(how):
+    """Up to two seconds may pass before the other side answers, or ends the connection."""
+    over = threading.Event()
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept()
+        peer.send_text("one")
+        if how != "signal":
+            assert peer.recv_frame().opcode == PING  # the status line has been drawn
+        if how == "server":
+            peer.send_close(1000)
+        elif how == "count":
+            peer.send_text("two")
+        assert peer.recv_frame().opcode == CLOSE
+        assert over.wait(rawws.TIMEOUT)
+
+    with ScriptedServer(script) as server:
+        listener = OnTerminal("-n", "2", "--ping-interval", "1.2", server.url)
+        listener.wait_seen(f"connected to {server.url}: 1 message, ".encode())
+        if how == "signal":
+            listener.process.terminate()
+        listener.wait_seen(b"closed: " if how == "server" else b"closing: ")
+        said = listener.seen.rpartition(b"connected to")[2]
+        assert b"clos" in said
+        over.set()
+        listener.screen()
+        listener.process.wait(rawws.TIMEOUT)
+
+
 def test_whoever_reads_no_more_leaves_a_clean_terminal():
     """wsrecv dies of SIGPIPE, with its numbers told and its status line gone."""
     over = threading.Event()
@@ -214,7 +261,7 @@ def test_whoever_reads_no_more_leaves_a_clean_terminal():
 
     with ScriptedServer(script) as server:
         listener = OnTerminal("-r", "--stats", server.url)
-        listener.wait_seen(b": 1 messages, ")
+        listener.wait_seen(b": 1 message, ")
         listener.process.stdout.close()
         screen = listener.screen()
         assert listener.process.wait(rawws.TIMEOUT) == -signal.SIGPIPE

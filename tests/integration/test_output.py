@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime
+import fcntl
 import json
 import os
+import pty
 import re
 import select
+import shutil
+import signal
+import socket
 import subprocess
+import termios
+import threading
 import time
+from pathlib import Path
 
 import pytest
 import rawws
+from programs import WSBROADCASTD, WSRECV, Program
 from rawws import ScriptedServer, ServerPeer
 
 TEXTS = ["", "plain", 'quote " and \\', "two\nlines\r\n\ttab", "nul \0 within", "\x1b[31mred\x7f\x9b",
          "grüße 中 🌍", "line\u2028separator\u2029 \x85", "bidi \u202e\u2066 \u061c", "\ufffe\U0010ffff"]  # fmt: skip
 BLOBS = [b"", b"\x00", b"\xff\xfe", bytes(range(256))]
+EPOCH = "00112233445566aa"
 ISO = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
 
 
@@ -215,8 +226,6 @@ def test_a_terminal_gets_nothing_that_acts_on_it_in_any_mode(wsrecv):
 
 def writes_of(wsrecv, script) -> list[bytes]:
     """What wsrecv writes, call by call, to a socket of packets."""
-    import socket
-
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, ScriptedServer(script) as server:
         ours.settimeout(rawws.TIMEOUT)
@@ -262,6 +271,76 @@ def test_a_message_alone_is_one_write_and_waits_for_nobody(server, wsrecv):
     os.close(read)
 
 
+# stderr stands where it belongs among the messages
+
+
+def both_on_one_pipe(wsrecv, *options: str) -> tuple[Program, int]:
+    """A listener whose stdout and stderr are the same pipe; what it says is read from there."""
+    read, write = os.pipe()
+    listener = wsrecv(*options, stdout=write, stderr=write)
+    os.close(write)
+    return listener, read
+
+
+def read_to_end(fd: int) -> str:
+    with os.fdopen(fd, "rb") as file:
+        return file.read().decode()
+
+
+def test_the_line_on_how_it_closed_comes_behind_the_messages_before_it(wsrecv):
+    def script(peer: ServerPeer) -> None:
+        peer.accept()
+        peer.send(
+            peer.encode(rawws.TEXT, b"one")
+            + peer.encode(rawws.TEXT, b"two")
+            + peer.encode(rawws.CLOSE, rawws.close_body(1011, "it rains"))
+        )
+        with pytest.raises((rawws.Closed, rawws.ConnectionLost)):
+            peer.recv_message()
+
+    with ScriptedServer(script) as server:
+        listener, said = both_on_one_pipe(wsrecv, "-r", server.url)
+        listener.wait(8)
+        assert read_to_end(said).splitlines() == [
+            f"Connected to {server.url}", "one", "two",
+            f"wsrecv: {server.url}: the server closed with 1011: it rains",
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [(), ("--state-file",)], ids=["plain", "with marks"])
+def test_a_gap_is_told_between_the_messages_between_which_it_is(wsrecv, tmp_path, options):
+    def script(peer: ServerPeer) -> None:
+        peer.accept(last_event_id=f"{EPOCH}-0")
+        peer.send(
+            peer.encode(rawws.TEXT, b"one")
+            + peer.encode(rawws.PING, f"{EPOCH}-5".encode())
+            + peer.encode(rawws.TEXT, b"six")
+            + peer.encode(rawws.CLOSE, rawws.close_body(1000))
+        )
+        while peer.recv_frame().opcode != rawws.CLOSE:
+            pass
+
+    options = [value for name in options for value in (name, str(tmp_path / "state"))]
+    with ScriptedServer(script) as server:
+        listener, said = both_on_one_pipe(wsrecv, "-q", "-r", *options, server.url)
+        listener.wait(0)
+    assert read_to_end(said).splitlines() == ["one", "wsrecv: gap: 4 messages lost", "six"]
+
+
+def test_a_trace_stands_between_the_messages_that_it_tells_of(wsrecv):
+    def script(peer: ServerPeer) -> None:
+        peer.accept()
+        peer.send(b"".join(peer.encode(rawws.TEXT, text) for text in (b"one", b"three")))
+        peer.close()
+
+    with ScriptedServer(script) as server:
+        listener, said = both_on_one_pipe(wsrecv, "-v", "-r", server.url)
+        listener.wait(0)
+    lines = read_to_end(said).splitlines()
+    at = lines.index("wsrecv: < text, 3 bytes")
+    assert lines[at : at + 4] == ["wsrecv: < text, 3 bytes", "one", "wsrecv: < text, 5 bytes", "three"]
+
+
 # A stdout that ends
 
 
@@ -301,6 +380,216 @@ def test_json_into_head_ends_at_the_first_line(server, bash):
     assert lines[0] in ("Message: x", "Message: more") and lines[1] == "141"  # SIGPIPE
 
 
+@pytest.mark.parametrize("options", [[], ["--json"], ["-b"]], ids=str)
+def test_1_and_no_place_is_kept_when_stdout_is_closed(wsrecv, tmp_path, options):
+    """As cat and curl have it: what nobody can have got is not taken for printed."""
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept(last_event_id=f"{EPOCH}-0")
+        peer.send_text("x")
+        peer.await_close(1000)
+
+    state = tmp_path / "state"
+    with ScriptedServer(script) as server:
+        listener = wsrecv(
+            "-q", *options, "--state-file", str(state), server.url, preexec_fn=lambda: os.close(1)
+        ).wait(1)
+    assert "standard output: bad file descriptor" in listener.stderr
+    assert f"{EPOCH}-0" in state.read_text()
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+@pytest.mark.parametrize("program", ["wsrecv", "wsbroadcastd"])
+def test_1_when_help_has_no_stdout_or_a_full_one(start, program, option):
+    path = {"wsrecv": WSRECV, "wsbroadcastd": WSBROADCASTD}[program]
+    closed = start(Program, [path, option], preexec_fn=lambda: os.close(1)).wait(1)
+    assert closed.stderr == (
+        f"{program}: cannot write to standard output: bad file descriptor\n"
+    )
+    with open("/dev/full", "w") as full:
+        assert "no space" in start(Program, [path, option], stdout=full).wait(1).stderr
+
+
+# -n
+
+
+def test_1_and_the_count_when_the_server_closes_before_n_messages(wsrecv):
+    with ScriptedServer(say_all("a", "b")) as server:
+        listener = wsrecv("-q", "-r", "-n", "100", server.url).wait(1)
+    assert listener.read_rest() == "a\nb\n"
+    assert listener.stderr == "wsrecv: 2 of 100 messages came before the connection was closed\n"
+
+
+def test_1_when_not_even_one_came(wsrecv):
+    with ScriptedServer(say_all()) as server:
+        listener = wsrecv("-q", "-n", "1", server.url).wait(1)
+    assert listener.stderr == "wsrecv: 0 of 1 message came before the connection was closed\n"
+
+
+def test_the_shell_does_not_go_on_with_a_part(wsrecv, bash):
+    """The man page's example: ten messages, or a failure."""
+    with ScriptedServer(say_all(*"12345")) as server:
+        script = bash('"$WSRECV" -q -r -n 10 --timeout 60 "$1" && echo all || echo "got $?"', server.url)
+        assert script.read_rest().splitlines() == [*"12345", "got 1"]
+        script.wait(0)
+
+
+def test_n_counts_through_all_connections(wsrecv):
+    def away(peer: ServerPeer) -> None:
+        peer.accept()
+        peer.send_text("one")
+        peer.close(1001)
+
+    with ScriptedServer([away, say_all("two")]) as server:
+        listener = wsrecv("-q", "-r", "-n", "3", "--reconnect", "--retry-max-delay", "0.1", server.url)
+        listener.wait(1)
+    assert "2 of 3 messages" in listener.stderr
+
+
+def test_0_when_until_matched_before_n_messages_came(wsrecv):
+    def script(peer: ServerPeer) -> None:
+        peer.accept()
+        peer.send_text("ready")
+        peer.await_close(1000)
+
+    with ScriptedServer(script) as server:
+        wsrecv("-q", "-n", "5", "--until", "ready", server.url).wait(0)
+
+
+# Signals
+
+ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
+@pytest.mark.parametrize("signum", ENDING)
+def test_it_closes_and_then_dies_of_the_signal(wsrecv, signum):
+    def script(peer: ServerPeer) -> None:
+        peer.accept()
+        peer.send_text("x")
+        peer.await_close(1000)
+
+    with ScriptedServer(script) as server:
+        listener = wsrecv("-q", "-r", "-n", "2", server.url)
+        assert listener.read_line() == "x"
+        listener.stop(signum)
+        assert listener.stderr == ""
+
+
+@pytest.mark.parametrize("signum", ENDING)
+def test_it_dies_of_the_signal_while_it_connects_or_waits(wsrecv, signum):
+    with socket.create_server(("127.0.0.1", 0)) as listening:  # which never answers
+        url = f"ws://127.0.0.1:{listening.getsockname()[1]}/"
+        listener = wsrecv("-q", url)
+        peer, _ = listening.accept()
+        with peer:
+            assert peer.recv(1)
+            listener.stop(signum)
+    waiting = wsrecv("--reconnect", url)
+    waiting.wait_stderr("reconnecting in")
+    waiting.stop(signum)
+
+
+def test_ctrl_c_ends_a_loop_around_it(start):
+    """bash on a terminal of its own, where the key sends SIGINT to both."""
+    def script(peer: ServerPeer) -> None:
+        peer.accept()
+        peer.send_text("x")
+        peer.await_close(1000)
+
+    with ScriptedServer(script) as server:
+        master, slave = pty.openpty()
+        loop = f"while :; do {WSRECV} -q -r {server.url}; echo again; done"
+        shell = subprocess.Popen(
+            ["/bin/bash", "-c", loop], stdin=slave, stdout=slave, stderr=slave,
+            preexec_fn=lambda: (os.setsid(), fcntl.ioctl(0, termios.TIOCSCTTY, 0)),
+        )  # fmt: skip
+        os.close(slave)
+        seen = b""
+        while b"x" not in seen:
+            seen += os.read(master, 4096)
+        os.write(master, b"\x03")
+        assert shell.wait(rawws.TIMEOUT) == -signal.SIGINT
+        with contextlib.suppress(OSError):  # all writers are gone
+            seen += os.read(master, 4096)
+        os.close(master)
+    assert b"again" not in seen
+
+
+def test_0_when_a_signal_comes_after_the_count_was_reached(wsrecv):
+    asked = threading.Event()
+    over = threading.Event()
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept()
+        peer.send_text("x")
+        assert peer.recv_frame().opcode == rawws.CLOSE
+        asked.set()
+        assert over.wait(rawws.TIMEOUT)
+
+    with ScriptedServer(script) as server:
+        listener = wsrecv("-q", "-r", "-n", "1", server.url)
+        assert listener.read_line() == "x"
+        assert asked.wait(rawws.TIMEOUT)
+        listener.process.terminate()
+        listener.wait(0)
+        over.set()
+
+
+def test_it_dies_of_the_signal_when_what_came_could_not_be_printed(wsrecv):
+    """Though the count is reached: the reader of the pipe has not got it."""
+    closed = threading.Event()
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept()
+        peer.send_text("x" * 1_000_000)
+        with pytest.raises(rawws.Closed):
+            peer.recv_message()
+        closed.set()
+        peer.send_close(1000)
+
+    with ScriptedServer(script) as server:
+        listener = wsrecv("-q", "-r", "-n", "1", server.url)
+        assert closed.wait(rawws.TIMEOUT)
+        listener.stop()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGHUP])
+def test_what_it_was_started_to_ignore_is_ignored(wsrecv, signum):
+    """nohup; a job in the background of a script."""
+    over = threading.Event()
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept()
+        peer.send_text("x")
+        assert over.wait(rawws.TIMEOUT)
+        peer.close()
+
+    with ScriptedServer(script) as server:
+        listener = wsrecv("-q", "-r", "-n", "1000", server.url,
+                          preexec_fn=lambda: signal.signal(signum, signal.SIG_IGN))  # fmt: skip
+        assert listener.read_line() == "x"
+        listener.process.send_signal(signum)
+        over.set()
+        listener.wait(1)  # the server's Close
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root and unshare")
+def test_128_and_the_signal_where_the_signal_does_not_kill(wsrecv, start):
+    """The first process of a container."""
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept()
+        peer.send_text("x")
+        peer.await_close(1000)
+
+    with ScriptedServer(script) as server:
+        parent = start(Program, ["unshare", "--pid", "--fork", WSRECV, "-q", "-r", server.url])
+        assert parent.read_line() == "x"
+        child = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()[0]
+        os.kill(int(child), signal.SIGTERM)
+        parent.wait(128 + signal.SIGTERM)
+
+
 # --until
 
 
@@ -315,6 +604,24 @@ def test_until_prints_the_match_and_ends_with_0_after_a_closing_handshake(wsrecv
         listener = wsrecv("-q", "-r", "--until", "(rea|stea)dy( now)?$", server.url).wait(0)
     assert listener.read_rest() == "not\nyet\nit is ready now\n"
     assert listener.stderr == ""
+
+
+@pytest.mark.parametrize("expression", [r"(.*)\1[cd]", r"(a+)+$"])
+def test_until_keeps_the_time_whatever_it_costs(wsrecv, expression):
+    """A turn that brings many messages, each of which would take for ever."""
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept()
+        peer.send(peer.encode(rawws.TEXT, b"a" * 20000 + b"x") * 20)
+        with contextlib.suppress(rawws.ConnectionLost):
+            peer.recv_close()
+
+    with ScriptedServer(script) as server:
+        begun = time.monotonic()
+        listener = wsrecv("-q", "-F", "%l", "--timeout", "1", "--until", expression, server.url)
+        assert listener.wait(124).read_rest().startswith("20001\n20001\n")
+    assert time.monotonic() - begun < rawws.TIMEOUT
+    assert listener.stderr.count("option '--until': a message of 20001 bytes") == 1
 
 
 def test_until_is_for_text_alone_and_sees_past_a_nul(wsrecv):
@@ -339,11 +646,11 @@ def test_1_when_the_count_is_reached_without_a_match(server, wsrecv):
     wsrecv("-q", "-m", "x", "-n", "1", "--until", "never", server.url).wait(1)
 
 
-def test_1_and_no_0_when_a_signal_ends_it_without_a_match(server, wsrecv):
-    listener = wsrecv("--until", "never", server.url)
-    listener.wait_stderr("^Connected")
-    listener.process.terminate()
-    listener.wait(1)
+def test_a_signal_ends_it_without_a_match_and_is_what_it_dies_of(server, wsrecv):
+    listener = wsrecv("-q", "-m", "x", "-r", "--until", "never", server.url)
+    assert listener.read_line() == "Message: x"
+    listener.stop()
+    assert listener.stderr == ""
 
 
 def test_other_ends_keep_their_status_though_nothing_matched(wsrecv):

@@ -4,6 +4,7 @@ themselves (--no-echo)."""
 from __future__ import annotations
 
 import os
+import select
 import threading
 
 import programs
@@ -76,7 +77,7 @@ def test_the_server_goes_on_when_its_input_ends(fed):
     os.write(pipe, b"last, without an end")
     os.close(pipe)
     assert client.recv_message() == "last, without an end"
-    server.wait_stderr("standard input has ended after 1 lines: serving goes on")
+    server.wait_stderr("standard input has ended after 1 line: serving goes on")
     client.send_text("still here")
     assert client.recv_message() == "still here"
     client.close()
@@ -237,8 +238,69 @@ def test_the_only_one_hears_nothing_of_itself(wsbroadcastd):
     for _ in range(300):
         alone.send_text("x" * 1000)
     alone.send_frame(rawws.PING, b"end")
-    assert alone.recv_frame().opcode == rawws.PONG
+    while (frame := alone.recv_frame()).opcode != rawws.PONG:
+        assert frame.opcode == rawws.PING
     alone.close()
+
+
+def place_after(client: rawws.Client, count: int) -> bytes:
+    """The ID of the count-th message after the one at which the client joined."""
+    epoch, _, sequence = client.accepted.headers["last-event-id"].partition("-")
+    return f"{epoch}-{int(sequence) + count}".encode()
+
+
+def test_the_101_says_that_own_messages_are_not_sent(wsbroadcastd):
+    with wsbroadcastd("--no-echo").client() as client:
+        assert client.accepted.headers["wsbroadcast-echo"] == "no"
+    with wsbroadcastd().client() as client:
+        assert "wsbroadcast-echo" not in client.accepted.headers
+
+
+def test_a_ping_with_the_place_follows_what_was_left_out(wsbroadcastd):
+    """A client that counts what it hears does not know of its own; here are a run, one between
+    others' messages, and a run behind them."""
+    server = wsbroadcastd("--prefix", "", "--no-echo")
+    client, other = server.client(), server.client()
+    client.send(b"".join(client.encode(rawws.TEXT, b"mine") for _ in range(3)))
+    assert [other.recv_message() for _ in range(3)] == ["mine"] * 3
+    other.send_text("theirs")
+    count, opcodes = 0, []
+    while not opcodes or opcodes[-1] != rawws.TEXT:
+        frame = client.recv_frame()
+        opcodes.append(frame.opcode)
+        if frame.opcode == rawws.PING:  # one, unless TCP has cut the run
+            count = max(n for n in range(4) if frame.payload == place_after(client, n))
+    assert frame.payload == b"theirs" and count == 3
+    client.send_text("mine")
+    frame = client.recv_frame()
+    assert (frame.opcode, frame.payload) == (rawws.PING, place_after(client, 5))
+    client.close()
+    other.close()
+
+
+def test_places_are_right_though_it_reads_late(wsbroadcastd):
+    """Its own are noted far ahead of where it reads; each run of them is told where it is."""
+    server = wsbroadcastd("--prefix", "", "--no-echo", "--max-lag", "0")
+    client, other = server.client(), server.client()
+    for number in range(400):
+        other.send_text(f"{number} " + "z" * 20000)
+        assert other.recv_frame().opcode == rawws.PING  # it is published
+        for _ in range(number % 3):
+            client.send_text("mine")
+            assert other.recv_message() == "mine"
+    place, own = 0, 0  # of what was sent before, the last so many its own
+    for number in range(400):
+        told = []
+        while (frame := client.recv_frame()).opcode == rawws.PING:
+            told.append(frame.payload)
+        assert frame.payload.startswith(b"%d " % number), number
+        # Before its socket is full a run may be left out in several turns of the loop.
+        run = [place_after(client, place - own + n + 1) for n in range(own)]
+        assert told[-1:] == run[-1:] and set(told) <= set(run), number
+        own = number % 3
+        place += 1 + own
+    client.disconnect()
+    other.close()
 
 
 def test_a_new_connection_hears_what_an_old_one_has_sent(wsbroadcastd):
@@ -262,6 +324,37 @@ def test_each_message_is_a_line_as_soon_as_it_is_there(wsbroadcastd):
     client.send_binary(b"\x00\xff")
     assert server.read_line() == "base64:AP8="
     client.disconnect()
+
+
+UNSAFE = "red \x1b[31m \x07 \x9b1m \u202e ü\t"
+
+
+def test_a_terminal_gets_control_characters_escaped(wsbroadcastd):
+    """What strangers say can do nothing to it; binary messages are base64 as ever."""
+    master, slave = os.openpty()
+    server = wsbroadcastd("--prefix", "", "--stdout", stdout=slave)
+    with server.client() as client:
+        client.send_text(UNSAFE)
+        client.send_binary(b"\x1b[0m")
+        shown = b""
+        while shown.count(b"\n") < 2:
+            assert select.select([master], [], [], rawws.TIMEOUT)[0], shown
+            shown += os.read(master, 4096)
+    assert shown.decode().split("\r\n") == [
+        r"red \x1b[31m \x07 \xc2\x9b1m \xe2\x80\xae ü\x09",
+        "base64:G1swbQ==",
+        "",
+    ]
+    server.stop()
+    os.close(slave)
+    os.close(master)
+
+
+def test_a_pipe_gets_text_as_it_is(wsbroadcastd):
+    server = wsbroadcastd("--prefix", "", "--stdout")
+    with server.client() as client:
+        client.send_text(UNSAFE)
+        assert server.read_line() == UNSAFE
 
 
 def test_the_server_stands_in_the_middle_of_a_pipeline(fed):

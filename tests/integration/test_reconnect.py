@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterator
 import programs
 import pytest
 import rawws
-from rawws import PING, ScriptedServer, ServerPeer
+from rawws import CLOSE, PING, ScriptedServer, ServerPeer
 from test_tls import Authority
 
+EPOCH = "00112233445566aa"
 FAST = ["--reconnect", "--retry-max-delay", "0.1"]
 OK, CONNECT, TLS, REFUSED, LOST, PROTOCOL, CLOSED, RETRIES, TIMEOUT = 0, 3, 4, 5, 6, 7, 8, 9, 124
 
@@ -481,3 +482,142 @@ def test_124_when_no_message_comes_in_time_or_another_connection(wsrecv):
     with ScriptedServer([script, say("two")]) as server:
         listener = wsrecv("-r", "--idle-timeout", "0.3", *FAST, server.url).wait(OK)
     assert listener.read_rest() == "one\ntwo\n"
+
+
+@pytest.mark.parametrize("size", [10, 1_000_000], ids=["short", "of many reads"])
+def test_a_message_that_came_while_the_process_was_stopped_is_no_idle_time(wsrecv, size):
+    """SIGSTOP, a laptop that slept: the timer is due before the socket has been read."""
+    stopped, sent = threading.Event(), threading.Event()
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept()
+        peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * size)
+        peer.send_text("first")
+        assert stopped.wait(rawws.TIMEOUT)
+        feeder = threading.Thread(target=lambda: peer.send_text("x" * size))
+        feeder.start()
+        feeder.join(0.2)  # a long message is with the kernels as far as they take it
+        sent.set()
+        feeder.join()
+        peer.send_text("last")
+        peer.close()
+
+    with ScriptedServer(script) as server:
+        listener = wsrecv("-q", "-r", "--idle-timeout", "0.5", server.url)
+        assert listener.read_line() == "first"
+        listener.process.send_signal(signal.SIGSTOP)
+        stopped.set()
+        assert sent.wait(rawws.TIMEOUT)
+        time.sleep(0.6)  # more than the time of --idle-timeout
+        listener.process.send_signal(signal.SIGCONT)
+        assert listener.read_line() == "x" * size
+        assert listener.read_line() == "last"
+        listener.wait(OK)
+
+
+def test_pings_without_end_are_no_messages(wsrecv):
+    """Though there is always something to read."""
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept()
+        pings = peer.encode(PING, b"x") * 1000
+        with pytest.raises(OSError):  # wsrecv has gone
+            for _ in rawws.turns():
+                peer.send(pings)
+
+    with ScriptedServer(script) as server:
+        wsrecv("-q", "--idle-timeout", "0.5", server.url).wait(TIMEOUT)
+
+
+# SIGUSR2
+
+
+def test_sigusr2_connects_again_where_it_was(wsrecv):
+    """After a closing handshake, without --reconnect, and at once."""
+    heads = []
+
+    def first(peer: ServerPeer) -> None:
+        peer.accept(last_event_id=f"{EPOCH}-7")
+        peer.send_text("one")
+        assert peer.recv_frame().opcode == CLOSE
+        peer.send_text("two")  # what still comes is heard
+        peer.send_close(1000)
+
+    def second(peer: ServerPeer) -> None:
+        heads.append(peer.accept(last_event_id=f"{EPOCH}-9"))
+        peer.send_text("three")
+        peer.close()
+
+    with ScriptedServer([first, second]) as server:
+        listener = wsrecv("-r", server.url)
+        assert listener.read_line() == "one"
+        listener.process.send_signal(signal.SIGUSR2)
+        assert [listener.read_line(), listener.read_line()] == ["two", "three"]
+        listener.wait(OK)
+    assert heads[0].headers["last-event-id"] == f"{EPOCH}-9"
+    assert listener.stderr == f"Connected to {server.url}\n" * 2
+
+
+def test_sigusr2_ends_the_wait_for_the_next_attempt(wsrecv):
+    port = free_port()
+    listener = wsrecv("-r", "--reconnect", "--retry-max-delay", "3600", f"ws://127.0.0.1:{port}/")
+    for _ in rawws.turns():  # until the wait is longer than this test
+        waits = listener.wait_stderr(r"reconnecting in ([\d.]+) s", count=len(_waits(listener)) + 1)
+        if float(waits[-1][1]) > 3:
+            break
+        listener.process.send_signal(signal.SIGUSR2)
+    with ScriptedServer(say("one"), port=port):
+        listener.process.send_signal(signal.SIGUSR2)
+        assert listener.read_line() == "one"
+        listener.wait(OK)
+
+
+def _waits(listener) -> list[str]:
+    return re.findall("reconnecting in", listener.stderr)
+
+
+def test_what_is_typed_while_it_connects_again_is_sent_then(wsrecv):
+    closing, over = threading.Event(), threading.Event()
+
+    def first(peer: ServerPeer) -> None:
+        peer.accept()
+        peer.send_text("one")
+        assert peer.recv_frame().opcode == CLOSE
+        closing.set()
+        assert over.wait(rawws.TIMEOUT)
+        peer.send_close(1000)
+
+    def second(peer: ServerPeer) -> None:
+        peer.accept()
+        assert peer.recv_message() == "typed"
+        peer.close()
+
+    with ScriptedServer([first, second]) as server:
+        listener = wsrecv("-q", "-r", "-s", server.url, stdin=subprocess.PIPE)
+        assert listener.read_line() == "one"
+        listener.process.send_signal(signal.SIGUSR2)
+        assert closing.wait(rawws.TIMEOUT)
+        listener.process.stdin.write(b"typed\n")
+        listener.process.stdin.flush()
+        over.set()
+        listener.wait(OK)
+
+
+def test_sigusr2_does_nothing_to_what_is_ending(wsrecv):
+    closing, over = threading.Event(), threading.Event()
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept()
+        peer.send_text("one")
+        assert peer.recv_frame().opcode == CLOSE
+        closing.set()
+        assert over.wait(rawws.TIMEOUT)
+        peer.send_close(1000)
+
+    with ScriptedServer(script) as server:
+        listener = wsrecv("-q", "-r", "-n", "1", server.url)
+        assert closing.wait(rawws.TIMEOUT)
+        listener.process.send_signal(signal.SIGUSR2)
+        over.set()
+        listener.wait(OK)
+    assert server.served == 1

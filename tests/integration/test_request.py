@@ -4,13 +4,14 @@ redirections lead."""
 from __future__ import annotations
 
 import base64
+import contextlib
 from collections.abc import Callable
 
 import pytest
-from rawws import Head, ScriptedServer, ServerPeer
+from rawws import Head, ScriptedServer, ServerPeer, turns
 from test_tls import Authority, scripted
 
-OK, USAGE, TLS, REFUSED, PROTOCOL = 0, 2, 4, 5, 7
+OK, USAGE, TLS, REFUSED, LOST, PROTOCOL = 0, 2, 4, 5, 6, 7
 SECRET = "s3cr3t-0f-0urs"
 
 
@@ -70,6 +71,12 @@ def test_what_would_break_the_request_is_refused(wsrecv, tmp_path, line):
         wsrecv("-H", f"@{tmp_path}/fields").wait(USAGE)
 
 
+def test_a_file_of_fields_may_end_its_lines_with_crlf(wsrecv, tmp_path):
+    (tmp_path / "fields").write_bytes(b"X-One: 1\r\n\r\nX-Two: 2\r\n")
+    head = request_of(wsrecv, "-H", f"@{tmp_path}/fields")
+    assert head.headers["x-one"] == "1" and head.headers["x-two"] == "2"
+
+
 def test_a_file_of_fields_that_cannot_be_read_is_named(wsrecv):
     assert "'/nowhere'" in wsrecv("-H", "@/nowhere").wait(USAGE).stderr
 
@@ -108,6 +115,29 @@ def test_7_when_the_server_takes_a_subprotocol_that_was_not_offered(wsrecv, answ
 @pytest.mark.parametrize("names", [["a b"], [""], ["a,b"], ["a", "a"]])
 def test_subprotocols_are_tokens_once_each(wsrecv, names):
     wsrecv(*[word for name in names for word in ("--subprotocol", name)]).wait(USAGE)
+
+
+def test_a_subprotocol_that_bears_a_credential_stays_with_its_origin(wsrecv):
+    """Pages have no other field for one, and servers read it there."""
+    for name in (f"bearer.{SECRET}", f"Authorization.{SECRET}", SECRET * 3):
+        here: list[Head] = []
+        there: list[Head] = []
+        away = ScriptedServer(keep(there, sec_websocket_protocol="mqtt"))
+        to_away = redirect(307, f"ws://127.0.0.1:{away.port}/x", here)
+        home = ScriptedServer([redirect(307, "/again", here), to_away])
+        with away, home:
+            listener = wsrecv("-v", "--subprotocol", "mqtt", "--subprotocol", name, home.url)
+            listener.wait(OK)
+        assert [head.headers["sec-websocket-protocol"] for head in here] == [f"mqtt, {name}"] * 2
+        assert there[0].headers["sec-websocket-protocol"] == "mqtt"
+        assert SECRET not in listener.stderr
+        assert "> Sec-WebSocket-Protocol: mqtt, ***\n" in listener.stderr
+
+
+@pytest.mark.parametrize("names", [[f"bearer.{SECRET}="], [f"bearer.{SECRET}"] * 2])
+def test_a_subprotocol_that_is_refused_does_not_show_its_credential(wsrecv, names):
+    options = [word for name in names for word in ("--subprotocol", name)]
+    assert SECRET not in wsrecv(*options).wait(USAGE).stderr
 
 
 # Who asks
@@ -154,17 +184,130 @@ def test_credentials_that_are_none_are_2_and_not_shown(wsrecv, tmp_path, monkeyp
     assert "WSRECV_TOKEN" in refused.stderr and SECRET not in refused.stderr
 
 
+def test_two_credentials_are_2(wsrecv, tmp_path):
+    (tmp_path / "token").write_text(f"{SECRET}\n")
+    for options in (["-u", f"me:{SECRET}"], ["--bearer-file", f"{tmp_path}/token"],
+                    ["-H", f"authorization: {SECRET}"]):  # fmt: skip
+        refused = wsrecv(*options, "-H", f"Authorization: Digest {SECRET}").wait(USAGE)
+        assert "uthorization" in refused.stderr and SECRET not in refused.stderr
+
+
+def test_a_header_field_goes_before_the_user_of_the_url(wsrecv):
+    url = f"ws://me:{SECRET}@127.0.0.1:{{port}}/"
+    head = request_of(wsrecv, "-H", "Authorization: Digest x", url=url)  # which would see two
+    assert head.headers["authorization"] == "Digest x"
+
+
+@pytest.mark.parametrize("arguments", [
+    ["-H", "Authorization:", "Bearer", SECRET],
+    ["-H", "Authorization:", SECRET],
+    ["-H", "X-Key:", SECRET, "ws://127.0.0.1:1/"],
+    ["-A", "my", SECRET, "ws://127.0.0.1:1/"],
+    ["ws://127.0.0.1:1/", f"ws://me:{SECRET}@127.0.0.1:1/"],
+    [f"ws://127.0.0.1:1/?token={SECRET} x"],
+    [f"http://127.0.0.1:1/?token={SECRET}"],
+])
+def test_wrong_usage_shows_no_secret(wsrecv, arguments):
+    """Whatever was not quoted, or is one too many."""
+    refused = wsrecv(*arguments).wait(USAGE)
+    assert refused.stderr.count("\n") == 1
+    assert SECRET not in refused.stderr
+
+
+def refuse(status: int) -> Callable[[ServerPeer], None]:
+    def script(peer: ServerPeer) -> None:
+        peer.recv_head()
+        peer.send(f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode())
+
+    return script
+
+
+def test_401_says_whether_credentials_were_given(wsrecv):
+    for options, hint in (
+        ([], "--user-file"),
+        (["-u", "me:x"], "does not accept the credentials"),
+        (["-H", "Authorization: x"], "does not accept the credentials"),
+        (["--subprotocol", "bearer.x"], "does not accept the credentials"),
+    ):
+        with ScriptedServer(refuse(401)) as server:
+            refused = wsrecv(*options, server.url).wait(REFUSED)
+        assert hint in refused.stderr
+        assert ("--user-file" in refused.stderr) == (not options)
+    away = ScriptedServer(refuse(401))
+    with away, ScriptedServer(redirect(307, f"ws://127.0.0.1:{away.port}/")) as home:
+        refused = wsrecv("-u", "me:x", home.url).wait(REFUSED)
+    assert "credentials are for the origin of the URL alone" in refused.stderr
+
+
+def test_a_secret_of_the_query_is_sent_and_never_shown(wsrecv, tmp_path):
+    heads: list[Head] = []
+
+    def say(peer: ServerPeer) -> None:
+        heads.append(peer.accept())
+        peer.send_text("x")
+        peer.close(1011)
+
+    for name in ("access_token", "token", "api_key", "key", "sig", "auth", "jwt", "password"):
+        query = f"a=b&{name}={SECRET}&c=d"
+        with ScriptedServer([redirect(307, f"/x?{query}"), say, refuse(404)]) as server:
+            url = f"{server.url}?{query}"
+            listener = wsrecv("-v", "--json", "--reconnect", "--retry-max-delay", "0.1", url)
+            shown = f"ws://127.0.0.1:{server.port}/ws?a=b&{name}=***&c=d"
+            assert f'"url":"{shown}"' in listener.read_line().replace(" ", "")
+            listener.wait(REFUSED)
+        assert heads[-1].target == f"/x?{query}"
+        assert SECRET not in listener.stderr
+        assert f"Connected to {shown.replace('/ws?', '/x?')}\n" in listener.stderr
+        assert f"> GET /ws?a=b&{name}=***&c=d HTTP/1.1\n" in listener.stderr
+        assert f"< Location: /x?a=b&{name}=***&c=d\n" in listener.stderr
+
+
+def test_a_redirection_that_is_not_followed_shows_no_secret(wsrecv):
+    for location in (f"ws://me:{SECRET}@h x/", f"ftp://h/?token={SECRET}", f"/?token={SECRET}"):
+        with ScriptedServer(redirect(302, location)) as server:
+            options = ["--max-redirs", "0"] if location[0] == "/" else []
+            assert SECRET not in wsrecv(*options, server.url).wait(REFUSED).stderr
+
+
+# What may come before the response
+
+
+def test_interim_responses_are_passed_over(wsrecv):
+    """RFC 9110, 15.2: a client must be ready for any number of them, within reason."""
+
+    def hint(peer: ServerPeer) -> None:
+        peer.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n" * 3)
+        peer.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        peer.accept()
+        peer.send_text("hello")
+        peer.close()
+
+    with ScriptedServer(hint) as server:
+        listener = wsrecv("-r", server.url).wait(OK)
+        assert listener.read_rest() == "hello\n"
+
+
+def test_7_when_interim_responses_have_no_end(wsrecv):
+    for interim in (b"HTTP/1.1 102 Wait\r\n\r\n", b"HTTP/1.1 103 x\r\nX: %04000d\r\n\r\n" % 0):
+
+        def hint_on(peer: ServerPeer) -> None:
+            peer.recv_head()
+            with contextlib.suppress(ConnectionError):
+                for _ in turns():
+                    peer.send(interim)
+
+        with ScriptedServer(hint_on) as server:
+            refused = wsrecv(server.url).wait(PROTOCOL)
+        assert refused.stderr.count("\n") == 1
+
+
 def test_no_message_shows_a_secret(wsrecv):
     """Not when it is refused, not when it is lost, not when it connects again."""
-    def refuse(peer: ServerPeer) -> None:
-        peer.recv_head()
-        peer.send(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
-
-    with ScriptedServer([lambda peer: peer.accept(), refuse]) as server:
+    with ScriptedServer([lambda peer: peer.accept(), refuse(401)]) as server:
         url = f"ws://me:{SECRET}@127.0.0.1:{server.port}/ws"
         refused = wsrecv("--reconnect", "--retry-max-delay", "0.1", url).wait(REFUSED)
     assert SECRET not in refused.stderr and "@" not in refused.stderr
-    assert "401" in refused.stderr and "--user-file" in refused.stderr
+    assert "401" in refused.stderr and "credentials" in refused.stderr
 
 
 # Redirections
@@ -250,3 +393,44 @@ def test_from_ws_to_wss_but_never_back(wsrecv, tmp_path):
     with scripted(authority.server_context(), away) as secure:
         url = f"wss://localhost:{secure.port}/ws"
         assert "no TLS" in wsrecv("--cacert", authority.ca, url).wait(REFUSED).stderr
+
+
+# What hands type, and hints for what they mistype
+
+
+def test_a_url_needs_no_scheme(wsrecv):
+    for typed, target in (
+        ("127.0.0.1:{port}/ws/news?x", "/ws/news?x"),
+        ("127.0.0.1:{port}", "/"),
+        ("localhost:{port}/ws", "/ws"),
+        (":{port}", "/ws"),
+        (":{port}/other", "/other"),
+    ):
+        assert request_of(wsrecv, "-4", url=typed).target == target
+
+
+def test_404_asks_for_the_path_that_is_meant(wsrecv, server):
+    lost = wsrecv(f"127.0.0.1:{server.port}").wait(REFUSED)
+    assert f"; is ws://127.0.0.1:{server.port}/ws meant?\n" in lost.stderr
+    lost = wsrecv(f"127.0.0.1:{server.port}/nothing").wait(REFUSED)
+    assert "; check the path\n" in lost.stderr
+
+
+def test_http_is_no_websocket_url_and_the_error_says_what_is(wsrecv):
+    assert "write ws://" in wsrecv("http://127.0.0.1:1/ws").wait(USAGE).stderr
+    assert "write wss://" in wsrecv("https://127.0.0.1:1/ws").wait(USAGE).stderr
+
+
+@pytest.mark.parametrize("answer", [b"\x15\x03\x03\x00\x02\x02\x46", b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"],
+                         ids=["alert", "nothing", "400"])  # fmt: skip
+def test_ws_to_a_server_that_speaks_tls(wsrecv, answer):
+    """An alert, the end of TCP, or plain HTTP: what servers of TLS answer to what is none."""
+
+    def script(peer: ServerPeer) -> None:
+        peer.recv_head()
+        peer.send(answer)
+
+    with ScriptedServer(script) as server:
+        lost = wsrecv(server.url)
+        lost.wait({b"": LOST, b"\x15": PROTOCOL, b"H": REFUSED}[answer[:1]])
+    assert "wss://" in lost.stderr and lost.stderr.count("\n") == 1

@@ -7,6 +7,9 @@ import os
 import random
 import re
 import signal
+import socket
+import stat
+import subprocess
 import threading
 from collections.abc import Callable
 
@@ -459,11 +462,18 @@ def is_stuck(state: str, seen: dict[str, object] = {}) -> bool:  # noqa: B006
 
 def test_with_exec_the_place_is_that_of_the_commands_that_succeeded(wsrecv, tmp_path):
     state = state_file(tmp_path)
-    with ScriptedServer(say(f"{EPOCH}-4", "5", "6", "7", "8")) as server:
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept(Last_Event_ID=f"{EPOCH}-4")
+        for text in ("5", "6", "7", "8"):
+            peer.send_text(text)
+        peer.await_close(1000)  # after the command that fails; a Close of ours would cross it
+
+    with ScriptedServer(script) as server:
         connect = f"localhost:80:127.0.0.1:{server.port}"
         args = ("--json", "--connect-to", connect, "--state-file", state)
-        script = ("--exec", "grep -v '\"7\"'", "--exec-fail", "stop")
-        wsrecv(*args, *script, "ws://localhost/ws").wait(1)
+        acting = ("--exec", "grep -v '\"7\"'", "--exec-fail", "stop")
+        wsrecv(*args, *acting, "ws://localhost/ws").wait(1)
     assert listen_once(wsrecv, state, f"{EPOCH}-6")[1] == f"{EPOCH}-6"
 
 
@@ -572,6 +582,135 @@ def test_a_file_that_is_in_use_is_2(wsrecv, tmp_path):
         wsrecv("--state-file", state, server.url).wait(OK)
 
 
+def mode_of(path: str) -> int:
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def test_the_file_is_its_owners_alone(wsrecv, tmp_path):
+    state = state_file(tmp_path)
+    before = os.umask(0)
+    try:
+        listen_once(wsrecv, state, f"{EPOCH}-4", "5")
+        assert mode_of(state) == 0o600
+        os.chmod(state, 0o664)  # as others may have made it
+        listen_once(wsrecv, state, f"{EPOCH}-5", "6")
+        assert mode_of(state) == 0o600
+    finally:
+        os.umask(before)
+
+
+def test_2_when_the_file_is_a_symbolic_link(wsrecv, tmp_path):
+    state = state_file(tmp_path)
+    for target in (str(tmp_path / "precious"), str(tmp_path / "missing")):
+        if "precious" in target:
+            (tmp_path / "precious").write_text("")
+        os.symlink(target, state)
+        refused = wsrecv("--state-file", state, "ws://localhost/ws").wait(USAGE)
+        assert f"'{state}' is a symbolic link" in refused.stderr
+        os.unlink(state)
+    assert (tmp_path / "precious").read_text() == "" and not (tmp_path / "missing").exists()
+
+
+def test_the_file_has_no_secret_and_yet_knows_its_url(wsrecv, tmp_path):
+    """A URL with another token is another URL."""
+    state = state_file(tmp_path)
+
+    def url(token: str) -> str:
+        return f"ws://me:{token}@localhost/ws?a=b&access_token={token}"
+
+    for _ in range(2):
+        with ScriptedServer(say(f"{EPOCH}-4", close=1000)) as server:
+            connect = f"localhost:80:127.0.0.1:{server.port}"
+            wsrecv("--connect-to", connect, "--state-file", state, url("s3cr3t")).wait(OK)
+        assert "s3cr3t" not in open(state).read()
+        assert "ws://localhost/ws?a=b&access_token=***" in open(state).read()
+    refused = wsrecv("--state-file", state, url("0ther")).wait(USAGE)
+    assert "that of another URL" in refused.stderr and "0ther" not in refused.stderr
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced", "moved"])
+def test_1_when_the_file_is_removed_or_replaced_while_in_use(wsrecv, tmp_path, how):
+    """Whoever makes a new one of that name is its only user."""
+    state = state_file(tmp_path)
+    other = str(tmp_path / "other")
+    with socket.create_server(("127.0.0.1", 0)) as accepting:
+        accepting.settimeout(rawws.TIMEOUT)
+        url = f"ws://127.0.0.1:{accepting.getsockname()[1]}/ws"
+        listener = wsrecv("-r", "--state-file", state, url)
+        peer = ServerPeer(accepting.accept()[0])
+    with peer:
+        peer.accept(Last_Event_ID=f"{EPOCH}-4")
+        peer.send_text("5")
+        assert listener.read_line() == "5"
+        programs.wait_until("5 is stored", lambda: f"{EPOCH}-5" in open(state).read())
+        if how == "removed":
+            os.unlink(state)
+        elif how == "moved":
+            os.rename(state, other)
+        else:
+            open(other, "w").close()
+            os.rename(other, state)
+        peer.send_text("6")
+        peer.await_close(1000)
+        listener.wait(OUTPUT)
+    said = "replaced" if how == "replaced" else "removed"
+    assert f"'{state}': it was {said} while in use\n" in listener.stderr
+    if how == "replaced":
+        assert open(state).read() == ""
+    else:
+        assert not os.path.exists(state)
+
+
+@pytest.fixture(params=["a full disk", "ulimit -f"])
+def small_disk(request, start, tmp_path) -> Callable[[str], programs.Program]:
+    """small_disk(script): where $DISK has room for 4096 bytes, or each file there may have so
+    many."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    script = f"DISK={disk} WSRECV={programs.WSRECV}; "
+    if request.param == "ulimit -f":
+        return lambda rest: start(programs.Program, ["bash", "-c", f"{script} ulimit -f 4; {rest}"])
+    mount = f"mount -t tmpfs -o size=4k none {disk}"
+    if subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True).returncode:
+        pytest.skip("needs root, to mount a file system")
+    return lambda rest: start(
+        programs.Program, ["unshare", "-m", "bash", "-c", f"{script} {mount}; {rest}"]
+    )
+
+
+def test_1_when_the_disk_has_no_room_for_the_state_file(small_disk):
+    listener = small_disk("""
+        head -c 4096 /dev/zero >$DISK/full; ulimit -f 0
+        $WSRECV --state-file $DISK/state ws://localhost/ws
+    """).wait(OUTPUT)
+    assert re.search(r"cannot write the state file '.*/state': .*", listener.stderr)
+    assert listener.stderr.count("\n") == 1
+
+
+def test_no_part_of_a_message_is_left_that_comes_again(small_disk, wsrecv, tmp_path):
+    """Of five lines of 1001 bytes four fit in; the fifth is for the next run."""
+    state = state_file(tmp_path)
+    texts = [str(number) * 1000 for number in range(1, 6)]
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept(Last_Event_ID=f"{EPOCH}-0")
+        for text in texts:
+            peer.send_text(text)
+        peer.await_close(1000)
+
+    with ScriptedServer(script) as server:
+        listener = small_disk(f"""
+            $WSRECV -q -r --connect-to localhost:80:127.0.0.1:{server.port} \\
+                --state-file {state} ws://localhost/ws >>$DISK/out
+            echo $?; cat $DISK/out
+        """)
+        status, *lines = listener.read_rest().splitlines()
+        listener.wait(0)
+    assert "cannot write to standard output" in listener.stderr
+    assert (int(status), lines) == (OUTPUT, texts[:4])
+    assert listen_once(wsrecv, state, f"{EPOCH}-4", texts[4]) == (texts[4] + "\n", f"{EPOCH}-4")
+
+
 # Against wsbroadcastd
 
 
@@ -613,6 +752,32 @@ def test_since_an_id_of_wsbroadcastd(real_server, wsrecv):
     assert objects[1]["id"] == last_id(server).replace("-4", "-2")
     epoch = last_id(server).split("-")[0]
     wsrecv("--since", f"{epoch}-5", server.url).wait(REFUSED)  # it has not happened yet
+
+
+def test_with_exec_every_message_is_acted_on_though_wsrecv_is_killed(real_server, wsrecv, tmp_path):
+    """The example of the manual; the command that ran when it was killed runs again. None gets less
+    than a message."""
+    server = real_server(*KEEPS_ALL)
+    texts = [str(number) for number in range(40)]
+    publish(server, *texts)
+    acted = tmp_path / "acted"
+    acted.touch()
+
+    def done() -> list[str]:
+        return acted.read_text().splitlines()
+
+    args = ("-q", "--since", "all", "--state-file", state_file(tmp_path),
+            "--exec", f'echo "$(cat)" >>{acted}', server.url)  # fmt: skip
+    for goal in (3, 10, 25):
+        listener = wsrecv(*args)
+        programs.wait_until(f"{goal} are acted on", lambda: len(done()) >= goal)  # noqa: B023
+        listener.process.send_signal(signal.SIGKILL)
+        listener.wait(-signal.SIGKILL)
+    listener = wsrecv(*args)
+    programs.wait_until("the last is acted on", lambda: "39" in done())
+    listener.stop()
+    assert sorted(set(done()), key=int) == texts
+    assert len(done()) <= len(texts) + 3
 
 
 def test_keep_alive_pings_amid_a_stream_are_no_gaps(real_server, wsrecv):
@@ -730,3 +895,100 @@ def test_killed_at_any_moment_nothing_is_lost_and_one_message_repeated_at_most(
     print(f"{KILLS} kills, {len(heard)} lines, {repeats} repeats")
     assert [n for i, n in enumerate(heard) if i == 0 or n != heard[i - 1]] == list(range(published))
     assert repeats <= KILLS
+
+
+# --no-echo: own messages are not sent, and are no gap
+
+
+def test_own_messages_that_are_not_sent_are_no_gap(real_server, wsrecv):
+    """Not even when keep-alive pings of the server tell its place."""
+    server = real_server("--prefix", "", "--no-echo", "--ping-interval", "0.2")
+    talker = wsrecv("-q", "-v", "-s", "-F", "%i %p", "--fail-on-gap", server.url, stdin=subprocess.PIPE)
+    with server.client() as other:
+        before = int(other.accepted.headers["last-event-id"].partition("-")[2])
+        for number in range(3):
+            talker.process.stdin.write(b"mine\n" * 10)
+            talker.process.stdin.flush()
+            for _ in range(10):
+                assert other.recv_message() == "mine"
+            other.send_text(f"theirs {number}")
+            place, _, text = talker.read_line().partition(" ")
+            assert text == f"theirs {number}"
+            assert int(place.partition("-")[2]) == before + 11 * (number + 1)
+        talker.wait_stderr("< ping, ", count=8)  # of the runs, and of keep-alive
+    talker.stop()
+    assert gaps(talker) == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_the_state_file_goes_on_behind_own_messages(real_server, wsrecv, tmp_path, how):
+    """So that they do not come as another's when it begins again."""
+    state = tmp_path / "state"
+    options = ["-q", "-r", "-s", "--state-file", str(state)]
+    server = real_server("--prefix", "", "--no-echo", "--history-messages", "100")
+    talker = wsrecv(*options, server.url, stdin=subprocess.PIPE)
+    with server.client() as other:
+        talker.process.stdin.write(b"mine\n" * 5)
+        talker.process.stdin.flush()
+        for _ in range(5):
+            assert other.recv_message() == "mine"
+        place = last_id(server)
+        programs.wait_until("the place is stored", lambda: place in state.read_text())
+        talker.process.send_signal(how)
+        talker.wait(-how)
+        other.send_text("theirs")
+        again = wsrecv(*options, server.url, stdin=subprocess.PIPE)
+        assert again.read_line() == "theirs"
+        again.stop()
+    assert gaps(again) == []
+
+
+def test_messages_of_others_that_are_lost_are_told_beside_own_ones(wsrecv):
+    """A ping that moves the place further than own messages account for is a gap."""
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept(last_event_id=f"{EPOCH}-7", wsbroadcast_echo="no")
+        for _ in range(3):
+            assert peer.recv_message() == "mine"
+        peer.send_frame(PING, f"{EPOCH}-10".encode())  # 8, 9 and 10 are its own
+        peer.send_text("11")
+        peer.send_frame(PING, f"{EPOCH}-15".encode())  # 12 to 15 are not
+        peer.send_text("16")
+        peer.close()
+
+    with ScriptedServer(script) as server:
+        talker = wsrecv("-q", "-F", "%i %p", "-m", "mine", "-m", "mine", "-m", "mine", server.url).wait(0)
+    assert gaps(talker) == ["gap: 4 messages lost"]
+    assert talker.read_rest() == f"{EPOCH}-11 11\n{EPOCH}-16 16\n"
+
+
+def test_what_the_server_would_have_sent_back_is_no_excuse(wsrecv):
+    """Where own messages are sent, too, what a ping leaves out is lost."""
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept(last_event_id=f"{EPOCH}-7")
+        assert peer.recv_message() == "mine"
+        peer.send_frame(PING, f"{EPOCH}-8".encode())
+        peer.close()
+
+    with ScriptedServer(script) as server:
+        talker = wsrecv("-q", "-m", "mine", server.url).wait(0)
+    assert gaps(talker) == ["gap: 1 message lost"]
+
+
+def test_own_messages_of_a_lost_connection_come_back_as_anybodys(real_server, wsrecv):
+    """The server does not know that it is the same client; nothing is lost, nothing is told twice."""
+    server = real_server("--prefix", "", "--no-echo", "--history-messages", "100", "--ping-interval", "0.2")
+    talker = wsrecv("-q", "-v", "-r", "-s", server.url, stdin=subprocess.PIPE)
+    with server.client() as other:
+        for number in range(4):
+            talker.process.stdin.write(b"mine\n")
+            talker.process.stdin.flush()
+            assert other.recv_message() == "mine"
+            other.send_text(f"theirs {number}")
+            assert talker.read_line() == f"theirs {number}"
+            talker.process.send_signal(signal.SIGUSR2)
+            talker.wait_stderr("HTTP/1.1 101", count=number + 2)
+        talker.wait_stderr("< ping, ", count=6)
+    talker.stop()
+    assert gaps(talker) == []

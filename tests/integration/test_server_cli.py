@@ -270,3 +270,10 @@ def test_a_listener_that_never_reads_does_not_hold_it_up(server):
             publisher.send_binary(bytes(1 << 16))
             publisher.recv_message()
         server.stop()
+
+
+@pytest.mark.parametrize("limit", [5, 8])
+def test_1_and_a_line_when_files_cannot_be_opened(start, limit):
+    script = f"ulimit -n {limit}; exec {programs.WSBROADCASTD} -l 127.0.0.1:0"
+    server = start(programs.Program, ["bash", "-c", script]).wait(1)
+    assert re.fullmatch(r"wsbroadcastd: cannot open files: .*'ulimit -n'.*\n", server.stderr)

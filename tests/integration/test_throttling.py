@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ BYTES = (64 if LONG else 4) << 20
 PAD = "x" * 1000
 COUNT = BYTES // 1024
 LINES = 500  # of an NDJSON request
+AHEAD = 8 << 10  # messages, 8 MiB: what a reader may be behind that is short of CPU time
 
 
 def text(number: int) -> str:
@@ -118,18 +118,12 @@ def numbers_in(file: Path) -> list[int]:
     return [number_of(line.removeprefix("data: ")) for line in lines if '"n":' in line]
 
 
-def is_complete(file: Path) -> bool:
-    """The last line is that of the last number."""
+def has_come(number: int, file: Path) -> bool:
+    """The last line is that of the number."""
     size = file.stat().st_size
     with open(file, "rb") as read:
         read.seek(max(0, size - 2 * len(text(COUNT))))
-        return f'"n":{COUNT - 1},'.encode() in read.read()
-
-
-def skipped(server: programs.Server) -> int:
-    """Messages that were not printed, as the log says."""
-    found = re.findall(r"read too slowly: (\d+) messages are not printed", server.stderr)
-    return sum(map(int, found))
+        return f'"n":{number},'.encode() in read.read()
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -138,8 +132,7 @@ def skipped(server: programs.Server) -> int:
 def test_all_that_is_published_arrives(
     wsbroadcastd, tmp_path, publisher, reader, workers
 ):
-    """Once and in order. Only standard output may miss something, and the log says how much; but
-    nothing of standard input, which waits for it."""
+    """Once and in order, and nothing is skipped."""
     read, write = os.pipe()
     file = tmp_path / "heard"
     with open(file, "wb") as out:
@@ -158,18 +151,16 @@ def test_all_that_is_published_arrives(
     with reading(server, reader, file):
         server.reset_peak()
         before = server.rss_anon()
-        PUBLISHERS[publisher](server, write, range(middle, COUNT))
-        programs.wait_until("the last message", lambda: is_complete(file), 300 if LONG else None)
+        for begin in range(middle, COUNT, AHEAD):
+            end = min(begin + AHEAD, COUNT)
+            PUBLISHERS[publisher](server, write, range(begin, end))
+            programs.wait_until(f"message {end - 1}", lambda last=end - 1: has_come(last, file))
         grown = server.peak_rss() - before
     numbers = numbers_in(file)
-    print(f"{grown >> 10} KiB, {skipped(server)} skipped")
-    assert "closed with 1008" not in server.stderr
-    assert numbers == sorted(set(numbers)) and numbers[-1] == COUNT - 1
-    assert COUNT - numbers[0] - len(numbers) == skipped(server)
-    if reader != "history":
-        assert numbers[0] == 0
-    if reader != "stdout" or publisher == "stdin":
-        assert skipped(server) == 0
+    print(f"{grown >> 10} KiB")
+    assert "limit max-lag" not in server.stderr
+    assert numbers == list(range(numbers[0], COUNT))
+    assert numbers[0] == 0 or reader == "history"
     if not programs.SANITIZED:
         assert grown < 40 << 20
     os.close(write)

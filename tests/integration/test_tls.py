@@ -19,7 +19,7 @@ import rawws
 import websockets
 from conftest import Bystanders
 
-CLIENT_TLS, CLIENT_LOST = 4, 6
+CLIENT_TLS, CLIENT_REFUSED, CLIENT_LOST, CLIENT_PROTOCOL = 4, 5, 6, 7
 SIZES = [0, 1, 125, 126, 16383, 16384, 16385, 65535, 65536, 1 << 20]
 
 
@@ -78,6 +78,7 @@ def authority(tmp_path_factory) -> Authority:
     made = Authority(tmp_path_factory.mktemp("ours"), "Our CA")
     made.sign("wrong", "DNS:other.example,DNS:*.other.example,IP:192.0.2.7")
     made.sign("nameless", "email:nobody@example.org")
+    made.sign("localhost", "email:nobody@example.org")  # its common name, and no DNS name
     made.sign("expired", "DNS:localhost,IP:127.0.0.1", days=-1)
     made.sign("client", "DNS:client")
     return made
@@ -559,6 +560,7 @@ def test_wsrecv_knows_the_name(wsrecv, authority) -> None:
     ("good", [], "signed by an authority that is not known here; name it with --cacert FILE"),
     ("wrong", ["ca"], "is not for 'localhost' but for: other.example, *.other.example, 192.0.2.7;"),
     ("nameless", ["ca"], "is not for 'localhost' but for: no name at all;"),
+    ("localhost", ["ca"], "is not for 'localhost' but for: no name at all;"),
     ("expired", ["ca"], "has expired (2"),
 ])
 def test_wsrecv_does_not_believe(wsrecv, authority, cert, options, said) -> None:
@@ -598,6 +600,19 @@ def test_wsrecv_names_bad_files(wsrecv, authority) -> None:
     assert "--cert FILE" in wsrecv("--key", "/nowhere", url).wait(2).stderr
 
 
+def test_wsrecv_names_a_bad_file_of_the_environment(wsrecv, authority, monkeypatch) -> None:
+    """OpenSSL would pass over it, and then every server would be signed by nobody who is known."""
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
+    said = wsrecv("wss://localhost:1/ws").wait(CLIENT_TLS).stderr
+    assert "SSL_CERT_FILE" in said and "/nowhere.pem: No such file" in said
+    assert said.count("\n") == 1
+    with scripted(authority.server_context(), lambda peer: (peer.accept(), peer.close())) as server:
+        wsrecv("--cacert", authority.ca, server.url).wait(0)
+    monkeypatch.setenv("SSL_CERT_FILE", authority.ca)
+    with scripted(authority.server_context(), lambda peer: (peer.accept(), peer.close())) as server:
+        wsrecv(server.url).wait(0)
+
+
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"hello\r\n", b""],
                          ids=["http", "text", "nothing"])
 def test_wsrecv_and_a_server_without_tls(wsrecv, answer) -> None:
@@ -615,6 +630,14 @@ def test_wsrecv_and_a_plain_wsbroadcastd(wsbroadcastd, wsrecv) -> None:
     plain = wsbroadcastd()
     program = wsrecv(plain.url.replace("ws:", "wss:")).wait(CLIENT_TLS)
     assert "the server does not speak TLS on this port; is it a ws:// URL?" in program.stderr
+
+
+def test_ws_to_a_server_that_speaks_tls(server, wsrecv) -> None:
+    """Whether it says something that is no TLS, or just goes."""
+    program = wsrecv(server.url.replace("wss:", "ws:"))
+    assert "wss:// URL" in program.wait_stderr(r"^wsrecv: .*\n")[0][0]
+    program.wait(program.process.wait(rawws.TIMEOUT))
+    assert program.process.returncode in (CLIENT_REFUSED, CLIENT_LOST, CLIENT_PROTOCOL)
 
 
 def test_truncation_is_told(wsrecv, authority) -> None:

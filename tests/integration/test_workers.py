@@ -194,7 +194,7 @@ def test_limits_count_over_all_workers(wsbroadcastd):
     for client in clients:
         client.close()
     server.stop()
-    assert "limit max-connections was hit 1 times" in server.stderr
+    assert "limit max-connections: 1 hit\n" in server.stderr
 
 
 def test_auto_is_one_for_each_cpu(wsbroadcastd):

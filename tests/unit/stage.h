@@ -1,5 +1,5 @@
-/* The real worker on streams of memory, for unit tests: a scene is played turn by turn of its loop, on
- * this thread. To be included once, by a test that is linked with tests/fuzz/memory_stream.c. */
+/* The real worker on streams of memory, for unit tests: a scene is played turn by turn of its loop,
+ * on this thread. To be included once, by a test that is linked with tests/fuzz/memory_stream.c. */
 #ifndef WS_TEST_STAGE_H
 #define WS_TEST_STAGE_H
 

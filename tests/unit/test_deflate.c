@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/heap.h"
+
 enum { LONGEST = 200000 };
 
 /* Numbers that look random and are the same in each run. */
@@ -267,6 +269,26 @@ static void what_does_not_shrink_is_given_up_early(void **state)
     deflater_free(deflater);
 }
 
+static void the_room_for_a_large_message_is_given_back(void **state)
+{
+    enum { LARGE = 4 * 1024 * 1024 };
+    struct deflater *deflater = fresh_deflater();
+    char *zeros = calloc(1, LARGE);
+    struct frame_part small = {zeros, 1000}, large = {zeros, LARGE}, message;
+    size_t before;
+
+    (void) state;
+    assert_non_null(zeros);
+    assert_true(deflater_deflate(deflater, 15, &small, 1, &message));
+    before = heap_allocated();
+    assert_true(deflater_deflate(deflater, 15, &large, 1, &message));
+    assert_true(heap_allocated() >= before + LARGE - 4096);
+    assert_true(deflater_deflate(deflater, 15, &small, 1, &message));
+    assert_in_range(heap_allocated(), before, before + 4096);
+    free(zeros);
+    deflater_free(deflater);
+}
+
 /* ---- inflating ---- */
 
 /* The examples of RFC 7692, 7.2.3: all of them say "Hello" (or nothing). */
@@ -403,6 +425,7 @@ int main(void)
         cmocka_unit_test(what_takes_long_is_deflated_with_less_effort),
         cmocka_unit_test(messages_that_are_published_together_share_their_time),
         cmocka_unit_test(what_does_not_shrink_is_given_up_early),
+        cmocka_unit_test(the_room_for_a_large_message_is_given_back),
         cmocka_unit_test(the_examples_of_the_rfc_inflate),
         cmocka_unit_test(the_context_is_kept_until_it_is_reset),
         cmocka_unit_test(a_stream_that_is_broken_or_cut_off_is_refused),

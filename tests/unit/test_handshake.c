@@ -555,7 +555,6 @@ static void another_status_is_a_refusal_that_names_it(void **state)
         {"HTTP/1.1 200 OK", "200 OK"},
         {"HTTP/1.1 426", "426"},
         {"HTTP/1.0 503 Later", "503 Later"},
-        {"HTTP/1.1 100 Continue", "100 Continue"},
         {"HTTP/1.1 302 \x1b[2J", "302 \\x1b[2J"},
     };
 

@@ -238,6 +238,30 @@ static void however_many_expire_at_once_they_go_in_bounded_steps(void **state)
     end(&past);
 }
 
+/* Whoever publishes next takes part in it, but does not do all of it. */
+static void a_publisher_drops_no_more_than_its_share(void **state)
+{
+    enum { MANY = 30000, SIZE = 4000, STEPS = 128 };
+    struct past past;
+    uint64_t left;
+
+    (void) state;
+    begin(&past, &(struct history_policy){.age = 64000});
+    publish(&past, MANY, SIZE);
+    now += 70000;
+    publish(&past, 1, 10);
+    left = past.channel._history._bytes;
+    assert_in_range(left, 1, (uint64_t) MANY * frame_size(false, SIZE) - BLOCK_LOG_MAX_SIZE);
+    assert_true((uint64_t) MANY * frame_size(false, SIZE) - left <=
+                (uint64_t) STEPS * HISTORY_STRIDE / HISTORY_BLOCK_COST * BLOCK_LOG_MAX_SIZE);
+    assert_true(left > BLOCK_LOG_MAX_SIZE);
+    publish(&past, 1, 10);
+    assert_true(past.channel._history._bytes < left);
+    channel_expire(&past.channel);
+    check_retained(&past, MANY + 1);
+    end(&past);
+}
+
 /* One large message sends many small ones away. */
 static void however_many_make_room_they_go_in_bounded_steps_too(void **state)
 {
@@ -516,6 +540,7 @@ int main(void)
         cmocka_unit_test(a_message_lives_for_its_age_and_a_64th_more_at_the_most),
         cmocka_unit_test(the_last_message_expires_too),
         cmocka_unit_test(however_many_expire_at_once_they_go_in_bounded_steps),
+        cmocka_unit_test(a_publisher_drops_no_more_than_its_share),
         cmocka_unit_test(however_many_make_room_they_go_in_bounded_steps_too),
         cmocka_unit_test(what_goes_by_blocks_is_counted_to_the_message),
         cmocka_unit_test(it_costs_a_tenth_and_a_mebibyte_more_than_it_holds),

@@ -465,6 +465,58 @@ static void what_is_no_http_response_is_bad(void **state)
         check_bad(HTTP_HEAD_RESPONSE, heads[i], strlen(heads[i]), 0);
 }
 
+/* ---- interim responses ---- */
+
+#define EARLY_HINTS "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nUpgrade: h2c\r\n\r\n"
+
+static void check_after_interim(const struct http_head *head)
+{
+    assert_int_equal(head->status, 101);
+    assert_string_equal(http_head_reason(head), "Go");
+    assert_null(http_head_get(head, "Link"));
+    assert_int_equal(http_head_count(head, "Upgrade"), 1);
+    assert_string_equal(http_head_get(head, "Upgrade"), "websocket");
+}
+
+static void interim_responses_are_passed_over(void **state)
+{
+    static const char responses[] = "HTTP/1.1 100 Continue\r\n\r\n" EARLY_HINTS EARLY_HINTS
+                                    "HTTP/1.1 101 Go\r\nUpgrade: websocket\r\n\r\n";
+
+    (void) state;
+    check_in_pieces(HTTP_HEAD_RESPONSE, responses, sizeof responses - 1, check_after_interim);
+}
+
+static void interim_responses_are_bounded_in_number_and_bytes(void **state)
+{
+    static const char final[] = "HTTP/1.1 101 Go\r\n\r\n";
+    static const char interim[] = "HTTP/1.1 102 Wait\r\n\r\n";
+    char *large = malloc(3 * HTTP_HEAD_MAX_BYTES);
+    char many[1024] = "";
+    size_t len = 0, used;
+    struct http_head head;
+
+    (void) state;
+    assert_non_null(large);
+    for (unsigned i = 0; i < 17; i++, len += sizeof interim - 1)
+        memcpy(many + len, interim, sizeof interim);
+    memcpy(many + len, final, sizeof final);
+    check_bad(HTTP_HEAD_RESPONSE, many, strlen(many), 0);
+    http_head_init(&head, HTTP_HEAD_RESPONSE);
+    assert_int_equal(http_head_feed(&head, (const uint8_t *) many + sizeof interim - 1,
+                                    strlen(many) - (sizeof interim - 1), &used),
+                     HTTP_HEAD_DONE);
+    assert_int_equal(used, strlen(many) - (sizeof interim - 1));
+    http_head_deinit(&head);
+
+    len = 0;
+    for (unsigned i = 0; i < 5; i++)
+        len += (size_t) snprintf(large + len, HTTP_HEAD_MAX_BYTES,
+                                 "HTTP/1.1 103 x\r\nX: %04000d\r\n\r\n", 0);
+    check_bad(HTTP_HEAD_RESPONSE, large, len, 0);
+    free(large);
+}
+
 /* ---- limits ---- */
 
 /* A request with a target of this length; the caller frees it. */
@@ -655,6 +707,8 @@ int main(void)
         cmocka_unit_test(another_version_than_1_is_505),
         cmocka_unit_test(another_protocol_is_no_http),
         cmocka_unit_test(what_is_no_http_response_is_bad),
+        cmocka_unit_test(interim_responses_are_passed_over),
+        cmocka_unit_test(interim_responses_are_bounded_in_number_and_bytes),
         cmocka_unit_test(a_target_may_be_so_long_and_one_byte_more_is_414),
         cmocka_unit_test(a_head_may_be_so_long_and_one_byte_more_is_431),
         cmocka_unit_test(the_limit_is_the_heads_and_not_of_what_follows),

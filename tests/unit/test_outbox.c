@@ -96,6 +96,48 @@ static void whatever_is_written_at_once_all_frames_come_whole_and_in_order(void 
     }
 }
 
+/* A message that was caused by what came behind a ping does not overtake the answer to it. */
+static void own_frames_leave_in_the_order_in_which_they_were_added(void **state)
+{
+    (void) state;
+    for (size_t first = 0; first <= 20; first++) {
+        struct rig rig;
+
+        init_rig(&rig);
+        add_pong(&rig, "p");
+        add(&rig, "one");
+        add_pong(&rig, "pp");
+        add_pong(&rig, "ppp");
+        add(&rig, "2");
+        assert_int_equal(waiting(&rig), 20);
+        write_some(&rig, first);
+        while (waiting(&rig) > 0)
+            write_some(&rig, 1);
+        check_written(&rig, "ap 1one app appp 12");
+        deinit_rig(&rig);
+    }
+}
+
+/* Only pongs between the same two frames replace each other. */
+static void a_flood_of_pings_drops_pongs_and_reorders_none(void **state)
+{
+    struct rig rig;
+
+    (void) state;
+    init_rig(&rig);
+    add_pong(&rig, "before");
+    add(&rig, "own");
+    for (unsigned i = 0; i < 5000; i++)
+        add_pong(&rig, "flood");
+    assert_in_range(waiting(&rig), 20, 13 + 2048);
+    add_pong(&rig, "newest");
+    while (rig.outbox.frames.len > 0)
+        write_some(&rig, 1);
+    check_written(&rig, "abefore 1own");
+    assert_memory_equal(rig.outbox.pongs.data + rig.outbox.pongs.len - 6, "newest", 6);
+    deinit_rig(&rig);
+}
+
 /* However many pings come before the rest of a pong is written, that comes first, and whole. */
 static void pongs_that_were_begun_are_not_replaced_by_newer_ones(void **state)
 {
@@ -110,10 +152,9 @@ static void pongs_that_were_begun_are_not_replaced_by_newer_ones(void **state)
         for (unsigned i = 0; i < 5000; i++)
             add_pong(&rig, "later");
         assert_in_range(waiting(&rig), 8 - begun, 8 - begun + 2048);
-        add(&rig, "own");
         while (rig.outbox.frames.len > 0)
             write_some(&rig, 1);
-        check_written(&rig, "ap1 ap2 1own");
+        check_written(&rig, "ap1 ap2");
         assert_int_equal(rig.outbox.pongs.len % 7, 0);
         deinit_rig(&rig);
     }
@@ -157,6 +198,8 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(whatever_is_written_at_once_all_frames_come_whole_and_in_order),
+        cmocka_unit_test(own_frames_leave_in_the_order_in_which_they_were_added),
+        cmocka_unit_test(a_flood_of_pings_drops_pongs_and_reorders_none),
         cmocka_unit_test(pongs_that_were_begun_are_not_replaced_by_newer_ones),
         cmocka_unit_test(of_many_pongs_the_newest_is_kept),
         cmocka_unit_test(the_close_waits_though_all_else_is_dropped),

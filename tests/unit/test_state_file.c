@@ -206,6 +206,43 @@ static void a_file_that_is_open_is_refused(void **state)
     run(none, 0);
 }
 
+/* Whoever makes a new one of that name is its only user. */
+static void a_file_that_is_no_longer_there_is_not_written(void **state)
+{
+    struct state_file file;
+    struct event_id id;
+    struct error error;
+    bool known;
+
+    (void) state;
+    assert_int_equal(state_file_open(&file, name, url, &id, &known, &error), 0);
+    assert_int_equal(unlink(name), 0);
+    assert_int_equal(state_file_store(&file, (struct event_id){7, 1}), UV_ENOENT);
+    run(none, 0);
+    assert_int_equal(state_file_store(&file, (struct event_id){7, 1}), UV_EEXIST);
+    state_file_close(&file);
+    run(none, 0);
+}
+
+static void a_url_with_another_secret_is_another_url(void **state)
+{
+    struct state_file file;
+    struct event_id id;
+    struct error error;
+    char text[MAX_FILE] = "";
+    bool known;
+
+    (void) state;
+    assert_int_equal(state_file_open(&file, name, "ws://h/?key=s3&a", &id, &known, &error), 0);
+    state_file_close(&file);
+    text[load(text)] = '\0';
+    assert_non_null(strstr(text, "ws://h/?key=***&a sha256:"));
+    assert_null(strstr(text, "s3"));
+    assert_refused("ws://h/?key=s4&a", "ws://h/?key=***&a:");
+    assert_int_equal(state_file_open(&file, name, "ws://h/?key=s3&a", &id, &known, &error), 0);
+    state_file_close(&file);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -216,6 +253,8 @@ int main(void)
         cmocka_unit_test_setup(a_file_that_is_cut_off_is_refused, set_up),
         cmocka_unit_test_setup(a_file_of_another_url_is_refused, set_up),
         cmocka_unit_test_setup(a_file_that_is_open_is_refused, set_up),
+        cmocka_unit_test_setup(a_file_that_is_no_longer_there_is_not_written, set_up),
+        cmocka_unit_test_setup(a_url_with_another_secret_is_another_url, set_up),
     };
 
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);

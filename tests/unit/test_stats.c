@@ -83,7 +83,7 @@ static void a_pong_that_nobody_asked_for_is_none(void **state)
     stats_connected(&stats);
     check(&stats, SECOND,
           "0 messages (0.0/s), 0 bytes (0/s) in 1.0 s, compression 1.00, pings p50 1.00 ms p99 "
-          "1.00 ms of 1, 1 reconnects, 2 gaps");
+          "1.00 ms of 1, 1 reconnect, 2 gaps");
 }
 
 int main(void)

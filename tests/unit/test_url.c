@@ -75,8 +75,8 @@ static const struct bad {
     {"h", "ws://"},
     {"/ws", "ws://"},
     {"//h/ws", "ws://"},
-    {"http://h/", "ws://"},
-    {"https://h/", "ws://"},
+    {"http://h/", "write ws://"},
+    {"https://h/", "write wss://"},
     {"wsx://h/", "ws://"},
     {"w://h/", "ws://"},
     {"ws:h", "host"},
@@ -135,6 +135,8 @@ static void a_user_is_decoded_and_kept_out_of_what_people_see(void **state)
         {"ws://m%65:p%40%3A@h:81/a@b?c@d", "me:p@:", "ws://h:81/a@b?c@d"},
         {"ws://@h/", NULL, "ws://h/"},
         {"ws://h/a@b", NULL, "ws://h/a@b"},
+        {"ws://me:pw@h/?a=b&token=t@k", "me:pw", "ws://h/?a=b&token=***"},
+        {"ws://h/?access_token=tk", NULL, "ws://h/?access_token=***"},
     };
 
     (void) state;
@@ -156,9 +158,10 @@ static void a_user_is_decoded_and_kept_out_of_what_people_see(void **state)
 static void what_is_refused_does_not_show_its_password(void **state)
 {
     static const char *const cases[] = {
-        "http://me:pw@h/", "ws://me:pw@h/ x", "ws://me:pw%0a@h/", "ws://me:pw%00@h/",
-        "ws://me:pw@h/#f", "//me:pw@h",       "me:pw@h",          "ws://me:pw@x@h/",
-        "ws://me:a/pw@h/", "ws://me:a?pw@h",  "ws:/me:pw@h",      "ws://me:a#pw@h",
+        "http://me:pw@h/",  "ws://me:pw@h/ x",    "ws://me:pw%0a@h/", "ws://me:pw%00@h/",
+        "ws://me:pw@h/#f",  "//me:pw@h",          "me:pw@h",          "ws://me:pw@x@h/",
+        "ws://me:a/pw@h/",  "ws://me:a?pw@h",     "ws:/me:pw@h",      "ws://me:a#pw@h",
+        "http://h/?key=pw", "ws://h/?a&key=pw x", "ws://h/?key=pw#f",
     };
 
     (void) state;
@@ -169,6 +172,61 @@ static void what_is_refused_does_not_show_its_password(void **state)
         if (url_init(&url, cases[i], &error) != UV_EINVAL)
             fail_msg("'%s' is not refused", cases[i]);
         assert_null(strstr(error.text, "pw"));
+    }
+}
+
+/* What is asked of the server has all that people do not see. */
+static void what_is_masked_is_still_sent(void **state)
+{
+    struct error error = {""};
+    struct url url;
+    char *text = NULL;
+
+    (void) state;
+    assert_int_equal(url_init(&url, "ws://me:pw@h/a?token=s3", &error), 0);
+    assert_string_equal(url.target, "/a?token=s3");
+    assert_string_equal(url.href, "ws://h/a?token=s3");
+    assert_int_equal(url_resolve(&text, &url, "", &error), 0);
+    assert_string_equal(text, "ws://h/a?token=s3");
+    free(text);
+    url_deinit(&url);
+}
+
+static void what_hands_type_is_completed(void **state)
+{
+    static const struct {
+        const char *typed, *meant;
+    } cases[] = {
+        {"localhost:8000/ws", "ws://localhost:8000/ws"},
+        {"localhost:8000", "ws://localhost:8000"},
+        {"feed.example", "ws://feed.example"},
+        {"feed.example/ws?a=b://c", "ws://feed.example/ws?a=b://c"},
+        {"[::1]:8000/ws", "ws://[::1]:8000/ws"},
+        {"me:pw@h:1/ws", "ws://me:pw@h:1/ws"},
+        {":8000", "ws://localhost:8000/ws"},
+        {":8000/", "ws://localhost:8000/"},
+        {":8000/ws/news", "ws://localhost:8000/ws/news"},
+        {":8000?a", "ws://localhost:8000?a"},
+        {"ws:8000/ws", "ws://ws:8000/ws"},
+        {"ws://h", "ws://h"},
+        {"wss://h/x", "wss://h/x"},
+        {"http://h", "http://h"},
+        {"ftp://h", "ftp://h"},
+        {"ws:h", "ws:h"},
+        {"ws:/h", "ws:/h"},
+        {"wss:", "wss:"},
+        {"/ws", "/ws"},
+        {"//h/ws", "//h/ws"},
+        {"?x", "?x"},
+        {"", ""},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = url_complete(cases[i].typed);
+
+        assert_string_equal(text, cases[i].meant);
+        free(text);
     }
 }
 
@@ -258,6 +316,8 @@ int main(void)
         cmocka_unit_test(what_is_no_websocket_url_is_refused_with_the_reason),
         cmocka_unit_test(a_user_is_decoded_and_kept_out_of_what_people_see),
         cmocka_unit_test(what_is_refused_does_not_show_its_password),
+        cmocka_unit_test(what_is_masked_is_still_sent),
+        cmocka_unit_test(what_hands_type_is_completed),
         cmocka_unit_test(a_redirection_is_resolved_as_rfc_3986_has_it),
         cmocka_unit_test(an_origin_is_scheme_host_and_port),
         cmocka_unit_test(an_ip_literal_of_the_future_is_refused_or_keeps_its_brackets),
