@@ -141,6 +141,7 @@ static void judge(struct server_play *play)
                 .channels = channels,
                 .count = play->watcher_count,
                 .misses = play->skips || (play->no_echo && role->spoke),
+                .replays = role->replays,
             },
             &role->end);
     }

@@ -17,8 +17,9 @@ enum {
 /* One connection. */
 struct server_role {
     struct memory_end end;
-    size_t drip; /* bytes of room that come with each turn */
-    bool spoke;  /* it may have published */
+    size_t drip;  /* bytes of room that come with each turn */
+    bool spoke;   /* it may have published, */
+    bool replays; /* or asked for history */
 };
 
 /* Who reads a channel from its first message on. */

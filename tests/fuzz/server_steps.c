@@ -110,6 +110,7 @@ static void client_step(struct server_play *play, struct server_role *role, enum
     case STEP_LONG_FRAME:
     case STEP_DEFLATED:
         role->spoke = role->spoke || step != STEP_UPGRADE;
+        role->replays = role->replays || step == STEP_BYTES;
         say(play, end, step);
         break;
     case STEP_ROOM:
@@ -230,6 +231,7 @@ static void second_client_step(struct server_play *play, struct server_role *rol
         break;
     default:
         role->spoke = role->spoke || step == STEP_BOMB;
+        role->replays = role->replays || step == STEP_JOIN;
         speak(play, &role->end, step);
         break;
     }

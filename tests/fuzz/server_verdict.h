@@ -19,7 +19,8 @@ struct server_verdict_message {
 struct server_verdict_rules {
     const struct server_verdict_channel *channels; /* those that were watched */
     size_t count;
-    bool misses; /* a reader that is slow, or publishes, may have messages left out */
+    bool misses;  /* a reader that is slow, or publishes, may have messages left out */
+    bool replays; /* it may read history: the goodbye does not wait for that */
 };
 
 /* Takes in the frames of a channel from its first message on. */
@@ -27,8 +28,8 @@ void server_verdict_learn(struct server_verdict_channel *channel, const struct b
 
 /* Judges what one client got. HTTP responses and then unmasked frames that our client takes; or an
  * event stream. The messages of a channel that was watched follow each other without gap, doubles or
- * change from the place on that the server said; to the last one, if the reader stayed until the
- * server said goodbye. Pages are JSON, with the messages of the IDs that stand there. */
+ * change from the place on that the server said; to the last one, if the reader had caught up and
+ * stayed until the server said goodbye. Pages are JSON, with the messages of the IDs that stand there. */
 void server_verdict_judge(const struct server_verdict_rules *rules, const struct memory_end *end);
 
 #endif
