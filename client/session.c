@@ -442,8 +442,7 @@ static const struct connector_ops session_connector_ops = {
 static int need_tls(struct session *session, struct error *error)
 {
     const struct tls_files files = {
-        .cert = session->options->cert,
-        .key = session->options->key,
+        .pairs = {{session->options->cert, session->options->key}},
         .ca = session->options->cacert,
         .insecure = session->options->insecure,
     };

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 #include <zlib.h>
@@ -24,8 +25,9 @@ enum {
     CRC_WIDTH = 8,     /*   the CRC-32 is of; and a newline */
     HEAD = 3 * RECORD, /* the first line, which has as many bytes, and both records */
     MODE = 0600,
-    HASH = 16,        /* bytes of SHA-256 that tell URLs apart */
-    MAX_OPENINGS = 3, /* while others remove the file at the same moment */
+    HASH = 16,          /* bytes of SHA-256 that tell URLs apart */
+    CHECK_INTERVAL = 5, /* milliseconds between two looks at the name: each takes as a store */
+    MAX_OPENINGS = 3,   /* while others remove the file at the same moment */
 };
 
 static const char title[] = "wsrecv --state-file: two records, the newer whole one counts   \n";
@@ -109,6 +111,22 @@ static int check_name(const struct state_file *file)
     if (lstat(file->_name, &now) != 0)
         return UV_ENOENT;
     return now.st_dev == file->_device && now.st_ino == file->_inode ? 0 : UV_EEXIST;
+}
+
+/* The same, now and then. */
+static int check_name_in_time(struct state_file *file)
+{
+    struct timespec time = {0};
+    int64_t now;
+    int status;
+
+    (void) clock_gettime(CLOCK_MONOTONIC_COARSE, &time); /* no system call */
+    now = (int64_t) time.tv_sec * 1000 + time.tv_nsec / 1000000;
+    if (file->_checked > 0 && now - file->_checked < CHECK_INTERVAL)
+        return 0;
+    status = check_name(file);
+    file->_checked = status == 0 ? now : 0;
+    return status;
 }
 
 static int lock_file(const struct state_file *file, struct error *error)
@@ -276,7 +294,7 @@ int state_file_store(struct state_file *file, struct event_id id)
     char record[RECORD + 1];
     uint64_t number = file->_records + 1;
     off_t at = (off_t) (RECORD + RECORD * (number % 2));
-    int status = check_name(file);
+    int status = check_name_in_time(file);
     ssize_t n;
 
     if (status != 0)

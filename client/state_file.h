@@ -27,6 +27,7 @@ struct state_file {
     char *_key; /* what stands for the URL */
     dev_t _device;
     ino_t _inode;
+    int64_t _checked; /* milliseconds; when the name was that of this file; 0: long ago */
     uint64_t _records;
 };
 
@@ -38,7 +39,8 @@ int state_file_open(struct state_file *file, const char *name, const char *url, 
                     bool *known, struct error *error);
 
 /* The place is here from now on. Returns 0 or a negative UV_E* code: UV_ENOENT when the file was
- * removed and UV_EEXIST when it was replaced, so that another wsrecv may use what has its name. */
+ * removed and UV_EEXIST when it was replaced, so that another wsrecv may use what has its name;
+ * that is seen within 5 ms. */
 int state_file_store(struct state_file *file, struct event_id id);
 
 /* Such a code in words. */

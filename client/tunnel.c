@@ -252,12 +252,19 @@ static void succeed(struct tunnel *tunnel, size_t surplus)
         end(tunnel);
 }
 
+/* Where the proxy has closed, reading tells why: its answer, or its alert, may have come first. */
+static void fail_to_write(struct tunnel *tunnel, int status)
+{
+    if (status != UV_EPIPE && status != UV_ECONNRESET)
+        fail_to_read(tunnel, status);
+}
+
 static void on_asked(uv_write_t *request, int status)
 {
     struct tunnel *tunnel = container_of(request, struct tunnel, write);
 
     if (!tunnel->closing && status != 0)
-        fail_to_read(tunnel, status);
+        fail_to_write(tunnel, status);
 }
 
 /* Sends what waits in `out`: little enough for any socket, but TLS may not be ready for it. */
@@ -278,7 +285,7 @@ static void ask(struct tunnel *tunnel)
         buffer_drop(&tunnel->out, tunnel->out.len);
     }
     if (n < 0)
-        fail_to_read(tunnel, (int) n);
+        fail_to_write(tunnel, (int) n);
 }
 
 static void take_http(struct tunnel *tunnel, const uint8_t *data, size_t len)

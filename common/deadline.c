@@ -23,7 +23,7 @@ void deadline_stop(struct deadline *deadline)
     list_remove(&deadline->_node);
 }
 
-static struct deadline *first(struct deadline_list *deadlines)
+static struct deadline *first(const struct deadline_list *deadlines)
 {
     if (list_empty(&deadlines->_members))
         return NULL;
@@ -36,23 +36,22 @@ static int32_t age_of(const struct deadline *deadline, uint64_t now)
     return (int32_t) ((uint32_t) now - deadline->_since);
 }
 
-struct deadline *deadline_expired(struct deadline_list *deadlines, uint64_t now)
+bool deadline_is_due(const struct deadline_list *deadlines, uint64_t now)
 {
-    struct deadline *oldest = first(deadlines);
+    const struct deadline *oldest = first(deadlines);
 
-    if (oldest == NULL || deadlines->_timeout == 0 ||
-        age_of(oldest, now) < (int32_t) deadlines->_timeout)
-        return NULL;
-    deadline_stop(oldest);
-    return oldest;
+    return oldest != NULL && deadlines->_timeout > 0 &&
+           age_of(oldest, now) >= (int32_t) deadlines->_timeout;
 }
 
-uint32_t deadline_overdue(const struct deadline_list *deadlines, const struct deadline *deadline,
-                          uint64_t now)
+struct deadline *deadline_expired(struct deadline_list *deadlines, uint64_t now)
 {
-    int32_t age = age_of(deadline, now);
+    return deadline_is_due(deadlines, now) ? deadline_any(deadlines) : NULL;
+}
 
-    return age > (int32_t) deadlines->_timeout ? (uint32_t) age - deadlines->_timeout : 0;
+void deadline_list_set_timeout(struct deadline_list *deadlines, uint32_t timeout)
+{
+    deadlines->_timeout = timeout;
 }
 
 uint32_t deadline_list_timeout(const struct deadline_list *deadlines)

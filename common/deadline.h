@@ -34,9 +34,11 @@ void deadline_stop(struct deadline *deadline);
 /* Takes out and returns the next member that has expired at `now`; NULL when there is none. */
 struct deadline *deadline_expired(struct deadline_list *deadlines, uint64_t now);
 
-/* How many milliseconds ago a member of the list expired; 0 if it has not. */
-uint32_t deadline_overdue(const struct deadline_list *deadlines, const struct deadline *deadline,
-                          uint64_t now);
+/* True when deadline_expired would return one. */
+bool deadline_is_due(const struct deadline_list *deadlines, uint64_t now);
+
+/* From here on members, also those that it has, have `timeout` milliseconds from their start. */
+void deadline_list_set_timeout(struct deadline_list *deadlines, uint32_t timeout);
 
 /* Milliseconds that members have; 0: they never expire. */
 uint32_t deadline_list_timeout(const struct deadline_list *deadlines);

@@ -18,6 +18,7 @@ static const char *reason_phrase(int status)
         {414, "URI Too Long"},
         {415, "Unsupported Media Type"},
         {417, "Expectation Failed"},
+        {421, "Misdirected Request"},
         {426, "Upgrade Required"},
         {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
@@ -44,7 +45,9 @@ int http_answer_write(struct buffer *out, const struct http_answer *answer)
                                answer->origin);
     if (status == 0 && answer->type != NULL)
         status = buffer_printf(out, "Content-Type: %s\r\n", answer->type);
-    if (status == 0 && answer->body != NULL)
+    if (status == 0 && answer->chunked)
+        status = buffer_printf(out, "Transfer-Encoding: chunked\r\n");
+    else if (status == 0 && answer->body != NULL)
         status = buffer_printf(out, "Content-Length: %zu\r\n", answer->len);
     if (status == 0)
         status = buffer_append(out, "\r\n", 2);

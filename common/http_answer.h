@@ -17,8 +17,10 @@ struct http_answer {
     const char *fields;     /* further fields, each with its line's end; NULL: none */
     const char *origin;     /* the page's that may read it (Fetch, 3.2); NULL: no other page */
     const char *type;       /* Content-Type; NULL: there is no content, nor its length */
-    const void *body;       /* of `len` bytes; NULL: it lasts until the connection ends */
+    const void *
+        body; /* of `len` bytes; NULL: it follows; unless `chunked`, up to the end of the connection */
     size_t len;
+    bool chunked;   /* there is no `body` here: it follows in chunks (RFC 9112, 7.1) */
     bool head_only; /* the answer to HEAD: the length of the body, but not the body */
 };
 

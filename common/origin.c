@@ -29,7 +29,7 @@ static bool is_loopback_v4(const char *host, size_t len)
     return strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") >= len;
 }
 
-static bool is_loopback(const char *host)
+bool origin_host_is_loopback(const char *host)
 {
     size_t len = host_len(host);
 
@@ -71,7 +71,7 @@ bool origin_is_allowed(const struct origin_policy *policy, const struct http_hea
         return false;
     if (policy->allowed_count > 0)
         return is_listed(policy, origin);
-    return same_host(origin, host) && (!loopback || is_loopback(host));
+    return same_host(origin, host) && (!loopback || origin_host_is_loopback(host));
 }
 
 bool origin_host_is_own(const struct origin_policy *policy, const struct http_head *request,
@@ -79,7 +79,7 @@ bool origin_host_is_own(const struct origin_policy *policy, const struct http_he
 {
     const char *host = http_head_get(request, "Host");
 
-    if (!loopback || host == NULL || is_loopback(host))
+    if (!loopback || host == NULL || origin_host_is_loopback(host))
         return true;
     for (size_t i = 0; i < policy->allowed_count; i++) {
         if (strcmp(policy->allowed[i], "*") == 0 || same_host(policy->allowed[i], host))

@@ -26,4 +26,8 @@ bool origin_is_allowed(const struct origin_policy *policy, const struct http_hea
 bool origin_host_is_own(const struct origin_policy *policy, const struct http_head *request,
                         bool loopback);
 
+/* True for a Host field that names this machine: localhost and what is below it, 127.0.0.0/8, [::1];
+ * with or without a port. */
+bool origin_host_is_loopback(const char *host);
+
 #endif

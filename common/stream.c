@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/address.h"
 #include "common/stream_tls.h"
 #include "common/tcp_acked.h"
 
@@ -25,7 +26,7 @@ static int descriptor(const struct stream *stream)
     return stream->tcp.io_watcher.fd;
 }
 
-static bool is_tls(const struct stream *stream)
+bool stream_is_tls(const struct stream *stream)
 {
     return stream->tcp.data != NULL;
 }
@@ -57,31 +58,51 @@ int stream_start_tls(struct stream *stream, struct tls_context *context, const c
     return status;
 }
 
+int stream_accept_tls(struct stream *stream, struct tls_loop *loop)
+{
+    struct stream_tls *layer;
+    int status = stream_tls_new_accepted(&layer, stream, loop);
+
+    if (status == 0)
+        stream->tcp.data = layer;
+    return status;
+}
+
+bool stream_has_waited(const struct stream *stream)
+{
+    return stream_is_tls(stream) && stream_tls_has_waited(stream->tcp.data);
+}
+
+bool stream_met_http(const struct stream *stream)
+{
+    return stream_is_tls(stream) && stream_tls_met_http(stream->tcp.data);
+}
+
 bool stream_is_ready(const struct stream *stream)
 {
-    return !is_tls(stream) || stream_tls_is_ready(stream->tcp.data);
+    return !stream_is_tls(stream) || stream_tls_is_ready(stream->tcp.data);
 }
 
 const char *stream_error(const struct stream *stream)
 {
-    return is_tls(stream) ? stream_tls_error(stream->tcp.data) : NULL;
+    return stream_is_tls(stream) ? stream_tls_error(stream->tcp.data) : NULL;
 }
 
 bool stream_was_cut(const struct stream *stream)
 {
-    return is_tls(stream) && stream_tls_was_cut(stream->tcp.data);
+    return stream_is_tls(stream) && stream_tls_was_cut(stream->tcp.data);
 }
 
 int stream_read_start(struct stream *stream, uv_alloc_cb on_alloc, uv_read_cb on_read)
 {
-    if (is_tls(stream))
+    if (stream_is_tls(stream))
         return stream_tls_read_start(stream->tcp.data, on_alloc, on_read);
     return uv_read_start(uv_of(stream), on_alloc, on_read);
 }
 
 void stream_read_stop(struct stream *stream)
 {
-    if (is_tls(stream))
+    if (stream_is_tls(stream))
         stream_tls_read_stop(stream->tcp.data);
     else
         (void) uv_read_stop(uv_of(stream));
@@ -120,7 +141,7 @@ bool stream_has_input(const struct stream *stream)
 
 ssize_t stream_try_write(struct stream *stream, const uv_buf_t *bufs, unsigned count)
 {
-    if (is_tls(stream))
+    if (stream_is_tls(stream))
         return stream_tls_try_write(stream->tcp.data, bufs, count);
     return stream_send(stream, bufs, count);
 }
@@ -128,7 +149,7 @@ ssize_t stream_try_write(struct stream *stream, const uv_buf_t *bufs, unsigned c
 int stream_write(struct stream *stream, uv_write_t *request, const uv_buf_t *bufs, unsigned count,
                  uv_write_cb on_written)
 {
-    if (is_tls(stream))
+    if (stream_is_tls(stream))
         return stream_tls_write(stream->tcp.data, request, bufs, count, on_written);
     return uv_write(request, uv_of(stream), bufs, count, on_written);
 }
@@ -140,14 +161,14 @@ size_t stream_waiting(const struct stream *stream)
 
     if (ioctl(descriptor(stream), SIOCOUTQ, &unacknowledged) == 0)
         waiting += (size_t) unacknowledged;
-    if (is_tls(stream))
+    if (stream_is_tls(stream))
         waiting += stream_tls_waiting(stream->tcp.data);
     return waiting;
 }
 
 size_t stream_held(const struct stream *stream)
 {
-    return is_tls(stream) ? stream_tls_held(stream->tcp.data) : 0;
+    return stream_is_tls(stream) ? stream_tls_held(stream->tcp.data) : 0;
 }
 
 void stream_limit_silence(struct stream *stream, unsigned milliseconds)
@@ -172,14 +193,14 @@ int stream_shut(struct stream *stream)
 
 int stream_finish(struct stream *stream)
 {
-    return is_tls(stream) ? stream_tls_finish(stream->tcp.data) : stream_shut(stream);
+    return stream_is_tls(stream) ? stream_tls_finish(stream->tcp.data) : stream_shut(stream);
 }
 
 void stream_close(struct stream *stream, bool reset, uv_close_cb on_closed)
 {
     if (uv_is_closing((uv_handle_t *) &stream->tcp))
         return;
-    if (is_tls(stream)) {
+    if (stream_is_tls(stream)) {
         stream_tls_close(stream->tcp.data, reset, on_closed);
         return;
     }
@@ -199,18 +220,7 @@ void stream_peer_address(const struct stream *stream, struct sockaddr_storage *a
 const char *stream_peer_name(const struct stream *stream, char *out, size_t size)
 {
     struct sockaddr_storage address;
-    char text[INET6_ADDRSTRLEN];
-    int port = 0;
 
     stream_peer_address(stream, &address);
-    if (uv_ip_name((const struct sockaddr *) &address, text, sizeof text) != 0) {
-        (void) snprintf(out, size, address.ss_family == AF_UNIX ? "a Unix socket" : "unknown");
-        return out;
-    }
-    if (address.ss_family == AF_INET6)
-        port = ntohs(((const struct sockaddr_in6 *) (const void *) &address)->sin6_port);
-    else
-        port = ntohs(((const struct sockaddr_in *) (const void *) &address)->sin_port);
-    (void) snprintf(out, size, "%s port %d", text, port);
-    return out;
+    return address_client_name((const struct sockaddr *) &address, out, size);
 }

@@ -11,6 +11,7 @@
 #include "common/tls_context.h"
 
 struct stream_tls;
+struct tls_loop;
 
 /* Embedded in a connection; it must stay in place until the callback of stream_close. libuv's own
  * `data` is the TLS layer, or NULL. */
@@ -28,11 +29,14 @@ int stream_open(struct stream *stream, int fd);
  * listening socket. */
 void stream_configure(struct stream *stream);
 
-/* Connected, and before anything is read or written: from here on TLS is spoken, in the role of the
- * context, which must outlive the stream. `host` is for a client: what the server's certificate
- * must be for. What is written waits for the handshake. Returns 0, UV_ENOMEM, or UV_EPROTO when
+/* Connected, and before anything is read or written: from here on TLS is spoken, as a client.
+ * `context` must outlive the stream; `host` is what the server's certificate must be for. What is written waits for the handshake. Returns 0, UV_ENOMEM, or UV_EPROTO when
  * OpenSSL's own configuration allows no handshake. */
 int stream_start_tls(struct stream *stream, struct tls_context *context, const char *host);
+
+/* The same as a server, on a loop that shares `loop`, which must outlive the stream. Returns 0 or
+ * UV_ENOMEM. */
+int stream_accept_tls(struct stream *stream, struct tls_loop *loop);
 
 /* False while a TLS handshake is not done: nothing that is written gets out yet. */
 bool stream_is_ready(const struct stream *stream);
@@ -41,6 +45,16 @@ bool stream_is_ready(const struct stream *stream);
  * With UV_EPROTO from reading it is the reason; with UV_EOF, that the end was not announced
  * (close_notify is missing): bytes may have been cut off. */
 const char *stream_error(const struct stream *stream);
+
+/* True if plain HTTP came where TLS is spoken, and was answered with 400. */
+bool stream_met_http(const struct stream *stream);
+
+/* True once TLS is spoken. */
+bool stream_is_tls(const struct stream *stream);
+
+/* True if the TLS handshake of an accepted stream has had to wait for its turn (see tls_loop): that
+ * time is not the peer's. */
+bool stream_has_waited(const struct stream *stream);
 
 /* True when TLS was refused by nobody: the connection ended in the middle of its handshake. */
 bool stream_was_cut(const struct stream *stream);

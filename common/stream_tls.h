@@ -10,10 +10,15 @@
 struct stream;
 struct stream_tls;
 struct tls_context;
+struct tls_loop;
 
 /* See stream_start_tls. The layer frees itself when the stream is closed. */
 int stream_tls_new(struct stream_tls **layer, struct stream *stream, struct tls_context *context,
                    const char *host);
+
+/* See stream_accept_tls. */
+int stream_tls_new_accepted(struct stream_tls **layer, struct stream *stream,
+                            struct tls_loop *loop);
 
 /* What the functions of stream without `_tls` do; see there. */
 int stream_tls_read_start(struct stream_tls *layer, uv_alloc_cb on_alloc, uv_read_cb on_read);
@@ -30,5 +35,11 @@ size_t stream_tls_held(const struct stream_tls *layer);
 bool stream_tls_is_ready(const struct stream_tls *layer);
 bool stream_tls_was_cut(const struct stream_tls *layer);
 const char *stream_tls_error(const struct stream_tls *layer);
+
+/* True if an accepted stream got plain HTTP, and was answered with 400. */
+bool stream_tls_met_http(const struct stream_tls *layer);
+
+/* True if the handshake of an accepted stream has had to wait for its turn. */
+bool stream_tls_has_waited(const struct stream_tls *layer);
 
 #endif

@@ -9,13 +9,16 @@
 #include "common/tls_error.h"
 
 struct tls {
-    SSL *ssl;
+    struct tls_context *context;
+    SSL *ssl; /* NULL until a server's handshake begins: a silent client costs little */
     struct tls_bio bio;
     char *host;  /* of a client's URL, without a dot at the end; else NULL */
     char *error; /* or NULL */
     bool established;
-    bool cut;    /* the connection ended in the handshake */
-    bool failed; /* OpenSSL must not be asked for anything more */
+    uint8_t first; /* byte that came, or 0: TLS begins with 22 (RFC 8446, 5.1) */
+    bool stepped;  /* by the last call of tls_handshake */
+    bool cut;      /* the connection ended in the handshake */
+    bool failed;   /* OpenSSL must not be asked for anything more */
 };
 
 /* ---- errors ---- */
@@ -95,9 +98,14 @@ int tls_new(struct tls **tls, struct tls_context *context, const char *host)
 
     if (fresh == NULL)
         return status;
+    fresh->context = context;
+    if (host == NULL) {
+        *tls = fresh;
+        return 0;
+    }
     fresh->ssl = tls_context_connection(context, &fresh->bio);
     if (fresh->ssl != NULL)
-        status = host != NULL ? expect(fresh, context, host) : 0;
+        status = expect(fresh, context, host);
     ERR_clear_error();
     if (status != 0)
         tls_free(fresh);
@@ -134,20 +142,65 @@ size_t tls_take_back(struct tls *tls, const uint8_t **rest)
     return len;
 }
 
+/* A server's handshake begins. False when out of memory. */
+static bool begin(struct tls *tls)
+{
+    static const struct error out_of_memory = {"out of memory"};
+
+    if (tls->ssl == NULL)
+        tls->ssl = tls_context_connection(tls->context, &tls->bio);
+    if (tls->ssl != NULL)
+        return true;
+    ERR_clear_error();
+    tls->failed = true;
+    remember(tls, &out_of_memory);
+    return false;
+}
+
 int tls_handshake(struct tls *tls)
 {
+    OSSL_HANDSHAKE_STATE before;
     int result;
 
+    tls->stepped = false;
     if (tls->established)
         return 0;
-    if (tls->failed)
+    if (tls->failed || !begin(tls))
         return UV_EPROTO;
+    if (tls->first == 0 && tls->bio.in_len > 0)
+        tls->first = *tls->bio.in;
+    before = SSL_get_state(tls->ssl);
     ERR_clear_error();
     result = SSL_do_handshake(tls->ssl);
-    if (result != 1)
-        return explain(tls, result) == UV_EAGAIN ? UV_EAGAIN : UV_EPROTO;
-    tls->established = true;
-    return 0;
+    tls->stepped = SSL_get_state(tls->ssl) != before;
+    if (result == 1) {
+        tls->established = true;
+        return 0;
+    }
+    if (explain(tls, result) == UV_EAGAIN)
+        return UV_EAGAIN;
+    tls->stepped = true; /* how far it had come is not known */
+    return UV_EPROTO;
+}
+
+bool tls_is_in_handshake(const struct tls *tls)
+{
+    return tls->ssl != NULL && !tls->established;
+}
+
+bool tls_took_step(const struct tls *tls)
+{
+    return tls->stepped;
+}
+
+bool tls_is_current(const struct tls *tls)
+{
+    return tls_context_is_current(tls->context, tls->ssl);
+}
+
+bool tls_is_admitted(const struct tls *tls)
+{
+    return tls_context_admits(tls->context, tls->ssl);
 }
 
 bool tls_is_established(const struct tls *tls)
@@ -272,6 +325,11 @@ void tls_shutdown(struct tls *tls)
 struct buffer *tls_output(struct tls *tls)
 {
     return &tls->bio.out;
+}
+
+bool tls_met_text(const struct tls *tls)
+{
+    return tls->failed && tls->first >= 'A' && tls->first <= 'Z';
 }
 
 const char *tls_error(const struct tls *tls)

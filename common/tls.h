@@ -31,7 +31,8 @@ struct tls_source {
     size_t at;
 };
 
-/* `context` must outlive the connection. `host` is for a client, NULL for a server: the name or
+/* `context` must outlive the connection; a server's takes what the files of the context say when
+ * its handshake begins. `host` is for a client, NULL for a server: the name or
  * address that the server's certificate must be for; a name is also told to the server (SNI).
  * Returns 0 or UV_ENOMEM. */
 int tls_new(struct tls **tls, struct tls_context *context, const char *host);
@@ -47,6 +48,18 @@ size_t tls_take_back(struct tls *tls, const uint8_t **rest);
  * UV_EPROTO when it has failed: tls_error says why. */
 int tls_handshake(struct tls *tls);
 bool tls_is_established(const struct tls *tls);
+
+/* True from when it has begun until it is done; one that has failed remains so. */
+bool tls_is_in_handshake(const struct tls *tls);
+
+/* True if the last tls_handshake took a step: it cost more than looking at what had come. */
+bool tls_took_step(const struct tls *tls);
+
+/* A server's, when established: true if the context was not reloaded since the handshake began. */
+bool tls_is_current(const struct tls *tls);
+
+/* The same, where clients must show certificates: true if this client's would be admitted now. */
+bool tls_is_admitted(const struct tls *tls);
 
 /* Decrypts at most a record. Returns the number of bytes, UV_EAGAIN when more must be fed, UV_EOF
  * when the peer has said that no more will come (close_notify), or UV_EPROTO: see tls_error. */
@@ -72,6 +85,10 @@ struct buffer *tls_output(struct tls *tls);
 
 /* True when the peer's end of the connection was what broke the handshake: nothing was refused. */
 bool tls_was_cut(const struct tls *tls);
+
+/* A server's, when its handshake has failed: true if the client spoke no TLS but text, as of an
+ * HTTP request. */
+bool tls_met_text(const struct tls *tls);
 
 /* What went wrong, in words, or NULL. Borrowed for the life of the connection. */
 const char *tls_error(const struct tls *tls);

@@ -1,12 +1,15 @@
 #include "common/tls_context.h"
 
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
+
+#include "common/tls_admission.h"
+#include "common/tls_error.h"
+#include "common/tls_identities.h"
 
 struct tls_context {
     struct tls_files files;
@@ -27,63 +30,6 @@ static const char server_ciphers[] = "ECDHE+AESGCM+AES128:ECDHE+AESGCM:ECDHE+CHA
 static const unsigned char http_1_1[] = "\x08http/1.1";
 
 enum { HTTP_1_1_LEN = sizeof http_1_1 - 1 };
-
-/* ---- reading files ---- */
-
-/* Why OpenSSL could not use a file, in words. */
-static const char *reason_of(unsigned long code)
-{
-    const char *text;
-
-    if (ERR_SYSTEM_ERROR(code))
-        return strerror(ERR_GET_REASON(code));
-    if ((ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE) ||
-        (ERR_GET_LIB(code) == ERR_LIB_OSSL_DECODER && ERR_GET_REASON(code) == ERR_R_UNSUPPORTED))
-        return "there is none in it; it must be in PEM form (-----BEGIN ...)";
-    if (ERR_GET_REASON(code) == PEM_R_BAD_PASSWORD_READ ||
-        ERR_GET_REASON(code) == ERR_R_INTERRUPTED_OR_CANCELLED)
-        return "it is protected by a passphrase; remove that with 'openssl pkey'";
-    text = ERR_reason_error_string(code);
-    return text != NULL ? text : "it cannot be understood";
-}
-
-static int cannot_use(const char *what, const char *file, struct error *error)
-{
-    unsigned long code = ERR_peek_error();
-
-    error_set(error, UV_EINVAL, "cannot use the %s in %s: %s", what, file, reason_of(code));
-    ERR_clear_error();
-    return UV_EINVAL;
-}
-
-/* Nobody may be there to be asked for it: neither at a reload nor in a script. */
-static int no_passphrase(char *out, int size, int writing, void *data)
-{
-    (void) out;
-    (void) size;
-    (void) writing;
-    (void) data;
-    return -1;
-}
-
-/* The own certificate, its chain and its key. */
-static int load_identity(SSL_CTX *ssl, const struct tls_files *files, struct error *error)
-{
-    const char *key = files->key != NULL ? files->key : files->cert;
-
-    if (SSL_CTX_use_certificate_chain_file(ssl, files->cert) != 1)
-        return cannot_use("certificate", files->cert, error);
-    if (SSL_CTX_use_PrivateKey_file(ssl, key, SSL_FILETYPE_PEM) == 1 &&
-        SSL_CTX_check_private_key(ssl) == 1)
-        return 0;
-    if (ERR_GET_REASON(ERR_peek_error()) == X509_R_KEY_VALUES_MISMATCH ||
-        ERR_GET_REASON(ERR_peek_error()) == X509_R_KEY_TYPE_MISMATCH) {
-        ERR_clear_error();
-        return error_set(error, UV_EINVAL, "the key in %s is not that of the certificate in %s",
-                         key, files->cert);
-    }
-    return cannot_use("key", key, error);
-}
 
 /* ---- the two sides ---- */
 
@@ -113,16 +59,18 @@ static int set_up_server(SSL_CTX *ssl, const struct tls_files *files, struct err
     if (SSL_CTX_set_ciphersuites(ssl, server_suites_1_3) != 1 ||
         SSL_CTX_set_cipher_list(ssl, server_ciphers) != 1 ||
         SSL_CTX_set_session_id_context(ssl, session_context, sizeof session_context - 1) != 1)
-        return error_set(error, UV_ENOMEM, "cannot set up TLS: %s", reason_of(ERR_get_error()));
+        return error_set(error, UV_ENOMEM, "cannot set up TLS: %s",
+                         tls_error_reason(ERR_get_error()));
     if (files->ca == NULL)
         return 0;
     names = SSL_load_client_CA_file(files->ca);
     if (names == NULL || SSL_CTX_load_verify_file(ssl, files->ca) != 1) {
         sk_X509_NAME_pop_free(names, X509_NAME_free);
-        return cannot_use("certificates", files->ca, error);
+        return tls_error_file(error, "certificates", files->ca);
     }
     SSL_CTX_set_client_CA_list(ssl, names); /* takes them */
     SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    tls_admission_guard_sessions(ssl);
     return 0;
 }
 
@@ -136,7 +84,7 @@ static int check_environment(SSL_CTX *ssl, struct error *error)
     if (file == NULL || SSL_CTX_load_verify_file(ssl, file) == 1)
         return 0;
     (void) snprintf(what, sizeof what, "certificates of %s,", name);
-    return cannot_use(what, file, error);
+    return tls_error_file(error, what, file);
 }
 
 static int set_up_client(SSL_CTX *ssl, const struct tls_files *files, struct error *error)
@@ -149,10 +97,10 @@ static int set_up_client(SSL_CTX *ssl, const struct tls_files *files, struct err
     if (files->ca == NULL) {
         if (SSL_CTX_set_default_verify_paths(ssl) == 1)
             return check_environment(ssl, error);
-        return cannot_use("authorities", "the system's store", error);
+        return tls_error_file(error, "authorities", "the system's store");
     }
     if (SSL_CTX_load_verify_file(ssl, files->ca) != 1)
-        return cannot_use("certificates", files->ca, error);
+        return tls_error_file(error, "certificates", files->ca);
     /* Who names a certificate trusts it, even where it is the server's own and no authority's. */
     (void) X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ssl), X509_V_FLAG_PARTIAL_CHAIN);
     return 0;
@@ -168,14 +116,14 @@ static int build(SSL_CTX **ssl, bool server, const struct tls_files *files, stru
     fresh = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
     if (fresh == NULL || SSL_CTX_set_min_proto_version(fresh, TLS1_2_VERSION) != 1) {
         SSL_CTX_free(fresh);
-        return error_set(error, UV_ENOMEM, "cannot set up TLS: %s", reason_of(ERR_get_error()));
+        return error_set(error, UV_ENOMEM, "cannot set up TLS: %s",
+                         tls_error_reason(ERR_get_error()));
     }
     (void) SSL_CTX_set_options(fresh, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     (void) SSL_CTX_set_mode(fresh, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                        SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_set_default_passwd_cb(fresh, no_passphrase);
-    if (files->cert != NULL)
-        status = load_identity(fresh, files, error);
+    if (files->pairs[0].cert != NULL)
+        status = tls_identities_load(fresh, files->pairs, server, error);
     if (status == 0)
         status = server ? set_up_server(fresh, files, error) : set_up_client(fresh, files, error);
     ERR_clear_error();
@@ -278,7 +226,48 @@ SSL *tls_context_connection(struct tls_context *context, struct tls_bio *bio)
     return ssl;
 }
 
+/* A reference of its own to what the files say now. */
+static SSL_CTX *ref_current(struct tls_context *context)
+{
+    SSL_CTX *current;
+
+    uv_mutex_lock(&context->lock);
+    current = context->current;
+    (void) SSL_CTX_up_ref(current);
+    uv_mutex_unlock(&context->lock);
+    return current;
+}
+
+bool tls_context_warning(struct tls_context *context, size_t pair, struct error *warning)
+{
+    SSL_CTX *current = ref_current(context);
+    bool warns = tls_identities_warning(current, pair, warning);
+
+    SSL_CTX_free(current);
+    return warns;
+}
+
+bool tls_context_is_current(struct tls_context *context, const SSL *ssl)
+{
+    bool current;
+
+    uv_mutex_lock(&context->lock);
+    current = SSL_get_SSL_CTX(ssl) == context->current;
+    uv_mutex_unlock(&context->lock);
+    return current;
+}
+
+bool tls_context_admits(struct tls_context *context, SSL *ssl)
+{
+    SSL_CTX *rules = ref_current(context);
+    bool admits =
+        tls_admission_holds(rules, SSL_get0_peer_certificate(ssl), SSL_get_peer_cert_chain(ssl));
+
+    SSL_CTX_free(rules);
+    return admits;
+}
+
 bool tls_context_verifies(const struct tls_context *context)
 {
-    return !context->server && !context->files.insecure;
+    return context->server ? context->files.ca != NULL : !context->files.insecure;
 }

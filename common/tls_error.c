@@ -1,6 +1,7 @@
 #include "common/tls_error.h"
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -45,13 +46,12 @@ static const char *names_of(X509 *cert, char *out, size_t size)
     return out[0] != '\0' ? out : "no name at all";
 }
 
-/* "2026-11-22", or nothing. */
-static const char *date_of(const ASN1_TIME *time, char *out, size_t size)
+const char *tls_error_date(const ASN1_TIME *time, char *out, size_t size)
 {
     struct tm tm;
 
     if (time == NULL || ASN1_TIME_to_tm(time, &tm) != 1 || strftime(out, size, "%F", &tm) == 0)
-        return "";
+        out[0] = '\0';
     return out;
 }
 
@@ -81,15 +81,17 @@ void tls_error_certificate(struct error *error, int code, X509 *cert, const char
                   "it with --cacert FILE if you trust it, or -k to accept any");
         break;
     case X509_V_ERR_CERT_HAS_EXPIRED:
-        error_set(error, 0,
-                  "the server's certificate has expired (%s); it must be renewed there, or -k to "
-                  "accept any",
-                  date_of(cert != NULL ? X509_get0_notAfter(cert) : NULL, date, sizeof date));
+        error_set(
+            error, 0,
+            "the server's certificate has expired (%s); it must be renewed there, or -k to "
+            "accept any",
+            tls_error_date(cert != NULL ? X509_get0_notAfter(cert) : NULL, date, sizeof date));
         break;
     case X509_V_ERR_CERT_NOT_YET_VALID:
-        error_set(error, 0,
-                  "the server's certificate is valid only from %s; is this machine's clock right?",
-                  date_of(cert != NULL ? X509_get0_notBefore(cert) : NULL, date, sizeof date));
+        error_set(
+            error, 0,
+            "the server's certificate is valid only from %s; is this machine's clock right?",
+            tls_error_date(cert != NULL ? X509_get0_notBefore(cert) : NULL, date, sizeof date));
         break;
     default:
         error_set(error, 0, "the server's certificate is not accepted: %s; -k would accept any",
@@ -140,4 +142,31 @@ void tls_error_of_queue(struct error *error, bool server)
     else
         error_set(error, 0, "TLS failed: %s", reason != NULL ? reason : "unknown error");
     ERR_clear_error();
+}
+
+/* ---- files ---- */
+
+const char *tls_error_reason(unsigned long code)
+{
+    const char *text;
+
+    if (ERR_SYSTEM_ERROR(code))
+        return strerror(ERR_GET_REASON(code));
+    if ((ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE) ||
+        (ERR_GET_LIB(code) == ERR_LIB_OSSL_DECODER && ERR_GET_REASON(code) == ERR_R_UNSUPPORTED))
+        return "there is none in it; it must be in PEM form (-----BEGIN ...)";
+    if (ERR_GET_REASON(code) == PEM_R_BAD_PASSWORD_READ ||
+        ERR_GET_REASON(code) == ERR_R_INTERRUPTED_OR_CANCELLED)
+        return "it is protected by a passphrase; remove that with 'openssl pkey'";
+    text = ERR_reason_error_string(code);
+    return text != NULL ? text : "it cannot be understood";
+}
+
+int tls_error_file(struct error *error, const char *what, const char *file)
+{
+    unsigned long code = ERR_peek_error();
+
+    error_set(error, UV_EINVAL, "cannot use the %s in %s: %s", what, file, tls_error_reason(code));
+    ERR_clear_error();
+    return UV_EINVAL;
 }

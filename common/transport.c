@@ -101,13 +101,28 @@ void transport_last_written(struct transport *transport)
         drain(transport);
 }
 
+/* True when what the peer sent before writing failed says how the connection ends. For a client
+ * in its opening handshake that is the server's refusal, or the alert of its TLS, which it may
+ * have sent before it had read the whole request. */
+static bool reads_on(const struct transport *transport, int status)
+{
+    switch (transport->_stage) {
+    case TRANSPORT_OPENING:
+        return !transport_context_of(transport)->_server &&
+               (status == UV_EPIPE || status == UV_ECONNRESET);
+    case TRANSPORT_OPEN:
+    case TRANSPORT_CLOSING:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* Writing does not work any more. What the peer sent before may still lie in the socket: reading
  * goes on, and finds out how the connection ends. */
 void transport_fall_mute(struct transport *transport, int status)
 {
-    bool reads_on = transport->_stage == TRANSPORT_OPEN || transport->_stage == TRANSPORT_CLOSING;
-
-    if (!reads_on || transport->_deaf) {
+    if (!reads_on(transport, status) || transport->_deaf) {
         transport_abort(transport, status);
         return;
     }

@@ -27,6 +27,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "common/awake.h"
 #include "common/buffer.h"
 #include "common/deadline.h"
 #include "common/decoder.h"
@@ -149,6 +150,8 @@ struct transport_context {
     struct deadline_list _message; /* those that are within a message */
     struct transport_work _work;
     uv_timer_t _tick;                /* runs only while something has a deadline */
+    struct awake _awake;             /* the clock of the deadlines */
+    bool _looked;                    /* a tick has found something due; the loop has read since */
     const struct transport *_reader; /* who read last in this turn */
     unsigned _busy;                  /* how many filled the buffer in this turn, */
     unsigned _busy_before;           /* and in the one before */
@@ -182,6 +185,7 @@ struct transport {
     bool _asked : 1;      /* a ping of ours is not answered */
     bool _paused : 1;     /* nothing is read: silence is not the peer's */
     bool _in_message : 1; /* its deadline is the message's */
+    bool _late : 1;       /* it has the time of its opening handshake for the second time */
     bool _deferred : 1;   /* it waits for its share of the work of a turn */
     bool _raw : 1;        /* no frames are spoken: see transport_open_raw */
     uint32_t note;        /* the owner's: room that would be lost otherwise */
@@ -213,9 +217,13 @@ void transport_context_deinit(struct transport_context *context);
 /* Flushes every transport that has own frames to write. Once, at the end of each loop turn. */
 void transport_context_flush(struct transport_context *context);
 
-/* The same for `budget` of them at most, those that have waited longest. True when none is left;
- * else the others are for the next turn, which should come without waiting for events. */
+/* The same for `budget` of them at most, those that have waited longest, and for each once: what it
+ * has to write again by then is for the next turn. True when none is left; else the others are for the next turn, which should come without waiting for events. */
 bool transport_context_flush_some(struct transport_context *context, unsigned budget);
+
+/* From now on each step of a closing handshake may take `timeout` milliseconds, also of those that
+ * are within one. */
+void transport_context_limit_closing(struct transport_context *context, uint32_t timeout);
 
 /* A new turn: the transports that wait for their share of its work go on with the input that was
  * kept for them, first come first served. Once, at the end of each loop turn. True when none waits

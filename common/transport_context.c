@@ -18,6 +18,8 @@ int transport_context_init(struct transport_context *context, uv_loop_t *loop,
     context->_hears_on = config->hears_on;
     context->_reader = NULL;
     context->_busy = context->_busy_before = 0;
+    context->_awake = (struct awake){0};
+    context->_looked = false;
     transport_work_init(context);
     list_init(&context->_dirty);
     deadline_list_init(&context->_opening, config->opening_timeout);
@@ -58,14 +60,18 @@ void transport_context_deinit(struct transport_context *context)
 
 bool transport_context_flush_some(struct transport_context *context, unsigned budget)
 {
+    struct list end;
+
     context->_reader = NULL; /* the turn ends: everybody may read again */
     context->_busy_before = context->_busy;
     context->_busy = 0;
-    for (; budget > 0 && !list_empty(&context->_dirty); budget--) {
+    list_append(&context->_dirty, &end); /* who is listed again meanwhile is for the next turn */
+    for (; budget > 0 && context->_dirty.next != &end; budget--) {
         struct list *node = list_take_first(&context->_dirty);
 
         context->ops->flush(container_of(node, struct transport_output, dirty)->transport);
     }
+    list_remove(&end);
     return list_empty(&context->_dirty);
 }
 

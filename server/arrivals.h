@@ -13,6 +13,7 @@
 struct arrival {
     int fd;
     bool loopback; /* it came through a listener that only this machine reaches */
+    bool tls;      /* TLS is spoken on it */
 };
 
 struct arrivals {

@@ -362,6 +362,16 @@ bool block_log_unit(struct block_cursor *cursor, struct block_unit *unit)
     return true;
 }
 
+bool block_log_unit_around(struct block_cursor *cursor, size_t within, struct block_unit *unit)
+{
+    if (within == 0)
+        return block_log_unit(cursor, unit);
+    unit->data = cursor->_block->data + cursor->_offset - within;
+    unit->len = (size_t) unit_length(cursor->_block, cursor->_offset - within);
+    unit->leaves = false;
+    return true;
+}
+
 bool block_log_rest(const struct block_cursor *cursor, size_t *len, uint64_t *units)
 {
     const struct block *next = block_next(cursor->_block); /* before the length */

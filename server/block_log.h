@@ -154,6 +154,10 @@ void block_log_copy(const struct block_cursor *cursor, struct block_cursor *copy
  * advancing by its length leaves the block can be said only where nobody appends meanwhile. */
 bool block_log_unit(struct block_cursor *cursor, struct block_unit *unit);
 
+/* The same for a cursor that has advanced by `within` bytes of the unit, and not by all of them:
+ * `leaves` says nothing then. */
+bool block_log_unit_around(struct block_cursor *cursor, size_t within, struct block_unit *unit);
+
 /* What the cursor's block holds from the cursor (between two units) on, if nothing will follow
  * there: its bytes, and the number of units that begin before the next block. False for the last
  * block. */

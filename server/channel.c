@@ -404,17 +404,26 @@ int channel_look_back(struct channel *channel, const struct channel_since *since
     return 0;
 }
 
-bool channel_next(struct block_cursor *cursor, struct channel_message *message)
+bool channel_look(struct block_cursor *cursor, size_t within, struct channel_message *message)
 {
     struct block_unit unit;
     struct frame_part payload;
 
-    if (cursor->_block == NULL || !block_log_unit(cursor, &unit))
+    if (cursor->_block == NULL || !block_log_unit_around(cursor, within, &unit))
         return false;
     message->opcode = frame_look(unit.data, &payload);
     message->payload = payload.data;
     message->len = payload.len;
-    cursor->_offset += (uint32_t) unit.len; /* it leaves the block when the next is looked at */
+    message->size = unit.len;
+    return true;
+}
+
+bool channel_next(struct block_cursor *cursor, struct channel_message *message)
+{
+    if (!channel_look(cursor, 0, message))
+        return false;
+    cursor->_offset +=
+        (uint32_t) message->size; /* it leaves the block when the next is looked at */
     return true;
 }
 

@@ -139,6 +139,7 @@ struct channel_message {
     enum frame_opcode opcode;
     const uint8_t *payload;
     size_t len;
+    size_t size; /* of its frame: to advance by so much is to pass it */
 };
 
 /* What is known of a channel at one moment. */
@@ -254,8 +255,12 @@ uint64_t channel_reached(struct channel *channel);
 int channel_look_back(struct channel *channel, const struct channel_since *since,
                       struct block_cursor *cursor, struct event_id *start);
 
-/* The message at such a cursor (or at one that is catching up), which moves behind it. The n-th has
- * the ID n behind the start. False when there is none yet. */
+/* The message at such a cursor (or at one that is catching up), which has advanced (by
+ * block_log_advance) by `within` bytes of its frame. The n-th has the ID n behind the start. False
+ * when there is none yet. */
+bool channel_look(struct block_cursor *cursor, size_t within, struct channel_message *message);
+
+/* The same for a cursor between two messages, which moves behind this one. */
 bool channel_next(struct block_cursor *cursor, struct channel_message *message);
 
 /* Memory is scarce: the blocks that the logs go on with are replaced by small ones. Those that

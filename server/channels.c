@@ -136,6 +136,12 @@ fail_lock:
     return status;
 }
 
+void channels_list(struct channels *channels, const char *const *names, size_t count)
+{
+    channels->_listed = names;
+    channels->_listed_count = count;
+}
+
 void channels_deinit(struct channels *channels)
 {
     struct list *node, *next;
@@ -166,12 +172,25 @@ static struct channels_entry *look_up(struct channels *channels, const char *nam
     return found != NULL ? *found : NULL;
 }
 
+static bool can_be_made(const struct channels *channels, const char *name, size_t len)
+{
+    if (channels->_listed == NULL)
+        return true;
+    for (size_t i = 0; i < channels->_listed_count; i++) {
+        if (strlen(channels->_listed[i]) == len && memcmp(channels->_listed[i], name, len) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* With the lock held. */
 static int add(struct channels *channels, const char *name, size_t len,
                struct channels_entry **entry)
 {
     int status;
 
+    if (!can_be_made(channels, name, len))
+        return UV_ENOENT;
     if (channels->_max > 0 && channels->_count >= channels->_max)
         return UV_EMFILE;
     status = entry_new(channels, name, len, entry);

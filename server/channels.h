@@ -20,6 +20,9 @@ struct channels {
     struct histories histories;
     struct memory memory; /* what the logs take, and the peers of all workers */
     uint64_t _max;
+    const char *const
+        *_listed;         /* NULL: channels of any name can be made; else of these, which the */
+    size_t _listed_count; /* default one need not be among */
     struct channel *_default;
     uv_mutex_t _lock; /* guards what follows */
     void *_by_name;   /* tsearch(3)'s tree of struct channels_entry */
@@ -31,6 +34,10 @@ struct channels {
  * Returns 0 or a negative UV_E* code. */
 int channels_init(struct channels *channels, const struct history_policy *policy, uint64_t max);
 
+/* Before other threads know of it: from now on only channels of these names can be made. They are
+ * borrowed until channels_deinit. */
+void channels_list(struct channels *channels, const char *const *names, size_t count);
+
 /* Frees all channels; nobody refers to one any more. */
 void channels_deinit(struct channels *channels);
 
@@ -39,8 +46,9 @@ void channels_deinit(struct channels *channels);
 int channels_find(struct channels *channels, const char *name, size_t len,
                   struct channel **channel);
 
-/* The same, but makes the channel if there is none. Returns 0, UV_EMFILE when there are too many
- * channels, UV_ENOMEM, or UV_EIO when the CSPRNG fails. */
+/* The same, but makes the channel if there is none. Returns 0, UV_ENOENT when there is none of this
+ * name and none can be made, UV_EMFILE when there are too many channels, UV_ENOMEM, or UV_EIO when
+ * the CSPRNG fails. */
 int channels_make(struct channels *channels, const char *name, size_t len,
                   struct channel **channel);
 

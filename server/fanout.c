@@ -97,6 +97,8 @@ static void put(struct fanout *fanout, struct peer *peer, bool stalled)
 
 static void take_out(struct fanout *fanout, struct peer *peer)
 {
+    if (fanout->_look == &peer->place)
+        fanout->_look = peer->place.next;
     if (peer->cursor.where == READY)
         round_robin_remove(&fanout->_ready, &peer->place);
     else
@@ -133,16 +135,26 @@ bool fanout_has(const struct peer *peer)
     return peer->cursor.where != NOWHERE;
 }
 
+static void look_at(struct fanout *fanout, const struct peer *peer);
+
+/* The peer, which stays, goes over to another list: it may go from one that fanout_look has yet to
+ * come to, to one that it has seen. */
+static void move(struct fanout *fanout, struct peer *peer, bool stalled)
+{
+    if (fanout->_looking)
+        look_at(fanout, peer);
+    take_out(fanout, peer);
+    put(fanout, peer, stalled);
+}
+
 void fanout_stall(struct fanout *fanout, struct peer *peer)
 {
-    take_out(fanout, peer);
-    put(fanout, peer, true);
+    move(fanout, peer, true);
 }
 
 void fanout_resume(struct fanout *fanout, struct peer *peer)
 {
-    take_out(fanout, peer);
-    put(fanout, peer, false);
+    move(fanout, peer, false);
 }
 
 /* ---- who is too slow ---- */
@@ -358,6 +370,8 @@ static bool flush_catching(struct fanout *fanout, struct fanout_budget *budget)
 
         if (node == &fanout->_catching)
             return true;
+        if (fanout->_look == node)
+            fanout->_look = node->next;
         list_move(&fanout->_catching, node);
         spend(budget, CATCHING_COST);
         visit(fanout, peer_at(node)); /* or it may be ready now */
@@ -514,8 +528,10 @@ void fanout_abort(struct fanout *fanout)
     for_all(fanout, abort_peer, NULL);
 }
 
-static void look_at(struct fanout *fanout, const struct peer *peer, struct fanout_lag *lag)
+/* For fanout_look. */
+static void look_at(struct fanout *fanout, const struct peer *peer)
 {
+    struct fanout_lag *lag = &fanout->_lag;
     uint64_t bytes = channel_lag(fanout->channel, &peer->cursor);
     uint64_t acknowledged;
 
@@ -531,14 +547,29 @@ static void look_at(struct fanout *fanout, const struct peer *peer, struct fanou
     lag->acknowledges = true;
 }
 
-void fanout_judge_all(struct fanout *fanout, struct fanout_lag *lag)
+bool fanout_look(struct fanout *fanout, unsigned *budget, struct fanout_lag *lag)
 {
     struct list *const lists[] = {round_robin_nodes(&fanout->_ready), &fanout->_stalled,
                                   &fanout->_catching};
 
-    *lag = (struct fanout_lag){0};
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-        for (struct list *node = lists[i]->next; node != lists[i]; node = node->next)
-            look_at(fanout, peer_at(node), lag);
+    if (!fanout->_looking) {
+        fanout->_looking = true;
+        fanout->_lag = (struct fanout_lag){0};
+        fanout->_look_list = 0;
+        fanout->_look = lists[0]->next;
     }
+    for (; *budget > 0; --*budget) {
+        while (fanout->_look == lists[fanout->_look_list]) {
+            if (++fanout->_look_list == sizeof lists / sizeof *lists) {
+                fanout->_looking = false;
+                fanout->_look = NULL;
+                *lag = fanout->_lag;
+                return true;
+            }
+            fanout->_look = lists[fanout->_look_list]->next;
+        }
+        look_at(fanout, peer_at(fanout->_look));
+        fanout->_look = fanout->_look->next;
+    }
+    return false;
 }

@@ -33,6 +33,14 @@ struct fanout_limits {
     uint64_t time; /* milliseconds that a message waits for it */
 };
 
+/* How far behind the slowest of the peers is, and what all that can say so have acknowledged. */
+struct fanout_lag {
+    uint64_t bytes;
+    uint64_t messages;
+    bool acknowledges; /* there are such peers: */
+    uint64_t acknowledged;
+};
+
 enum { FANOUT_MARKS = 17 };
 
 /* So many messages had been published at that time. */
@@ -62,6 +70,10 @@ struct fanout {
     struct fanout_mark *_marks;
     unsigned _first_mark;
     unsigned _mark_count;
+    bool _looking;       /* fanout_look is at it: */
+    unsigned _look_list; /* in which list, */
+    struct list *_look;  /* and who is next there */
+    struct fanout_lag _lag;
     enum frame_close_code _close_code;
     const char *_close_reason; /* NULL: nobody is to be closed */
 };
@@ -135,15 +147,10 @@ void fanout_sweep(struct fanout *fanout, uint64_t now, uint64_t idle_timeout, ui
  * several times in that time. `now` in milliseconds. */
 void fanout_judge_time(struct fanout *fanout, uint64_t now);
 
-/* How far behind the slowest of the peers is, and what all that can say so have acknowledged. */
-struct fanout_lag {
-    uint64_t bytes;
-    uint64_t messages;
-    bool acknowledges; /* there are such peers: */
-    uint64_t acknowledged;
-};
-
-void fanout_judge_all(struct fanout *fanout, struct fanout_lag *lag);
+/* Looks at the peers, at `*budget` of them at most, from which they are taken: to be called until it
+ * is true, in turn after turn. Then `*lag` is what it has found; who has come meanwhile may or may
+ * not be in it. One at a time may do so. */
+bool fanout_look(struct fanout *fanout, unsigned *budget, struct fanout_lag *lag);
 
 /* Starts the closing handshake with every peer: with those whose sockets are full or who catch up
  * at once, with the others as the flush comes to them. `reason` is static. */

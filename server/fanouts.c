@@ -70,13 +70,12 @@ int fanouts_get(struct fanouts *fanouts, const char *name, size_t len, struct fa
     return 0;
 }
 
-void fanouts_judge(const struct fanouts *fanouts, struct channel *channel, struct fanout_lag *lag)
+bool fanouts_look(const struct fanouts *fanouts, struct channel *channel, unsigned *budget,
+                  struct fanout_lag *lag)
 {
     struct fanout *fanout = find(fanouts, channel);
 
-    *lag = (struct fanout_lag){0};
-    if (fanout != NULL)
-        fanout_judge_all(fanout, lag);
+    return fanout == NULL || fanout_look(fanout, budget, lag);
 }
 
 void fanouts_put(struct fanouts *fanouts, struct fanout *fanout)

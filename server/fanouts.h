@@ -29,8 +29,9 @@ void fanouts_init(struct fanouts *fanouts, struct channels *channels, struct inb
  * that comes. Returns 0 or an error as channels_make. */
 int fanouts_get(struct fanouts *fanouts, const char *name, size_t len, struct fanout **fanout);
 
-/* What fanout_judge_all says of this worker's peers of a channel; all 0 if there are none. */
-void fanouts_judge(const struct fanouts *fanouts, struct channel *channel, struct fanout_lag *lag);
+/* As fanout_look, of this worker's peers of a channel; all 0 if there are none. */
+bool fanouts_look(const struct fanouts *fanouts, struct channel *channel, unsigned *budget,
+                  struct fanout_lag *lag);
 
 /* That peer does not need it any more. */
 void fanouts_put(struct fanouts *fanouts, struct fanout *fanout);

@@ -11,6 +11,8 @@
 #include "server/since.h"
 
 const char http_api_list[] = "/channels";
+const char http_api_not_listed[] =
+    "there is no channel of this name, and clients make none here (--create-channels listed)";
 
 void http_api_refuse(struct http_api_answer *answer, int status, const char *why)
 {
@@ -21,6 +23,8 @@ void http_api_refuse(struct http_api_answer *answer, int status, const char *why
 void http_api_free(struct http_api_answer *answer)
 {
     buffer_deinit(&answer->json);
+    http_page_free(answer->page);
+    answer->page = NULL;
 }
 
 /* ---- what is asked for ---- */
@@ -83,8 +87,8 @@ static bool is_from_elsewhere(const struct http_api *api, const struct http_api_
     }
     if (!origin_host_is_own(&api->origins, request->head, request->loopback)) {
         http_api_refuse(answer, 403,
-                        "this server knows itself as localhost only; start it with --origin "
-                        "SCHEME://HOST to allow another Host");
+                        "this server knows itself as localhost only; start it with --server-name "
+                        "NAME for each other name by which it is asked");
         return true;
     }
     answer->origin = http_head_get(request->head, "Origin");
@@ -130,7 +134,7 @@ enum http_api_step http_api_judge(const struct http_api *api,
     } else if (kind == LIST) {
         http_show_channels(api, request, answer);
     } else if (kind == INFO) {
-        http_show_info(api, request, answer);
+        return HTTP_API_ASK;
     } else {
         http_show_messages(api, request, answer);
     }
@@ -146,6 +150,18 @@ void http_api_publish(const struct http_api *api, const struct http_api_request 
                       const uint8_t *body, size_t len, struct http_api_answer *answer)
 {
     http_publish(api, request, body, len, answer);
+}
+
+bool http_api_ask(const struct http_api *api, const struct http_api_request *request, void *asker,
+                  void (*answered)(void *asker, const struct question *question),
+                  struct question **question, struct http_api_answer *answer)
+{
+    return http_show_ask(api, request, asker, answered, question, answer);
+}
+
+void http_api_tell(const struct question *question, struct http_api_answer *answer)
+{
+    http_show_info(question, answer);
 }
 
 /* ---- the answer ---- */
@@ -177,8 +193,13 @@ static const char *connection_of(int status, bool keep_alive)
     return keep_alive ? "keep-alive" : "close";
 }
 
-int http_api_write(struct buffer *out, const struct http_api_answer *answer, bool keep_alive,
-                   bool head_only)
+bool http_api_has_chunks(const struct http_head *request)
+{
+    return request->minor > 0;
+}
+
+int http_api_write(struct buffer *out, const struct http_api_answer *answer,
+                   const struct http_head *request, bool keep_alive)
 {
     struct buffer text = {0};
     struct http_answer http = {
@@ -186,7 +207,7 @@ int http_api_write(struct buffer *out, const struct http_api_answer *answer, boo
         .connection = connection_of(answer->status, keep_alive),
         .fields = fields_of(answer->status),
         .origin = answer->origin,
-        .head_only = head_only,
+        .head_only = strcmp(http_head_method(request), "HEAD") == 0,
     };
     int status = 0;
 
@@ -199,6 +220,7 @@ int http_api_write(struct buffer *out, const struct http_api_answer *answer, boo
         http.type = HTTP_ANSWER_JSON;
         http.body = answer->json.data;
         http.len = answer->json.len;
+        http.chunked = answer->page != NULL && http_api_has_chunks(request);
     }
     if (status == 0)
         status = http_answer_write(out, &http);

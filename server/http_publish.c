@@ -117,12 +117,17 @@ static void publish_items(const struct http_api *api, const struct http_api_requ
                           const struct channel_item *items, size_t count,
                           struct http_api_answer *answer)
 {
-    const struct publish_client client = {PUBLISH_HTTP, request->rate, request->now, request->pace};
+    const struct publish_client client = {PUBLISH_HTTP, request->client, request->now,
+                                          request->pace};
     struct publish_result result = {.published = 0};
     struct channel *channel;
     int status =
         channels_make(api->channels, request->channel.data, request->channel.len, &channel);
 
+    if (status == UV_ENOENT) {
+        http_api_refuse(answer, 404, http_api_not_listed);
+        return;
+    }
     if (status == UV_EMFILE) {
         answer->limit = "max-channels";
         http_api_refuse(answer, 503, "there are too many channels: try again later");
@@ -135,6 +140,15 @@ static void publish_items(const struct http_api *api, const struct http_api_requ
     }
     if (status == 0) {
         tell_receipt(&result.receipt, count, is_lines(request), answer);
+        return;
+    }
+    if (status == UV_E2BIG) {
+        answer->limit = result.limit;
+        (void) snprintf(answer->text, sizeof answer->text,
+                        "this is more than one client may publish in a whole second (--%s): send "
+                        "less at a time",
+                        result.limit);
+        http_api_refuse(answer, 413, answer->text);
         return;
     }
     if (status == UV_EAGAIN) { /* what a WebSocket client may not say in a second */

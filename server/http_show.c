@@ -1,7 +1,6 @@
 #include "server/http_show.h"
 
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <string.h>
 #include <uv.h>
 
@@ -9,9 +8,9 @@
 #include "server/since.h"
 
 enum {
-    LIMIT = 100,            /* of a page, unless `?limit=` says otherwise, */
-    MAX_LIMIT = 1000,       /* up to this; */
-    MAX_PAGE = 1024 * 1024, /* but a page is full, too, when it has so many bytes */
+    LIMIT = 100,         /* of a page, unless `?limit=` says otherwise, */
+    MAX_LIMIT = 1000,    /* up to this; */
+    MAX_PAGE = 64 * 1024 /* but a page of the channels is full, too, when it has so many bytes */
 };
 
 /* ---- parameters ---- */
@@ -46,6 +45,11 @@ static bool get_after(const struct http_api_request *request, struct resource_te
         return true;
     http_api_refuse(answer, 400, "a parameter of the query stands there twice");
     return false;
+}
+
+static bool is_head(const struct http_api_request *request)
+{
+    return strcmp(http_head_method(request->head), "HEAD") == 0;
 }
 
 static void out_of_memory(struct http_api_answer *answer)
@@ -110,7 +114,7 @@ static int append_channels(const struct http_api *api, struct channel *channel, 
             status = buffer_append(out, "}", 1);
         separator = ", ";
         channel = channels_next(api->channels, channel);
-        if (channel == NULL || status != 0 || i + 1 < limit)
+        if (channel == NULL || status != 0 || (i + 1 < limit && out->len < MAX_PAGE))
             continue;
         channels_unref(api->channels, channel);
         status = buffer_append(out, "], \"next\": ", 11);
@@ -132,7 +136,9 @@ void http_show_channels(const struct http_api *api, const struct http_api_reques
     if (!get_limit(request, &limit, answer))
         return;
     channel = first_channel(api, request, answer);
-    if (answer->why == NULL && append_channels(api, channel, limit, &answer->json) != 0)
+    if (answer->why == NULL && is_head(request) && channel != NULL)
+        channels_unref(api->channels, channel); /* nobody gets to see a page */
+    else if (answer->why == NULL && append_channels(api, channel, limit, &answer->json) != 0)
         out_of_memory(answer);
 }
 
@@ -144,24 +150,73 @@ static bool find(const struct http_api *api, const struct http_api_request *requ
 {
     if (channels_find(api->channels, request->channel.data, request->channel.len, channel) == 0)
         return true;
-    http_api_refuse(answer, 404,
-                    "there is no such channel now: it begins when somebody listens or publishes");
+    http_api_refuse(
+        answer, 404,
+        api->options->listed_channels
+            ? http_api_not_listed
+            : "there is no such channel now: it begins when somebody listens or publishes");
     return false;
 }
 
-void http_show_info(const struct http_api *api, const struct http_api_request *request,
-                    struct http_api_answer *answer)
+/* What one worker knows of a channel: how far its peers are. */
+static bool look(void *context, void *subject, void *share, unsigned *budget)
 {
-    struct fanout_lag lag = {0};
-    struct channel_info info;
+    const struct http_api *api = context;
+
+    return fanouts_look(api->fanouts, subject, budget, share);
+}
+
+static void release(void *context, void *subject)
+{
+    const struct http_api *api = context;
+
+    channels_unref(api->channels, subject);
+}
+
+static const struct question_kind info_kind = {sizeof(struct fanout_lag), look, release};
+
+bool http_show_ask(const struct http_api *api, const struct http_api_request *request, void *asker,
+                   void (*answered)(void *asker, const struct question *question),
+                   struct question **question, struct http_api_answer *answer)
+{
     struct channel *channel;
+
+    if (!find(api, request, &channel, answer))
+        return false;
+    if (question_ask(question, api->desk, &info_kind, channel, asker, answered) == 0)
+        return true;
+    out_of_memory(answer);
+    return false;
+}
+
+/* Over all workers. */
+static struct fanout_lag sum_of(const struct question *question)
+{
+    struct fanout_lag sum = {0};
+
+    for (size_t i = 0; i < question_count(question); i++) {
+        const struct fanout_lag *lag = question_share(question, i);
+
+        if (lag->bytes > sum.bytes)
+            sum.bytes = lag->bytes;
+        if (lag->messages > sum.messages)
+            sum.messages = lag->messages;
+        if (lag->acknowledges && (!sum.acknowledges || lag->acknowledged < sum.acknowledged))
+            sum.acknowledged = lag->acknowledged;
+        sum.acknowledges = sum.acknowledges || lag->acknowledges;
+    }
+    return sum;
+}
+
+void http_show_info(const struct question *question, struct http_api_answer *answer)
+{
+    struct fanout_lag lag = sum_of(question);
+    struct channel *channel = question_subject(question);
+    struct channel_info info;
     char id[EVENT_ID_SIZE];
     int status;
 
-    if (!find(api, request, &channel, answer))
-        return;
     channel_info(channel, &info);
-    fanouts_judge(api->fanouts, channel, &lag);
     status = append_info(&answer->json, channel->name, &info);
     if (status == 0)
         status = buffer_printf(&answer->json,
@@ -176,7 +231,6 @@ void http_show_info(const struct http_api *api, const struct http_api_request *r
         status = buffer_append(&answer->json, "null}\n", 6);
     if (status != 0)
         out_of_memory(answer);
-    channels_unref(api->channels, channel);
 }
 
 /* ---- messages ---- */
@@ -206,73 +260,6 @@ static bool get_since(const struct http_api_request *request, struct channel_sin
     return true;
 }
 
-static int append_base64(struct buffer *out, const uint8_t *data, size_t len)
-{
-    int status = buffer_append(out, "\"", 1);
-
-    if (status == 0)
-        status = buffer_reserve(out, (len + 2) / 3 * 4 + 1);
-    if (status != 0)
-        return status;
-    out->len += (size_t) EVP_EncodeBlock(out->data + out->len, data, (int) len);
-    return buffer_append(out, "\"", 1);
-}
-
-static int append_message(struct buffer *out, struct event_id id,
-                          const struct channel_message *message)
-{
-    bool text = message->opcode == FRAME_TEXT;
-    char shown[EVENT_ID_SIZE];
-    int status =
-        buffer_printf(out, "{\"id\": \"%s\", \"type\": \"%s\", \"%s\": ", event_id_print(id, shown),
-                      text ? "text" : "binary", text ? "data" : "base64");
-
-    if (status == 0)
-        status = text ? json_append_string(out, message->payload, message->len)
-                      : append_base64(out, message->payload, message->len);
-    return status == 0 ? buffer_append(out, "}", 1) : status;
-}
-
-/* Writes the messages from the cursor on, until the page is full; `*place` moves behind them.
- * Returns 0 or UV_ENOMEM. */
-static int append_messages(struct buffer *out, struct block_cursor *cursor, size_t limit,
-                           uint64_t last, struct event_id *place)
-{
-    struct channel_message message;
-    const char *separator = "";
-    int status = 0;
-
-    for (size_t i = 0; i < limit && out->len < MAX_PAGE && place->sequence < last && status == 0;
-         i++) {
-        if (!channel_next(cursor, &message))
-            break;
-        place->sequence++;
-        status = buffer_append(out, separator, strlen(separator));
-        if (status == 0)
-            status = append_message(out, *place, &message);
-        separator = ", ";
-    }
-    return status;
-}
-
-/* Writes the page. Returns 0 or UV_ENOMEM. */
-static int append_page(struct buffer *out, struct channel *channel, struct block_cursor *cursor,
-                       size_t limit, struct event_id place)
-{
-    struct event_id last = channel_last_id(channel);
-    char id[EVENT_ID_SIZE], start[EVENT_ID_SIZE];
-    int status = buffer_printf(out, "{\"id\": \"%s\", \"start\": \"%s\", \"messages\": [",
-                               event_id_print(last, id), event_id_print(place, start));
-
-    if (status == 0)
-        status = append_messages(out, cursor, limit, last.sequence, &place);
-    if (status == 0 && place.sequence < last.sequence)
-        status = buffer_printf(out, "], \"next\": \"%s\"}\n", event_id_print(place, id));
-    else if (status == 0)
-        status = buffer_append(out, "], \"next\": null}\n", 17);
-    return status;
-}
-
 void http_show_messages(const struct http_api *api, const struct http_api_request *request,
                         struct http_api_answer *answer)
 {
@@ -288,10 +275,8 @@ void http_show_messages(const struct http_api *api, const struct http_api_reques
     if (channel_look_back(channel, &since, &cursor, &place) != 0) {
         http_api_refuse(answer, 400,
                         "this event ID is of a message to come: send one as you got it");
-    } else {
-        if (append_page(&answer->json, channel, &cursor, limit, place) != 0)
-            out_of_memory(answer);
-        block_log_leave(&cursor);
+        channels_unref(api->channels, channel);
+    } else if (http_page_new(&answer->page, api->channels, channel, &cursor, place, limit) != 0) {
+        out_of_memory(answer);
     }
-    channels_unref(api->channels, channel);
 }

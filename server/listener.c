@@ -1,10 +1,11 @@
 #include "server/listener.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "common/address.h"
 
 enum {
     BATCH = 64, /* connections accepted in one turn of the loop */
@@ -18,14 +19,7 @@ static bool is_loopback(int fd)
     socklen_t len = sizeof address;
 
     (void) getsockname(fd, (struct sockaddr *) &address, &len);
-    if (address.ss_family == AF_INET6)
-        return IN6_IS_ADDR_LOOPBACK(
-            &((const struct sockaddr_in6 *) (const void *) &address)->sin6_addr);
-    if (address.ss_family == AF_INET)
-        return ntohl(((const struct sockaddr_in *) (const void *) &address)->sin_addr.s_addr) >>
-                   24 ==
-               IN_LOOPBACKNET;
-    return address.ss_family == AF_UNIX;
+    return address_is_loopback((const struct sockaddr *) &address);
 }
 
 /* ---- accepting ---- */

@@ -23,6 +23,7 @@ struct listener {
     /* For the owner: */
     void *owner;
     struct list node;
+    bool tls;    /* is spoken on its connections */
     bool spread; /* its connections are for all workers, */
     size_t turn; /* and this one is next */
     struct shortage *_shortage;

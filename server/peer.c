@@ -7,8 +7,10 @@
 
 #include "common/escape.h"
 #include "common/log.h"
+#include "server/admission.h"
 #include "server/event_stream.h"
 #include "server/fanout.h"
+#include "server/http_api.h"
 #include "server/limits.h"
 #include "server/peer_memory.h"
 #include "server/peer_read.h"
@@ -62,10 +64,9 @@ void peer_free_more_if_unused(struct peer *peer)
     const struct server_options *options = worker_options(worker_of(peer));
     const struct peer_more *more = peer->_more;
 
-    if (more != NULL && more->upgrade == NULL && more->address == NULL && more->rate == NULL &&
-        more->own == NULL && !more->untold && more->held == NULL && more->charge == 0 &&
-        more->watched_since == 0 && !peer->cursor.catching && options->idle_timeout == 0 &&
-        options->min_read_rate == 0)
+    if (more != NULL && more->upgrade == NULL && more->rate == NULL && more->own == NULL &&
+        !more->untold && more->held == NULL && more->charge == 0 && more->watched_since == 0 &&
+        !peer->cursor.catching && options->idle_timeout == 0 && options->min_read_rate == 0)
         free_more(peer);
 }
 
@@ -81,7 +82,7 @@ static bool end_upgrade(struct peer *peer)
 {
     upgrade_free(peer->_more->upgrade);
     peer->_more->upgrade = NULL;
-    peer->_more->last_message = (uint32_t) uv_now(peer->transport.stream.tcp.loop);
+    peer->_more->last_message = (uint32_t) worker_clock(worker_of(peer));
     if (peer->cursor.catching)
         return add_past(peer);
     peer_free_more_if_unused(peer);
@@ -99,57 +100,81 @@ static void hit(const struct peer *peer, const char *limit, const char *done)
                stream_peer_name(&peer->transport.stream, name, sizeof name), done);
 }
 
-/* Counts the connection in, or refuses it. */
-static void count_in(struct peer *peer)
-{
-    struct sockaddr_storage address = {0};
-    const char *limit;
+/* Every peer is one of these where limits_count_addresses, and none elsewhere. */
+struct counted_peer {
+    struct peer peer;
+    struct limits_address *address; /* where the client counts, or NULL */
+};
 
-    if (limits_count_addresses(worker_limits(worker_of(peer))))
-        stream_peer_address(&peer->transport.stream, &address);
-    limit = limits_arrive(worker_limits(worker_of(peer)), (const struct sockaddr *) &address,
-                          &peer->_more->address);
-    peer->_more->uncounted = limit != NULL;
-    if (limit == NULL)
-        return;
+/* NULL when out of memory. */
+static struct peer *make_peer(struct worker *worker, const struct admission *admission)
+{
+    bool counts = limits_count_addresses(worker_limits(worker));
+    struct peer *fresh = calloc(1, counts ? sizeof(struct counted_peer) : sizeof *fresh);
+
+    if (fresh == NULL || peer_need_more(fresh) == NULL) {
+        free(fresh);
+        return NULL;
+    }
+    list_init(&fresh->place);
+    fresh->_more->refused = admission->limit != NULL;
+    if (counts)
+        container_of(fresh, struct counted_peer, peer)->address = admission->address;
+    return fresh;
+}
+
+/* Where the peer counts, or NULL. */
+static struct limits_address *address_of(const struct peer *peer)
+{
+    if (!limits_count_addresses(worker_limits(worker_of(peer))))
+        return NULL;
+    return container_of(peer, struct counted_peer, peer)->address;
+}
+
+static void refuse(struct peer *peer, const char *limit)
+{
     hit(peer, limit, "refused with 503");
     upgrade_refuse(peer->_more->upgrade, &peer->transport, 503,
                    "there are too many connections: try again later");
 }
 
-int peer_accept(struct transport_context *transports, int fd, bool loopback)
+int peer_accept(struct transport_context *transports, int fd, bool loopback, bool tls)
 {
-    struct peer *peer = calloc(1, sizeof *peer);
-    int status = UV_ENOMEM;
+    struct worker *worker = worker_of_transports(transports);
+    struct admission admission;
+    struct peer *peer = NULL;
+    int status = 0;
 
-    if (peer == NULL || peer_need_more(peer) == NULL)
-        goto fail;
-    list_init(&peer->place);
-    peer->_more->uncounted = true;
-    status = transport_init(&peer->transport, transports);
+    if (!admission_begin(&admission, worker_limits(worker), fd))
+        goto fail_admit;
+    peer = make_peer(worker, &admission);
+    status = peer != NULL ? transport_init(&peer->transport, transports) : UV_ENOMEM;
     if (status != 0)
-        goto fail;
-    worker_peer_arrived(worker_of(peer)); /* from here on it leaves through on_closed */
+        goto fail_peer;
+    worker_peer_arrived(worker); /* from here on it leaves through on_closed */
     status = stream_open(&peer->transport.stream, fd);
     if (status != 0)
         (void) close(fd);
-    if (status == 0 && worker_tls(worker_of(peer)) != NULL)
-        status = stream_start_tls(&peer->transport.stream, worker_tls(worker_of(peer)), NULL);
+    if (status == 0 && tls)
+        status = stream_accept_tls(&peer->transport.stream, worker_tls(worker));
     if (status == 0)
-        status = upgrade_new(&peer->_more->upgrade, worker_policy(worker_of(peer)), loopback);
+        status =
+            upgrade_new(&peer->_more->upgrade, worker_policy(worker), loopback, admission.address);
     if (status == 0)
         status = transport_start(&peer->transport);
-    if (status == 0)
-        count_in(peer);
-    else
+    if (status != 0)
         transport_abort(&peer->transport, status);
+    else if (admission.limit != NULL)
+        refuse(peer, admission.limit);
     return 0; /* it has been taken, whatever became of it */
 
-fail:
-    (void) close(fd);
+fail_peer:
+    admission_end(&admission, worker_limits(worker));
     if (peer != NULL)
         free_more(peer);
     free(peer);
+fail_admit:
+    (void) close(fd);
     return status;
 }
 
@@ -165,6 +190,10 @@ static const char *join(struct peer *peer, const struct upgrade_request *request
                              request->channel.len, &peer->_fanout);
 
     *http = 503;
+    if (status == UV_ENOENT) {
+        *http = 404;
+        return http_api_not_listed;
+    }
     if (status == UV_EMFILE) {
         hit(peer, "max-channels", "refused with 503");
         return "there are too many channels: try again later";
@@ -227,6 +256,10 @@ static void on_opening_timeout(struct transport *transport)
 {
     struct peer *peer = peer_of(transport);
 
+    if (upgrade_is_answering(peer->_more->upgrade)) {
+        transport_abort_for(transport, upgrade_time_limit(peer->_more->upgrade));
+        return;
+    }
     hit(peer, upgrade_time_limit(peer->_more->upgrade), "refused with 408");
     upgrade_refuse(peer->_more->upgrade, transport, 408, "the request did not come in time");
 }
@@ -258,7 +291,7 @@ static int say(struct peer *peer, enum frame_opcode opcode, const struct frame_p
     const struct channel_item item = {opcode, payload, 1};
     const struct publish_client client = {
         .way = PUBLISH_WS,
-        .rate = &peer->_more->rate,
+        .counts = {address_of(peer), &peer->_more->rate},
         .now = uv_now(peer->transport.stream.tcp.loop),
         .pace = {&peer->_more->held, peer, on_held},
     };
@@ -267,7 +300,7 @@ static int say(struct peer *peer, enum frame_opcode opcode, const struct frame_p
 
     transport_charge(&peer->transport, result->receipt.work * (uint64_t) TRANSPORT_WORK_COPY);
     if (status == 0)
-        peer->_more->last_message = (uint32_t) client.now;
+        peer->_more->last_message = (uint32_t) worker_clock(worker_of(peer));
     if (status == 0 && worker_options(worker_of(peer))->no_echo)
         status = peer_read_leave_out(peer, &result->receipt);
     return status;
@@ -288,6 +321,8 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
         status = say(peer, opcode, &payload, &result);
     if (status == UV_EACCES)
         transport_reject(transport, CLOSE_POLICY, "this feed is read-only", NULL);
+    else if (status == UV_E2BIG)
+        transport_reject(transport, CLOSE_TOO_BIG, "more than a second's worth", result.limit);
     else if (status == UV_EAGAIN)
         transport_reject(transport, CLOSE_POLICY, "too fast", result.limit);
     else if (status != 0)
@@ -305,6 +340,22 @@ static void on_control(struct transport *transport)
                                      uv_now(transport->stream.tcp.loop));
     if (limit != NULL)
         transport_reject(transport, CLOSE_POLICY, "too many control frames", limit);
+}
+
+void peer_expel(struct peer *peer)
+{
+    struct transport *transport = &peer->transport;
+    bool frames = transport_is_open(transport) && !peer_is_for_events(peer);
+    char name[64];
+
+    log_info("%s: its client certificate is no longer accepted: %s",
+             stream_peer_name(&transport->stream, name, sizeof name),
+             frames ? "closed with 1008" : "ended");
+    if (frames)
+        transport_reject(transport, CLOSE_POLICY, "the client certificate is no longer accepted",
+                         NULL);
+    else
+        transport_abort(transport, UV_EACCES);
 }
 
 void peer_judge_idle(struct peer *peer, uint64_t now, uint64_t timeout)
@@ -342,6 +393,8 @@ static size_t ping_payload(struct transport *transport, char *out)
 
     if (!fanout_has(peer))
         return 0;
+    if (peer_is_within_event(peer))
+        return 0;
     if (peer_is_for_events(peer)) {
         memcpy(out, heartbeat, sizeof heartbeat);
         return sizeof heartbeat;
@@ -370,17 +423,30 @@ uint64_t peer_acknowledged(const struct peer *peer)
     return last - ((uint32_t) last - peer->transport.note);
 }
 
-/* Answers have left: further requests, which were held, may be read. */
+static bool is_opening(const struct peer *peer)
+{
+    return peer->_more != NULL && peer->_more->upgrade != NULL;
+}
+
+/* Answers have left: the next piece of one may be made; or further requests, which were held, may
+ * be read. */
 static void feed_held(struct peer *peer)
 {
     struct buffer held;
 
-    if (peer->_more == NULL || peer->_more->upgrade == NULL ||
-        !transport_is_writable(&peer->transport) ||
+    if (!is_opening(peer) || !transport_is_writable(&peer->transport) ||
         !upgrade_take_held(peer->_more->upgrade, &peer->transport, &held))
         return;
     transport_input(&peer->transport, held.data, held.len);
     buffer_deinit(&held);
+}
+
+static void flush_opening(struct peer *peer)
+{
+    struct transport_bytes none = {.more = upgrade_is_answering(peer->_more->upgrade)};
+
+    if (transport_flush(&peer->transport, &none) == 0)
+        feed_held(peer);
 }
 
 /* A new turn has come for one whose requests had cost its share of an earlier one. */
@@ -396,9 +462,13 @@ static void on_taken(struct transport *transport)
 
 static void flush(struct transport *transport)
 {
-    peer_flush(peer_of(transport));
-    feed_held(peer_of(transport));
-    peer_memory_recount(peer_of(transport));
+    struct peer *peer = peer_of(transport);
+
+    if (is_opening(peer))
+        flush_opening(peer);
+    else
+        peer_flush(peer);
+    peer_memory_recount(peer);
 }
 
 static void on_drained(struct transport *transport)
@@ -409,10 +479,12 @@ static void on_drained(struct transport *transport)
         peer->_more->unread = 0;
     if (fanout_has(peer))
         fanout_resume(peer->_fanout, peer);
-    peer_flush(peer);
+    if (is_opening(peer))
+        flush_opening(peer);
+    else
+        peer_flush(peer);
     if (!transport_is_stalled(transport))
         peer_memory_caught_up(peer);
-    feed_held(peer);
     peer_memory_recount(peer);
 }
 
@@ -462,6 +534,8 @@ static void on_end(struct transport *transport, const struct transport_end *end)
 {
     const struct peer *peer = peer_of(transport);
 
+    if (stream_met_http(&transport->stream))
+        hit(peer, "plain-http", "answered with 400: TLS is spoken on this address");
     if (log_enabled(LOG_DEBUG))
         log_end(peer, end);
 }
@@ -484,8 +558,10 @@ static void on_closed(struct transport *transport)
     peer_memory_forget(peer);
     if (peer->_fanout != NULL)
         fanouts_put(worker_fanouts(worker), peer->_fanout);
-    if (peer->_more == NULL || !peer->_more->uncounted)
-        limits_depart(worker_limits(worker), peer->_more != NULL ? peer->_more->address : NULL);
+    if (peer->_more != NULL && peer->_more->refused)
+        limits_refused(worker_limits(worker));
+    else
+        limits_depart(worker_limits(worker), address_of(peer));
     free_more(peer);
     free(peer);
     worker_peer_left(worker);

@@ -23,13 +23,17 @@ struct peer {
 extern const struct transport_ops peer_transport_ops;
 
 /* Takes an accepted socket, which came through a listener that only this machine reaches if
- * `loopback`; the peer owns itself from then on and tells its worker when it is gone. Returns 0, or
+ * `loopback`, and on which TLS is spoken if `tls`; the peer owns itself from then on and tells its worker when it is gone. Returns 0, or
  * a negative UV_E* code if there was nothing left to make a peer of, and the socket is closed. */
-int peer_accept(struct transport_context *transports, int fd, bool loopback);
+int peer_accept(struct transport_context *transports, int fd, bool loopback, bool tls);
 
 /* Writes what is owed: own frames and whatever the log has for it, with one system call as a
  * rule. */
 void peer_flush(struct peer *peer);
+
+/* Ends the peer, whose client's certificate is not admitted any more: with 1008 if frames are
+ * spoken. */
+void peer_expel(struct peer *peer);
 
 /* Closes the peer (1000) if its last message is `timeout` milliseconds old. */
 void peer_judge_idle(struct peer *peer, uint64_t now, uint64_t timeout);

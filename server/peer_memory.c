@@ -1,8 +1,8 @@
 #include "server/peer_memory.h"
 
-#include <netinet/in.h>
 #include <string.h>
 
+#include "common/address.h"
 #include "server/fanout.h"
 #include "server/limits.h"
 #include "server/upgrade.h"
@@ -88,26 +88,19 @@ uint64_t peer_memory_cost(const struct peer *peer)
 {
     uint64_t cost = peer->_more != NULL ? peer->_more->charge : 0;
 
-    return fanout_has(peer) ? cost + fanout_pinned(peer->_fanout, peer) : cost;
+    if (fanout_has(peer))
+        return cost + fanout_pinned(peer->_fanout, peer);
+    return peer->_more != NULL ? cost + upgrade_pinned(peer->_more->upgrade) : cost;
 }
 
 void peer_memory_key(const struct peer *peer, uint8_t key[PEER_MEMORY_KEY])
 {
-    struct sockaddr_storage address = {0};
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *) (const void *) &address;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *) (const void *) &address;
+    struct sockaddr_storage address;
 
     memset(key, 0, PEER_MEMORY_KEY);
     stream_peer_address(&peer->transport.stream, &address);
-    if (address.ss_family == AF_INET && ntohl(v4->sin_addr.s_addr) >> 24 != IN_LOOPBACKNET) {
-        memcpy(key + 1, &v4->sin_addr, sizeof v4->sin_addr);
-    } else if (address.ss_family == AF_INET6 && !IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr)) {
-        memcpy(key + 1, &v6->sin6_addr, 8);
-    } else {
-        memcpy(key + 1, &peer, sizeof peer);
-        address.ss_family = AF_UNSPEC;
-    }
-    key[0] = (uint8_t) address.ss_family;
+    if (!address_key((const struct sockaddr *) &address, key))
+        memcpy(key + 1, &peer, sizeof peer); /* a client by itself */
 }
 
 static void hit(const struct peer *peer, const char *done)

@@ -3,13 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/event_stream.h"
 #include "server/fanout.h"
 #include "server/peer_memory.h"
 
 enum {
     CATCH_UP_BUFS = 4,           /* blocks of history that are written at a time */
-    CATCH_UP_EVENTS = 64 * 1024, /* bytes of events that are made of it at a time */
+    CATCH_UP_EVENTS = 64 * 1024, /* bytes of events that are made of it, and held, at a time */
     CATCH_UP_REST = 64 * 1024,   /* bytes left to read when it is told where to go on */
 };
 
@@ -263,28 +262,27 @@ static void catch_up(struct peer *peer, struct past *past)
         meet(peer, past);
 }
 
-/* The next messages of history, as events of its own, up to where it goes on with others. Returns 0
- * or UV_ENOMEM. */
-static int append_events(struct peer *peer, const struct past *past, struct buffer *out)
+/* True when no further event is to be begun: it goes on with others here, or was given up. */
+static bool is_replayed(const struct peer *peer, const struct past *past)
+{
+    return block_log_is_over(&peer->cursor) ||
+           (past->meeting._block != NULL && block_log_position(&peer->cursor) == past->stop);
+}
+
+/* What follows of the history, as events, as much as may be held for one peer. Returns 0 or
+ * UV_ENOMEM. */
+static int append_events(struct peer *peer, struct past *past, struct buffer *out)
 {
     struct event_id id = channel_place(peer->_fanout->channel, &peer->cursor);
-    struct channel_message message;
     int status = 0;
 
-    while (status == 0 && out->len < CATCH_UP_EVENTS &&
-           (past->meeting._block == NULL || block_log_position(&peer->cursor) != past->stop) &&
-           channel_next(&peer->cursor, &message)) {
-        struct frame_part payload = {message.payload, message.len};
-        char line[EVENT_STREAM_MAX_ID + 1];
-        size_t len;
-
-        id.sequence++;
-        len = event_stream_write_id(line, id);
-        status = buffer_append(out, line, len);
-        if (status == 0)
-            status = event_stream_add(out, message.opcode, &payload, 1);
+    while (status == 0 && (replay_is_within(&past->replay) || !is_replayed(peer, past))) {
+        if (!replay_is_within(&past->replay))
+            id.sequence++;
+        status =
+            replay_message(&past->replay, REPLAY_EVENTS, &peer->cursor, id, out, CATCH_UP_EVENTS);
     }
-    return status;
+    return status == UV_ENOMEM ? status : 0;
 }
 
 /* The same, for events: one bounded write. */
@@ -302,7 +300,7 @@ static void catch_up_with_events(struct peer *peer, struct past *past)
     if (status == UV_EAGAIN)
         fanout_stall(peer->_fanout, peer);
     peer_memory_recount(peer);
-    if (status == 0)
+    if (status == 0 && !is_given_up(peer))
         meet(peer, past);
 }
 
@@ -310,9 +308,9 @@ static void catch_up_with_events(struct peer *peer, struct past *past)
 __attribute__((noinline)) static bool is_catching_up(struct peer *peer)
 {
     if (!transport_is_open(&peer->transport))
-        peer_read_give_up(peer); /* it is to go: that does not wait for history */
-    if (!transport_is_open(&peer->transport) || block_log_is_over(&peer->cursor) ||
-        peer_past(peer) == NULL)
+        peer_read_give_up(peer); /* it is to go: that does not wait for history, */
+    if (block_log_is_over(&peer->cursor) || peer_past(peer) == NULL ||
+        (!transport_is_open(&peer->transport) && !peer_is_within_event(peer))) /* but for this */
         return false;
     if (peer_is_for_events(peer))
         catch_up_with_events(peer, peer_past(peer));

@@ -11,6 +11,7 @@
 #include "server/limits.h"
 #include "server/pace.h"
 #include "server/peer.h"
+#include "server/replay.h"
 #include "server/upgrade.h"
 
 struct own_list;
@@ -19,26 +20,26 @@ struct own_list;
 struct past {
     struct block_cursor meeting; /* where it is to go on, */
     uint64_t stop;               /* once it has come here in the plain log */
+    struct replay replay;        /* of the message at the cursor, for one that hears events */
 };
 
 /* What a peer needs that has yet to be upgraded, that says something, or that is watched by a limit
  * which is off unless somebody asks for it. */
 struct peer_more {
-    struct upgrade *upgrade;        /* NULL once upgraded */
-    struct limits_rate *rate;       /* once it has said something */
-    struct limits_address *address; /* where it counts, if addresses are counted */
-    uint32_t last_message;          /* when it last said something: milliseconds, modulo 2^32 */
-    uint32_t unread;                /* bytes that waited when its reading was last judged */
-    uint32_t watched_since;         /* while memory is scarce: when, and */
-    uint32_t watched_from;  /* stream_acknowledged at that time; 0 and 0: it is not watched */
-    struct own_list *own;   /* with --no-echo, while it has yet to come to its own */
-    struct pace_held *held; /* while it says more than others can deliver */
-    struct past *past;      /* while it catches up, and behind */
-    uint64_t charge;        /* bytes that it is charged with in the memory account; */
-    struct list charged;    /* then it is in its worker's list of those */
+    struct upgrade *upgrade;  /* NULL once upgraded */
+    struct limits_rate *rate; /* once it has said something */
+    uint32_t last_message;    /* when it last said something: milliseconds, modulo 2^32 */
+    uint32_t unread;          /* bytes that waited when its reading was last judged */
+    uint32_t watched_since;   /* while memory is scarce: when, and */
+    uint32_t watched_from;    /* stream_acknowledged at that time; 0 and 0: it is not watched */
+    struct own_list *own;     /* with --no-echo, while it has yet to come to its own */
+    struct pace_held *held;   /* while it says more than others can deliver */
+    struct past *past;        /* while it catches up, and behind */
+    uint64_t charge;          /* bytes that it is charged with in the memory account; */
+    struct list charged;      /* then it is in its worker's list of those */
     struct peer *peer;
-    bool untold;    /* its own were left out, and it does not know of these yet */
-    bool uncounted; /* it is not among the server's connections */
+    bool untold;  /* its own were left out, and it does not know of these yet */
+    bool refused; /* it is one too many, and is not counted as a connection */
 };
 
 /* NULL unless it catches up, or has done so. */
@@ -51,6 +52,14 @@ static inline struct past *peer_past(const struct peer *peer)
 static inline bool peer_is_for_events(const struct peer *peer)
 {
     return peer->cursor.form == CHANNEL_EVENTS;
+}
+
+/* True while an event of the past has been written in part: nothing may come between. */
+static inline bool peer_is_within_event(const struct peer *peer)
+{
+    const struct past *past = peer_past(peer);
+
+    return past != NULL && replay_is_within(&past->replay);
 }
 
 /* The peer has published this message, which it is not to hear: it gets a ping with the ID of the

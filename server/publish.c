@@ -16,17 +16,22 @@ bool publish_is_open(const struct server_options *options, enum publish_way way)
     return true;
 }
 
-/* The limit that is exceeded, or NULL. */
-static const char *judge(const struct publish_means *means, const struct publish_client *client,
-                         const struct channel_item *items, size_t count)
+/* Returns 0, or UV_EAGAIN or UV_E2BIG with the limit that is exceeded. */
+static int judge(const struct publish_means *means, const struct publish_client *client,
+                 const struct channel_item *items, size_t count, const char **limit)
 {
-    const char *limit = NULL;
+    uint64_t bytes = 0;
 
+    *limit = NULL;
     if (client->way == PUBLISH_STDIN)
-        return NULL;
-    for (size_t i = 0; i < count && limit == NULL; i++)
-        limit = limits_judge_message(means->limits, client->rate, client->now, items[i].parts->len);
-    return limit;
+        return 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += items[i].parts->len;
+    *limit = limits_judge_size(means->limits, count, bytes);
+    if (*limit != NULL)
+        return UV_E2BIG;
+    *limit = limits_judge_messages(means->limits, &client->counts, client->now, count, bytes);
+    return *limit != NULL ? UV_EAGAIN : 0;
 }
 
 static bool has_prefix(enum publish_way way, const struct channel *channel,
@@ -68,9 +73,9 @@ int publish_messages(const struct publish_means *means, const struct publish_cli
     result->limit = NULL;
     if (!publish_is_open(means->options, client->way))
         return UV_EACCES;
-    result->limit = judge(means, client, items, count);
-    if (result->limit != NULL)
-        return UV_EAGAIN;
+    status = judge(means, client, items, count, &result->limit);
+    if (status != 0)
+        return status;
     status = append(means, client->way, channel, items, count, result);
     if (result->published > 0 && client->way != PUBLISH_STDIN)
         pace_published(means->pace, &client->pace, channel, &result->receipt);

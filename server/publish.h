@@ -37,8 +37,8 @@ struct publish_means {
 /* One that publishes. */
 struct publish_client {
     enum publish_way way;
-    struct limits_rate **rate; /* not for PUBLISH_STDIN, from here on */
-    uint64_t now;              /* milliseconds */
+    struct limits_client counts; /* not for PUBLISH_STDIN, from here on */
+    uint64_t now;                /* milliseconds, of uv_now */
     struct pace_publisher pace;
 };
 
@@ -53,8 +53,8 @@ bool publish_is_open(const struct server_options *options, enum publish_way way)
 
 /* Publishes messages, with nobody else's between them; those of a WebSocket client come one by one.
  * Each item is what was said, in one part. Returns 0, or with nothing published UV_EACCES when the
- * way is not open and UV_EAGAIN when a limit is exceeded, or UV_ENOMEM with the first
- * `result->published` of them published. */
+ * way is not open, UV_EAGAIN when a limit is exceeded in this second and UV_E2BIG when it is in any,
+ * or UV_ENOMEM with the first `result->published` of them published. */
 int publish_messages(const struct publish_means *means, const struct publish_client *client,
                      struct channel *channel, const struct channel_item *items, size_t count,
                      struct publish_result *result);

@@ -156,19 +156,24 @@ static void on_step(uv_timer_t *timer)
 
 static void watch(struct peer *peer, void *relief)
 {
-    peer_memory_judge_reading(peer, uv_now(((struct relief *) relief)->_watch.loop));
+    const struct relief *known = relief;
+
+    peer_memory_judge_reading(peer, awake_clock(&known->_awake, uv_now(known->_watch.loop)));
 }
 
 static void on_watch(uv_timer_t *timer)
 {
     struct relief *relief = container_of(timer, struct relief, _watch);
+    bool slept = awake_look(&relief->_awake, uv_now(timer->loop));
     struct list *node;
 
+    awake_expect(&relief->_awake, uv_now(timer->loop), WATCH_INTERVAL);
     if (!memory_is_half_full(relief->_memory)) {
         (void) uv_timer_stop(timer);
         return;
     }
-    for (node = relief->_fanouts->all.next; node != &relief->_fanouts->all; node = node->next)
+    for (node = relief->_fanouts->all.next; node != &relief->_fanouts->all && !slept;
+         node = node->next)
         fanout_each_behind(container_of(node, struct fanout, _node), watch, relief);
 }
 
@@ -194,8 +199,11 @@ bool relief_check(struct relief *relief)
 {
     bool first;
 
-    if (relief->_watches && memory_is_half_full(relief->_memory))
+    if (relief->_watches && memory_is_half_full(relief->_memory) &&
+        !uv_is_active((uv_handle_t *) &relief->_watch)) {
+        awake_expect(&relief->_awake, uv_now(relief->_watch.loop), WATCH_INTERVAL);
         start(&relief->_watch, on_watch, WATCH_INTERVAL, WATCH_INTERVAL);
+    }
     if (memory_check(relief->_memory, shared_now(), &first))
         start(&relief->_step, on_step, 0, STEP_INTERVAL);
     return first;

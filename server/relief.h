@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "common/awake.h"
 #include "common/list.h"
 #include "server/fanouts.h"
 #include "server/inbox.h"
@@ -21,9 +22,10 @@ struct relief {
     struct fanouts *_fanouts;
     struct inbox *_inbox;
     struct inbox_item _item;
-    uv_timer_t _step;  /* runs while the account is over its bound, */
-    uv_timer_t _watch; /* and this one while it is more than half full */
-    uint64_t _folded;  /* when the logs were folded last, in the loop's milliseconds */
+    uv_timer_t _step;    /* runs while the account is over its bound, */
+    uv_timer_t _watch;   /* and this one while it is more than half full */
+    struct awake _awake; /* its clock */
+    uint64_t _folded;    /* when the logs were folded last, in the loop's milliseconds */
     bool _watches;
 };
 

@@ -7,6 +7,7 @@
 
 #include "common/list.h"
 #include "common/log.h"
+#include "common/log_queue.h"
 #include "common/process.h"
 #include "server/channels.h"
 #include "server/limits.h"
@@ -20,6 +21,7 @@ enum {
     EXPIRY_INTERVAL = 1000, /* milliseconds between two looks at what is too old, */
     TRIM_INTERVAL = 5000,   /* and at whether much memory has become free */
     TRIM_BYTES = 32 * 1024 * 1024,
+    LAST_LINES = 1000, /* milliseconds that stderr has for the last lines */
 };
 
 struct server {
@@ -28,12 +30,15 @@ struct server {
     uv_async_t workers_done;
     uv_signal_t sigint;
     uv_signal_t sigterm;
-    uv_signal_t sighup;      /* started only with TLS */
+    uv_signal_t sighup;
+    uv_signal_t sigusr1;
+    uv_signal_t sigusr2;
     struct tls_context *tls; /* NULL: ws:// */
     struct channels channels;
-    uv_timer_t expiry;    /* of history, if its age matters */
-    uv_timer_t trim;      /* of the heap */
-    struct source source; /* these two if they are asked for */
+    const char *listed[2]; /* channels that can be made, if that is not up to anyone */
+    uv_timer_t expiry;     /* of history, if its age matters */
+    uv_timer_t trim;       /* of the heap */
+    struct source source;  /* these two if they are asked for */
     struct sink sink;
     struct limits limits;
     struct shortage shortage;
@@ -79,7 +84,8 @@ static int serve(struct server *server, struct error *error)
     for (size_t i = 0; i < server->sockets.count; i++) {
         struct sockets_socket *one = &server->sockets.list[i];
 
-        status = worker_listen(server->workers[one->worker], sockets_take(one), one->shared);
+        status =
+            worker_listen(server->workers[one->worker], sockets_take(one), one->shared, one->tls);
         if (status != 0)
             return complain(error, status, one->worker, server->shared.worker_count);
     }
@@ -129,6 +135,17 @@ static void on_signal(uv_signal_t *handle, int number)
     stop_workers(server);
 }
 
+/* What clients will not accept is served all the same. */
+static void warn_of_certificates(const struct server *server)
+{
+    struct error warning;
+
+    for (size_t i = 0; i < server->options->tls_cert_count; i++) {
+        if (tls_context_warning(server->tls, i, &warning))
+            log_warn("%s", warning.text);
+    }
+}
+
 /* Renewed certificates are taken over without a pause; what cannot be used changes nothing. */
 static void on_hangup(uv_signal_t *handle, int number)
 {
@@ -136,10 +153,29 @@ static void on_hangup(uv_signal_t *handle, int number)
     struct error error;
 
     (void) number;
-    if (tls_context_reload(server->tls, &error) == 0)
-        log_info("reloaded the TLS certificate in %s", server->options->tls_cert);
-    else
+    if (server->tls == NULL) {
+        log_info("SIGHUP: there is nothing to reload: no file is served with TLS (--tls-cert)");
+        return;
+    }
+    if (tls_context_reload(server->tls, &error) != 0) {
         log_error("the TLS certificate stays as it was: %s", error.text);
+        return;
+    }
+    for (size_t i = 0; i < server->options->tls_cert_count; i++)
+        log_info("reloaded the TLS certificate in %s", server->options->tls_certs[i]);
+    warn_of_certificates(server);
+    for (size_t i = 0; i < server->started; i++)
+        worker_tls_reloaded(server->workers[i]);
+}
+
+/* What there is no use for yet must not end the server all the same. */
+static void on_user_signal(uv_signal_t *handle, int number)
+{
+    (void) handle;
+    if (number == SIGUSR1)
+        log_info("SIGUSR1: there is no log file to reopen: the log goes to standard error");
+    else
+        log_info("SIGUSR2: this server cannot be replaced while it runs; nothing is done");
 }
 
 static void on_expiry(uv_timer_t *timer)
@@ -163,6 +199,8 @@ static void close_handles(struct server *server)
     uv_close((uv_handle_t *) &server->sigint, NULL);
     uv_close((uv_handle_t *) &server->sigterm, NULL);
     uv_close((uv_handle_t *) &server->sighup, NULL);
+    uv_close((uv_handle_t *) &server->sigusr1, NULL);
+    uv_close((uv_handle_t *) &server->sigusr2, NULL);
     uv_close((uv_handle_t *) &server->expiry, NULL);
     uv_close((uv_handle_t *) &server->trim, NULL);
     source_close(&server->source);
@@ -195,6 +233,8 @@ static int init_handles(struct server *server)
     (void) uv_signal_init(&server->loop, &server->sigint);  /* neither can fail: the loop has its */
     (void) uv_signal_init(&server->loop, &server->sigterm); /* signal pipe already */
     (void) uv_signal_init(&server->loop, &server->sighup);
+    (void) uv_signal_init(&server->loop, &server->sigusr1);
+    (void) uv_signal_init(&server->loop, &server->sigusr2);
     (void) uv_timer_init(&server->loop, &server->expiry);
     if (server->options->history.age > 0)
         (void) uv_timer_start(&server->expiry, on_expiry, EXPIRY_INTERVAL, EXPIRY_INTERVAL);
@@ -206,8 +246,12 @@ static int init_handles(struct server *server)
     status = uv_signal_start(&server->sigint, on_signal, SIGINT);
     if (status == 0)
         status = uv_signal_start(&server->sigterm, on_signal, SIGTERM);
-    if (status == 0 && server->tls != NULL)
+    if (status == 0)
         status = uv_signal_start(&server->sighup, on_hangup, SIGHUP);
+    if (status == 0)
+        status = uv_signal_start(&server->sigusr1, on_user_signal, SIGUSR1);
+    if (status == 0)
+        status = uv_signal_start(&server->sigusr2, on_user_signal, SIGUSR2);
     if (status != 0) {
         close_handles(server);
         (void) uv_run(&server->loop, UV_RUN_DEFAULT);
@@ -261,21 +305,51 @@ static int start(struct server *server, struct error *error)
     return status;
 }
 
+/* With --create-channels listed, those of the pipes are. */
+static void list_channels(struct server *server)
+{
+    const struct server_options *options = server->options;
+    size_t count = 0;
+
+    if (options->stdin_channel != NULL)
+        server->listed[count++] = options->stdin_channel;
+    if (options->stdout_channel != NULL)
+        server->listed[count++] = options->stdout_channel;
+    if (options->listed_channels)
+        channels_list(&server->channels, server->listed, count);
+}
+
 static int prepare_tls(struct server *server, struct error *error)
 {
-    struct tls_files files = {
-        .cert = server->options->tls_cert,
-        .key = server->options->tls_key,
-        .ca = server->options->tls_client_ca,
-    };
+    const struct server_options *options = server->options;
+    struct tls_files files = {.ca = options->tls_client_ca};
+    int status;
 
-    return files.cert != NULL ? tls_context_new_server(&server->tls, &files, error) : 0;
+    for (size_t i = 0; i < options->tls_cert_count; i++)
+        files.pairs[i] = (struct tls_pair){options->tls_certs[i], options->tls_keys[i]};
+    if (options->tls_cert_count == 0)
+        return 0;
+    status = tls_context_new_server(&server->tls, &files, error);
+    if (status == 0)
+        warn_of_certificates(server);
+    return status;
+}
+
+/* From here on nothing waits for stderr. What cannot be served was told at once. */
+static int start_log(struct log_queue **log, struct error *error)
+{
+    int status = log_queue_start(log, "wsbroadcastd");
+
+    return status == 0 ? 0
+                       : error_set(error, status, "cannot start the thread of the log: %s",
+                                   uv_strerror(status));
 }
 
 int server_run(const struct server_options *options)
 {
     struct server server = {.options = options};
     struct error error = {"out of memory"};
+    struct log_queue *log = NULL;
     int status;
 
     process_raise_files();
@@ -292,9 +366,12 @@ int server_run(const struct server_options *options)
     if (status != 0)
         goto fail_channel;
     server.channels.memory.max = options->max_memory;
+    list_channels(&server);
     status = prepare_tls(&server, &error);
     if (status == 0)
         status = sockets_init(&server.sockets, options, options->workers, &server.loop, &error);
+    if (status == 0)
+        status = start_log(&log, &error);
     if (status == 0)
         status = start(&server, &error);
     sockets_deinit(&server.sockets);
@@ -307,6 +384,7 @@ fail_shortage:
 fail_limits:
     (void) uv_loop_close(&server.loop);
 fail_loop:
+    log_queue_stop(log, LAST_LINES);
     if (status != 0)
         log_error("%s", error.text);
     return status == 0 ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -2,13 +2,14 @@
 
 #include <sched.h>
 #include <string.h>
-#include <sys/un.h>
 #include <uv.h>
 
 #include "common/http_head.h"
 #include "common/resource.h"
 #include "common/utf8.h"
+#include "server/listen_address.h"
 #include "server/memory.h"
+#include "server/server_names.h"
 
 /* What options can be set to, at the most. */
 #define MAX_MESSAGE_LIMIT ((uint64_t) 1 << 30)
@@ -19,21 +20,30 @@
 #define HISTORY_TOTAL ((uint64_t) 256 << 20)
 #define NOT_GIVEN UINT64_MAX
 
-enum { MAX_DAYS = 365 };
+enum { MAX_DAYS = 365, CLOSE_TIMEOUT = 2 * 1000 };
 
 static int store_listen(void *target, const char *argument, struct error *error)
 {
     struct server_options *options = target;
-    struct server_options_listen where;
-    int status = server_options_parse_listen(argument, &where, error);
+    struct listen_address where;
+    int status = listen_address_parse(argument, &where, error);
 
     if (status != 0)
         return status;
+    options->tls_wanted = options->tls_wanted || where.tls == LISTEN_ADDRESS_TLS_ON;
     if (options->listen_count == SERVER_OPTIONS_MAX_LISTENS)
         return error_set(error, UV_EINVAL, "at most %d addresses can be listened on",
                          SERVER_OPTIONS_MAX_LISTENS);
     options->listens[options->listen_count++] = argument;
     return 0;
+}
+
+static int store_port(void *target, const char *argument, struct error *error)
+{
+    uint64_t number;
+    int status = options_parse_count(argument, 0, 65535, &number, error);
+
+    return status == 0 ? store_listen(target, argument, error) : status;
 }
 
 /* The CPUs that this process may use. */
@@ -96,6 +106,22 @@ static int store_origin(void *target, const char *argument, struct error *error)
             "a path, or '*' for all",
             argument);
     options->origins[options->origin_count++] = argument;
+    return 0;
+}
+
+static int store_server_name(void *target, const char *argument, struct error *error)
+{
+    struct server_options *options = target;
+
+    if (options->server_name_count == SERVER_OPTIONS_MAX_NAMES)
+        return error_set(error, UV_EINVAL, "at most %d names can be given",
+                         SERVER_OPTIONS_MAX_NAMES);
+    if (!server_names_valid(argument))
+        return error_set(error, UV_EINVAL,
+                         "'%s' is no name of a server: write HOST or HOST:PORT, without a scheme, "
+                         "path or '*', and IPv6 addresses in brackets",
+                         argument);
+    options->server_names[options->server_name_count++] = argument;
     return 0;
 }
 
@@ -218,6 +244,37 @@ static int store_publish(void *target, const char *argument, struct error *error
     return error_set(error, UV_EINVAL, "'%s' is none of none, ws, http, all", argument);
 }
 
+static int store_file(const char *files[TLS_MAX_PAIRS], size_t *count, const char *name,
+                      struct error *error)
+{
+    if (*count == TLS_MAX_PAIRS)
+        return error_set(error, UV_EINVAL, "at most %d certificates can be served", TLS_MAX_PAIRS);
+    files[(*count)++] = name;
+    return 0;
+}
+
+static int store_tls_cert(void *target, const char *argument, struct error *error)
+{
+    struct server_options *options = target;
+
+    return store_file(options->tls_certs, &options->tls_cert_count, argument, error);
+}
+
+static int store_tls_key(void *target, const char *argument, struct error *error)
+{
+    struct server_options *options = target;
+
+    return store_file(options->tls_keys, &options->tls_key_count, argument, error);
+}
+
+static int store_create_channels(void *target, const char *argument, struct error *error)
+{
+    if (strcmp(argument, "anyone") != 0 && strcmp(argument, "listed") != 0)
+        return error_set(error, UV_EINVAL, "'%s' is none of anyone, listed", argument);
+    ((struct server_options *) target)->listed_channels = strcmp(argument, "listed") == 0;
+    return 0;
+}
+
 static int store_log_level(void *target, const char *argument, struct error *error)
 {
     if (log_parse_level(argument, &((struct server_options *) target)->log_level) != 0)
@@ -228,10 +285,13 @@ static int store_log_level(void *target, const char *argument, struct error *err
 static const struct option_spec specs[] = {
     {.help = "Serving:"},
     {"listen", 'l', "ADDRESS",
-     "HOST:PORT or [IPV6-ADDRESS]:PORT (port 0 takes a free one), unix:PATH, or fd:N for a "
-     "listening socket that is inherited; may be given several times (default: the sockets that "
+     "PORT or localhost:PORT (this machine only), HOST:PORT or [IPV6-ADDRESS]:PORT (port 0 takes a "
+     "free one), unix:PATH, or fd:N for a listening socket that is inherited; with ,tls=on or "
+     ",tls=off behind it (default: on if there is --tls-cert), and for a Unix socket ,mode=OCTAL "
+     "(default: 0660) and ,group=NAME; may be given several times (default: the sockets that "
      "systemd passes on, else 127.0.0.1:8000)",
      OPTION_BY(store_listen)},
+    {"port", 'p', "PORT", "the same as --listen PORT", OPTION_BY(store_port)},
     {"workers", 'w', "N|auto",
      "threads that share the connections; auto: one for each CPU (default: 1)",
      OPTION_BY(store_workers)},
@@ -242,8 +302,13 @@ static const struct option_spec specs[] = {
      OPTION_BY(store_prefix)},
     {.help = "Channels (PATH/NAME; PATH itself is the default one) and their history:"},
     {"max-channels", 0, "N",
-     "beside the default one; those who want further ones get 503; 0: any number (default: 0)",
+     "beside the default one; those who want further ones get 503; 0: any number (default: "
+     "10000)",
      OPTION_AT(COUNT, struct server_options, max_channels), .max = UINT32_MAX},
+    {"create-channels", 0, "WHO",
+     "who can make a channel by asking for it: anyone, or listed (no client: beside the default one "
+     "there are only those of --stdin and --stdout, and others are 404) (default: anyone)",
+     OPTION_BY(store_create_channels), .values = "anyone|listed"},
     {"history-messages", 0, "N",
      "messages to keep of each channel, for those who come later; of this and the next two, the "
      "first that is exceeded counts (default: without any of them, none are kept)",
@@ -268,11 +333,12 @@ static const struct option_spec specs[] = {
     {.help = "Publishing:"},
     {"no-echo", 0, NULL, "a client does not hear the messages that it has sent itself",
      OPTION_AT(FLAG, struct server_options, no_echo)},
-    {.help = "TLS (wss://), on every address; SIGHUP reads the files again:"},
-    {"tls-cert", 0, "FILE", "the server's certificate (PEM), and its chain behind it",
-     OPTION_AT(STRING, struct server_options, tls_cert)},
-    {"tls-key", 0, "FILE", "its key (PEM, without a passphrase)",
-     OPTION_AT(STRING, struct server_options, tls_key)},
+    {.help = "TLS (wss://), but where an address has tls=off; SIGHUP reads the files again:"},
+    {"tls-cert", 0, "FILE",
+     "the server's certificate (PEM), and its chain behind it; may be given several times, each "
+     "with its key: for further names, or types of keys",
+     OPTION_BY(store_tls_cert)},
+    {"tls-key", 0, "FILE", "its key (PEM, without a passphrase)", OPTION_BY(store_tls_key)},
     {"tls-client-ca", 0, "FILE", "let in only clients with a certificate signed by one in FILE",
      OPTION_AT(STRING, struct server_options, tls_client_ca)},
     {.help = "Compression (permessage-deflate):"},
@@ -287,6 +353,11 @@ static const struct option_spec specs[] = {
      "admit pages of this origin, as in https://example.org; may be given several times; '*' for "
      "all (default: pages of the host that is asked for; requests without Origin always come in)",
      OPTION_BY(store_origin)},
+    {"server-name", 0, "NAME",
+     "a name by which this server is asked, as in feed.example or feed.example:8443; may be given "
+     "several times; requests for others (but localhost, through loopback) get 421 (default: any "
+     "name, which lets pages in by DNS rebinding)",
+     OPTION_BY(store_server_name), .offer = OPTION_OFFER_NOTHING},
     {"publish", 0, "WHO",
      "who may say something: none (the feed is read-only), ws (WebSocket clients), http (with "
      "POST) or all (default: all)",
@@ -294,7 +365,7 @@ static const struct option_spec specs[] = {
     {"max-connections", 0, "N", "in all; further ones are answered with 503 (default: 0)",
      OPTION_AT(COUNT, struct server_options, max_connections), .max = UINT32_MAX},
     {"max-connections-per-address", 0, "N",
-     "from one IPv4 address or IPv6 /64 network (default: 0)",
+     "from one IPv4 address or IPv6 /64 network, but for loopback (default: 0)",
      OPTION_AT(COUNT, struct server_options, max_connections_per_address), .max = UINT32_MAX},
     {.help = "Limits (0 turns each of them off):"},
     {"handshake-timeout", 0, "SECONDS", "for a whole request head (default: 10)",
@@ -312,11 +383,13 @@ static const struct option_spec specs[] = {
      OPTION_AT(COUNT, struct server_options, max_fragments), .max = UINT32_MAX},
     {"max-empty-fragments", 0, "N", "of one message (default: 100)",
      OPTION_AT(COUNT, struct server_options, max_empty_fragments), .max = UINT32_MAX},
-    {"max-messages-per-second", 0, "N", "from one client (default: 0)",
+    {"max-messages-per-second", 0, "N",
+     "from one client, which is an IPv4 address or IPv6 /64 network with all its connections and "
+     "requests; through loopback or a Unix socket each connection is one (default: 0)",
      OPTION_AT(COUNT, struct server_options, max_messages_per_second), .max = UINT32_MAX},
     {"max-bytes-per-second", 0, "SIZE", "of messages from one client (default: 0)",
      OPTION_AT(SIZE, struct server_options, max_bytes_per_second), .max = UINT32_MAX},
-    {"max-control-per-second", 0, "N", "pings and unasked pongs from one client (default: 1000)",
+    {"max-control-per-second", 0, "N", "pings and unasked pongs on one connection (default: 1000)",
      OPTION_AT(COUNT, struct server_options, max_control_per_second), .max = UINT32_MAX},
     {"max-lag", 0, "LAG",
      "how far a client may fall behind in reading: SIZE (but always two messages of "
@@ -344,7 +417,8 @@ static const struct option_spec specs[] = {
     {"idle-timeout", 0, "SECONDS",
      "without a message from the client, after which it is closed with 1000 (default: 0)",
      OPTION_AT(SECONDS, struct server_options, idle_timeout)},
-    {"close-timeout", 0, "SECONDS", "for each step of a closing handshake (default: 2)",
+    {"close-timeout", 0, "SECONDS",
+     "for each step of a closing handshake; 0: any time, but at the server's own end (default: 2)",
      OPTION_AT(SECONDS, struct server_options, close_timeout)},
     {.help = "Telling:"},
     {"log-level", 0, "LEVEL", "error, warn, info or debug (default: info)",
@@ -409,6 +483,7 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
         .publish = SERVER_OPTIONS_PUBLISH_WS | SERVER_OPTIONS_PUBLISH_HTTP,
         .max_message = 1024 * 1024,
         .max_lag = 16 * 1024 * 1024,
+        .max_channels = 10000,
         .max_memory = memory_default_max(),
         .read_mildly = true,
         .history.total = NOT_GIVEN,
@@ -418,7 +493,7 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
         .max_header_count = HTTP_HEAD_MAX_FIELDS,
         .max_control_per_second = 1000,
         .handshake_timeout = 10 * 1000,
-        .close_timeout = 2 * 1000,
+        .close_timeout = CLOSE_TIMEOUT,
         .message_timeout = 30 * 1000,
         .ping_interval = 20 * 1000,
         .ping_timeout = 20 * 1000,
@@ -432,82 +507,16 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
     if (operands < argc)
         return error_set(error, UV_EINVAL, "'%s' is not an option, and nothing else is expected",
                          argv[operands]);
-    if ((options->tls_cert == NULL) != (options->tls_key == NULL) ||
-        (options->tls_client_ca != NULL && options->tls_cert == NULL))
-        return error_set(error, UV_EINVAL, "TLS needs both '--tls-cert FILE' and '--tls-key FILE'");
+    if (options->tls_cert_count != options->tls_key_count ||
+        (options->tls_client_ca != NULL && options->tls_cert_count == 0))
+        return error_set(error, UV_EINVAL,
+                         "TLS needs both '--tls-cert FILE' and '--tls-key FILE', in pairs");
+    if (options->tls_wanted && options->tls_cert_count == 0)
+        return error_set(error, UV_EINVAL, "tls=on needs '--tls-cert FILE' and '--tls-key FILE'");
     return settle_history(options, error);
 }
 
-static int parse_inherited(const char *text, struct server_options_listen *where,
-                           struct error *error)
+uint64_t server_options_stop_timeout(const struct server_options *options)
 {
-    struct error why;
-    uint64_t number;
-
-    where->kind = SERVER_OPTIONS_INHERITED;
-    if (options_parse_count(text + 3, 3, INT32_MAX, &number, &why) != 0)
-        return error_set(error, UV_EINVAL,
-                         "'%s' is not fd:N with the number of a descriptor from 3", text);
-    where->fd = (int) number;
-    return 0;
-}
-
-static int parse_unix(const char *text, struct server_options_listen *where, struct error *error)
-{
-    const size_t most = sizeof((struct sockaddr_un *) NULL)->sun_path - 1;
-    size_t len = strlen(text + 5);
-
-    where->kind = SERVER_OPTIONS_UNIX;
-    where->path = text + 5;
-    if (len == 0)
-        return error_set(error, UV_EINVAL, "'%s' is not unix:PATH: there is no path", text);
-    if (len > most)
-        return error_set(error, UV_EINVAL,
-                         "the path of '%s' has %zu bytes, and that of a Unix socket has %zu at "
-                         "most: choose a shorter one",
-                         text, len, most);
-    return 0;
-}
-
-int server_options_parse_listen(const char *text, struct server_options_listen *where,
-                                struct error *error)
-{
-    *where = (struct server_options_listen){.kind = SERVER_OPTIONS_TCP, .text = text};
-    if (strncmp(text, "unix:", 5) == 0)
-        return parse_unix(text, where, error);
-    if (strncmp(text, "fd:", 3) == 0)
-        return parse_inherited(text, where, error);
-    return server_options_split_listen(text, where->host, where->port, error);
-}
-
-int server_options_split_listen(const char *text, char host[256], char port[6], struct error *error)
-{
-    const char *colon = strrchr(text, ':');
-    const char *begin = text;
-    const char *end = colon;
-    struct error unused;
-    uint64_t number;
-
-    if (colon == NULL || colon == text)
-        goto fail;
-    if (*begin == '[') {
-        if (end[-1] != ']')
-            goto fail;
-        begin++;
-        end--;
-    } else if (memchr(begin, ':', (size_t) (end - begin)) != NULL) {
-        goto fail; /* an IPv6 address without brackets: where does it end? */
-    }
-    if (end <= begin || end - begin > 255 || strlen(colon + 1) > 5 ||
-        options_parse_count(colon + 1, 0, 65535, &number, &unused) != 0)
-        goto fail;
-    memcpy(host, begin, (size_t) (end - begin));
-    host[end - begin] = '\0';
-    memcpy(port, colon + 1, strlen(colon + 1) + 1);
-    return 0;
-fail:
-    return error_set(error, UV_EINVAL,
-                     "'%s' is not HOST:PORT or [IPV6-ADDRESS]:PORT with a port from 0 to 65535, "
-                     "unix:PATH or fd:N",
-                     text);
+    return options->close_timeout > 0 ? options->close_timeout : CLOSE_TIMEOUT;
 }

@@ -9,11 +9,13 @@
 #include "common/error.h"
 #include "common/log.h"
 #include "common/options.h"
+#include "common/tls_context.h"
 #include "server/history.h"
 
 enum {
     SERVER_OPTIONS_MAX_LISTENS = 16,
     SERVER_OPTIONS_MAX_ORIGINS = 64,
+    SERVER_OPTIONS_MAX_NAMES = 64,
     SERVER_OPTIONS_MAX_WORKERS = 1024,
 };
 
@@ -26,6 +28,7 @@ enum {
 struct server_options {
     const char *listens[SERVER_OPTIONS_MAX_LISTENS]; /* as given */
     size_t listen_count;                             /* 0: the default */
+    bool tls_wanted;                                 /* by one of them */
     uint64_t workers;
     const char *path;
     const char *prefix;
@@ -34,6 +37,8 @@ struct server_options {
     bool no_echo;
     const char *origins[SERVER_OPTIONS_MAX_ORIGINS];
     size_t origin_count;
+    const char *server_names[SERVER_OPTIONS_MAX_NAMES];
+    size_t server_name_count; /* 0: any */
     unsigned publish;
     /* Limits: 0 turns each of them off. Times are in milliseconds. */
     uint64_t max_message; /* bytes */
@@ -61,11 +66,14 @@ struct server_options {
     uint64_t ping_timeout;
     struct history_policy history;
     uint64_t max_channels; /* beside the default one */
+    bool listed_channels;  /* clients make none; those of the pipes are there */
     bool no_compression;
-    uint64_t compression_level; /* 1 to 9 */
-    uint64_t compression_min;   /* bytes of payload */
-    const char *tls_cert;       /* names of PEM files; NULL: ws:// */
-    const char *tls_key;
+    uint64_t compression_level;           /* 1 to 9 */
+    uint64_t compression_min;             /* bytes of payload */
+    const char *tls_certs[TLS_MAX_PAIRS]; /* names of PEM files */
+    const char *tls_keys[TLS_MAX_PAIRS];  /* of each its key */
+    size_t tls_cert_count;                /* 0: ws:// */
+    size_t tls_key_count;
     const char *tls_client_ca; /* NULL: clients need no certificate */
     enum log_level log_level;
     bool help;
@@ -79,30 +87,8 @@ extern const struct option_table server_options_table;
 int server_options_parse(struct server_options *options, int argc, char **argv,
                          struct error *error);
 
-enum server_options_listen_kind {
-    SERVER_OPTIONS_TCP,       /* HOST:PORT */
-    SERVER_OPTIONS_UNIX,      /* unix:PATH */
-    SERVER_OPTIONS_INHERITED, /* fd:N */
-};
-
-/* What one --listen asks for. */
-struct server_options_listen {
-    enum server_options_listen_kind kind;
-    const char *text; /* all of it, as given */
-    char host[256];
-    char port[6];
-    const char *path;
-    int fd;
-};
-
-/* Takes the argument of a --listen apart; strings are borrowed from it. Returns 0, or UV_EINVAL
- * with a text. */
-int server_options_parse_listen(const char *text, struct server_options_listen *where,
-                                struct error *error);
-
-/* Cuts "HOST:PORT" or "[V6]:PORT" into its parts, NUL-terminated. Returns 0, or UV_EINVAL with a
- * text. */
-int server_options_split_listen(const char *text, char host[256], char port[6],
-                                struct error *error);
+/* What bounds each step of the server's own end, in milliseconds: --close-timeout, or its default
+ * where that is turned off, as the end must come. */
+uint64_t server_options_stop_timeout(const struct server_options *options);
 
 #endif

@@ -238,6 +238,7 @@ void sink_finish(struct sink *sink)
     if (sink->_channel == NULL)
         return;
     sink->_finishing = true;
-    (void) uv_timer_start(&sink->_grace, on_grace_over, sink->_options->close_timeout, 0);
+    (void) uv_timer_start(&sink->_grace, on_grace_over, server_options_stop_timeout(sink->_options),
+                          0);
     print(sink);
 }

@@ -8,11 +8,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "common/address.h"
 #include "common/log.h"
+#include "server/listen_address.h"
+#include "server/unix_socket.h"
 
 enum {
     BACKLOG = 4096,    /* connections that may wait for accept; the kernel caps it (somaxconn) */
@@ -82,6 +86,8 @@ static int complain(struct error *error, int status, const char *name, const cha
 
 static int add_socket(struct sockets *sockets, int fd, size_t worker, bool shared)
 {
+    struct address address;
+
     if (sockets->count == sockets->_capacity) {
         size_t capacity = sockets->_capacity > 0 ? 2 * sockets->_capacity : 16;
         struct sockets_socket *larger = realloc(sockets->list, capacity * sizeof *larger);
@@ -93,7 +99,10 @@ static int add_socket(struct sockets *sockets, int fd, size_t worker, bool share
         sockets->list = larger;
         sockets->_capacity = capacity;
     }
-    sockets->list[sockets->count++] = (struct sockets_socket){fd, worker, shared};
+    sockets->list[sockets->count++] = (struct sockets_socket){fd, worker, shared, sockets->_tls};
+    address_of(fd, &address);
+    if (!address_is_loopback(&address.any) && !sockets->_tls)
+        sockets->_reachable = true;
     return 0;
 }
 
@@ -107,7 +116,7 @@ static struct sockets_address *add_address(struct sockets *sockets)
         return NULL;
     sockets->_addresses = larger;
     sockets->_address_count = count;
-    larger[count - 1] = (struct sockets_address){.path = NULL};
+    larger[count - 1] = (struct sockets_address){.tls = sockets->_tls};
     return &larger[count - 1];
 }
 
@@ -171,25 +180,72 @@ static int listen_tcp(struct sockets *sockets, struct address *address, struct e
     return 0;
 }
 
-/* Every address that one HOST:PORT stands for ("localhost" may be two). */
-static int listen_host(struct sockets *sockets, const struct server_options_listen *where,
-                       uv_loop_t *loop, struct error *error)
+/* One more of the addresses that a name stands for. Where port 0 stands for a free one, all have the
+ * same, `*port`, if it is free there. */
+static int listen_next(struct sockets *sockets, const struct sockaddr *name, socklen_t len,
+                       in_port_t *port, struct error *error)
+{
+    struct address address = {.len = len};
+    in_port_t *own = name->sa_family == AF_INET6 ? &address.v6.sin6_port : &address.v4.sin_port;
+    int status;
+
+    memcpy(&address.storage, name, len);
+    if (*own == 0 && *port != 0) {
+        *own = *port;
+        status = listen_tcp(sockets, &address, error);
+        if (status != UV_EADDRINUSE)
+            return status;
+        *own = 0;
+    }
+    status = listen_tcp(sockets, &address, error);
+    if (status == 0 && *port == 0)
+        *port = *own;
+    return status;
+}
+
+/* A name may stand for an address that this machine has no use for: one will do. */
+static bool is_of_no_use(int status)
+{
+    return status == UV_EADDRNOTAVAIL || status == UV_EAFNOSUPPORT;
+}
+
+/* localhost is this machine, whatever a resolver says, over IPv4 and IPv6 (RFC 6761, 6.3). */
+static int listen_loopback(struct sockets *sockets, const struct listen_address *where,
+                           struct error *error)
+{
+    int number = (int) strtol(where->port, NULL, 10), v4_status, v6_status;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    in_port_t port = 0;
+
+    (void) uv_ip4_addr("127.0.0.1", number, &v4); /* they are addresses */
+    (void) uv_ip6_addr("::1", number, &v6);
+    v4_status = listen_next(sockets, (struct sockaddr *) &v4, sizeof v4, &port, error);
+    if (v4_status != 0 && !is_of_no_use(v4_status))
+        return v4_status;
+    v6_status = listen_next(sockets, (struct sockaddr *) &v6, sizeof v6, &port, error);
+    return is_of_no_use(v6_status) ? v4_status : v6_status;
+}
+
+/* Every address that one HOST:PORT stands for. */
+static int listen_host(struct sockets *sockets, const struct listen_address *where, uv_loop_t *loop,
+                       struct error *error)
 {
     struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
     uv_getaddrinfo_t request;
-    int status = uv_getaddrinfo(loop, &request, NULL, where->host, where->port, &hints);
+    in_port_t port = 0;
+    int status;
 
+    if (strcasecmp(where->host, "localhost") == 0)
+        return listen_loopback(sockets, where, error);
+    status = uv_getaddrinfo(loop, &request, NULL, where->host, where->port, &hints);
     if (status != 0)
         return complain(error, status, where->text, "");
     status = UV_EADDRNOTAVAIL;
     for (const struct addrinfo *info = request.addrinfo; info != NULL; info = info->ai_next) {
-        struct address address = {.len = info->ai_addrlen};
-        int result;
+        int result = listen_next(sockets, info->ai_addr, info->ai_addrlen, &port, error);
 
-        memcpy(&address.storage, info->ai_addr, info->ai_addrlen);
-        result = listen_tcp(sockets, &address, error);
-        /* A name may stand for an address that this machine has no use for: one will do. */
-        if (result == 0 || (result != UV_EADDRNOTAVAIL && result != UV_EAFNOSUPPORT))
+        if (!is_of_no_use(result))
             status = result;
         if (status != 0 && status != UV_EADDRNOTAVAIL)
             break;
@@ -200,86 +256,23 @@ static int listen_host(struct sockets *sockets, const struct server_options_list
 
 /* ---- Unix sockets ---- */
 
-/* Somebody has the path. Removes the socket of one who is gone; else returns why it stays. */
-static int remove_stale(const struct address *address)
-{
-    const char *path = address->local.sun_path;
-    struct stat file;
-    int fd, status;
-
-    if (lstat(path, &file) != 0)
-        return last_error();
-    if (!S_ISSOCK(file.st_mode))
-        return UV_EEXIST;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return last_error();
-    status = connect(fd, &address->any, address->len) == 0 ? 0 : last_error();
-    (void) close(fd);
-    if (status == UV_EACCES || status == UV_EPERM)
-        return status;
-    if (status != UV_ECONNREFUSED) /* it answers, or is too busy to */
-        return UV_EADDRINUSE;
-    return unlink(path) == 0 ? 0 : last_error();
-}
-
-static int open_unix(const struct address *address, int *fd)
-{
-    int status;
-
-    *fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (*fd < 0)
-        return last_error();
-    status = bind(*fd, &address->any, address->len) == 0 ? 0 : last_error();
-    if (status == UV_EADDRINUSE) {
-        status = remove_stale(address);
-        if (status == 0 && bind(*fd, &address->any, address->len) != 0)
-            status = last_error();
-    }
-    if (status == 0 && listen(*fd, BACKLOG) != 0)
-        status = last_error();
-    if (status != 0)
-        (void) close(*fd);
-    return status;
-}
-
-static const char *unix_advice(int status)
-{
-    switch (status) {
-    case UV_EEXIST:
-        return "; what is there is no socket: remove it, or choose another path";
-    case UV_ENOENT:
-    case UV_ENOTDIR:
-        return "; make the directory first";
-    case UV_EACCES:
-    case UV_EPERM:
-        return "; the directory, or the socket in it, is not this user's to write";
-    default:
-        return advice(status);
-    }
-}
-
-static int listen_unix(struct sockets *sockets, const struct server_options_listen *where,
+static int listen_unix(struct sockets *sockets, const struct listen_address *where,
                        struct error *error)
 {
-    struct address address = {.local = {.sun_family = AF_UNIX}, .len = sizeof address.local};
     struct sockets_address *known;
-    int fd, status;
+    int fd, status = unix_socket_open(where, BACKLOG, &fd, error);
 
-    (void) snprintf(address.local.sun_path, sizeof address.local.sun_path, "%s", where->path);
-    status = open_unix(&address, &fd);
     if (status != 0)
-        return complain(error, status, where->text, unix_advice(status));
+        return status;
     status = add_socket(sockets, fd, 0, true);
     known = status == 0 ? add_address(sockets) : NULL;
     if (known == NULL) {
         (void) unlink(where->path);
         return error_set(error, UV_ENOMEM, "out of memory");
     }
-    (void) snprintf(known->name, sizeof known->name, "%s", where->text);
-    known->path = where->path;
-    if (lstat(known->path, &known->file) != 0)
-        known->path = NULL; /* already gone: not ours to remove */
+    (void) snprintf(known->name, sizeof known->name, "unix:%s", where->path);
+    if (lstat(where->path, &known->file) == 0) /* else it is gone: not ours to remove */
+        memcpy(known->path, where->path, sizeof known->path);
     return 0;
 }
 
@@ -359,17 +352,19 @@ static int count_passed(size_t *count, struct error *error)
 static int listen_one(struct sockets *sockets, const char *text, uv_loop_t *loop,
                       struct error *error)
 {
-    struct server_options_listen where;
-    int status = server_options_parse_listen(text, &where, error);
+    struct listen_address where;
+    int status = listen_address_parse(text, &where, error);
 
     if (status != 0)
         return status;
+    sockets->_tls = where.tls == LISTEN_ADDRESS_TLS_DEFAULT ? sockets->_has_certificate
+                                                            : where.tls == LISTEN_ADDRESS_TLS_ON;
     switch (where.kind) {
-    case SERVER_OPTIONS_UNIX:
+    case LISTEN_ADDRESS_UNIX:
         return listen_unix(sockets, &where, error);
-    case SERVER_OPTIONS_INHERITED:
+    case LISTEN_ADDRESS_INHERITED:
         return listen_inherited(sockets, where.fd, error);
-    case SERVER_OPTIONS_TCP:
+    case LISTEN_ADDRESS_TCP:
         break;
     }
     return listen_host(sockets, &where, loop, error);
@@ -392,7 +387,11 @@ int sockets_init(struct sockets *sockets, const struct server_options *options, 
 {
     int status = 0;
 
-    *sockets = (struct sockets){._workers = workers};
+    *sockets = (struct sockets){
+        ._workers = workers,
+        ._has_certificate = options->tls_cert_count > 0,
+        ._tls = options->tls_cert_count > 0,
+    };
     if (options->listen_count == 0)
         return listen_default(sockets, loop, error);
     for (size_t i = 0; i < options->listen_count && status == 0; i++)
@@ -408,18 +407,31 @@ int sockets_take(struct sockets_socket *one)
     return fd;
 }
 
+/* Over TLS a page of another name gets no further than the certificate; and where all pages may
+ * come anyway, it does not matter. */
+static bool can_be_rebound(const struct sockets *sockets, const struct server_options *options)
+{
+    bool all = false;
+
+    for (size_t i = 0; i < options->origin_count; i++)
+        all = all || strcmp(options->origins[i], "*") == 0;
+    return sockets->_reachable && options->server_name_count == 0 && !all;
+}
+
 void sockets_announce(const struct sockets *sockets, const struct server_options *options)
 {
-    bool tls = options->tls_cert != NULL;
-
     for (size_t i = 0; i < sockets->_address_count; i++) {
         const char *name = sockets->_addresses[i].name;
+        bool tls = sockets->_addresses[i].tls;
 
         if (strncmp(name, "unix:", 5) == 0)
             log_info("listening on %s (path %s%s)", name, options->path, tls ? ", TLS" : "");
         else
             log_info("listening on %s://%s%s", tls ? "wss" : "ws", name, options->path);
     }
+    if (can_be_rebound(sockets, options))
+        log_warn("requests are served whatever Host they name, so pages of any site can get in by "
+                 "DNS rebinding; start with --server-name NAME for each name of this server");
 }
 
 /* The number of a file that is gone is soon another's, but that one was made later. */
@@ -442,7 +454,7 @@ void sockets_deinit(struct sockets *sockets)
         const struct sockets_address *known = &sockets->_addresses[i];
 
         /* Another server may have taken the path over meanwhile. */
-        if (known->path != NULL && lstat(known->path, &file) == 0 &&
+        if (known->path[0] != '\0' && lstat(known->path, &file) == 0 &&
             is_same_file(&file, &known->file))
             (void) unlink(known->path);
     }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <uv.h>
 
 #include "common/error.h"
@@ -20,12 +21,14 @@ struct sockets_socket {
     int fd; /* -1 once taken */
     size_t worker;
     bool shared; /* its connections are for all workers */
+    bool tls;    /* is spoken on them */
 };
 
 /* Where clients find the server. */
 struct sockets_address {
-    char name[160];   /* for the log */
-    const char *path; /* of a Unix socket that we made, or NULL; borrowed from the options */
+    char name[160];                                           /* for the log */
+    char path[sizeof((struct sockaddr_un *) NULL)->sun_path]; /* of a Unix socket that we made */
+    bool tls;
     struct stat file; /* what it was when we made it */
 };
 
@@ -34,8 +37,11 @@ struct sockets {
     size_t count;
     size_t _capacity;
     size_t _workers;
+    bool _has_certificate; /* TLS is spoken where nothing else is said, */
+    bool _tls;             /* and on what is being opened */
     struct sockets_address *_addresses;
     size_t _address_count;
+    bool _reachable; /* by other machines, over TCP and without TLS */
 };
 
 /* Opens all that the options ask for, for a number of workers; without any --listen, what systemd
@@ -47,7 +53,7 @@ int sockets_init(struct sockets *sockets, const struct server_options *options, 
 /* Hands out the descriptor, which the caller owns from then on. */
 int sockets_take(struct sockets_socket *one);
 
-/* Logs where clients find the server. */
+/* Logs where clients find the server; and a warning, where pages could come by DNS rebinding. */
 void sockets_announce(const struct sockets *sockets, const struct server_options *options);
 
 /* Closes what nobody took, and removes the Unix sockets that were made, if they are still ours. */

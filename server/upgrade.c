@@ -10,43 +10,14 @@
 #include "common/log.h"
 #include "server/http_api.h"
 #include "server/since.h"
+#include "server/upgrade_answer.h"
 
 enum {
-    MAX_REFUSALS = 100,      /* on one connection before it is asked to come anew */
     MAX_ANSWERS = 64 * 1024, /* bytes of answers that wait while further requests are read */
 };
 
-/* What plain HTTP takes: made when it is first spoken. */
-struct talk {
-    struct resource resource; /* of the request, borrowed from its head, as is */
-    struct resource_text channel;
-    bool list;
-    bool events; /* it wants to listen to an event stream */
-    bool in_body;
-    struct http_body body;    /* while in_body */
-    struct limits_rate *rate; /* what the connection has published lately */
-    struct transport *transport;
-    struct pace_held *paused; /* while it publishes faster than others can deliver */
-};
-
-struct upgrade {
-    struct http_head head;
-    const struct upgrade_policy *policy;
-    bool loopback;
-    unsigned refusals;
-    struct talk *talk;  /* NULL: there was no plain HTTP */
-    struct buffer held; /* input that waits until answers have left, or for the next turn */
-};
-
-/* Ready for the next request. */
-static void begin_head(struct upgrade *upgrade)
-{
-    http_head_init(&upgrade->head, HTTP_HEAD_REQUEST);
-    http_head_limit(&upgrade->head, upgrade->policy->max_header_bytes,
-                    upgrade->policy->max_header_count);
-}
-
-int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, bool loopback)
+int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, bool loopback,
+                struct limits_address *address)
 {
     struct upgrade *fresh = calloc(1, sizeof *fresh);
 
@@ -54,7 +25,8 @@ int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, b
         return UV_ENOMEM;
     fresh->policy = policy;
     fresh->loopback = loopback;
-    begin_head(fresh);
+    fresh->address = address;
+    upgrade_answer_begin_head(fresh);
     *upgrade = fresh;
     return 0;
 }
@@ -67,25 +39,13 @@ void upgrade_free(struct upgrade *upgrade)
     buffer_deinit(&upgrade->held);
     if (upgrade->talk != NULL) {
         http_body_deinit(&upgrade->talk->body);
+        http_page_free(upgrade->talk->page);
+        question_forget(upgrade->talk->question);
         pace_forget(&upgrade->talk->paused);
         free(upgrade->talk->rate);
         free(upgrade->talk);
     }
     free(upgrade);
-}
-
-/* A page that is kept out is for the operator to know of, who can let it in. */
-static void log_refusal(const struct upgrade *upgrade, const struct transport *transport,
-                        int status, const char *why)
-{
-    enum log_level level = status == 403 ? LOG_INFO : LOG_DEBUG;
-    const char *target = http_head_target(&upgrade->head);
-    char name[64], shown[256];
-
-    if (log_enabled(level))
-        log_write(level, "%s: refused with %d: '%s': %s",
-                  stream_peer_name(&transport->stream, name, sizeof name), status,
-                  escape_text(shown, sizeof shown, target, strlen(target)), why);
 }
 
 /* Writes a refusal. False when the transport had to be aborted. */
@@ -95,7 +55,7 @@ static bool refuse(struct upgrade *upgrade, struct transport *transport, int sta
     struct buffer *out = transport_opening_output(transport);
     bool head_only = strcmp(http_head_method(&upgrade->head), "HEAD") == 0;
 
-    log_refusal(upgrade, transport, status, why);
+    upgrade_answer_log_refusal(upgrade, transport, status, why);
     if (out == NULL || handshake_write_refusal(out, status, why, keep_alive, head_only) != 0) {
         transport_abort(transport, UV_ENOMEM);
         return false;
@@ -115,8 +75,8 @@ bool upgrade_accept(struct upgrade *upgrade, struct transport *transport, struct
         status = http_api_write_events(out, &upgrade->head, place);
     } else if (out != NULL) {
         /* Once more: to keep the verdict for every connection would cost more. */
-        handshake_judge_request(&upgrade->head, &upgrade->policy->handshake, upgrade->loopback,
-                                &verdict);
+        handshake_judge_request(&upgrade->head, &upgrade->policy->handshake,
+                                upgrade_answer_is_local_only(upgrade), &verdict);
         status = handshake_write_response(out, &verdict, place);
     }
     if (status == 0)
@@ -130,104 +90,18 @@ static bool is_in_body(const struct upgrade *upgrade)
     return upgrade->talk != NULL && upgrade->talk->in_body;
 }
 
-/* The request is answered: the next one may come. */
-static void go_on(struct upgrade *upgrade, struct transport *transport)
-{
-    http_head_deinit(&upgrade->head);
-    if (upgrade->talk != NULL) {
-        http_body_deinit(&upgrade->talk->body);
-        upgrade->talk->body = (struct http_body){0};
-        upgrade->talk->in_body = false;
-    }
-    begin_head(upgrade);
-    transport_restart_opening(transport);
-}
-
 /* ---- plain HTTP ---- */
-
-/* It publishes faster than others can deliver: the next request is not read; or it may go on. */
-static void on_paused(void *publisher, bool paused)
-{
-    struct talk *talk = publisher;
-    char name[64];
-
-    if (!paused) {
-        transport_resume(talk->transport);
-        transport_wait_for_share(talk->transport); /* first comes what is held */
-        return;
-    }
-    transport_pause(talk->transport);
-    if (log_enabled(LOG_DEBUG))
-        log_debug("%s: waits for the subscribers of other workers",
-                  stream_peer_name(&talk->transport->stream, name, sizeof name));
-}
-
-static struct http_api_request api_request(struct upgrade *upgrade,
-                                           const struct transport *transport)
-{
-    return (struct http_api_request){
-        .head = &upgrade->head,
-        .resource = &upgrade->talk->resource,
-        .channel = upgrade->talk->channel,
-        .list = upgrade->talk->list,
-        .loopback = upgrade->loopback,
-        .rate = &upgrade->talk->rate,
-        .pace = {&upgrade->talk->paused, upgrade->talk, on_paused},
-        .now = uv_now(transport->stream.tcp.loop),
-    };
-}
-
-static void tell_limit(const struct upgrade *upgrade, const struct transport *transport,
-                       const struct http_api_answer *answer)
-{
-    char name[64], done[32];
-
-    if (answer->limit == NULL)
-        return;
-    (void) snprintf(done, sizeof done, "answered with %d", answer->status);
-    limits_hit(upgrade->policy->api->limits, answer->limit,
-               stream_peer_name(&transport->stream, name, sizeof name), done);
-}
-
-/* Writes the answer, which it frees. `whole`: all of the request has been read. */
-static enum upgrade_result reply(struct upgrade *upgrade, struct transport *transport,
-                                 struct http_api_answer *answer, bool whole)
-{
-    struct buffer *out = transport_opening_output(transport);
-    bool head_only = strcmp(http_head_method(&upgrade->head), "HEAD") == 0;
-    bool refused = answer->status >= 400;
-    bool keep_alive =
-        upgrade->head.keep_alive && whole && (!refused || ++upgrade->refusals < MAX_REFUSALS);
-    int status = UV_ENOMEM;
-
-    transport_charge(transport, (answer->json.len + answer->work) * (uint64_t) TRANSPORT_WORK_COPY);
-    if (refused)
-        log_refusal(upgrade, transport, answer->status, answer->why);
-    tell_limit(upgrade, transport, answer);
-    if (out != NULL)
-        status = http_api_write(out, answer, keep_alive, head_only);
-    http_api_free(answer);
-    if (status != 0) {
-        transport_abort(transport, status);
-        return UPGRADE_REFUSED;
-    }
-    if (keep_alive)
-        go_on(upgrade, transport);
-    else
-        transport_finish(transport);
-    return keep_alive ? UPGRADE_MORE : UPGRADE_REFUSED;
-}
 
 static enum upgrade_result publish(struct upgrade *upgrade, struct transport *transport)
 {
-    struct http_api_request request = api_request(upgrade, transport);
+    struct http_api_request request = upgrade_answer_request(upgrade, transport);
     struct http_api_answer answer = {.status = 200};
 
     transport_charge(transport, upgrade->talk->body.data.len * (uint64_t) TRANSPORT_WORK_COPY);
     http_api_publish(upgrade->policy->api, &request, upgrade->talk->body.data.data,
                      upgrade->talk->body.data.len, &answer);
     answer.origin = http_head_get(&upgrade->head, "Origin"); /* it was allowed */
-    return reply(upgrade, transport, &answer, true);
+    return upgrade_answer_reply(upgrade, transport, &answer, true);
 }
 
 static enum upgrade_result refuse_body(struct upgrade *upgrade, struct transport *transport)
@@ -238,14 +112,14 @@ static enum upgrade_result refuse_body(struct upgrade *upgrade, struct transport
 
     http_api_refuse(&answer, upgrade->talk->body.status, upgrade->talk->body.why);
     if (upgrade->talk->body.status == 413) {
-        struct http_api_request request = api_request(upgrade, transport);
+        struct http_api_request request = upgrade_answer_request(upgrade, transport);
 
         (void) snprintf(answer.text, sizeof answer.text,
                         "the body is too long: at most %llu bytes are taken (--max-message)",
                         (unsigned long long) http_api_max_body(upgrade->policy->api, &request));
         answer.why = answer.text;
     }
-    return reply(upgrade, transport, &answer, false);
+    return upgrade_answer_reply(upgrade, transport, &answer, false);
 }
 
 /* The head of a request with a body has come, and `more` of what is behind it. */
@@ -259,7 +133,7 @@ static enum upgrade_result begin_body(struct upgrade *upgrade, struct transport 
         struct http_api_answer answer = {.limit = "max-memory"};
 
         http_api_refuse(&answer, 503, "the server is short of memory: try again later");
-        return reply(upgrade, transport, &answer, false);
+        return upgrade_answer_reply(upgrade, transport, &answer, false);
     }
     switch (http_body_begin(&upgrade->talk->body, &upgrade->head, most)) {
     case HTTP_BODY_DONE:
@@ -324,7 +198,7 @@ static enum upgrade_result answer_plain(struct upgrade *upgrade, struct transpor
     upgrade->talk->resource = verdict->resource;
     upgrade->talk->channel = verdict->channel;
     upgrade->talk->list = !verdict->plain;
-    wanted = api_request(upgrade, transport);
+    wanted = upgrade_answer_request(upgrade, transport);
     switch (http_api_judge(upgrade->policy->api, &wanted, &request->since, &answer)) {
     case HTTP_API_EVENTS:
         http_api_free(&answer);
@@ -333,11 +207,33 @@ static enum upgrade_result answer_plain(struct upgrade *upgrade, struct transpor
     case HTTP_API_BODY:
         http_api_free(&answer);
         return begin_body(upgrade, transport, &wanted, more);
+    case HTTP_API_ASK:
+        return upgrade_answer_ask(upgrade, transport, &wanted, &answer);
     case HTTP_API_ANSWER:
         break;
     }
     /* A body that nobody wants is not read. */
-    return reply(upgrade, transport, &answer, !upgrade->head.has_body);
+    return upgrade_answer_reply(upgrade, transport, &answer, !upgrade->head.has_body);
+}
+
+/* Judges a request whose head is complete: by the name that it asks for, and by all else. */
+static void judge(const struct upgrade *upgrade, bool tls, struct handshake_verdict *verdict)
+{
+    const struct upgrade_policy *policy = upgrade->policy;
+    const char *host = http_head_get(&upgrade->head, "Host");
+    char shown[128];
+
+    handshake_judge_request(&upgrade->head, &policy->handshake,
+                            upgrade_answer_is_local_only(upgrade), verdict);
+    if (verdict->status == 400 ||
+        server_names_include(&policy->names, &upgrade->head, tls, upgrade->loopback))
+        return;
+    (void) snprintf(verdict->text, sizeof verdict->text,
+                    "this server is not '%s'; start it with --server-name '%s', too, if it is",
+                    escape_text(shown, sizeof shown, host, strlen(host)), shown);
+    verdict->status = 421;
+    verdict->why = verdict->text;
+    verdict->plain = false;
 }
 
 /* Answers a request whose head is complete; `more` has come behind it. */
@@ -349,7 +245,7 @@ static enum upgrade_result answer(struct upgrade *upgrade, struct transport *tra
     bool keep_alive;
 
     transport_charge(transport, TRANSPORT_WORK_REQUEST);
-    handshake_judge_request(head, &upgrade->policy->handshake, upgrade->loopback, &verdict);
+    judge(upgrade, stream_is_tls(&transport->stream), &verdict);
     request->events = false;
     request->deflate = verdict.deflate;
     request->channel = verdict.channel;
@@ -362,10 +258,10 @@ static enum upgrade_result answer(struct upgrade *upgrade, struct transport *tra
         return answer_plain(upgrade, transport, &verdict, request, more);
     /* A body is not read here, and a malformed request's end is not to be trusted. */
     keep_alive = head->keep_alive && !head->has_body && verdict.status != 400 &&
-                 ++upgrade->refusals < MAX_REFUSALS;
+                 ++upgrade->refusals < UPGRADE_ANSWER_MAX_REFUSALS;
     if (!refuse(upgrade, transport, verdict.status, verdict.why, keep_alive) || !keep_alive)
         return UPGRADE_REFUSED;
-    go_on(upgrade, transport);
+    upgrade_answer_go_on(upgrade, transport);
     return UPGRADE_MORE;
 }
 
@@ -401,7 +297,8 @@ static void hold(struct upgrade *upgrade, struct transport *transport, const uin
 
 static bool is_full(const struct upgrade *upgrade, const struct transport *transport)
 {
-    return upgrade->held.len > 0 || transport_queued(transport) > MAX_ANSWERS ||
+    return upgrade_is_answering(upgrade) || upgrade->held.len > 0 ||
+           transport_queued(transport) > MAX_ANSWERS ||
            (upgrade->talk != NULL && upgrade->talk->paused != NULL);
 }
 
@@ -430,14 +327,29 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
 
 bool upgrade_take_held(struct upgrade *upgrade, struct transport *transport, struct buffer *held)
 {
+    if (upgrade->talk != NULL && upgrade->talk->page != NULL && transport_queued(transport) == 0)
+        (void) upgrade_answer_page(upgrade, transport);
     if (upgrade->held.len == 0 || transport_queued(transport) > 0 ||
-        transport_is_deferred(transport) ||
+        transport_is_deferred(transport) || upgrade_is_answering(upgrade) ||
         (upgrade->talk != NULL && upgrade->talk->paused != NULL))
         return false;
     *held = upgrade->held;
     upgrade->held = (struct buffer){0};
     transport_resume(transport);
     return true;
+}
+
+bool upgrade_is_answering(const struct upgrade *upgrade)
+{
+    return upgrade->talk != NULL &&
+           (upgrade->talk->page != NULL || upgrade->talk->question != NULL);
+}
+
+uint64_t upgrade_pinned(const struct upgrade *upgrade)
+{
+    return upgrade != NULL && upgrade->talk != NULL && upgrade->talk->page != NULL
+               ? http_page_pinned(upgrade->talk->page)
+               : 0;
 }
 
 size_t upgrade_held(const struct upgrade *upgrade)
@@ -461,6 +373,10 @@ void upgrade_forget(struct upgrade *upgrade)
     http_body_deinit(&upgrade->talk->body);
     upgrade->talk->body = (struct http_body){0};
     upgrade->talk->in_body = false;
+    http_page_free(upgrade->talk->page);
+    upgrade->talk->page = NULL;
+    question_forget(upgrade->talk->question);
+    upgrade->talk->question = NULL;
 }
 
 const char *upgrade_time_limit(const struct upgrade *upgrade)

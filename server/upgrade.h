@@ -12,6 +12,8 @@
 #include "common/handshake.h"
 #include "common/transport.h"
 #include "server/channel.h"
+#include "server/limits.h"
+#include "server/server_names.h"
 
 struct http_api;
 struct upgrade;
@@ -33,14 +35,16 @@ struct upgrade_request {
 /* What requests are judged by. */
 struct upgrade_policy {
     struct handshake_policy handshake;
+    struct server_names names;
     uint64_t max_header_bytes; /* 0: no limit */
     uint64_t max_header_count;
     const struct http_api *api;
 };
 
 /* `policy` is borrowed; `loopback` says that the connection came through a listener that only this
- * machine reaches. Returns 0 or UV_ENOMEM. */
-int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, bool loopback);
+ * machine reaches. `address` is where the client counts, or NULL. Returns 0 or UV_ENOMEM. */
+int upgrade_new(struct upgrade **upgrade, const struct upgrade_policy *policy, bool loopback,
+                struct limits_address *address);
 void upgrade_free(struct upgrade *upgrade);
 
 /* Reads requests from `len` bytes and writes the answers to the transport. `*used` says how many
@@ -50,8 +54,9 @@ enum upgrade_result upgrade_input(struct upgrade *upgrade, struct transport *tra
                                   const uint8_t *data, size_t len, size_t *used,
                                   struct upgrade_request *request);
 
-/* Takes the bytes that were held, which are the caller's to free, if it is time for them: feed them
- * to upgrade_input. To be asked after each flush. False when there are none, or not yet. */
+/* All that was queued has left: writes what follows of an answer. Takes the bytes that were held,
+ * which are the caller's to free, if it is time for them: feed them to upgrade_input. To be asked
+ * after each flush. False when there are none, or not yet. */
 bool upgrade_take_held(struct upgrade *upgrade, struct transport *transport, struct buffer *held);
 
 /* After UPGRADE_JOIN: writes 101, or the head of the event stream; `place` is the ID just before
@@ -62,10 +67,18 @@ bool upgrade_accept(struct upgrade *upgrade, struct transport *transport, struct
 void upgrade_refuse(struct upgrade *upgrade, struct transport *transport, int status,
                     const char *why);
 
-/* Bytes of memory that the exchange holds for the peer; `upgrade` may be NULL. */
+/* True while an answer is written in part: more of it follows, which upgrade_take_held writes. */
+bool upgrade_is_answering(const struct upgrade *upgrade);
+
+/* Bytes of memory that the exchange holds for the peer, but for what is queued for the socket;
+ * `upgrade` may be NULL. */
 size_t upgrade_held(const struct upgrade *upgrade);
 
-/* After upgrade_refuse: lets go of what has come of the request. */
+/* Bytes of a channel's log that only an unfinished page keeps: those that the history does not hold
+ * any more. `upgrade` may be NULL. Takes the channel's lock, and walks through a block. */
+uint64_t upgrade_pinned(const struct upgrade *upgrade);
+
+/* After upgrade_refuse: lets go of what has come of the request, and of its answer. */
 void upgrade_forget(struct upgrade *upgrade);
 
 /* The limit that ends the time for what is to come now: the option that sets it. */

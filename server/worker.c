@@ -17,6 +17,7 @@ enum {
     FLUSH_MOST = 1024,     /* and before it turns, whatever is published */
     MAX_LAG_MESSAGES = 2,  /* of the longest messages are never too much to lag behind */
     SWEEP_INTERVAL = 1000, /* milliseconds between two looks at who is idle or reads too slowly */
+    QUESTION_BUDGET = 256, /* peers that are looked at in a turn, for those who ask for figures */
     LAG_LOOKS = 16,        /* at the stalled, in the time that a message may wait for them */
 };
 
@@ -33,16 +34,20 @@ struct worker {
     struct list listeners;
     struct inbox inbox;
     struct inbox_item stop_item;
+    struct inbox_item tls_item; /* the TLS context has been reloaded */
+    struct tls_loop tls;
     struct arrivals arrivals; /* what other workers have accepted for this one */
     uv_prepare_t turn_end;
     uv_idle_t go_on;  /* active while a flush is not done: the loop does not wait for events */
     uv_timer_t sweep; /* runs only if one of its limits is set, */
     uv_timer_t lag;   /* and this one only if --max-lag limits the time */
+    struct awake swept, lagged; /* the clocks of these two */
     struct relief relief;
     struct list due; /* fanouts to be flushed at the end of this turn */
     struct fanouts fanouts;
     struct pace pace;
     struct http_api api;
+    struct question_desk desk;
     size_t peers;
     uint64_t peers_ever;
     struct transport_context transports;
@@ -79,11 +84,12 @@ static void on_turn_end(uv_prepare_t *prepare)
     bool done = transport_context_go_on(&worker->transports);
 
     flush_due(worker);
+    (void) question_desk_work(&worker->desk, QUESTION_BUDGET); /* its answers go out at once */
     done = transport_context_flush_some(&worker->transports, FLUSH_BUDGET) && done;
     fanouts_clean(&worker->fanouts);
     if (relief_check(&worker->relief))
         wake_reliefs(worker->shared);
-    if (done && list_empty(&worker->due))
+    if (done && list_empty(&worker->due) && question_desk_is_idle(&worker->desk))
         (void) uv_idle_stop(&worker->go_on);
     else
         (void) uv_idle_start(&worker->go_on, on_go_on);
@@ -99,14 +105,15 @@ static int on_connection(struct listener *listener, int fd)
     if (listener->spread)
         taker = shared->workers[listener->turn++ % shared->worker_count];
     if (taker != worker)
-        return arrivals_give(&taker->arrivals, &(struct arrival){fd, listener->loopback});
-    return peer_accept(&worker->transports, fd, listener->loopback);
+        return arrivals_give(&taker->arrivals,
+                             &(struct arrival){fd, listener->loopback, listener->tls});
+    return peer_accept(&worker->transports, fd, listener->loopback, listener->tls);
 }
 
 static void on_arrival(struct arrivals *arrivals, const struct arrival *arrival)
 {
     struct worker *worker = container_of(arrivals, struct worker, arrivals);
-    int status = peer_accept(&worker->transports, arrival->fd, arrival->loopback);
+    int status = peer_accept(&worker->transports, arrival->fd, arrival->loopback, arrival->tls);
 
     if (status != 0)
         log_warn("dropped a connection: %s", uv_strerror(status));
@@ -125,11 +132,13 @@ static void on_sweep(uv_timer_t *timer)
 {
     struct worker *worker = container_of(timer, struct worker, sweep);
     const struct server_options *options = worker->shared->options;
-
+    uint64_t now = uv_now(&worker->loop);
+    bool slept = awake_look(&worker->swept, now);
     struct list *node;
 
-    for (node = worker->fanouts.all.next; node != &worker->fanouts.all; node = node->next)
-        fanout_sweep(container_of(node, struct fanout, _node), uv_now(&worker->loop),
+    awake_expect(&worker->swept, now, SWEEP_INTERVAL);
+    for (node = worker->fanouts.all.next; node != &worker->fanouts.all && !slept; node = node->next)
+        fanout_sweep(container_of(node, struct fanout, _node), worker_clock(worker),
                      options->idle_timeout, options->min_read_rate * SWEEP_INTERVAL / 1000);
 }
 
@@ -137,10 +146,14 @@ static void on_sweep(uv_timer_t *timer)
 static void on_lag(uv_timer_t *timer)
 {
     struct worker *worker = container_of(timer, struct worker, lag);
+    uint64_t now = uv_now(&worker->loop);
+    bool slept = awake_look(&worker->lagged, now);
     struct list *node;
 
-    for (node = worker->fanouts.all.next; node != &worker->fanouts.all; node = node->next)
-        fanout_judge_time(container_of(node, struct fanout, _node), uv_now(&worker->loop));
+    awake_expect(&worker->lagged, now, uv_timer_get_repeat(timer));
+    for (node = worker->fanouts.all.next; node != &worker->fanouts.all && !slept; node = node->next)
+        fanout_judge_time(container_of(node, struct fanout, _node),
+                          awake_clock(&worker->lagged, now));
 }
 
 /* ---- the end ---- */
@@ -155,6 +168,7 @@ static void end_loop(struct worker *worker)
     uv_close((uv_handle_t *) &worker->sweep, NULL);
     pace_close(&worker->pace);
     uv_close((uv_handle_t *) &worker->lag, NULL);
+    tls_loop_close(&worker->tls);
     relief_close(&worker->relief);
     transport_context_close(&worker->transports);
 }
@@ -195,11 +209,26 @@ static void on_stop(struct inbox_item *item)
         return;
     }
     worker->stopping = true;
+    transport_context_limit_closing(
+        &worker->transports, (uint32_t) server_options_stop_timeout(worker->shared->options));
     close_listeners(worker);
     arrivals_close(&worker->arrivals);
     close_fanouts(worker);
     if (worker->peers == 0)
         end_loop(worker);
+}
+
+/* ---- TLS ---- */
+
+static void on_tls_reloaded(struct inbox_item *item)
+{
+    tls_loop_verify_all(&container_of(item, struct worker, tls_item)->tls);
+}
+
+static void on_unadmitted(struct tls_loop *loop, struct stream *stream)
+{
+    (void) loop;
+    peer_expel(container_of(stream, struct peer, transport.stream));
 }
 
 static void run(void *argument)
@@ -242,6 +271,7 @@ static struct upgrade_policy upgrade_policy_of(const struct server_options *opti
                 .no_echo = options->no_echo,
                 .origins = {options->origins, options->origin_count},
             },
+        .names = {options->server_names, options->server_name_count},
         .max_header_bytes = options->max_header_bytes,
         .max_header_count = options->max_header_count,
         .api = api,
@@ -266,13 +296,24 @@ static void init_handles(struct worker *worker)
     (void) uv_prepare_start(&worker->turn_end, on_turn_end);
     (void) uv_idle_init(&worker->loop, &worker->go_on);
     (void) uv_timer_init(&worker->loop, &worker->sweep);
+    awake_expect(&worker->swept, uv_now(&worker->loop), SWEEP_INTERVAL);
     if (options->idle_timeout > 0 || options->min_read_rate > 0)
         (void) uv_timer_start(&worker->sweep, on_sweep, SWEEP_INTERVAL, SWEEP_INTERVAL);
     pace_init(&worker->pace, &worker->loop, worker->shared->channels);
     (void) uv_timer_init(&worker->loop, &worker->lag);
+    awake_expect(&worker->lagged, uv_now(&worker->loop), 0);
     if (options->max_lag_time > 0)
         (void) uv_timer_start(&worker->lag, on_lag, 0, options->max_lag_time / LAG_LOOKS + 1);
     inbox_item_init(&worker->stop_item, on_stop);
+    inbox_item_init(&worker->tls_item, on_tls_reloaded);
+    tls_loop_init(&worker->tls, &worker->loop, worker->shared->tls, on_unadmitted);
+}
+
+static struct question_desk *desk_at(void *context, size_t i)
+{
+    const struct worker *worker = container_of(context, struct worker, api);
+
+    return &worker->shared->workers[i]->desk;
 }
 
 int worker_new(struct worker **worker, size_t number, const struct worker_shared *shared)
@@ -321,6 +362,7 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
                  });
     relief_init(&fresh->relief, &fresh->loop, &fresh->inbox, &shared->channels->memory,
                 &fresh->fanouts, options->read_mildly);
+    question_desk_init(&fresh->desk, &fresh->inbox, &fresh->api, desk_at, shared->worker_count);
     fresh->api = (struct http_api){
         .options = options,
         .origins = fresh->policy.handshake.origins,
@@ -329,6 +371,7 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
         .publish = &fresh->publish,
         .limits = shared->limits,
         .memory = &shared->channels->memory,
+        .desk = &fresh->desk,
     };
     *worker = fresh;
     return 0;
@@ -346,7 +389,7 @@ fail_loop:
     return status;
 }
 
-int worker_listen(struct worker *worker, int fd, bool spread)
+int worker_listen(struct worker *worker, int fd, bool spread, bool tls)
 {
     struct listener *listener;
     int status =
@@ -356,6 +399,7 @@ int worker_listen(struct worker *worker, int fd, bool spread)
         return status;
     listener->owner = worker;
     listener->spread = spread;
+    listener->tls = tls;
     list_append(&worker->listeners, &listener->node);
     return 0;
 }
@@ -382,6 +426,11 @@ void worker_stop(struct worker *worker)
     inbox_post(&worker->inbox, &worker->stop_item);
 }
 
+void worker_tls_reloaded(struct worker *worker)
+{
+    inbox_post(&worker->inbox, &worker->tls_item);
+}
+
 void worker_join(struct worker *worker)
 {
     (void) uv_thread_join(&worker->thread);
@@ -397,6 +446,7 @@ void worker_free(struct worker *worker)
         end_loop(worker);
         (void) uv_run(&worker->loop, UV_RUN_DEFAULT);
     }
+    question_desk_deinit(&worker->desk);
     arrivals_deinit(&worker->arrivals);
     inbox_deinit(&worker->inbox);
     transport_context_deinit(&worker->transports);
@@ -455,14 +505,19 @@ struct limits *worker_limits(const struct worker *worker)
     return worker->shared->limits;
 }
 
-struct tls_context *worker_tls(struct worker *worker)
+struct tls_loop *worker_tls(struct worker *worker)
 {
-    return worker->shared->tls;
+    return &worker->tls;
 }
 
 struct fanouts *worker_fanouts(struct worker *worker)
 {
     return &worker->fanouts;
+}
+
+uint64_t worker_clock(const struct worker *worker)
+{
+    return awake_clock(&worker->swept, uv_now(&worker->loop));
 }
 
 struct memory *worker_memory(const struct worker *worker)

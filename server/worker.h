@@ -11,6 +11,7 @@
 
 #include "common/list.h"
 #include "common/tls_context.h"
+#include "common/tls_loop.h"
 #include "common/transport.h"
 #include "server/channel.h"
 #include "server/channels.h"
@@ -30,7 +31,7 @@ struct worker_shared {
     const struct server_options *options;
     struct limits *limits;
     struct channels *channels;
-    struct tls_context *tls; /* NULL: ws:// */
+    struct tls_context *tls; /* NULL: no listener speaks TLS */
     struct shortage *shortage;
     struct worker **workers; /* all of them: complete before the first one starts */
     size_t worker_count;
@@ -42,8 +43,8 @@ struct worker_shared {
 int worker_new(struct worker **worker, size_t number, const struct worker_shared *shared);
 
 /* Before worker_start: serves a listening socket, which it takes; `spread` says that it shares the
- * connections with all workers, in turn. Returns 0 or a negative UV_E* code. */
-int worker_listen(struct worker *worker, int fd, bool spread);
+ * connections with all workers, in turn; `tls`, that TLS is spoken on them. Returns 0 or a negative UV_E* code. */
+int worker_listen(struct worker *worker, int fd, bool spread, bool tls);
 
 /* Starts the thread. Returns 0 or a negative UV_E* code. */
 int worker_start(struct worker *worker);
@@ -52,6 +53,9 @@ int worker_start(struct worker *worker);
  * every peer, delivers what is owed, and ends within a few seconds. A second time: it drops
  * everybody and ends. */
 void worker_stop(struct worker *worker);
+
+/* From any thread, until worker_join: the TLS context has been reloaded. */
+void worker_tls_reloaded(struct worker *worker);
 
 /* Waits for the thread, once it was started. All workers are joined before the first one is freed:
  * until then they may pass things to each other. */
@@ -74,8 +78,11 @@ const struct server_options *worker_options(const struct worker *worker);
 const struct upgrade_policy *worker_policy(const struct worker *worker);
 const struct publish_means *worker_publish(const struct worker *worker);
 struct limits *worker_limits(const struct worker *worker);
-struct tls_context *worker_tls(struct worker *worker); /* NULL: ws:// */
+struct tls_loop *worker_tls(struct worker *worker);
 struct fanouts *worker_fanouts(struct worker *worker);
+/* The time (milliseconds) by which a peer's idleness is judged. */
+uint64_t worker_clock(const struct worker *worker);
+
 struct memory *worker_memory(const struct worker *worker);
 struct list *worker_charged(
     struct worker *worker); /* of struct peer_more: those that are charged */

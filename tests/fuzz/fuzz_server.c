@@ -29,6 +29,7 @@
 enum {
     MOST_STEPS = 4000,  /* of one play */
     STEPS_A_TURN = 32,  /* at most */
+    TIME_STEP = 500,    /* milliseconds */
     GOODBYE_TURNS = 60, /* of 100 ms: how long the server may take to stop */
 };
 
@@ -102,6 +103,16 @@ static void watch(struct server_play *play)
     }
 }
 
+/* Time passes in steps: in one, the server would take it that it was stopped meanwhile. */
+static bool pass_time(struct server_play *play)
+{
+    uint64_t step = play->passing < TIME_STEP ? play->passing : TIME_STEP;
+
+    play->milliseconds += step;
+    play->passing -= step;
+    return step > 0;
+}
+
 static void on_turn(uv_idle_t *turn)
 {
     struct server_play *play = container_of(turn, struct server_play, turn);
@@ -110,6 +121,8 @@ static void on_turn(uv_idle_t *turn)
     watch(play);
     server_steps_drip(play);
     pump(play);
+    if (pass_time(play))
+        return;
     while (play->input.len > 0 && budget-- > 0 && play->steps++ < MOST_STEPS) {
         if (server_steps_next(play))
             break;

@@ -42,6 +42,7 @@ struct server_play {
     const char *address;                       /* of the next one; NULL: the usual one */
     struct deflater *deflater;
     bool stopped;
+    uint64_t passing; /* milliseconds that are still to pass */
     unsigned steps;
     unsigned goodbye_turns;
     bool skips;   /* the slow miss messages */

@@ -166,8 +166,9 @@ static const char *path_of(uint8_t flags)
 }
 
 /* HTTP requests and what else is whole. */
-static void speak(struct server_play *play, struct memory_end *end, enum second_step step)
+static void speak(struct server_play *play, struct server_role *role, enum second_step step)
 {
+    struct memory_end *end = &role->end;
     struct fuzz_input *input = &play->input;
     uint8_t first = fuzz_first(input), second;
     struct server_words_target target;
@@ -175,6 +176,7 @@ static void speak(struct server_play *play, struct memory_end *end, enum second_
     server_words_target(&target, first, newest_of(play, first));
     switch (step) {
     case STEP_JOIN:
+        role->replays = role->replays || (first & 7) != 0;
         server_words_upgrade(end, &target, fuzz_first(input));
         break;
     case STEP_LISTEN:
@@ -231,8 +233,7 @@ static void second_client_step(struct server_play *play, struct server_role *rol
         break;
     default:
         role->spoke = role->spoke || step == STEP_BOMB;
-        role->replays = role->replays || step == STEP_JOIN;
-        speak(play, &role->end, step);
+        speak(play, role, step);
         break;
     }
 }
@@ -316,7 +317,7 @@ bool server_steps_next(struct server_play *play)
     case STEP_TURN:
         return true;
     case STEP_TIME:
-        play->milliseconds += 50 * (uint64_t) fuzz_first(&play->input);
+        play->passing = 50 * (uint64_t) fuzz_first(&play->input);
         return true;
     case STEP_STOP:
         play->stopped = true;

@@ -6,12 +6,14 @@ import os
 import re
 import select
 import signal
+import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import rawws
 
 BUILD = Path(__file__).resolve().parents[2] / "build"
@@ -56,6 +58,8 @@ class Program:
         self._err = bytearray()
         self._err_ended = False
         self._err_grew = threading.Condition()
+        self._may_read = threading.Event()
+        self._may_read.set()
         self._err_thread = threading.Thread(target=self._read_stderr, daemon=True)
         self._err_thread.start()
 
@@ -63,12 +67,20 @@ class Program:
 
     def _read_stderr(self) -> None:
         while self.process.stderr and (data := os.read(self.process.stderr.fileno(), 65536)):
+            self._may_read.wait()
             with self._err_grew:
                 self._err += data
                 self._err_grew.notify_all()
         with self._err_grew:
             self._err_ended = True
             self._err_grew.notify_all()
+
+    def hold_stderr(self) -> None:
+        """From here on stderr is read once at the most, until release_stderr."""
+        self._may_read.clear()
+
+    def release_stderr(self) -> None:
+        self._may_read.set()
 
     @property
     def stderr(self) -> str:
@@ -148,6 +160,7 @@ class Program:
 
     def clean_up(self) -> None:
         """What a test leaves running must end on SIGTERM; in any case it is gone afterwards."""
+        self.release_stderr()
         try:
             if self.process.poll() is None:
                 self.stop()
@@ -239,6 +252,18 @@ def wait_until(what: str, holds: Callable[[], bool], timeout: float | None = Non
     while not holds():
         assert time.monotonic() < deadline, f"not in time: {what}"
         time.sleep(0.005)
+
+
+def reachable_address() -> str:
+    """An address of this machine that others can reach, over which one counts as one of them.
+
+    A machine without any has no network that could be tested: that is said, and nothing tried."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # of documentation (RFC 5737); sends nothing
+        except OSError:
+            pytest.skip("this machine has no address but loopback")
+        return probe.getsockname()[0]
 
 
 def connect(server: Server, count: int) -> list[rawws.Client]:

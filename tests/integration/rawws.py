@@ -280,8 +280,21 @@ class Peer:
         """A whole HTTP response; an answer to HEAD has no body."""
         head = self.recv_head()
         assert head.start.startswith("HTTP/1.1 "), head.start
-        size = int(head.headers["content-length"]) if has_body else 0
-        return Response(head.status, head.headers, self.recv_exactly(size).decode())
+        if has_body and head.headers.get("transfer-encoding") == "chunked":
+            body = b"".join(self.recv_chunks())
+        else:
+            body = self.recv_exactly(int(head.headers["content-length"]) if has_body else 0)
+        return Response(head.status, head.headers, body.decode())
+
+    def recv_chunks(self) -> Iterator[bytes]:
+        """A body in chunks (RFC 9112, 7.1), without extensions and trailers."""
+        size = 1
+        while size:
+            while (end := self._buffer.find(b"\r\n")) < 0:
+                self._fill()
+            size = int(self.recv_exactly(end + 2), 16)
+            yield self.recv_exactly(size)
+            assert self.recv_exactly(2) == b"\r\n"
 
     def recv_frame(self) -> Frame:
         """The next frame; its length must be in the shortest form (RFC 6455, 5.2)."""

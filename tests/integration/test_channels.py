@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import resource
 import selectors
@@ -200,3 +201,66 @@ def test_1500_channels_with_subscribers_each_of_which_hears_its_own(wsbroadcastd
         selector.register(client.sock, selectors.EVENT_READ)
     assert not selector.select(0)
     disconnect(clients)
+
+
+def status_of(server: programs.Server, request: bytes) -> rawws.Response:
+    with rawws.Client(server.port) as client:
+        client.send(request)
+        return client.recv_response()
+
+
+def test_channels_that_nobody_listed_are_404_and_not_made(wsbroadcastd):
+    """Whatever is asked of them; the default one and those of the pipes are there."""
+    server = wsbroadcastd("--create-channels", "listed", "--stdin=in", "--stdout=out/1", "--prefix", "")
+    for name in ("", "/in", "/out/1"):
+        with server.client(f"/ws{name}") as client:
+            client.send_text(name)
+            assert client.recv_message() == name
+    assert server.read_line() == "/out/1"
+    head = b"%s /ws/%s HTTP/1.1\r\nHost: localhost\r\n"
+    for name in (b"other", b"out", b"i", b"in/1"):
+        for request in (
+            rawws.Client(server.port).request(f"/ws/{name.decode()}"),
+            head % (b"POST", name) + b"Content-Length: 1\r\n\r\nx",
+            head % (b"GET", name) + b"Accept: text/event-stream\r\n\r\n",
+            head % (b"GET", name) + b"Accept: application/json\r\n\r\n",
+        ):
+            answer = status_of(server, request)
+            assert (answer.status, answer.body.count("\n")) == (404, 1)
+            assert "--create-channels" in answer.body
+    listed = status_of(server, b"GET /channels HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert {c["channel"] for c in json.loads(listed.body)["channels"]} == {"", "in", "out/1"}
+
+
+def channels_of(server: programs.Server) -> int:
+    listed = status_of(server, b"GET /channels?limit=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    page = json.loads(listed.body)
+    return len(page["channels"]) + (page["next"] is not None)
+
+
+def test_idle_channels_without_history_cost_nothing(wsbroadcastd):
+    """Made by subscribing, and left, with a history that has nothing of them."""
+    server = wsbroadcastd("--history-messages", "100")
+
+    def wave() -> None:
+        for begin in range(0, 5000, 500):
+            disconnect(upgrade_all(server.port, [f"/ws/{begin + i}" for i in range(500)]))
+        programs.wait_until("all are gone", lambda: channels_of(server) == 1)
+
+    wave()  # what the allocator keeps, it keeps once
+    before = server.rss_anon()
+    wave()
+    assert programs.SANITIZED or server.rss_anon() - before < 256 * 1024
+
+
+def test_there_are_at_most_10000_channels_by_default(wsbroadcastd):
+    """What they retain keeps them; whoever asks for one more is told."""
+    server = wsbroadcastd("--history-messages", "1")
+    post = "POST /ws/%d HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx"
+    with rawws.Client(server.port) as client:
+        for begin in range(0, 10_000, 100):
+            client.send("".join(post % (begin + i) for i in range(100)).encode())
+            assert [client.recv_response().status for _ in range(100)] == [200] * 100
+        client.send((post % 10_000 + post % 1).encode())
+        assert [client.recv_response().status for _ in range(2)] == [503, 200]
+    server.wait_stderr("limit max-channels: answered with 503")

@@ -63,10 +63,11 @@ class Listener(Client):
         data, kind = [], "message"
         for _ in rawws.turns():
             line = self.recv_line()
-            name, _, value = line.partition(": ")
+            name, _, value = line.partition(":")
+            value = value.removeprefix(" ")
             if line == "" and data:
                 return Event(self.last_id, "\n".join(data), kind)
-            assert line == "" or name in ("id", "data", "event") or line == ":", line
+            assert line in ("", ":") or name in ("id", "data", "event"), line
             if name == "id":
                 self.last_id = value
             elif name == "data":

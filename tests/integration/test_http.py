@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 import re
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -512,6 +513,65 @@ def test_info_counts(keeper):
         assert (info["bytes"], sequence(info["last_id"])) == (102, 1)
         one.recv_message()
     programs.wait_until("all have left", lambda: peer.get("/ws/a?info")["subscribers"] == 0)
+
+
+def test_info_is_of_all_workers(wsbroadcastd):
+    """Whichever worker is asked, it says how far the slowest is, and what all have acknowledged."""
+    server = wsbroadcastd("--workers", "3", "--prefix", "", "--max-lag", "0")
+    peer = Peer(server.port)
+    readers = [server.client("/ws/a") for _ in range(6)]
+    first = peer.post("x", "/ws/a")["id"]
+    assert all(reader.recv_message() == "x" for reader in readers)
+    with server.client("/ws/a", receive_buffer=4096):
+        for _ in range(80):
+            last = peer.post("x" * 100_000, "/ws/a")["id"]
+        for reader in readers:
+            for _ in range(80):
+                reader.recv_message()
+            reader.send_frame(rawws.PONG, last.encode())
+            reader.send_frame(rawws.PING)
+            assert reader.recv_frame().opcode == rawws.PONG
+        for _ in range(20):
+            info = Peer(server.port).get("/ws/a?info")
+            assert info["subscribers"] == 7
+            assert info["slowest_lag"]["bytes"] > 1_000_000 and info["slowest_lag"]["messages"] > 10
+            assert info["acknowledged"] == first
+    programs.wait_until("it has left", lambda: peer.get("/ws/a?info")["subscribers"] == 6)
+    for _ in range(20):
+        info = Peer(server.port).get("/ws/a?info")
+        assert info["slowest_lag"] == {"messages": 0, "bytes": 0}
+        assert info["acknowledged"] == last
+    for reader in readers:
+        reader.disconnect()
+
+
+def test_who_asks_all_workers_may_leave_before_the_answer(wsbroadcastd):
+    """Pipelined, half-closed, gone; and the server ends while some ask."""
+    server = wsbroadcastd("--workers", "4", "--prefix", "")
+    info = b"GET /ws?info HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with server.client():
+        with Client(server.port) as client:
+            client.send(info * 300)
+            for _ in range(300):
+                assert json.loads(client.recv_response().body)["subscribers"] == 1
+        with Client(server.port) as client:
+            client.send(info)
+            client.sock.shutdown(socket.SHUT_WR)
+            assert client.recv_response().status == 200
+            client.recv_eof()
+        with Client(server.port) as client:
+            client.send(info.replace(b"1.1", b"1.0"))
+            assert client.recv_response().headers["connection"] == "close"
+            client.recv_eof()
+        for _ in range(300):
+            client = Client(server.port)
+            client.send(info * 10)
+            client.reset()
+        last = Client(server.port)
+        last.send(info * 1000)
+        server.stop()
+        server.wait()
+        last.disconnect()
 
 
 def test_head_has_the_fields_and_no_body(server, peer):

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 
+import programs
 import pytest
 import rawws
 from rawws import BINARY, CONTINUATION, PING, PONG, TEXT, Client, frame
@@ -152,19 +153,127 @@ def test_one_connection_too_many_is_503_and_room_is_made_again(wsbroadcastd):
 
 
 def test_connections_are_counted_by_address(wsbroadcastd):
-    server = wsbroadcastd("--max-connections-per-address", "1", "-l", "127.0.0.1:0")
-    here = server.client()
-    assert connect(server).recv_response().status == 503
-    with socket.create_connection(("127.0.0.1", server.port), source_address=("127.0.0.2", 0)) as s:
-        other = Client.__new__(Client)
-        rawws.Peer.__init__(other, s, masked=True)
-        s.sendall(
-            b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-        )
-        assert other.recv_head().start.startswith("HTTP/1.1 101")
+    address = programs.reachable_address()
+    server = wsbroadcastd("--max-connections-per-address", "1", "-l", "0.0.0.0:0")
+    here = Client(server.port, address).upgrade()
+    assert Client(server.port, address).recv_response().status == 503
+    server.wait_stderr(
+        rf"{re.escape(address)} port \d+: limit max-connections-per-address: refused with 503"
+    )
     here.close()
-    log_names(server, "max-connections-per-address", "refused with 503")
+    for _ in rawws.turns():  # the server hears of the end when it does
+        again = Client(server.port, address)
+        again.send(again.request())
+        if again.recv_head().start.startswith("HTTP/1.1 101"):
+            break
+
+
+@pytest.mark.parametrize("local", [False, True], ids=["loopback", "unix"])
+def test_where_a_proxy_may_be_each_connection_is_a_client(wsbroadcastd, tmp_path, local):
+    server = wsbroadcastd(
+        *("--max-connections-per-address", "1", "--max-messages-per-second", "3"),
+        *("-l", f"unix:{tmp_path}/socket" if local else "0.0.0.0:0"),
+    )
+    clients = [server.client() for _ in range(3)]
+    for client in clients:
+        client.send(frame(TEXT, b"x") * 3)
+    for client in clients:
+        for _ in range(9):
+            assert client.recv_message() == "Message: x"
+
+
+def post(client: Client, body: bytes) -> int:
+    client.send(
+        b"POST /ws HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    )
+    return client.recv_response().status
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize(
+    "limit",
+    [("--max-messages-per-second", "5"), ("--max-bytes-per-second", "50")],
+    ids=["messages", "bytes"],
+)
+def test_connecting_anew_does_not_get_around_a_rate(wsbroadcastd, workers, limit):
+    """40 messages of 10 bytes, each on a connection of its own, through no loopback."""
+    address = programs.reachable_address()
+    server = wsbroadcastd(*limit, "-w", workers, "-l", "0.0.0.0:0")
+    begin = time.monotonic()
+    statuses = []
+    for _ in range(40):
+        client = Client(server.port, address)
+        statuses.append(post(client, b"x" * 10))
+        client.disconnect()
+    seconds = int(time.monotonic() - begin) + 2  # that have begun meanwhile
+    assert set(statuses) == {200, 429}
+    assert statuses.count(200) <= 5 * seconds
+
+
+def test_requests_and_connections_of_an_address_share_its_rate(wsbroadcastd):
+    address = programs.reachable_address()
+    server = wsbroadcastd("--max-messages-per-second", "5", "-l", "0.0.0.0:0")
+    talker = Client(server.port, address).upgrade()
+    poster = Client(server.port, address)
+    for _ in rawws.turns():  # a second may begin in between
+        for _ in range(5):
+            post(poster, b"x")
+        talker.send_text("one too many")
+        try:
+            while talker.recv_message() != "Message: one too many":
+                pass
+        except rawws.Closed as closed:
+            assert (closed.code, closed.reason) == (1008, "too fast")
+            break
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit"),
+    [
+        ("lines", ("--max-messages-per-second", "1")),
+        ("lines", ("--max-bytes-per-second", "20")),
+        ("one", ("--max-bytes-per-second", "20")),
+    ],
+    ids=["lines-messages", "lines-bytes", "one-bytes"],
+)
+def test_what_fits_into_no_second_is_413_and_not_to_be_tried_again(wsbroadcastd, kind, limit):
+    server = wsbroadcastd(*limit)
+    client = connect(server)
+    body = b'"0123456789"\n"0123456789"\n' if kind == "lines" else b"x" * 21
+    fields = b"Content-Type: application/x-ndjson\r\n" if kind == "lines" else b""
+    client.send(
+        b"POST /ws HTTP/1.1\r\nHost: localhost\r\n%sContent-Length: %d\r\n\r\n%s"
+        % (fields, len(body), body)
+    )
+    response = client.recv_response()
+    assert response.status == 413 and "retry-after" not in response.headers
+    assert limit[0] in response.body
+    assert post(client, b"x" * 20) == 200
+
+
+def test_a_message_that_fits_into_no_second_is_closed_with_1009(wsbroadcastd):
+    client = wsbroadcastd("--max-bytes-per-second", "20").client()
+    client.send_text("x" * 21)
+    assert client.recv_close()[0] == 1009
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_connections_beyond_the_limit_hold_next_to_no_descriptors(wsbroadcastd, workers, tmp_path):
+    """They come and say nothing: few are told why, the others are closed at once."""
+    server = wsbroadcastd(
+        *("-w", workers, "--max-connections", "10", "--handshake-timeout", "60"),
+        *("--close-timeout", "60", "-l", f"unix:{tmp_path}/socket"),
+    )
+    inside = [server.client() for _ in range(10)]
+    before = server.sockets()
+    silent = [Client(server.port) for _ in range(300)]
+    ended = [client for client in silent if client.sock.recv(1) == b""]
+    assert server.sockets() <= before + 16
+    assert 300 - 16 <= len(ended) < 300
+    log = server.wait_stderr("limit max-connections: (closed at once|refused with 503)")
+    assert log
+    inside[0].send_text("undisturbed")
+    assert inside[-1].recv_message() == "Message: undisturbed"
 
 
 def test_a_reader_below_the_least_rate_is_dropped(wsbroadcastd):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import grp
 import os
+import re
 import shutil
 import signal
 import socket
 import stat
+import subprocess
 from collections.abc import Iterator
 
 import programs
@@ -58,9 +61,55 @@ def test_clients_of_a_unix_socket_and_of_tcp_hear_each_other(wsbroadcastd, path)
             assert one.recv_message() == two.recv_message() == "Message: x"
 
 
-def test_the_umask_says_who_may_connect(wsbroadcastd, path):
-    wsbroadcastd("-l", f"unix:{path}", preexec_fn=lambda: os.umask(0o077))
-    assert stat.S_IMODE(os.stat(path).st_mode) == 0o700
+@pytest.mark.parametrize(
+    "setting, mode", [("", 0o660), (",mode=0600", 0o600), (",mode=666", 0o666)]
+)
+@pytest.mark.parametrize("umask", [0o077, 0o022, 0])
+def test_the_mode_says_who_may_connect(wsbroadcastd, path, setting, mode, umask):
+    """Whatever the umask."""
+    server = wsbroadcastd("-l", f"unix:{path}{setting}", preexec_fn=lambda: os.umask(umask))
+    assert stat.S_IMODE(os.stat(path).st_mode) == mode
+    talk(server)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file away")
+@pytest.mark.parametrize("group", ["daemon", "65534"])
+def test_the_group_of_a_unix_socket(wsbroadcastd, path, group):
+    wsbroadcastd("-l", f"unix:{path},group={group},mode=0620")
+    found = os.stat(path)
+    assert found.st_gid == (65534 if group == "65534" else grp.getgrnam(group).gr_gid)
+    assert stat.S_IMODE(found.st_mode) == 0o620
+
+
+def test_a_group_that_is_not_there_is_told(run, path):
+    line = refusal(run("-l", f"unix:{path},group=no-such-group"))
+    assert "there is no group 'no-such-group'" in line
+    assert not os.path.exists(path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="drops root's privileges")
+def test_a_group_that_the_user_is_not_in_is_told(run, tmp_path):
+    for directory in [tmp_path, *list(tmp_path.parents)[:2]]:
+        directory.chmod(0o777)
+    place = f"unix:{tmp_path}/socket,group=0"
+    line = refusal(run("-l", place, user=65534, group=65534, extra_groups=[]))
+    assert "no member of the group" in line
+    assert not os.path.exists(f"{tmp_path}/socket")
+
+
+def test_nobody_can_connect_before_mode_and_group_are_set(path):
+    """In the order of the system calls: bind makes the file with its mode, then the group is set,
+    then it listens."""
+    if not shutil.which("strace"):
+        pytest.skip("needs strace")
+    calls = subprocess.run(
+        ["strace", "-f", "-e", "trace=umask,bind,chown,lchown,chmod,fchmod,listen,fchownat",
+         "timeout", "-s", "TERM", "2", programs.WSBROADCASTD, "-l",
+         f"unix:{path},group={os.getegid()}"],
+        capture_output=True, text=True, timeout=rawws.TIMEOUT,
+        env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}).stderr
+    order = re.findall(r"(umask|bind|l?chown|listen)\((?!.*AF_INET)", calls)
+    assert order == ["umask", "bind", "umask", "lchown", "listen"], calls
 
 
 def test_the_socket_of_one_who_died_is_replaced(wsbroadcastd, path):

@@ -78,3 +78,89 @@ def test_what_is_no_origin_is_wrong_usage(start, origin):
     program = start(programs.Program, [programs.WSBROADCASTD, "--origin", origin])
     program.wait(2)
     assert "is not an origin" in program.stderr
+
+
+# ---- the server's own names ----
+
+REQUESTS = {
+    "websocket": {},
+    "events": {"Upgrade": None, "Accept": "text/event-stream"},
+    "json": {"Upgrade": None, "Accept": "application/json"},
+    "nothing": {"Upgrade": None},
+}
+
+
+@pytest.mark.parametrize("kind", REQUESTS)
+def test_whoever_asks_for_another_server_gets_421(wsbroadcastd, kind):
+    server = wsbroadcastd("--server-name", "feed.example", "-l", "0.0.0.0:0")
+    status, body = answer(server.port, Host="rebound.example:80", **REQUESTS[kind])
+    assert status == 421
+    assert "--server-name 'rebound.example:80'" in body
+    server.wait_stderr("refused with 421: .*--server-name 'rebound.example:80'")
+
+
+@pytest.mark.parametrize(
+    ("name", "host", "status"),
+    [
+        ("feed.example", "feed.example", 101),
+        ("feed.example", "FEED.example.:8000", 101),
+        ("feed.example", "sub.feed.example", 421),
+        ("feed.example", "feed.example.evil.example", 421),
+        ("feed.example", "localhost", 421),
+        ("feed.example:8000", "feed.example:8000", 101),
+        ("feed.example:8000", "feed.example:8001", 421),
+        ("feed.example:8000", "feed.example", 421),
+        ("feed.example:80", "feed.example", 101),
+        ("192.0.2.7", "192.0.2.7:8000", 101),
+        ("[2001:db8::1]", "[2001:DB8::1]:8000", 101),
+        ("[2001:db8::1]:80", "[2001:db8::2]", 421),
+    ],
+)
+def test_a_name_is_compared_as_dns_does_it_and_a_port_if_it_has_one(
+    wsbroadcastd, name, host, status
+):
+    server = wsbroadcastd("--server-name", name, "-l", "0.0.0.0:0")
+    assert answer(server.port, Host=host)[0] == status
+
+
+def test_on_loopback_the_names_of_this_machine_are_good_too(wsbroadcastd):
+    server = wsbroadcastd("--server-name", "feed.example")
+    for host in ("localhost:8000", "127.0.0.1", "feed.example"):
+        assert answer(server.port, Host=host)[0] == 101
+        assert answer(server.port, Host=host, Origin=f"http://{host}")[0] == 101
+        assert answer(server.port, Host=host, Upgrade=None, Accept="application/json")[0] == 200
+    assert answer(server.port, Host="other.example")[0] == 421
+    assert answer(server.port, Host="feed.example", Origin="http://evil.example")[0] == 403
+
+
+WARNING = "DNS rebinding; start with --server-name"
+
+
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [
+        (("-l", "0.0.0.0:0"), True),
+        (("-l", "0.0.0.0:0", "--origin", "https://app.example"), True),
+        (("-l", "0.0.0.0:0", "--origin", "*"), False),
+        (("-l", "0.0.0.0:0", "--server-name", "feed.example"), False),
+        (("-l", "127.0.0.1:0"), False),
+    ],
+    ids=str,
+)
+def test_where_pages_could_come_by_rebinding_the_start_says_so(wsbroadcastd, options, warned):
+    server = wsbroadcastd(*options)
+    server.stop()
+    assert (WARNING in server.stderr) == warned
+    assert server.stderr.count("rebinding") <= 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["https://feed.example", "*.example", "", "feed.example/ws", "feed.example:", "::1", "a b"],
+)
+def test_what_is_no_name_of_a_server_is_wrong_usage(start, name):
+    import programs
+
+    program = start(programs.Program, [programs.WSBROADCASTD, "--server-name", name])
+    program.wait(2)
+    assert "is no name of a server" in program.stderr

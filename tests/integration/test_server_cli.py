@@ -47,6 +47,11 @@ def test_version_is_one_line_on_stdout(run, option):
         ["-l", "127.0.0.1:65536"],
         ["-l", "127.0.0.1:-1"],
         ["-l", "[::1:0"],
+        ["-l", "127.0.0.1:0,tls=maybe"],
+        ["-l", "127.0.0.1:0,mode=0660"],
+        ["-l", "127.0.0.1:0,tls=on"],
+        ["-p", "65536"],
+        ["-p", "127.0.0.1:0"],
         ["--max-message", "12X"],
         ["--max-message", "many"],
         ["--max-message", "-1"],
@@ -76,6 +81,41 @@ def test_port_0_is_answered_with_a_port(server):
     with server.client() as client:
         client.send_text("x")
         assert client.recv_message() == "Message: x"
+
+
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["-l", "0"], ["-l", ":0"], ["-l", "localhost:0"], ["-p", "0"], ["--port=0"]],
+    ids=" ".join,
+)
+def test_a_port_alone_is_this_machine_over_ipv4_and_ipv6(start, arguments):
+    listeners = 2 if has_ipv6() else 1
+    server = start(Bare, arguments, listeners)
+    urls = [f"ws://127.0.0.1:{server.ports[0]}/ws", f"ws://[::1]:{server.ports[0]}/ws"]
+    assert server.urls == urls[:listeners]  # with one port
+    hosts = ["127.0.0.1", "::1"][:listeners]
+    clients = [rawws.Client(server.port, host).upgrade() for host in hosts]
+    clients[0].send_text("x")
+    assert {client.recv_message() for client in clients} == {"Message: x"}
+
+
+class Bare(programs.Server):
+    """A server with these arguments and no address of the tests' own."""
+
+    def __init__(self, arguments: list[str], listeners: int) -> None:
+        programs.Program.__init__(self, [programs.WSBROADCASTD, *arguments])
+        ready = self.wait_stderr(r"listening on (ws://\S+:(\d+)/ws)", listeners)
+        self.urls = [match[1] for match in ready]
+        self.ports = [int(match[2]) for match in ready]
+        self.port = self.ports[0]
 
 
 def test_clients_of_all_listeners_hear_each_other(wsbroadcastd):
@@ -123,6 +163,27 @@ def test_a_restart_can_bind_at_once(wsbroadcastd):
         client.recv_eof()
     first.wait(0)
     wsbroadcastd("-l", f"127.0.0.1:{first.port}")
+
+
+# Signals
+
+
+@pytest.mark.parametrize(
+    "signum, said",
+    [
+        (signal.SIGHUP, "SIGHUP: there is nothing to reload"),
+        (signal.SIGUSR1, "SIGUSR1: there is no log file to reopen"),
+        (signal.SIGUSR2, "SIGUSR2: this server cannot be replaced while it runs"),
+    ],
+)
+def test_a_signal_that_asks_for_nothing_we_have_is_logged_and_serving_goes_on(server, signum, said):
+    with server.client() as client:
+        for count in (1, 2):
+            server.process.send_signal(signum)
+            server.wait_stderr(said, count)
+        client.send_text("x")
+        assert client.recv_message() == "Message: x"
+    server.stop()
 
 
 # What is served

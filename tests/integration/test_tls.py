@@ -4,6 +4,7 @@ nothing in what is delivered, to whom, and how slow peers are dealt with."""
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import socket
 import ssl
@@ -11,6 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import programs
@@ -38,18 +40,34 @@ class Authority:
         self.sign("good", "DNS:localhost,IP:127.0.0.1")
 
     @staticmethod
-    def _key(name: str) -> list[str]:
-        return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-keyout", f"{name}.key"]
+    def _key(name: str, kind: str = "ec") -> list[str]:
+        how = ["-newkey", "rsa:2048"] if kind == "rsa" else [
+            "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        return [*how, "-keyout", f"{name}.key"]
 
     def _openssl(self, *args: str) -> None:
         subprocess.run(["openssl", *args], cwd=self.directory, check=True, capture_output=True)
 
-    def sign(self, name: str, alt_names: str, *, days: int = 30) -> None:
-        self._openssl("req", "-noenc", *self._key(name), "-subj", f"/CN={name}", "-out", "request")
+    def sign(self, name: str, alt_names: str, *, days: int = 30, kind: str = "ec") -> None:
+        self._openssl("req", "-noenc", *self._key(name, kind), "-subj", f"/CN={name}", "-out", "request")
         (self.directory / "extensions").write_text(f"subjectAltName={alt_names}\n")
         self._openssl("x509", "-req", "-in", "request", "-out", f"{name}.pem", "-CA", "ca.pem",
                       "-CAkey", "ca.key", "-CAcreateserial", "-days", str(days), "-extfile",
                       "extensions")
+
+    def sign_for(self, name: str, seconds: int) -> datetime:
+        """Sign a certificate that is valid for so long, and say when that is over."""
+        end = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(seconds=seconds + 1)
+        self._openssl("req", "-noenc", *self._key(name), "-subj", f"/CN={name}", "-out", "request")
+        (self.directory / "index").write_text("")
+        (self.directory / "ca.conf").write_text(
+            "[ca]\ndefault_ca=ours\n[ours]\ndatabase=index\nrand_serial=yes\nnew_certs_dir=.\n"
+            "policy=any\ndefault_md=sha256\n[any]\ncommonName=supplied\n")
+        self._openssl("ca", "-batch", "-config", "ca.conf", "-in", "request", "-out",
+                      f"{name}.pem", "-cert", "ca.pem", "-keyfile", "ca.key", "-notext",
+                      "-startdate", f"{end - timedelta(days=1):%Y%m%d%H%M%SZ}",
+                      "-enddate", f"{end:%Y%m%d%H%M%SZ}")
+        return end
 
     def cert(self, name: str = "good") -> str:
         return str(self.directory / f"{name}.pem")
@@ -81,6 +99,9 @@ def authority(tmp_path_factory) -> Authority:
     made.sign("localhost", "email:nobody@example.org")  # its common name, and no DNS name
     made.sign("expired", "DNS:localhost,IP:127.0.0.1", days=-1)
     made.sign("client", "DNS:client")
+    made.sign("rsa", "DNS:localhost,IP:127.0.0.1", kind="rsa")
+    made.sign("other", "DNS:other.example,DNS:*.more.example")
+    made.sign("other-rsa", "DNS:other.example", kind="rsa")
     return made
 
 
@@ -424,6 +445,11 @@ def test_bad_files_are_named_at_the_start(start, authority, tmp_path) -> None:
         (authority.cert(), authority.cert(), "there is none in it"),
         (authority.cert(), authority.key("client"), "is not that of the certificate in"),
         (authority.cert(), str(protected), "protected by a passphrase"),
+        (authority.cert(), authority.key("rsa"),
+         "is of type RSA, but the certificate in " + authority.cert() + " is for a key of type EC"),
+        (authority.cert("rsa"), authority.key(),
+         "is of type EC, but the certificate in " + authority.cert("rsa") + " is for a key of type "
+         "RSA"),
     ]:
         program = start(programs.Program, [programs.WSBROADCASTD, "-l", "127.0.0.1:0",
                                            "--tls-cert", cert, "--tls-key", key])
@@ -431,6 +457,101 @@ def test_bad_files_are_named_at_the_start(start, authority, tmp_path) -> None:
         assert said in program.stderr
         assert program.stderr.count("\n") == 1
     start(programs.Program, [programs.WSBROADCASTD, "--tls-cert", authority.cert()]).wait(2)
+    start(programs.Program, [programs.WSBROADCASTD, *authority.serve(), "--tls-cert",
+                             authority.cert("rsa")]).wait(2)
+
+
+# ---- several certificates ----
+
+
+def shown(server: TlsServer, name: str, *, sigalgs: str | None = None,
+          version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> str:
+    """The common name of the certificate that openssl s_client is shown."""
+    program = subprocess.run(
+        ["openssl", "s_client", "-connect", f"127.0.0.1:{server.port}",
+         *(["-servername", name] if name else ["-noservername"]),
+         *(["-sigalgs", sigalgs] if sigalgs else []),
+         "-tls1_2" if version == ssl.TLSVersion.TLSv1_2 else "-tls1_3"],
+        input="", capture_output=True, text=True, timeout=rawws.TIMEOUT)
+    found = re.search(r"^subject=CN ?= ?(.*)$", program.stdout, re.M)
+    return found[1] if found else "none"
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_certificates_are_chosen_by_name_and_by_what_the_client_speaks(tls_server, authority,
+                                                                       version) -> None:
+    options = [word for name in ("rsa", "other", "other-rsa") for word in authority.serve(name)]
+    server = tls_server(*options)  # behind that of "good"
+    ecdsa, rsa = "ECDSA+SHA256", "RSA-PSS+SHA256"
+    for name, sigalgs, expected in [
+        ("localhost", None, "good"),
+        ("localhost", ecdsa, "good"),
+        ("localhost", rsa, "rsa"),
+        ("other.example", None, "other"),
+        ("other.example", rsa, "other-rsa"),
+        ("a.more.example", None, "other"),
+        ("nobody.example", None, "good"),
+        ("nobody.example", rsa, "rsa"),
+        ("", None, "good"),
+    ]:
+        assert shown(server, name, sigalgs=sigalgs, version=version) == expected, (name, sigalgs)
+    client = server.client()  # and one is broadcast to as before
+    client.send_text("x")
+    assert client.recv_message() == "Message: x"
+
+
+def test_an_expired_certificate_is_a_warning_at_the_start_and_at_a_reload(start, authority) -> None:
+    server = start(programs.Server, *authority.serve("expired"), *authority.serve("rsa"))
+    said = rf"the certificate in {authority.cert('expired')} has expired \(2.*SIGHUP"
+    server.wait_stderr(said)
+    server.process.send_signal(signal.SIGHUP)
+    server.wait_stderr(said, 2)
+    assert f"the certificate in {authority.cert('rsa')} has" not in server.stderr
+
+
+# ---- one server, with and without ----
+
+
+@pytest.mark.parametrize("workers", ["1", "3"])
+def test_one_server_speaks_ws_on_one_address_and_wss_on_another(start, authority, tmp_path,
+                                                                workers) -> None:
+    place = f"unix:{tmp_path}/socket"
+    server = start(programs.Server, *authority.serve(), "-w", workers, "-l", "127.0.0.1:0",
+                   "-l", "127.0.0.1:0,tls=off", "-l", f"{place},tls=off,mode=0600", "-l",
+                   "127.0.0.1:0,tls=on", listeners=4)
+    assert [url.partition(":")[0] for url in server.urls] == ["wss", "ws", "unix", "wss"]
+    assert server.urls[2] == f"{place} (path /ws)"
+    clients = []
+    for port, url in zip(server.ports, server.urls):
+        for _ in range(4):  # on all workers
+            client = rawws.Client(port)
+            if url.startswith("wss"):
+                wrap(client, authority.client_context(), server_hostname="localhost")
+            clients.append(client.upgrade())
+    for speaker in clients[::4]:
+        speaker.send_text("x")
+        assert {client.recv_message() for client in clients} == {"Message: x"}
+
+
+# ---- plain HTTP ----
+
+
+@pytest.mark.parametrize("request_line", ["GET /ws", "POST /ws", "OPTIONS /", "DELETE /ws"])
+def test_plain_http_gets_a_400_that_says_so_and_is_counted(tls_server, bystanders,
+                                                           request_line) -> None:
+    server = tls_server()
+    for _ in range(2):
+        with rawws.Client(server.port) as client:
+            client.send(f"{request_line} HTTP/1.1\r\nHost: x\r\n\r\n".encode() + b"x" * 100_000)
+            response = client.recv_response()
+            assert response.status == 400
+            assert response.headers["connection"] == "close"
+            assert response.headers["content-type"].startswith("text/plain")
+            assert "wss://" in response.body and "https://" in response.body
+            client.recv_eof()
+    server.wait_stderr("limit plain-http: answered with 400", 2)
+    server.stop()
+    assert "plain-http was hit 2 times" in server.stderr
 
 
 # ---- reload ----
@@ -523,6 +644,63 @@ def test_mutual_tls(tls_server, wsrecv, authority, stranger) -> None:
     assert "does not accept the certificate of --cert" in program.stderr
 
 
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_an_expired_client_certificate_does_not_stay_in_by_resumption(tls_server, authority,
+                                                                      version) -> None:
+    server = tls_server("--tls-client-ca", authority.ca, "--log-level", "debug")
+    end = authority.sign_for("brief", 4)
+    context = authority.client_context("brief")
+    context.minimum_version = context.maximum_version = version
+    client = server.connect(context).upgrade()
+    client.send_text("in")
+    assert client.recv_message() == "Message: in"
+    session = client.sock.session
+    while datetime.now(timezone.utc) < end - timedelta(seconds=1):
+        with server.connect(context, session=session).upgrade() as again:
+            assert again.sock.session_reused
+            again.send_text("again")
+            assert again.recv_message() == "Message: again"
+            session = again.sock.session  # renewed, from resumption to resumption
+        time.sleep(0.2)
+    time.sleep((end - datetime.now(timezone.utc)).total_seconds() + 1.5)  # only the clock tells
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        server.connect(context, session=session).upgrade()
+    server.wait_stderr("TLS failed: certificate verify failed")
+
+
+def test_a_reload_ends_those_whose_certificate_is_not_admitted_any_more(
+        tls_server, authority, stranger, tmp_path) -> None:
+    ca = tmp_path / "ca.pem"
+    ca.write_text(Path(authority.ca).read_text() + Path(stranger.ca).read_text())
+    server = tls_server("--tls-client-ca", str(ca), "-w", "2")
+    theirs = authority.client_context()
+    theirs.load_cert_chain(stranger.cert(), stranger.key())
+    stays = [server.connect(authority.client_context("client")).upgrade() for _ in range(4)]
+    goes = [server.connect(theirs).upgrade() for _ in range(100)]
+    listens = server.connect(theirs)
+    listens.send(listens.request(Accept="text/event-stream", Upgrade=None, Connection=None))
+    assert listens.recv_head().start.startswith("HTTP/1.1 200")
+    asks = server.connect(theirs)
+    asks.send(asks.request("/channels", Upgrade=None, Connection=None))
+    assert asks.recv_response().status == 200
+
+    ca.write_text(Path(authority.ca).read_text())
+    server.process.send_signal(signal.SIGHUP)
+    for client in goes:
+        code, reason = client.recv_close()
+        assert (code, reason) == (1008, "the client certificate is no longer accepted")
+        client.recv_eof()
+    while listens.sock.recv(4096):
+        pass
+    asks.recv_eof()
+    server.wait_stderr("its client certificate is no longer accepted: closed with 1008", 100)
+    server.wait_stderr("its client certificate is no longer accepted: ended", 2)
+    stays[0].send_text("still in")
+    assert {client.recv_message() for client in stays} == {"Message: still in"}
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        server.connect(theirs).upgrade()
+
+
 # ---- wsrecv ----
 
 
@@ -583,6 +761,52 @@ def test_insecure_believes_everybody(wsrecv, authority, cert) -> None:
         program = wsrecv("-k", server.url)
         assert program.read_rest() == "Received: hello\n"
         program.wait(0)
+
+
+@pytest.mark.parametrize("options, said", [
+    ([], "the server wants a certificate; name one with --cert FILE"),
+    (["stranger"], "the server does not accept the certificate of --cert"),
+], ids=["none", "unknown"])
+def test_a_refused_client_certificate_is_4_every_time(wsrecv, authority, stranger, options,
+                                                      said) -> None:
+    """With TLS 1.3 the client has finished its handshake before the server looks at the
+    certificate: the alert comes while the request is being written, to a socket that is closed."""
+    context = authority.server_context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority.ca)
+
+    def script(peer: rawws.Peer) -> None:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            wrap(peer, context, server_side=True)
+        peer.disconnect()
+
+    base = ["--cacert", authority.ca]
+    if options:
+        base += ["--cert", stranger.cert(), "--key", stranger.key()]
+    for _ in range(15):
+        with rawws.ScriptedServer(script) as server:
+            url = server.url.replace("ws://127.0.0.1", "wss://localhost")
+            assert said in wsrecv(*base, url).wait(CLIENT_TLS).stderr
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+def test_an_answer_that_came_before_writing_failed_is_read(wsrecv, authority, tls) -> None:
+    """The server answers before it has read the request, and resets the connection."""
+    context = authority.server_context()
+
+    def script(peer: rawws.Peer) -> None:
+        if tls:
+            wrap(peer, context, server_side=True)
+        peer.sock.recv(1)
+        peer.send(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        peer.disconnect()  # RST, as not all was read
+
+    for _ in range(5):
+        with rawws.ScriptedServer(script) as server:
+            url = server.url.replace("ws://127.0.0.1", "wss://localhost") if tls else server.url
+            fields = [word for n in range(60) for word in ("-H", f"X-{n}: " + "x" * 20_000)]
+            program = wsrecv("--cacert", authority.ca, *fields, url).wait(CLIENT_REFUSED)
+            assert "403" in program.stderr
 
 
 def test_cacert_may_be_the_certificate_itself(wsrecv, authority) -> None:

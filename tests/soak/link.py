@@ -205,7 +205,8 @@ class Link:
                 if identity:
                     return identity, b"\n".join(lines)
                 continue  # behind a comment
-            name, _, value = line.partition(b": ")
+            name, _, value = line.partition(b":")
+            value = value.removeprefix(b" ")
             if name == b"id":
                 identity = value.decode()
             elif name == b"data":

@@ -60,7 +60,7 @@ static void all_arrive_in_order_and_open(void **state)
 {
     (void) state;
     for (int i = 0; i < MANY; i++) {
-        struct arrival arrival = {open_one(), i % 3 == 0};
+        struct arrival arrival = {open_one(), i % 3 == 0, i % 5 == 0};
 
         assert_int_equal(arrivals_give(&arrivals, &arrival), 0);
         if (i == MANY / 2)
@@ -70,6 +70,7 @@ static void all_arrive_in_order_and_open(void **state)
     assert_int_equal(came_count, MANY);
     for (int i = 0; i < MANY; i++) {
         assert_int_equal(came[i].loopback, i % 3 == 0);
+        assert_int_equal(came[i].tls, i % 5 == 0);
         assert_int_equal(close(came[i].fd), 0);
     }
 }

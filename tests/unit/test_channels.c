@@ -108,6 +108,28 @@ static void there_are_no_more_than_allowed(void **state)
     channels_deinit(&channels);
 }
 
+static void only_listed_ones_can_be_made(void **state)
+{
+    static const char *const names[] = {"in", "out/1"};
+    struct channels channels;
+    struct channel *channel;
+
+    (void) state;
+    assert_int_equal(channels_init(&channels, &(struct history_policy){0}, 1), 0);
+    channels_list(&channels, names, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_int_equal(channels_find(&channels, names[i], strlen(names[i]), &channel), UV_ENOENT);
+        channels_unref(&channels, make(&channels, names[i]));
+    }
+    channels_unref(&channels, make(&channels, ""));
+    assert_int_equal(channels_make(&channels, "i", 1, &channel), UV_ENOENT);
+    assert_int_equal(channels_make(&channels, "out", 3, &channel), UV_ENOENT);
+    assert_int_equal(channels_count(&channels), 0);
+    channels_list(&channels, names, 0);
+    assert_int_equal(channels_make(&channels, "in", 2, &channel), UV_ENOENT);
+    channels_deinit(&channels);
+}
+
 static void many_are_found_and_cost_nothing_afterwards(void **state)
 {
     enum { MANY = 10000 };
@@ -375,6 +397,7 @@ int main(void)
         cmocka_unit_test(the_default_channel_is_always_there),
         cmocka_unit_test(a_channel_that_comes_again_is_another),
         cmocka_unit_test(there_are_no_more_than_allowed),
+        cmocka_unit_test(only_listed_ones_can_be_made),
         cmocka_unit_test(many_are_found_and_cost_nothing_afterwards),
         cmocka_unit_test(a_channel_stays_until_its_history_has_expired),
         cmocka_unit_test(over_the_total_the_oldest_goes_first_in_whatever_channel_it_is),

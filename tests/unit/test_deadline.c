@@ -120,9 +120,20 @@ static void a_start_later_than_the_look_is_not_an_age_ago(void **state)
     deadline_init(&deadline);
     deadline_start(&deadlines, &deadline, 5001);
     assert_null(deadline_expired(&deadlines, 5000));
-    assert_int_equal(deadline_overdue(&deadlines, &deadline, 5000), 0);
-    assert_int_equal(deadline_overdue(&deadlines, &deadline, 6101), 100);
     assert_ptr_equal(deadline_expired(&deadlines, 6001), &deadline);
+}
+
+static void a_new_timeout_is_for_those_that_have_started_too(void **state)
+{
+    struct deadline_list deadlines;
+
+    (void) state;
+    start_three(&deadlines, 0, 0);
+    assert_false(deadline_is_due(&deadlines, 1000000));
+    deadline_list_set_timeout(&deadlines, 1000);
+    assert_false(deadline_is_due(&deadlines, 999));
+    assert_true(deadline_is_due(&deadlines, 1000));
+    assert_ptr_equal(deadline_expired(&deadlines, 1000), &first);
 }
 
 int main(void)
@@ -136,6 +147,7 @@ int main(void)
         cmocka_unit_test(the_clock_may_pass_32_bits),
         cmocka_unit_test(any_takes_out_who_has_not_expired),
         cmocka_unit_test(a_start_later_than_the_look_is_not_an_age_ago),
+        cmocka_unit_test(a_new_timeout_is_for_those_that_have_started_too),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 #include "common/json.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <setjmp.h>
@@ -16,6 +17,7 @@ static void assert_json(const void *text, size_t len, const char *json)
     assert_int_equal(json_append_string(&out, text, len), 0);
     if (out.len != strlen(json) || memcmp(out.data, json, out.len) != 0)
         fail_msg("%.*s instead of %s", (int) out.len, (const char *) out.data, json);
+    assert_int_equal(json_string_size(text, len), out.len);
     buffer_deinit(&out);
 }
 
@@ -62,12 +64,43 @@ static void what_is_not_utf8_becomes_the_replacement_character(void **state)
     assert_json("\xf5x", 2, "\"\xef\xbf\xbdx\"");
 }
 
+static void pieces_of_any_size_make_the_same_string(void **state)
+{
+    static const char text[] =
+        "plain \0\x1f\"\\\n \xc3\xbc\xe2\x80\xa8\xf0\x9f\x8c\x8d\xff\xe2\x82 and the end";
+    struct buffer whole = {0};
+
+    (void) state;
+    assert_int_equal(json_append_string(&whole, text, sizeof text), 0);
+    for (size_t room = JSON_MAX_ESCAPE; room <= whole.len; room++) {
+        struct buffer pieces = {0};
+        size_t at = 0;
+
+        while (at < sizeof text) {
+            uint8_t *piece = malloc(room); /* of its own: a sanitizer sees what is behind it */
+            size_t used, written;
+
+            assert_non_null(piece);
+            written = json_escape(piece, room, text + at, sizeof text - at, &used);
+            assert_in_range(written, 1, room);
+            assert_int_equal(buffer_append(&pieces, piece, written), 0);
+            at += used;
+            free(piece);
+        }
+        assert_int_equal(pieces.len, whole.len - 2);
+        assert_memory_equal(pieces.data, whole.data + 1, pieces.len);
+        buffer_deinit(&pieces);
+    }
+    buffer_deinit(&whole);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_must_be_escaped_is_and_the_rest_is_left_alone),
         cmocka_unit_test(a_nul_does_not_end_the_string),
         cmocka_unit_test(what_is_not_utf8_becomes_the_replacement_character),
+        cmocka_unit_test(pieces_of_any_size_make_the_same_string),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

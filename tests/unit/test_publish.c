@@ -84,7 +84,7 @@ static void scene_deinit(struct scene *scene)
 
 static struct publish_client client(struct scene *scene, enum publish_way way)
 {
-    return (struct publish_client){way, &scene->rate, 1000, {&scene->held, scene, on_held}};
+    return (struct publish_client){way, {NULL, &scene->rate}, 1000, {&scene->held, scene, on_held}};
 }
 
 /* Publishes the same text so many times at once. */
@@ -178,7 +178,13 @@ static void a_limit_that_one_message_exceeds_keeps_all_of_them_back(void **state
     (void) state;
     scene_init(&scene, "");
     scene.options.max_messages_per_second = 2;
-    assert_int_equal(say(&scene, PUBLISH_HTTP, FRAME_TEXT, "x", 3, &result), UV_EAGAIN);
+    assert_int_equal(say(&scene, PUBLISH_HTTP, FRAME_TEXT, "x", 3, &result), UV_E2BIG);
+    assert_string_equal(result.limit, "max-messages-per-second");
+    assert_int_equal(result.published, 0);
+    check_silence(&scene);
+    assert_int_equal(say(&scene, PUBLISH_HTTP, FRAME_TEXT, "x", 1, &result), 0);
+    check_heard(&scene, "x");
+    assert_int_equal(say(&scene, PUBLISH_HTTP, FRAME_TEXT, "x", 2, &result), UV_EAGAIN);
     assert_string_equal(result.limit, "max-messages-per-second");
     assert_int_equal(result.published, 0);
     check_silence(&scene);

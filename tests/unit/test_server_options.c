@@ -43,6 +43,8 @@ static void without_arguments_the_defaults_hold(void **state)
     assert_int_equal(options.origin_count, 0);
     assert_int_equal(options.max_message, 1024 * 1024);
     assert_int_equal(options.max_lag, 16 * 1024 * 1024);
+    assert_int_equal(options.max_channels, 10000);
+    assert_false(options.listed_channels);
     assert_int_equal(options.handshake_timeout, 10000);
     assert_int_equal(options.ping_interval, 20000);
     assert_int_equal(options.max_connections, 0);
@@ -174,7 +176,7 @@ static void an_error_names_the_option_and_what_was_given(void **state)
         const char *option;
         const char *given;
     } cases[] = {
-        {{"-l", "8000"}, "--listen", "8000"},
+        {{"-l", "80000"}, "--listen", "80000"},
         {{"--listen", "h:65536"}, "--listen", "h:65536"},
         {{"--path", ""}, "--path", "''"},
         {{"--path", "ws"}, "--path", "ws"},
@@ -239,71 +241,6 @@ static void there_is_room_for_so_many_addresses_and_not_one_more(void **state)
     assert_non_null(strstr(error.text, "--listen"));
 }
 
-static void an_address_is_cut_into_host_and_port(void **state)
-{
-    static const struct {
-        const char *text, *host, *port;
-    } cases[] = {
-        {"127.0.0.1:8000", "127.0.0.1", "8000"},
-        {"localhost:0", "localhost", "0"},
-        {"h:65535", "h", "65535"},
-        {"[::1]:80", "::1", "80"},
-        {"[fe80::1%eth0]:1", "fe80::1%eth0", "1"},
-        {"[::]:8080", "::", "8080"},
-    };
-
-    (void) state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct error error = {""};
-        char host[256], port[6];
-
-        if (server_options_split_listen(cases[i].text, host, port, &error) != 0)
-            fail_msg("%s: %s", cases[i].text, error.text);
-        assert_string_equal(host, cases[i].host);
-        assert_string_equal(port, cases[i].port);
-    }
-}
-
-static void what_is_no_address_is_refused_by_name(void **state)
-{
-    static const char *const cases[] = {
-        "",         ":",         ":80",     "h",      "h:",      "8000",    "h:-1",
-        "h:+1",     "h: 1",      "h:1 ",    "h:http", "h:65536", "h:99999", "h:100000",
-        "h:000080", "::1:80",    "::1",     "[::1]",  "[::1]:",  "[::1:80", "[]:80",
-        "[:80",     "[::1]x:80", "[::1]80", "a:b:80",
-    };
-
-    (void) state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct error error = {""};
-        char host[256], port[6], quoted[32];
-
-        if (server_options_split_listen(cases[i], host, port, &error) != UV_EINVAL)
-            fail_msg("'%s' is accepted", cases[i]);
-        (void) snprintf(quoted, sizeof quoted, "'%s'", cases[i]);
-        assert_non_null(strstr(error.text, quoted));
-    }
-}
-
-static void an_address_may_be_a_path_or_a_descriptor(void **state)
-{
-    struct server_options_listen where;
-    struct error error;
-
-    (void) state;
-    assert_int_equal(server_options_parse_listen("unix:/run/a:80", &where, &error), 0);
-    assert_int_equal(where.kind, SERVER_OPTIONS_UNIX);
-    assert_string_equal(where.path, "/run/a:80");
-    assert_int_equal(server_options_parse_listen("fd:17", &where, &error), 0);
-    assert_int_equal(where.kind, SERVER_OPTIONS_INHERITED);
-    assert_int_equal(where.fd, 17);
-    assert_int_equal(server_options_parse_listen("[::1]:80", &where, &error), 0);
-    assert_int_equal(where.kind, SERVER_OPTIONS_TCP);
-    assert_string_equal(where.host, "::1");
-    assert_string_equal(where.port, "80");
-    assert_string_equal(where.text, "[::1]:80");
-}
-
 static void workers_are_counted_or_as_many_as_there_are_cpus(void **state)
 {
     static const char *const four[] = {"-w", "4", NULL}, *const automatic[] = {"-w", "auto", NULL};
@@ -317,21 +254,6 @@ static void workers_are_counted_or_as_many_as_there_are_cpus(void **state)
     assert_int_equal(sched_getaffinity(0, sizeof cpus, &cpus), 0);
     assert_int_equal(parse(automatic, &options, &error), 0);
     assert_int_equal(options.workers, CPU_COUNT(&cpus));
-}
-
-static void a_host_may_have_255_bytes_and_no_more(void **state)
-{
-    struct error error;
-    char text[256 + 4], host[256], port[6];
-
-    (void) state;
-    memset(text, 'h', 256);
-    memcpy(text + 255, ":80", 4);
-    assert_int_equal(server_options_split_listen(text, host, port, &error), 0);
-    assert_int_equal(strlen(host), 255);
-    text[255] = 'h';
-    memcpy(text + 256, ":80", 4);
-    assert_int_equal(server_options_split_listen(text, host, port, &error), UV_EINVAL);
 }
 
 static void help_fits_80_columns_and_shows_every_option(void **state)
@@ -356,6 +278,43 @@ static void help_fits_80_columns_and_shows_every_option(void **state)
     free(text);
 }
 
+static void a_port_is_an_address_of_this_machine(void **state)
+{
+    static const char *const two[] = {"-p", "8080", "--port=0", NULL};
+    static const char *const bad[] = {"-p", ":8080", NULL};
+    struct server_options options;
+    struct error error;
+
+    (void) state;
+    assert_int_equal(parse(two, &options, &error), 0);
+    assert_int_equal(options.listen_count, 2);
+    assert_string_equal(options.listens[0], "8080");
+    assert_string_equal(options.listens[1], "0");
+    assert_int_equal(parse(bad, &options, &error), UV_EINVAL);
+    assert_non_null(strstr(error.text, "--port"));
+}
+
+static void certificates_and_keys_come_in_pairs(void **state)
+{
+    static const char *const pairs[] = {"--tls-cert", "a",        "--tls-cert", "b",
+                                        "--tls-key",  "c",        "--tls-key",  "d",
+                                        "-l",         "0,tls=on", NULL};
+    static const char *const odd[] = {"--tls-cert", "a", "--tls-key", "c", "--tls-key", "d", NULL};
+    static const char *const none[] = {"-l", "8080,tls=on", NULL};
+    struct server_options options;
+    struct error error;
+
+    (void) state;
+    assert_int_equal(parse(pairs, &options, &error), 0);
+    assert_int_equal(options.tls_cert_count, 2);
+    assert_string_equal(options.tls_certs[1], "b");
+    assert_string_equal(options.tls_keys[1], "d");
+    assert_int_equal(parse(odd, &options, &error), UV_EINVAL);
+    assert_non_null(strstr(error.text, "in pairs"));
+    assert_int_equal(parse(none, &options, &error), UV_EINVAL);
+    assert_non_null(strstr(error.text, "tls=on needs"));
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -366,11 +325,9 @@ int main(void)
         cmocka_unit_test(origins_are_listed_as_given),
         cmocka_unit_test(an_error_names_the_option_and_what_was_given),
         cmocka_unit_test(there_is_room_for_so_many_addresses_and_not_one_more),
-        cmocka_unit_test(an_address_is_cut_into_host_and_port),
-        cmocka_unit_test(what_is_no_address_is_refused_by_name),
-        cmocka_unit_test(an_address_may_be_a_path_or_a_descriptor),
         cmocka_unit_test(workers_are_counted_or_as_many_as_there_are_cpus),
-        cmocka_unit_test(a_host_may_have_255_bytes_and_no_more),
+        cmocka_unit_test(a_port_is_an_address_of_this_machine),
+        cmocka_unit_test(certificates_and_keys_come_in_pairs),
         cmocka_unit_test(help_fits_80_columns_and_shows_every_option),
     };
 

@@ -10,6 +10,7 @@
 
 #include "common/stream.h"
 #include "common/tls.h"
+#include "common/tls_loop.h"
 #include "tests/unit/tls_files.h"
 
 enum { PIECE = 1000 };
@@ -19,6 +20,7 @@ struct rig {
     uv_loop_t loop;
     struct tls_context *server_context;
     struct tls_context *client_context;
+    struct tls_loop shared;
     struct stream stream;
     struct tls *client;
     int fd; /* the client's */
@@ -97,34 +99,63 @@ static void turn(struct rig *rig)
     turn_client(rig);
 }
 
+/* A connection on the loop, and with the contexts, of `first`. */
+static void add_client(struct rig *first, struct rig *rig)
+{
+    int fds[2], size = 4096;
+
+    assert_int_equal(tls_new(&rig->client, first->client_context, "localhost"), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
+    rig->fd = fds[1];
+    assert_int_equal(stream_init(&rig->stream, &first->loop), 0);
+    assert_int_equal(uv_tcp_open(&rig->stream.tcp, fds[0]), 0);
+    assert_int_equal(stream_accept_tls(&rig->stream, &first->shared), 0);
+    assert_int_equal(stream_read_start(&rig->stream, on_alloc, on_read), 0);
+}
+
 static void init_rig(struct rig *rig)
 {
-    struct tls_files server = {.cert = cert_file, .key = key_file};
+    struct tls_files server = {.pairs = {{cert_file, key_file}}};
     struct tls_files client = {.ca = cert_file};
     struct error error;
-    int fds[2], size = 4096;
 
     memset(rig, 0, sizeof *rig);
     assert_int_equal(uv_loop_init(&rig->loop), 0);
     rig->loop.data = rig;
     assert_int_equal(tls_context_new_server(&rig->server_context, &server, &error), 0);
     assert_int_equal(tls_context_new_client(&rig->client_context, &client, &error), 0);
-    assert_int_equal(tls_new(&rig->client, rig->client_context, "localhost"), 0);
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    assert_int_equal(setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size), 0);
-    rig->fd = fds[1];
-    assert_int_equal(stream_init(&rig->stream, &rig->loop), 0);
-    assert_int_equal(uv_tcp_open(&rig->stream.tcp, fds[0]), 0);
-    assert_int_equal(stream_start_tls(&rig->stream, rig->server_context, NULL), 0);
-    assert_int_equal(stream_read_start(&rig->stream, on_alloc, on_read), 0);
+    tls_loop_init(&rig->shared, &rig->loop, rig->server_context, NULL);
+    add_client(rig, rig);
+}
+
+static void shake_hands_on(struct rig *first, struct rig *rig)
+{
+    for (int i = 0; i < 100 && !stream_is_ready(&rig->stream); i++) {
+        (void) uv_run(&first->loop, UV_RUN_NOWAIT);
+        turn_client(rig);
+    }
+    assert_true(stream_is_ready(&rig->stream));
+    assert_true(tls_is_established(rig->client));
 }
 
 static void shake_hands(struct rig *rig)
 {
-    for (int i = 0; i < 100 && !stream_is_ready(&rig->stream); i++)
-        turn(rig);
-    assert_true(stream_is_ready(&rig->stream));
-    assert_true(tls_is_established(rig->client));
+    shake_hands_on(rig, rig);
+}
+
+/* The loop's rig knows that a stream of it is closed; whose it is does not matter. */
+static void remove_client(struct rig *rig)
+{
+    struct rig *first = rig_of((uv_handle_t *) &rig->stream.tcp);
+
+    if (!uv_is_closing((uv_handle_t *) &rig->stream.tcp))
+        stream_close(&rig->stream, false, on_closed);
+    for (int i = 0; i < 3; i++)
+        (void) uv_run(&first->loop, UV_RUN_NOWAIT);
+    first->closed = false;
+    tls_free(rig->client);
+    assert_int_equal(close(rig->fd), 0);
 }
 
 static void deinit_rig(struct rig *rig)
@@ -133,6 +164,8 @@ static void deinit_rig(struct rig *rig)
         stream_close(&rig->stream, false, on_closed);
     while (!rig->closed)
         (void) uv_run(&rig->loop, UV_RUN_ONCE);
+    tls_loop_close(&rig->shared);
+    (void) uv_run(&rig->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&rig->loop), 0);
     tls_free(rig->client);
     tls_context_free(rig->server_context);
@@ -273,6 +306,74 @@ static void test_finish_waits_for_what_is_being_sent(void **state)
     deinit_rig(&rig);
 }
 
+/* ---- a storm ---- */
+
+enum { STORM = 23 };
+
+/* Many clients at once: each turn of the loop takes its share of steps, and all get in. */
+static void test_a_storm_of_handshakes_is_bounded_in_each_turn_and_all_get_in(void **state)
+{
+    static struct rig rigs[STORM]; /* the first one's loop and contexts serve all */
+    struct rig *first = &rigs[0];
+    int turns = 0;
+    bool done = false;
+
+    (void) state;
+    init_rig(first);
+    for (size_t i = 1; i < STORM; i++)
+        add_client(first, &rigs[i]);
+    for (size_t i = 0; i < STORM; i++)
+        turn_client(&rigs[i]); /* its ClientHello */
+    for (; !done && turns < 1000; turns++) {
+        uint64_t before = first->shared.steps;
+
+        (void) uv_run(&first->loop, UV_RUN_NOWAIT);
+        assert_in_range(first->shared.steps - before, 0, TLS_LOOP_STEPS);
+        done = true;
+        for (size_t i = 0; i < STORM; i++) {
+            turn_client(&rigs[i]);
+            done = done && stream_is_ready(&rigs[i].stream);
+        }
+    }
+    assert_true(done);
+    assert_in_range(turns, 2 * STORM / TLS_LOOP_STEPS, 4 * STORM / TLS_LOOP_STEPS);
+    assert_int_equal(first->shared.steps, 2 * STORM);
+    assert_true(stream_has_waited(&rigs[STORM - 1].stream));
+    for (size_t i = 1; i < STORM; i++)
+        remove_client(&rigs[i]);
+    deinit_rig(first);
+}
+
+/* What waits for its turn may be closed, stopped and started again. */
+static void test_a_handshake_that_waits_can_be_paused_and_closed(void **state)
+{
+    static struct rig rigs[3 * TLS_LOOP_STEPS];
+    struct rig *first = &rigs[0];
+    size_t count = sizeof rigs / sizeof *rigs;
+
+    (void) state;
+    init_rig(first);
+    for (size_t i = 1; i < count; i++)
+        add_client(first, &rigs[i]);
+    for (size_t i = 0; i < count; i++)
+        turn_client(&rigs[i]);
+    (void) uv_run(&first->loop, UV_RUN_NOWAIT);
+    for (size_t i = 1; i < count; i++) {
+        stream_read_stop(&rigs[i].stream);
+        if (i % 2 == 0)
+            stream_close(&rigs[i].stream, false, on_closed);
+    }
+    for (int i = 0; i < 10; i++)
+        (void) uv_run(&first->loop, UV_RUN_NOWAIT);
+    for (size_t i = 1; i < count; i += 2)
+        assert_int_equal(stream_read_start(&rigs[i].stream, on_alloc, on_read), 0);
+    for (size_t i = 1; i < count; i += 2)
+        shake_hands_on(first, &rigs[i]);
+    for (size_t i = 1; i < count; i++)
+        remove_client(&rigs[i]);
+    deinit_rig(first);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +382,8 @@ int main(void)
         cmocka_unit_test(test_a_write_never_ends_within_the_call),
         cmocka_unit_test(test_closing_cancels_a_write),
         cmocka_unit_test(test_finish_waits_for_what_is_being_sent),
+        cmocka_unit_test(test_a_storm_of_handshakes_is_bounded_in_each_turn_and_all_get_in),
+        cmocka_unit_test(test_a_handshake_that_waits_can_be_paused_and_closed),
     };
 
     return cmocka_run_group_tests(tests, make_certificate, remove_certificate);

@@ -22,7 +22,7 @@ struct pair {
 
 static void init_pair(struct pair *pair, const char *host, bool believe)
 {
-    struct tls_files server = {.cert = cert_file, .key = key_file};
+    struct tls_files server = {.pairs = {{cert_file, key_file}}};
     struct tls_files client = {.ca = believe ? cert_file : NULL};
     struct error error;
 

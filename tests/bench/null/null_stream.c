@@ -130,6 +130,31 @@ int stream_start_tls(struct stream *stream, struct tls_context *context, const c
     return UV_ENOTSUP;
 }
 
+int stream_accept_tls(struct stream *stream, struct tls_loop *loop)
+{
+    (void) stream;
+    (void) loop;
+    return UV_ENOTSUP;
+}
+
+bool stream_is_tls(const struct stream *stream)
+{
+    (void) stream;
+    return false;
+}
+
+bool stream_has_waited(const struct stream *stream)
+{
+    (void) stream;
+    return false;
+}
+
+bool stream_met_http(const struct stream *stream)
+{
+    (void) stream;
+    return false;
+}
+
 bool stream_is_ready(const struct stream *stream)
 {
     (void) stream;

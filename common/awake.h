@@ -1,0 +1,43 @@
+/* A clock that stands still while the process does not run: it was stopped, its container was
+ * frozen, or the machine gave it no CPU. Timers run first when it goes on, before what has come
+ * meanwhile is read; measured by the system's clock, peers would be found silent that are not. A
+ * timer that looks at deadlines regularly tells when it is to run next, and when it runs; what it
+ * is late by, if that is much, does not count. */
+#ifndef WS_AWAKE_H
+#define WS_AWAKE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { AWAKE_LATE = 500 }; /* milliseconds by which a busy loop may be late */
+
+struct awake {
+    uint64_t _due;   /* milliseconds of the loop's clock */
+    uint64_t _slept; /* milliseconds that did not count, in all */
+};
+
+/* The timer is to run `delay` milliseconds after `now`. */
+static inline void awake_expect(struct awake *awake, uint64_t now, uint64_t delay)
+{
+    awake->_due = now + delay;
+}
+
+/* The timer runs at `now`. True when the process has slept: what waits is to be read before anybody
+ * is judged, so this is for the next run. */
+static inline bool awake_look(struct awake *awake, uint64_t now)
+{
+    uint64_t late = now > awake->_due ? now - awake->_due : 0;
+
+    if (late <= AWAKE_LATE)
+        return false;
+    awake->_slept += late;
+    return true;
+}
+
+/* The time `now`, by this clock. */
+static inline uint64_t awake_clock(const struct awake *awake, uint64_t now)
+{
+    return now - awake->_slept;
+}
+
+#endif
