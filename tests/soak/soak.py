@@ -111,7 +111,7 @@ def start(options: list[str], pipes: bool, tls: tuple[str, str] | None) -> progr
 class Probe:
     """The probe's process, between a server and an idle one."""
 
-    def __init__(self, port: int, control: int) -> None:
+    def __init__(self, port: int | str, control: int) -> None:
         script = Path(__file__).with_name("probe.py")
         self._process = subprocess.Popen(
             [sys.executable, "-B", script, str(port), str(control)], stdin=subprocess.PIPE,
