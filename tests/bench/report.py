@@ -226,6 +226,22 @@ def machine() -> str:
             f"{memory / 2**20:.0f} GiB; Linux {platform.release().split('-')[0]}")
 
 
+COST = "## What a request costs"  # the section that cost.py writes
+
+
+def take_cost(text: str) -> tuple[str, str]:
+    """A report without that section, and the section, or "" if there is none."""
+    found = re.search(rf"^{COST}$.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    return (text[: found.start()] + text[found.end() :], found[0]) if found else (text, "")
+
+
+def put_cost(output: Path, section: str) -> None:
+    """Puts the section at the end of the report, in place of the one from before."""
+    path = output / "RESULTS.md"
+    rest, _ = take_cost(path.read_text() if path.exists() else "")
+    path.write_text(rest.rstrip("\n") + "\n\n" + section.rstrip("\n") + "\n")
+
+
 def write(lines: list[dict], cases: list[Case], output: Path, quick: bool) -> None:
     """Writes both files into the directory."""
     results = Results(lines)
@@ -243,7 +259,11 @@ def write(lines: list[dict], cases: list[Case], output: Path, quick: bool) -> No
                 parts.append("![deliveries a second of server CPU, by server and load]"
                              "(results.svg)\n")
     output.mkdir(parents=True, exist_ok=True)
-    (output / "RESULTS.md").write_text("\n".join(parts))
+    path = output / "RESULTS.md"
+    _, cost = take_cost(path.read_text() if path.exists() else "")
+    path.write_text("\n".join(parts))
+    if cost:
+        put_cost(output, cost)
     columns = [case for case in cases if case.table == "table"]
     bars = {TITLES[name].strip("*"): [
         None if verdict(runs := results.of(case, name), "table")

@@ -419,6 +419,15 @@ def choose(mode, kind):
 
 (BYTES, UPGRADE, FRAME, LONG, DEFLATE, TURN, TIME, ROOM, FLOOD, EOF, RESET, BREAK, PIECE, WAKE,
  AGAIN, PAUSE, STOP, REFUSED) = range(18)
+(JOIN, LISTEN, PAGES, ASK, POST, LINES, UNFINISHED, BOMB, OTHERS, STALL, DRAIN, DRIP, ADDRESS,
+ EXPIRE, STARVE) = range(0x80, 0x80 + 15)  # steps of the second kind
+
+# Of JOIN, LISTEN, PAGES: from where on; CHANNEL_A in another channel; BACK * n so many messages back.
+NOW, ALL, LAST, PLACE, PLACE_IN_FIELD, BEGINNING, FOREIGN, TO_COME = range(8)
+CHANNEL_A, BACK = 8, 16
+
+# Of a play's third byte.
+HISTORY, NO_ECHO, SKIP, MEMORY_8K, MEMORY_64K, LAG_LIMITS, SHORT, FEW = 1, 2, 4, 8, 16, 32, 64, 128
 
 
 def step(kind, *operands, who=0):
@@ -431,8 +440,8 @@ def step(kind, *operands, who=0):
     return out
 
 
-def play(name, *steps, choice=0, tight=0):
-    seed("server", name, bytes([choice, tight]) + b"".join(steps))
+def play(name, *steps, choice=0, tight=0, more=0):
+    seed("server", name, bytes([choice, tight, more]) + b"".join(steps))
 
 
 def plays():
@@ -579,6 +588,89 @@ def plays():
     play("paused_behind_eof", up[0], turn, step(EOF), step(PAUSE, 1), turn, step(PAUSE, 0), turn)
 
 
+def mixed_plays():
+    """Features that meet."""
+    turn = step(TURN)
+    three = [step(JOIN, NOW, 0), step(JOIN, NOW, 1, who=1), step(LISTEN, NOW, who=2)]
+    many = step(OTHERS, 2, 30, 40)  # that do not compress
+    lines = step(OTHERS, 4, 30, 40)  # newlines
+    ends = {"eof": step(EOF, who=1), "reset": step(RESET, who=1), "break": step(BREAK, who=1)}
+
+    for name, end in ends.items():
+        play(f"lag_then_{name}", *three, turn, step(STALL, who=1), many, turn, many, turn, end, turn,
+             step(FLOOD, who=1), turn, many, turn, choice=0x80)
+        play(f"events_lag_then_{name}", step(LISTEN, NOW, who=1), three[0], turn,
+             step(STALL, who=1), lines, turn, lines, turn, end, step(DRAIN, 40, who=1), turn,
+             step(FLOOD, who=1), lines, turn, choice=0x80)
+        play(f"stop_then_{name}", *three, turn, step(STALL, who=1), many, turn, step(STOP), turn,
+             step(DRAIN, 9, who=1), turn, end, turn, step(FLOOD, who=1), turn)
+        play(f"replay_then_{name}", many, step(JOIN, ALL, 1, who=1), step(DRIP, 99, who=1), turn,
+             turn, many, turn, end, turn, many, turn, more=HISTORY)
+    play("stop_twice_while_they_lag", *three, turn, step(STALL, who=1), step(STALL, who=2), many,
+         turn, step(STOP), turn, step(STOP), turn, choice=0x80)
+    play("lag_in_messages", *three, step(DRIP, 5, who=1), step(DRIP, 20, who=2), turn,
+         step(OTHERS, 0, 30, 2), turn, step(TIME, 20), turn, step(TIME, 20), turn, more=LAG_LIMITS)
+    play("replay_events_in_drips", many, step(LISTEN, ALL, who=2), step(DRIP, 120, who=2), turn,
+         three[0], many, *[turn] * 20, lines, *[turn] * 9, more=HISTORY)
+    play("replay_from_places", many, step(JOIN, PLACE | BACK * 5, 1), turn,
+         step(LISTEN, PLACE_IN_FIELD | BACK * 3, who=1), step(JOIN, BEGINNING, 0, who=2), turn, many,
+         turn, step(AGAIN), step(JOIN, FOREIGN, 8), step(AGAIN, who=1), step(JOIN, TO_COME, 0, who=1),
+         turn, many, turn, choice=2, more=HISTORY)
+    play("replay_and_no_echo", many, step(JOIN, ALL, 1), step(DRIP, 90), turn,
+         step(FRAME, TEXT, b"mine"), turn, step(FRAME, TEXT, b"mine, too"), many, *[turn] * 20,
+         choice=2, more=HISTORY | NO_ECHO)
+    play("no_echo_and_skip", step(JOIN, NOW, 1), step(JOIN, NOW, 0, who=1), turn, step(STALL),
+         many, step(LONG, TEXT, 20, 65), turn, many, turn, step(FLOOD), turn,
+         step(FRAME, TEXT, b"mine"), turn, choice=0x80, more=NO_ECHO | SKIP)
+    play("skip_while_replaying", many, step(JOIN, ALL, 1), step(DRIP, 30), turn,
+         step(LISTEN, ALL, who=1), step(DRIP, 30, who=1), *([turn, many] * 6), step(FLOOD), turn,
+         choice=0x80, more=HISTORY | SKIP)
+    play("pages", many, lines, step(PAGES, ALL, 1 | 14), step(PAGES, LAST | BACK * 4, 14 | 16), turn,
+         step(PAGES, PLACE | BACK * 2, 32), step(PAGES, CHANNEL_A, 0), turn, more=HISTORY)
+    play("pages_unread", many, step(STALL), step(PAGES, ALL, 14), turn, step(DRAIN, 200), turn, many,
+         turn, step(DRIP, 200), *[turn] * 9, step(FLOOD), turn, more=HISTORY)
+    play("pages_unread_and_stop", many, step(STALL), step(PAGES, ALL, 14), turn, step(DRAIN, 200),
+         turn, step(STOP), turn, step(DRAIN, 200), turn, step(EOF), turn, more=HISTORY)
+    play("pages_and_half_close", many, step(DRIP, 90), step(PAGES, ALL, 2), step(EOF), *[turn] * 9,
+         more=HISTORY)
+    play("asked_under_load", *three, step(ASK, 0 | 8 * 9, who=2), many, turn, step(AGAIN, who=1),
+         *[step(ASK, what | 8 * 3, who=1) for what in range(8)], turn, many, turn)
+    play("posts", three[2], step(POST, 0, 16 * 7, b"hello"), turn,
+         step(POST, 0, 4 | 1, b"\0\xff", who=1), step(POST, 1, 2, b"[1]", who=1), turn,
+         step(POST, 0, 3 | 4, b"1\n2\n", who=1), turn, choice=4)
+    play("lines_for_the_stalled", *three, turn, step(STALL, who=1), step(STALL, who=2), step(AGAIN),
+         step(LINES, 0, 100, 100, 65), turn, step(DRAIN, 255, who=1), turn, step(FLOOD, who=2), turn,
+         choice=2)
+    play("bodies_that_never_end", *[step(UNFINISHED, 0, 255, who=who) for who in range(3)], turn,
+         *[step(AGAIN, who=who) + step(UNFINISHED, 1, 255, who=who) for who in range(3)], turn,
+         step(ASK, 3), turn, more=MEMORY_8K)
+    play("bombs", step(JOIN, NOW, 1), step(LISTEN, NOW, who=1), step(STALL, who=1), turn,
+         step(BOMB, TEXT, 200, 10), step(BOMB, BINARY, 200, 0), turn, step(DRAIN, 255, who=1), turn)
+    play("short_of_memory", step(JOIN, NOW, 1), step(JOIN, CHANNEL_A, 1, who=1),
+         step(LISTEN, NOW, who=2), turn, step(STALL, who=1), step(STALL, who=2), step(STARVE, 9),
+         many, step(OTHERS, 3, 30, 40), turn, step(TIME, 4), many, turn, step(TIME, 40), turn,
+         step(STARVE, 0), step(FLOOD, who=1), turn, many, turn)
+    play("short_of_memory_and_skip", *three, turn, step(STALL, who=1), step(STALL, who=2), many, turn,
+         step(TIME, 4), many, turn, step(TIME, 40), step(FLOOD, who=1), turn, many, turn,
+         more=MEMORY_64K | SKIP)
+    play("short_of_memory_and_stop", *three, turn, step(STALL, who=1), step(STARVE, 5), many, turn,
+         step(STOP), turn, step(TIME, 4), turn, step(STOP), turn)
+    play("short_of_memory_by_address", step(ADDRESS, 1), three[0], three[1], step(ADDRESS, 2),
+         three[2], turn, *[step(STALL, who=who) for who in range(3)], many, turn, step(TIME, 4), turn,
+         step(TIME, 40), turn, more=MEMORY_8K)
+    play("short_of_memory_while_replaying", many, step(JOIN, ALL, 1), step(LISTEN, ALL, who=1),
+         step(DRIP, 20), step(DRIP, 20, who=1), turn, many, turn, step(STARVE, 4), turn,
+         step(TIME, 4), turn, step(TIME, 40), turn, more=HISTORY)
+    play("history_that_ages", many, step(JOIN, ALL, 0), step(DRIP, 60), turn, step(TIME, 30),
+         step(EXPIRE), turn, many, step(EXPIRE), *[turn] * 9, step(TIME, 60), step(EXPIRE),
+         step(FLOOD), turn, more=HISTORY | SHORT)
+    play("too_many_channels", step(JOIN, CHANNEL_A, 0), step(JOIN, CHANNEL_A, 1, who=1),
+         step(UPGRADE, 0, who=2), step(OTHERS, 1, 9, 9), turn, step(EOF), turn, choice=8, more=FEW)
+    play("small_windows", step(JOIN, NOW, 4), step(JOIN, NOW, 8, who=1), step(JOIN, NOW, 9, who=2),
+         turn, step(OTHERS, 0, 9, 90), turn, step(EOF, who=1), turn, step(OTHERS, 0, 9, 90), turn,
+         choice=2)
+
+
 if __name__ == "__main__":
     heads()
     texts()
@@ -589,3 +681,4 @@ if __name__ == "__main__":
     networks()
     renders()
     plays()
+    mixed_plays()

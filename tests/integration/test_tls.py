@@ -551,7 +551,7 @@ def test_plain_http_gets_a_400_that_says_so_and_is_counted(tls_server, bystander
             client.recv_eof()
     server.wait_stderr("limit plain-http: answered with 400", 2)
     server.stop()
-    assert "plain-http was hit 2 times" in server.stderr
+    assert "limit plain-http: 2 hits" in server.stderr
 
 
 # ---- reload ----
