@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "common/escape.h"
+#include "common/http_answer.h"
 
 /* Writes base64(SHA-1(key + GUID)) (RFC 6455, 4.2.2, point 5.4). */
 static void accept_for(const char *key, char accept[HANDSHAKE_ACCEPT_LEN + 1])
@@ -65,11 +66,14 @@ static bool is_upgrade(const struct http_head *request)
 }
 
 /* A client has asked for a WebSocket, but that has got lost on the way: proxies speak HTTP/1.0 to
- * servers, or keep Upgrade to themselves, unless they are told otherwise. */
+ * servers, or keep Upgrade to themselves, unless they are told otherwise. A request for something
+ * else gets that. */
 static bool is_upgrade_lost(const struct http_head *request)
 {
-    return !is_upgrade(request) && (http_head_has_token(request, "Upgrade", "websocket") ||
-                                    http_head_get(request, "Sec-WebSocket-Key") != NULL);
+    return !is_upgrade(request) && !http_head_has_token(request, "Accept", HTTP_ANSWER_JSON) &&
+           !http_head_has_token(request, "Accept", HTTP_ANSWER_EVENTS) &&
+           (http_head_has_token(request, "Upgrade", "websocket") ||
+            http_head_get(request, "Sec-WebSocket-Key") != NULL);
 }
 
 static void refuse_lost(const struct http_head *request, struct handshake_verdict *verdict)

@@ -136,7 +136,7 @@ static void a_name_has_128_bytes_at_most(void **state)
         memcpy(target + 4 + 3 * i, "%61", 4);
     name[RESOURCE_MAX_CHANNEL] = '\0';
     check_channel(target, "/ws", 0, name);
-    strcat(target, "a");
+    memcpy(target + strlen(target), "a", 2);
     check_channel(target, "/ws", UV_EINVAL, NULL);
 }
 
