@@ -114,7 +114,8 @@ static void hit(const struct peer *peer, const char *done)
 /* An HTTP exchange, or an opening handshake. */
 static void give_up_request(struct peer *peer)
 {
-    if (transport_queued(&peer->transport) > 0) { /* an answer that it does not take */
+    /* An answer that it does not take; or no request, so that none may be answered. */
+    if (transport_queued(&peer->transport) > 0 || upgrade_is_idle(peer->_more->upgrade)) {
         hit(peer, "dropped");
         transport_abort(&peer->transport, UV_ENOBUFS);
         return;
