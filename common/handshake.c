@@ -66,7 +66,7 @@ static bool is_upgrade(const struct http_head *request)
 }
 
 /* A client has asked for a WebSocket, but that has got lost on the way: proxies speak HTTP/1.0 to
- * servers, or keep Upgrade to themselves, unless they are told otherwise. A request for something
+ * servers, or keep Upgrade to themselves, unless they are told otherwise. One that asks for something
  * else gets that. */
 static bool is_upgrade_lost(const struct http_head *request)
 {

@@ -37,7 +37,7 @@ enum second_step {
     STEP_LINES,      /* channel, lines, length, filler: NDJSON */
     STEP_UNFINISHED, /* channel, length / 64: a body without its end */
     STEP_BOMB,       /* opcode, KiB, filler: it is deflated */
-    STEP_OTHERS,     /* channel and kind, messages, length / 16: another worker publishes */
+    STEP_OTHERS,     /* channel and kind, messages, length / 8: another worker publishes */
     STEP_STALL,      /* the socket takes nothing more */
     STEP_DRAIN,      /* bytes / 64 that the socket takes besides */
     STEP_DRIP,       /* bytes / 4 that it takes besides in each turn from now on */
@@ -242,9 +242,9 @@ static void second_client_step(struct server_play *play, struct server_role *rol
 static void others_publish(struct server_play *play)
 {
     uint8_t flags = fuzz_first(&play->input);
-    unsigned count = fuzz_first(&play->input);
-    size_t len = fuzz_first(&play->input) * (size_t) 16;
-    uint8_t payload[255 * 16];
+    unsigned count = fuzz_first(&play->input) & 63;
+    size_t len = fuzz_first(&play->input) * (size_t) 8;
+    uint8_t payload[255 * 8];
     struct frame_part part = {payload, len};
     struct channel *channel;
     uint32_t random = 2463534242U;
