@@ -10,7 +10,7 @@ import rawws
 
 LINES = 4000  # of some 150 bytes: more than a pipe (64 KiB) and the queue (256 KiB) hold
 REQUESTS = 100  # on a connection, before the server closes it
-REFUSED = r"refused with 403: '/ws\?(\d+)'"
+REFUSED = r"refused with 403: '/ws/(\d+)'"
 DROPPED = r"^wsbroadcastd: (\d+) log lines? dropped here"
 
 
@@ -21,7 +21,7 @@ def be_refused(server, first: int, count: int) -> None:
         numbers = range(start, min(start + REQUESTS, first + count))
         client.send(
             b"".join(
-                b"GET /ws?%d HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n"
+                b"GET /ws/%d HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n"
                 b"Origin: http://evil.example\r\n\r\n" % number
                 for number in numbers
             )
@@ -62,7 +62,7 @@ def test_lines_that_found_no_room_are_counted_where_they_are_missing(stuck):
     server.release_stderr()
     server.wait_stderr(DROPPED)
     be_refused(server, LINES, 1)
-    server.wait_stderr(rf"'/ws\?{LINES}'")
+    server.wait_stderr(rf"'/ws/{LINES}'")
     missing, last = 0, -1
     for line in server.stderr.splitlines():
         assert re.match("wsbroadcastd: ", line) and line.count("wsbroadcastd: ") == 1
