@@ -8,7 +8,7 @@
 
 enum {
     CATCH_UP_BUFS = 4,           /* blocks of history that are written at a time */
-    CATCH_UP_EVENTS = 64 * 1024, /* bytes of events that are made of it, and held, at a time */
+    CATCH_UP_EVENTS = 12 * 1024, /* bytes of events that are made of it, and held, at a time */
     CATCH_UP_REST = 64 * 1024,   /* bytes left to read when it is told where to go on */
 };
 

@@ -157,7 +157,8 @@ enum upgrade_result upgrade_answer_page(struct upgrade *upgrade, struct transpor
     talk->page = NULL;
     if (upgrade->held.len == 0)
         transport_resume(transport);
-    return end_answer(upgrade, transport, talk->keep_alive);
+    /* The end may have come since the head was written. */
+    return end_answer(upgrade, transport, talk->keep_alive && !upgrade->policy->ending);
 }
 
 bool upgrade_answer_write(struct upgrade *upgrade, struct transport *transport,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import signal
+import socket
 import threading
 from pathlib import Path
 
@@ -88,6 +89,25 @@ def test_a_body_that_does_not_come_in_time_is_503(wsbroadcastd):
     leave(listener)
     server.wait(0)
     assert "limit" not in server.stderr
+
+
+def test_a_page_that_is_being_read_is_finished_and_then_nobody_is_waited_for(wsbroadcastd):
+    server = wsbroadcastd(
+        *("--prefix", "", "--history-messages", "1"),
+        *("--handshake-timeout", "60", "--close-timeout", "60"),
+    )
+    text = "\x01" * 1_000_000  # six times as long as JSON: more than the sockets take
+    Peer(server.port).post(text)
+    with Client(server.port, receive_buffer=4096) as reader:
+        reader.send(b"GET /ws HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n\r\n")
+        assert reader.sock.recv(1, socket.MSG_PEEK) == b"H"  # it has begun
+        listener = server.client()
+        stop(server)
+        assert json.loads(reader.recv_response().body)["messages"][0]["data"] == text
+        reader.recv_eof()
+    assert listener.recv_close()[0] == 1001
+    leave(listener)
+    server.wait(0)
 
 
 def test_the_idle_are_closed_without_a_word_and_at_once(wsbroadcastd):
