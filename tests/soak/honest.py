@@ -120,7 +120,7 @@ async def say_websocket(stage: Stage, channel: str, deflate: bool) -> None:
                 stream.take(await link.message())
         except Closed as closed:
             if closed.code != 1000:
-                raise Broken(f"a publisher was closed with {closed.code}") from None
+                raise Broken(f"a publisher was ended: {closed}") from None
 
     hearing = asyncio.create_task(hear())
 

@@ -19,9 +19,10 @@ class Lost(Exception):
 class Closed(Exception):
     """A Close frame came."""
 
-    def __init__(self, code: int | None) -> None:
-        super().__init__(f"Close {code}")
-        self.code = code
+    def __init__(self, payload: bytes) -> None:
+        self.code = int.from_bytes(payload[:2], "big") if payload else None
+        self.reason = payload[2:].decode()
+        super().__init__(f"Close {self.code} {self.reason!r}")
 
 
 class Response(NamedTuple):
@@ -148,7 +149,7 @@ class Link:
             payload = await self._exactly(length)
             opcode = first & 15
             if opcode == rawws.CLOSE:
-                raise Closed(int.from_bytes(payload[:2], "big") if payload else None)
+                raise Closed(payload)
             if opcode == rawws.PING:
                 self.send_soon(rawws.frame(rawws.PONG, payload))
                 continue

@@ -189,10 +189,12 @@ def soak(seconds: float, seed: int) -> None:
                 check_goodbye(server)
             control.stop()
         finally:
-            for stage in stages:
-                print(json.dumps(dict(sorted(stage.counts.items())), indent=1))
             for server in (*servers, control):
                 server.process.kill()
+            for stage, server in zip(stages, servers, strict=True):
+                said = [line for line in server.stderr.splitlines() if "evil.example" not in line]
+                print("\n".join(said[-40:]))
+                print(json.dumps(dict(sorted(stage.counts.items())), indent=1))
         print(json.dumps({"round_trip_ms": round_trips}))
 
 
