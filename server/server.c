@@ -37,7 +37,8 @@ struct server {
     struct channels channels;
     const char *listed[2]; /* channels that can be made, if that is not up to anyone */
     uv_timer_t expiry;     /* of history, if its age matters */
-    uv_timer_t trim;       /* of the heap */
+    uv_timer_t trim;       /* of the heap: */
+    uint64_t peak;         /* bytes that were held at most since then */
     struct source source;  /* these two if they are asked for */
     struct sink sink;
     struct limits limits;
@@ -195,10 +196,16 @@ static void on_expiry(uv_timer_t *timer)
  * between blocks that live on. */
 static void on_trim(uv_timer_t *timer)
 {
-    struct memory *memory = &container_of(timer, struct server, trim)->channels.memory;
+    struct server *server = container_of(timer, struct server, trim);
+    uint64_t peak = memory_take_peak(&server->channels.memory);
+    uint64_t used = memory_used(&server->channels.memory);
 
-    if (memory_take_peak(memory) > memory_used(memory) + TRIM_BYTES)
-        (void) malloc_trim(0);
+    if (peak > server->peak) /* since it was trimmed last: it may fall in many small steps */
+        server->peak = peak;
+    if (server->peak <= used + TRIM_BYTES)
+        return;
+    server->peak = used;
+    (void) malloc_trim(0);
 }
 
 static void close_handles(struct server *server)
