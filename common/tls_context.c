@@ -2,6 +2,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,20 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
     return SSL_TLSEXT_ERR_OK;
 }
 
+/* OpenSSL reads the extensions of an authority when it first checks a certificate with it, and keeps
+ * what it read: here, before the workers share it. */
+static void read_authorities(SSL_CTX *ssl)
+{
+    STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ssl));
+
+    for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
+        X509 *authority = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+
+        if (authority != NULL)
+            (void) X509_check_purpose(authority, -1, 0);
+    }
+}
+
 static int set_up_server(SSL_CTX *ssl, const struct tls_files *files, struct error *error)
 {
     static const unsigned char session_context[] = "wsbroadcastd";
@@ -71,6 +86,7 @@ static int set_up_server(SSL_CTX *ssl, const struct tls_files *files, struct err
     SSL_CTX_set_client_CA_list(ssl, names); /* takes them */
     SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     tls_admission_guard_sessions(ssl);
+    read_authorities(ssl);
     return 0;
 }
 

@@ -14,6 +14,7 @@ void memory_init(struct memory *memory, uint64_t max, const _Atomic uint64_t *re
     atomic_init(&memory->blocks, 0);
     atomic_init(&memory->charged, 0);
     atomic_init(&memory->over_since, 0);
+    atomic_init(&memory->sinks_since, 0);
     atomic_init(&memory->costliest, 0);
     atomic_init(&memory->peak, 0);
 }
@@ -60,19 +61,25 @@ bool memory_check(struct memory *memory, uint64_t now, bool *first)
     if (used > load(&memory->peak))
         atomic_store_explicit(&memory->peak, used, memory_order_relaxed);
     if (memory->max == 0 || used <= memory->max) {
-        if (load(&memory->over_since) != 0) {
-            atomic_store_explicit(&memory->costliest, 0, memory_order_relaxed);
+        if (load(&memory->over_since) != 0)
             atomic_store_explicit(&memory->over_since, 0, memory_order_relaxed);
-        }
         return false;
     }
     *first = atomic_compare_exchange_strong(&memory->over_since, &none, now);
+    if (*first)
+        memory_given_up(memory, now);
     return true;
+}
+
+void memory_given_up(struct memory *memory, uint64_t now)
+{
+    atomic_store_explicit(&memory->sinks_since, now, memory_order_relaxed);
+    atomic_store_explicit(&memory->costliest, 0, memory_order_relaxed);
 }
 
 uint64_t memory_bar(struct memory *memory, uint64_t now, uint64_t costliest)
 {
-    uint64_t since = load(&memory->over_since);
+    uint64_t since = load(&memory->sinks_since);
     uint64_t halves = since != 0 && now > since ? (now - since) / BAR_HALVES : 0;
     uint64_t top = load(&memory->costliest);
     uint64_t bar;
@@ -80,7 +87,7 @@ uint64_t memory_bar(struct memory *memory, uint64_t now, uint64_t costliest)
     while (costliest > top && !atomic_compare_exchange_weak(&memory->costliest, &top, costliest)) {
     }
     top = costliest > top ? costliest : top;
-    bar = halves < 63 ? top >> halves : 0;
+    bar = halves < 63 ? top / 2 >> halves : 0;
     return bar > LEAST_BAR ? bar : LEAST_BAR;
 }
 

@@ -8,9 +8,9 @@
  * Retained history has a bound of its own (--history-total) and is nobody's here. Beyond the bound,
  * each worker looks at what its peers cost and gives up the costliest (see relief.h): those of one
  * address together, so that a thousand small ones do not win over one. The bar from which a group
- * is too costly begins at the costliest that any worker has seen, and sinks with time: so all
- * workers follow one order without asking each other. A subscriber that keeps up costs nothing and
- * is never given up.
+ * is too costly begins at half of the costliest that any worker has seen, and sinks while nobody is given
+ * up: so all workers follow one order without asking each other, however slow one of them is. A
+ * subscriber that keeps up costs nothing and is never given up.
  *
  * Shared by all threads; every member is an atomic or constant. */
 #ifndef WS_MEMORY_H
@@ -26,6 +26,7 @@ struct memory {
     const _Atomic uint64_t *retained; /* of those, bytes that histories hold */
     _Atomic uint64_t charged;         /* bytes, by peers */
     _Atomic uint64_t over_since;      /* milliseconds; 0: it is not over the bound */
+    _Atomic uint64_t sinks_since;     /* milliseconds: when that was, or a peer was given up last */
     _Atomic uint64_t costliest;       /* bytes of the costliest group seen since then */
     _Atomic uint64_t peak;            /* the most that was used since it was last asked for */
 };
@@ -56,6 +57,9 @@ bool memory_check(struct memory *memory, uint64_t now, bool *first);
 /* While it is over: bytes from which the peers of one address are too costly; `costliest` are the
  * bytes of the costliest that the caller has. */
 uint64_t memory_bar(struct memory *memory, uint64_t now, uint64_t costliest);
+
+/* A peer has been given up at `now`: the bar begins anew. */
+void memory_given_up(struct memory *memory, uint64_t now);
 
 /* The most that was used since the last call. */
 uint64_t memory_take_peak(struct memory *memory);

@@ -147,7 +147,9 @@ static void on_step(uv_timer_t *timer)
         given_up = give_up(relief->_memory, all, count,
                            memory_bar(relief->_memory, shared_now(), all[0].group));
     }
-    if (given_up == 0)
+    if (given_up > 0)
+        memory_given_up(relief->_memory, shared_now());
+    else
         fold(relief);
     buffer_deinit(&costs);
 }
