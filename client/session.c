@@ -163,7 +163,7 @@ static void on_end_signal(struct signals *signals, int signum)
 static void on_timeout(uv_timer_t *timer)
 {
     struct session *session = container_of(timer, struct session, timeout);
-    struct error why;
+    struct error why = {""};
 
     session->hurried = true;
     if (session->ended)

@@ -66,8 +66,8 @@ static bool is_upgrade(const struct http_head *request)
 }
 
 /* A client has asked for a WebSocket, but that has got lost on the way: proxies speak HTTP/1.0 to
- * servers, or keep Upgrade to themselves, unless they are told otherwise. One that asks for something
- * else gets that. */
+ * servers, or keep Upgrade to themselves, unless they are told otherwise. One that asks for
+ * something else gets that. */
 static bool is_upgrade_lost(const struct http_head *request)
 {
     return !is_upgrade(request) && !http_head_has_token(request, "Accept", HTTP_ANSWER_JSON) &&

@@ -147,7 +147,7 @@ static const struct option_spec *spec_of(const struct option_table *table,
 int options_parse(const struct option_table *table, int argc, char **argv, void *target,
                   int *operands, struct error *error)
 {
-    struct getopt_table getopt_table;
+    struct getopt_table getopt_table = {0};
     int found, status;
 
     to_getopt(table, &getopt_table);

@@ -28,13 +28,14 @@ enum origin_verdict {
 
 /* Judges the field Origin. Admitted are those on the list, whatever Host they ask for; and pages of
  * the Host that they ask for, where that is this machine, asked through a listener that only this
- * machine reaches (`loopback`), or, through another listener, where there is no list or Host is known. */
+ * machine reaches (`loopback`), or, through another listener, where there is no list or Host is
+ * known. */
 enum origin_verdict origin_judge(const struct origin_policy *policy,
                                  const struct http_head *request, bool loopback);
 
 /* The only check of Host: for plain HTTP without Origin, as a page that asks its own host may send
- * none. Through a listener that only this machine reaches, the Host must be the machine itself; else
- * it may be a stranger's page whose DNS says that its host is this machine. */
+ * none. Through a listener that only this machine reaches, the Host must be the machine itself;
+ * else it may be a stranger's page whose DNS says that its host is this machine. */
 bool origin_host_is_own(const struct http_head *request, bool loopback);
 
 /* Checks what --origin lists: an origin, with a default port or without, where `*.` in front of the

@@ -21,7 +21,7 @@ int stream_tls_new_accepted(struct stream_tls **layer, struct stream *stream,
                             struct tls_loop *loop);
 
 /* What the functions of stream without `_tls` do; see there. */
-int stream_tls_read_start(struct stream_tls *layer, uv_alloc_cb on_alloc, uv_read_cb on_read);
+int stream_tls_read_start(struct stream_tls *layer, uv_alloc_cb owners_alloc, uv_read_cb on_read);
 void stream_tls_read_stop(struct stream_tls *layer);
 ssize_t stream_tls_try_write(struct stream_tls *layer, const uv_buf_t *bufs, unsigned count);
 int stream_tls_write(struct stream_tls *layer, uv_write_t *request, const uv_buf_t *bufs,

@@ -48,8 +48,8 @@ static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
     return SSL_TLSEXT_ERR_OK;
 }
 
-/* OpenSSL reads the extensions of an authority when it first checks a certificate with it, and keeps
- * what it read: here, before the workers share it. */
+/* OpenSSL reads the extensions of an authority when it first checks a certificate with it, and
+ * keeps what it read: here, before the workers share it. */
 static void read_authorities(SSL_CTX *ssl)
 {
     STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ssl));
@@ -205,7 +205,7 @@ void tls_context_free(struct tls_context *context)
 
 int tls_context_reload(struct tls_context *context, struct error *error)
 {
-    SSL_CTX *fresh, *old;
+    SSL_CTX *fresh = NULL, *old;
     int status = build(&fresh, context->server, &context->files, error);
 
     if (status != 0)

@@ -92,8 +92,8 @@ bool http_api_ask(const struct http_api *api, const struct http_api_request *req
 void http_api_tell(const struct question *question, struct http_api_answer *answer);
 
 /* Answers what is no request for the endpoint or its channels: a refusal that is decided elsewhere,
- * whose `why` is borrowed; or a preflight (Fetch, 4.8), whatever it is for, so that the page gets to
- * read the refusal. `answer` is begun anew. */
+ * whose `why` is borrowed; or a preflight (Fetch, 4.8), whatever it is for, so that the page gets
+ * to read the refusal. `answer` is begun anew. */
 void http_api_judge_other(const struct http_api *api, const struct http_head *head, bool loopback,
                           int status, const char *why, struct http_api_answer *answer);
 

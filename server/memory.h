@@ -8,9 +8,9 @@
  * Retained history has a bound of its own (--history-total) and is nobody's here. Beyond the bound,
  * each worker looks at what its peers cost and gives up the costliest (see relief.h): those of one
  * address together, so that a thousand small ones do not win over one. The bar from which a group
- * is too costly begins at half of the costliest that any worker has seen, and sinks while nobody is given
- * up: so all workers follow one order without asking each other, however slow one of them is. A
- * subscriber that keeps up costs nothing and is never given up.
+ * is too costly begins at half of the costliest that any worker has seen, and sinks while nobody is
+ * given up: so all workers follow one order without asking each other, however slow one of them is.
+ * A subscriber that keeps up costs nothing and is never given up.
  *
  * Shared by all threads; every member is an atomic or constant. */
 #ifndef WS_MEMORY_H

@@ -44,15 +44,19 @@ void question_desk_init(struct question_desk *desk, struct inbox *inbox, void *c
 
 static void question_free(struct question *question)
 {
-    list_remove(&question->node);
     question->kind->release(question->desk->context, question->subject);
     free(question);
 }
 
 void question_desk_deinit(struct question_desk *desk)
 {
-    while (!list_empty(&desk->_asked))
-        question_free(container_of(desk->_asked.next, struct question, node));
+    struct list *node, *next;
+
+    for (node = desk->_asked.next; node != &desk->_asked; node = next) {
+        next = node->next;
+        question_free(container_of(node, struct question, node));
+    }
+    list_init(&desk->_asked);
 }
 
 /* ---- the answer ---- */
@@ -61,6 +65,7 @@ static void answer(struct question *question)
 {
     if (question->answered != NULL)
         question->answered(question->asker, question);
+    list_remove(&question->node);
     question_free(question);
 }
 
@@ -133,6 +138,7 @@ bool question_desk_work(struct question_desk *desk, unsigned budget)
 
         if (!share->begun)
             begin(desk, share);
+        // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is complete is in no list any more
         if (!question->kind->work(desk->context, question->subject, share->data, &budget))
             break;
         budget -= budget > 0 ? 1 : 0;

@@ -121,7 +121,11 @@ static int start_input(struct server *server, struct error *error)
 
     if (options->stdin_channel != NULL)
         status = source_start(&server->source, &server->loop, options, &server->channels,
-                              &server->sink, server->workers, server->shared.worker_count);
+                              &(struct source_readers){
+                                  .workers = server->workers,
+                                  .worker_count = server->shared.worker_count,
+                                  .sink = &server->sink,
+                              });
     return status == 0
                ? 0
                : error_set(error, status, "cannot read standard input: %s", uv_strerror(status));

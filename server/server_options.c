@@ -347,8 +347,8 @@ static const struct option_spec specs[] = {
     {.help = "Who may come in:"},
     {"origin", 0, "ORIGIN",
      "admit pages of this origin, as in https://example.org, or of all names beneath a domain, as "
-     "in https://*.example.org; may be given several times; '*' for all (default: pages of the host "
-     "that is asked for; WebSocket clients without Origin always come in)",
+     "in https://*.example.org; may be given several times; '*' for all (default: pages of the "
+     "host that is asked for; WebSocket clients without Origin always come in)",
      OPTION_BY(store_origin)},
     {"server-name", 0, "NAME",
      "a name by which this server is asked, as in feed.example or feed.example:8443; may be given "

@@ -154,23 +154,29 @@ static int init_publisher(struct channel_publisher *publisher, const struct serv
                        : status;
 }
 
+/* What fails, or nothing: source_deinit frees what was made. */
+static int prepare(struct source *source, uv_loop_t *loop, const struct server_options *options,
+                   const struct source_readers *readers)
+{
+    int status = init_questions(source, readers->workers, readers->worker_count);
+
+    source->_means = (struct publish_means){.options = options, .publisher = &source->_publisher};
+    set_pace(source, options);
+    if (status == 0)
+        status = init_publisher(&source->_publisher, options);
+    return status == 0 ? uv_async_init(loop, &source->_answered, on_answered) : status;
+}
+
 int source_start(struct source *source, uv_loop_t *loop, const struct server_options *options,
-                 struct channels *channels, const struct sink *sink, struct worker **workers,
-                 size_t worker_count)
+                 struct channels *channels, const struct source_readers *readers)
 {
     const char *name = options->stdin_channel;
     size_t most = options->max_message > 0 ? (size_t) options->max_message : SIZE_MAX;
     int status;
 
     source->_channels = channels;
-    source->_sink = sink;
-    source->_means = (struct publish_means){.options = options, .publisher = &source->_publisher};
-    set_pace(source, options);
-    status = init_questions(source, workers, worker_count);
-    if (status == 0)
-        status = init_publisher(&source->_publisher, options);
-    if (status == 0)
-        status = uv_async_init(loop, &source->_answered, on_answered);
+    source->_sink = readers->sink;
+    status = prepare(source, loop, options, readers);
     if (status != 0)
         return status;
     status = channels_make(channels, name, strlen(name), &source->_channel);

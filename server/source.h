@@ -58,13 +58,19 @@ struct source {
     bool _stopped;
 };
 
+/* Those that standard input waits for: the subscribers of all workers, which have been started, and
+ * standard output, started or not. */
+struct source_readers {
+    struct worker **workers;
+    size_t worker_count;
+    const struct sink *sink;
+};
+
 /* Reads standard input into the channel of options->stdin_channel, until its end or source_stop.
- * The workers have been started; all is borrowed until source_close. `sink` is standard output,
- * started or not. Returns 0, UV_EMFILE when
- * there are too many channels, or another negative UV_E* code. */
+ * All is borrowed until source_close. Returns 0, UV_EMFILE when there are too many channels, or
+ * another negative UV_E* code. */
 int source_start(struct source *source, uv_loop_t *loop, const struct server_options *options,
-                 struct channels *channels, const struct sink *sink, struct worker **workers,
-                 size_t worker_count);
+                 struct channels *channels, const struct source_readers *readers);
 
 /* Reads no further. Harmless when it was not started, or has ended. */
 void source_stop(struct source *source);

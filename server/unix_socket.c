@@ -83,6 +83,7 @@ fail_bind:
 /* The number of a group; 0 when none is named. Returns 0, or UV_ENOENT when there is no such. */
 static int find_group(const char *name, gid_t *group)
 {
+    // cppcheck-suppress getgrnamCalled ; there is one thread at the start
     const struct group *found = name[0] != '\0' ? getgrnam(name) : NULL;
     struct error unused;
     uint64_t number = 0;

@@ -435,6 +435,45 @@ static struct question_desk *desk_at(void *context, size_t i)
     return &worker->shared->workers[i]->desk;
 }
 
+/* What the worker's parts know of each other. None of it can fail. */
+static void connect_parts(struct worker *worker)
+{
+    const struct server_options *options = worker->shared->options;
+    struct channels *channels = worker->shared->channels;
+
+    worker->publisher = (struct channel_publisher){
+        .encoder = worker->transports.encoder,
+        .deflater = worker->transports.deflater,
+        .compression_min = (size_t) options->compression_min,
+    };
+    worker->publish = (struct publish_means){
+        .options = options,
+        .publisher = &worker->publisher,
+        .limits = worker->shared->limits,
+        .pace = &worker->pace,
+    };
+    fanouts_init(&worker->fanouts, channels, &worker->inbox, &worker->due,
+                 &(struct fanout_limits){
+                     .bytes = worker_max_lag(options),
+                     .messages = options->max_lag_messages,
+                     .time = options->max_lag_time,
+                 });
+    relief_init(&worker->relief, &worker->loop, &worker->inbox, &channels->memory, &worker->fanouts,
+                options->read_mildly);
+    question_desk_init(&worker->desk, &worker->inbox, &worker->api, desk_at,
+                       worker->shared->worker_count);
+    worker->api = (struct http_api){
+        .options = options,
+        .origins = worker->policy.handshake.origins,
+        .channels = channels,
+        .fanouts = &worker->fanouts,
+        .publish = &worker->publish,
+        .limits = worker->shared->limits,
+        .memory = &channels->memory,
+        .desk = &worker->desk,
+    };
+}
+
 int worker_new(struct worker **worker, size_t number, const struct worker_shared *shared)
 {
     const struct server_options *options = shared->options;
@@ -462,36 +501,7 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
     if (status != 0)
         goto fail_transports;
     init_handles(fresh);
-    fresh->publisher = (struct channel_publisher){
-        .encoder = fresh->transports.encoder,
-        .deflater = fresh->transports.deflater,
-        .compression_min = (size_t) options->compression_min,
-    };
-    fresh->publish = (struct publish_means){
-        .options = options,
-        .publisher = &fresh->publisher,
-        .limits = shared->limits,
-        .pace = &fresh->pace,
-    };
-    fanouts_init(&fresh->fanouts, shared->channels, &fresh->inbox, &fresh->due,
-                 &(struct fanout_limits){
-                     .bytes = worker_max_lag(options),
-                     .messages = options->max_lag_messages,
-                     .time = options->max_lag_time,
-                 });
-    relief_init(&fresh->relief, &fresh->loop, &fresh->inbox, &shared->channels->memory,
-                &fresh->fanouts, options->read_mildly);
-    question_desk_init(&fresh->desk, &fresh->inbox, &fresh->api, desk_at, shared->worker_count);
-    fresh->api = (struct http_api){
-        .options = options,
-        .origins = fresh->policy.handshake.origins,
-        .channels = shared->channels,
-        .fanouts = &fresh->fanouts,
-        .publish = &fresh->publish,
-        .limits = shared->limits,
-        .memory = &shared->channels->memory,
-        .desk = &fresh->desk,
-    };
+    connect_parts(fresh);
     *worker = fresh;
     return 0;
 

@@ -74,8 +74,8 @@ static void decode(const struct setup *setup, struct fuzz_input input, struct fu
             struct decoder_event event;
 
             decoder_next(&decoder, &event);
-            if (event.type == DECODER_MORE)
-                heard->last = DECODER_MORE;
+            if (event.type == DECODER_MORE || event.type == DECODER_YIELD)
+                heard->last = event.type; /* a pause depends on how it is cut */
             else
                 hear(heard, setup, &event);
         } while (heard->last != DECODER_MORE && heard->last != DECODER_CLOSE &&

@@ -51,8 +51,8 @@ struct server_play {
     size_t watcher_count;
 };
 
-/* A client comes in place of another one; accepting its connection ends with `accept_status`. Nothing
- * happens when the server has been told to stop, or there have been too many. */
+/* A client comes in place of another one; accepting its connection ends with `accept_status`.
+ * Nothing happens when the server has been told to stop, or there have been too many. */
 void server_play_connect(struct server_play *play, size_t client, int accept_status);
 
 /* Takes the next step of the input. True when the turn ends with it. */

@@ -29,7 +29,8 @@ enum step {
 enum { SECOND_KIND = 0x80 };
 
 enum second_step {
-    STEP_JOIN, /* target, offer: an opening handshake (see server_words_target, server_words_upgrade) */
+    STEP_JOIN,       /* target, offer: an opening handshake (see server_words_target,
+                        server_words_upgrade) */
     STEP_LISTEN,     /* target: an event stream */
     STEP_PAGES,      /* target, flags: pages of history (see server_words_pages) */
     STEP_ASK,        /* flags: what is answered at once (see server_words_ask) */

@@ -237,8 +237,8 @@ static struct event_id take_id(struct fuzz_input *event)
     return id;
 }
 
-/* What follows until the end are events, each with the ID behind that of the one before it, and with
- * its message. The first one is the place where it begins, and has no data. */
+/* What follows until the end are events, each with the ID behind that of the one before it, and
+ * with its message. The first one is the place where it begins, and has no data. */
 static void judge_events(const struct server_verdict_rules *rules, struct fuzz_input input,
                          bool whole)
 {

@@ -27,9 +27,10 @@ struct server_verdict_rules {
 void server_verdict_learn(struct server_verdict_channel *channel, const struct buffer *frames);
 
 /* Judges what one client got. HTTP responses and then unmasked frames that our client takes; or an
- * event stream. The messages of a channel that was watched follow each other without gap, doubles or
- * change from the place on that the server said; to the last one, if the reader had caught up and
- * stayed until the server said goodbye. Pages are JSON, with the messages of the IDs that stand there. */
+ * event stream. The messages of a channel that was watched follow each other without gap, doubles
+ * or change from the place on that the server said; to the last one, if the reader had caught up
+ * and stayed until the server said goodbye. Pages are JSON, with the messages of the IDs that stand
+ * there. */
 void server_verdict_judge(const struct server_verdict_rules *rules, const struct memory_end *end);
 
 #endif

@@ -28,7 +28,7 @@ void server_words_target(struct server_words_target *target, uint8_t flags, stru
     case 0:
         break;
     case 1:
-        (void) strcpy(target->query, "?history=all");
+        (void) snprintf(target->query, sizeof target->query, "?history=all");
         break;
     case 2:
         (void) snprintf(target->query, sizeof target->query, "?history=%u", back);
@@ -144,7 +144,7 @@ void server_words_lines(struct memory_end *end, const char *path, size_t lines, 
     struct buffer line = {0};
     char safe = filler >= ' ' && filler != '"' && filler != '\\' && filler != 127 ? filler : 'x';
 
-    fuzz_check(buffer_reserve(&line, len + 3) == 0, "out of memory");
+    fuzz_check(buffer_reserve(&line, len + 3) == 0 && line.data != NULL, "out of memory");
     line.data[0] = line.data[len + 1] = '"';
     memset(line.data + 1, safe, len);
     line.data[len + 2] = '\n';

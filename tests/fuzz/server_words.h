@@ -25,7 +25,8 @@ void server_words_upgrade(struct memory_end *end, const struct server_words_targ
 /* An event stream is asked for. */
 void server_words_listen(struct memory_end *end, const struct server_words_target *target);
 
-/* Pages of history, pipelined; `flags`: bit 0 HEAD, bits 1 to 3 how many, bits 4 and 5 the limit. */
+/* Pages of history, pipelined; `flags`: bit 0 HEAD, bits 1 to 3 how many, bits 4 and 5 the limit.
+ */
 void server_words_pages(struct memory_end *end, const struct server_words_target *target,
                         uint8_t flags);
 

@@ -4,6 +4,7 @@ themselves (--no-echo)."""
 from __future__ import annotations
 
 import os
+import re
 import select
 import threading
 
@@ -383,15 +384,22 @@ def test_serving_goes_on_when_nobody_reads_what_is_printed(wsbroadcastd):
 
 
 def test_a_reader_that_is_too_slow_misses_whole_lines_and_nobody_waits(wsbroadcastd):
+    """What is printed and what the log says was not are all that was sent, however the server's
+    thread that prints is scheduled."""
     server = wsbroadcastd("--prefix", "", "--stdout", "--max-lag", "64K", "--max-message", "2K")
     client = server.client()
     for number in range(2000):
         client.send_text(f"{number} " + "x" * 1000)
         assert client.recv_message().startswith(f"{number} ")
-    server.wait_stderr("limit max-lag: standard output is read too slowly: .* are not printed")
+    missed = "limit max-lag: standard output is read too slowly: (.*) messages? (?:is|are) not"
+    server.wait_stderr(missed)
     client.close()
-    heard = [server.read_line() for _ in range(50)]
-    assert heard == [f"{number} " + "x" * 1000 for number in range(50)]
+    lines = [server.read_line() for _ in range(10)]  # its reader is back
     server.stop()
-    rest = server.read_rest().split("\n")[:-1]  # the end may have come within a line
-    assert all(line.endswith(" " + "x" * 1000) for line in rest)
+    lines += server.read_rest().split("\n")
+    numbers = [int(line.split()[0]) for line in lines[:-1]]
+    assert lines[:-1] == [f"{number} " + "x" * 1000 for number in numbers]
+    assert numbers == sorted(set(numbers))
+    in_part = 1 if lines[-1] else 0  # the end may have come within a line
+    said = sum(int(found) for found in re.findall(missed, server.stderr))
+    assert len(numbers) + said in (2000 - in_part, 2000)

@@ -46,10 +46,12 @@ static int tear_down(void **state)
 
 static void read_on(void)
 {
+    char *larger;
     ssize_t n;
 
-    text = realloc(text, text_len + 65537);
-    assert_non_null(text);
+    larger = realloc(text, text_len + 65537);
+    assert_non_null(larger);
+    text = larger;
     n = read(pipe_ends[0], text + text_len, 65536);
     assert_true(n >= 0);
     text_len += (size_t) n;

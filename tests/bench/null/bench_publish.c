@@ -18,10 +18,12 @@ enum { LINES = 10000, LINE = 380, MESSAGE = 512, RETAINED = 1000000 };
 static const uv_mutex_t *watched;
 static uint64_t locked_at, longest;
 
+// NOLINTBEGIN(readability-identifier-naming): the names are ld's
 void __real_uv_mutex_lock(uv_mutex_t *mutex);
 void __real_uv_mutex_unlock(uv_mutex_t *mutex);
 void __wrap_uv_mutex_lock(uv_mutex_t *mutex);
 void __wrap_uv_mutex_unlock(uv_mutex_t *mutex);
+// NOLINTEND(readability-identifier-naming)
 
 static uint64_t cpu_time(void)
 {
