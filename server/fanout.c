@@ -533,8 +533,11 @@ static void look_at(struct fanout *fanout, const struct peer *peer)
 {
     struct fanout_lag *lag = &fanout->_lag;
     uint64_t bytes = channel_lag(fanout->channel, &peer->cursor);
+    uint64_t unacknowledged = stream_waiting(&peer->transport.stream);
     uint64_t acknowledged;
 
+    if (unacknowledged > lag->unacknowledged)
+        lag->unacknowledged = unacknowledged;
     if (bytes > lag->bytes)
         lag->bytes = bytes;
     if (bytes > 0)

@@ -37,7 +37,9 @@ struct fanout_limits {
 struct fanout_lag {
     uint64_t bytes;
     uint64_t messages;
-    bool acknowledges; /* there are such peers: */
+    uint64_t
+        unacknowledged; /* bytes that the system has taken for one peer, and TCP has not brought */
+    bool acknowledges;  /* there are such peers: */
     uint64_t acknowledged;
 };
 

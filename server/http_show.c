@@ -204,6 +204,8 @@ static struct fanout_lag sum_of(const struct question *question)
             sum.bytes = lag->bytes;
         if (lag->messages > sum.messages)
             sum.messages = lag->messages;
+        if (lag->unacknowledged > sum.unacknowledged)
+            sum.unacknowledged = lag->unacknowledged;
         if (lag->acknowledges && (!sum.acknowledges || lag->acknowledged < sum.acknowledged))
             sum.acknowledged = lag->acknowledged;
         sum.acknowledges = sum.acknowledges || lag->acknowledges;
@@ -224,8 +226,8 @@ void http_show_info(const struct question *question, struct http_api_answer *ans
     if (status == 0)
         status = buffer_printf(&answer->json,
                                ", \"slowest_lag\": {\"messages\": %" PRIu64 ", \"bytes\": %" PRIu64
-                               "}, \"acknowledged\": ",
-                               lag.messages, lag.bytes);
+                               ", \"unacknowledged\": %" PRIu64 "}, \"acknowledged\": ",
+                               lag.messages, lag.bytes, lag.unacknowledged);
     if (status == 0 && lag.acknowledges)
         status =
             buffer_printf(&answer->json, "\"%s\"}\n",
