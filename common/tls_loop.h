@@ -21,7 +21,7 @@
 struct stream;
 
 enum {
-    TLS_LOOP_STEPS = 5,  /* of handshakes, in one turn */
+    TLS_LOOP_STEPS = 2,  /* of handshakes, in one turn */
     TLS_LOOP_CHECKS = 8, /* of certificates, in one turn */
 };
 
