@@ -94,12 +94,12 @@ static size_t form_of(struct form *form, const uint8_t *text, size_t len)
     return 1;
 }
 
-size_t json_string_size(const void *text, size_t len)
+size_t json_string_size(const void *text, size_t len, size_t most)
 {
     const uint8_t *at = text;
     size_t size = 2;
 
-    while (len > 0) {
+    while (len > 0 && size <= most) {
         size_t used = plain_prefix(at, len);
         struct form form = {.len = used};
 
@@ -142,7 +142,7 @@ size_t json_escape(uint8_t *out, size_t room, const void *text, size_t len, size
 
 int json_append_string(struct buffer *out, const void *text, size_t len)
 {
-    size_t size = json_string_size(text, len), used;
+    size_t size = json_string_size(text, len, SIZE_MAX), used;
     int status = buffer_reserve(out, size);
 
     if (status != 0)

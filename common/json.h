@@ -15,8 +15,8 @@ enum { JSON_MAX_ESCAPE = 6 }; /* bytes that one byte of text becomes at the most
  * U+FFFD. Returns 0 or UV_ENOMEM, with the buffer unchanged. */
 int json_append_string(struct buffer *out, const void *text, size_t len);
 
-/* Bytes of that string, quotation marks included. */
-size_t json_string_size(const void *text, size_t len);
+/* Bytes of that string, quotation marks included; some number above `most`, if there are more. */
+size_t json_string_size(const void *text, size_t len, size_t most);
 
 /* The inside of that string in pieces: writes as much of the text as becomes at most `room` bytes,
  * cut between two characters; with room for JSON_MAX_ESCAPE it gets on. `*used` is how many bytes

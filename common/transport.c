@@ -75,11 +75,22 @@ void transport_abort_for(struct transport *transport, const char *limit)
     transport_abort(transport, UV_ETIMEDOUT);
 }
 
+static void start_reading(struct transport *transport);
+
+/* Input means nothing any more, but its end does, and a peer that is still sending has to get rid of
+ * what it sends: whatever reading was paused for does not matter. */
+static void read_on(struct transport *transport)
+{
+    transport->_paused = false;
+    start_reading(transport);
+}
+
 /* All that was owed is written. The server says so with a FIN and waits for the client's; the
  * client waits for the server's (RFC 6455, 7.1.1). */
 static void drain(struct transport *transport)
 {
     transport->_stage = TRANSPORT_DRAINING;
+    read_on(transport);
     if (transport->_eof) {
         close_stream(transport, false);
         return;
@@ -189,6 +200,8 @@ void transport_finish(struct transport *transport)
     transport_time_start(transport, &transport_context_of(transport)->_closing);
     if (transport_output_need(transport) == NULL)
         transport_abort(transport, UV_ENOMEM);
+    else
+        read_on(transport);
 }
 
 /* Nothing that comes from here on matters. Our Close, if it is not out yet, ends the writing. */
@@ -396,18 +409,17 @@ static void tell_taken(struct transport *transport)
         ops->on_taken(transport);
 }
 
-static void start_reading(struct transport *transport);
-
 void transport_go_on(struct transport *transport)
 {
     const struct transport_ops *ops = transport_context_of(transport)->ops;
 
-    if (transport->_paused)
-        return; /* transport_resume goes on */
-    if (decoder_is_suspended(&transport->_decoder))
-        decode_on(transport);
-    else if (transport->_stage == TRANSPORT_OPENING && ops->on_share != NULL)
+    /* An owner that has paused it in its opening knows best what it waits for. */
+    if (transport->_stage == TRANSPORT_OPENING && ops->on_share != NULL)
         ops->on_share(transport);
+    else if (transport->_paused)
+        return; /* transport_resume goes on */
+    else if (decoder_is_suspended(&transport->_decoder))
+        decode_on(transport);
     start_reading(transport);
     tell_taken(transport);
 }

@@ -240,6 +240,8 @@ static void on_tick(uv_timer_t *timer)
     context->_looked = more; /* between two ticks of a herd the loop reads, too */
     if (more || !is_idle(context))
         set_tick(context, more ? HERD_TICK : TICK);
+    else
+        awake_rest(&context->_awake);
 }
 
 void transport_context_limit_closing(struct transport_context *context, uint32_t timeout)

@@ -32,8 +32,8 @@ bool transport_is_spent(const struct transport *transport)
     const struct transport_context *context = transport_context_of(transport);
     const struct transport_work *work = &context->_work;
 
-    return context->_server && work->reader == transport &&
-           (work->of_reader >= work->share || work->turn >= TURN);
+    return context->_server && (work->holds || work->turn >= TURN ||
+                                (work->reader == transport && work->of_reader >= work->share));
 }
 
 bool transport_work_begin(struct transport *transport)

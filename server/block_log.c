@@ -350,7 +350,8 @@ bool block_log_unit(struct block_cursor *cursor, struct block_unit *unit)
 {
     struct block *next = block_next(cursor->_block); /* before the length, as in block_log_read */
 
-    if (next != NULL && cursor->_offset == block_len(cursor->_block)) {
+    /* More than one: a block that a log was folded to may have been too small for the next unit. */
+    while (next != NULL && cursor->_offset == block_len(cursor->_block)) {
         move_to(cursor, next);
         next = block_next(next);
     }
@@ -408,8 +409,10 @@ void block_log_settle(struct block_cursor *cursor)
 {
     struct block *next = cursor->_block != NULL ? block_next(cursor->_block) : NULL;
 
-    if (next != NULL && !cursor->_last && cursor->_offset == block_len(cursor->_block))
+    while (next != NULL && !cursor->_last && cursor->_offset == block_len(cursor->_block)) {
         move_to(cursor, next);
+        next = block_next(next);
+    }
 }
 
 uint64_t block_log_lag(const struct block_log *log, const struct block_cursor *cursor)

@@ -239,6 +239,13 @@ int channel_publish_all(struct channel *channel, const struct channel_publisher 
 
 void channel_info(struct channel *channel, struct channel_info *info);
 
+/* What it costs to find a place in so many bytes of history (channel_join, channel_look_back), in
+ * bytes copied: a walk over its blocks, and over the units of one. */
+static inline size_t channel_seek_work(uint64_t bytes)
+{
+    return (size_t) (bytes / 64 + (bytes < BLOCK_LOG_MAX_SIZE ? bytes : BLOCK_LOG_MAX_SIZE));
+}
+
 /* The ID of the newest message. */
 struct event_id channel_last_id(const struct channel *channel);
 

@@ -79,6 +79,8 @@ static void let_go(struct history *history, struct block_note *note)
 {
     struct histories *histories = history->_histories;
 
+    if (!note->held)
+        return; /* nothing was ever kept in it: it was made for a message that failed */
     note->held = false;
     history->_held -= note->size;
     uv_mutex_lock(&histories->_lock);

@@ -25,6 +25,7 @@ struct http_page {
     size_t count;   /* messages begun */
     size_t written; /* bytes, without what chunks take */
     bool begun;
+    size_t measured; /* bytes of messages, which costs time, too */
 };
 
 int http_page_new(struct http_page **page, struct channels *channels, struct channel *channel,
@@ -58,6 +59,14 @@ void http_page_free(struct http_page *page)
     block_log_leave(&page->cursor);
     channels_unref(page->channels, page->channel);
     free(page);
+}
+
+size_t http_page_take_measured(struct http_page *page)
+{
+    size_t measured = page->measured;
+
+    page->measured = 0;
+    return measured;
 }
 
 uint64_t http_page_pinned(const struct http_page *page)
@@ -97,6 +106,8 @@ static bool is_full(struct http_page *page, size_t written)
     if (page->count == page->limit || page->place.sequence >= page->last.sequence ||
         !channel_look(&page->cursor, 0, &message))
         return true;
+    if (page->count > 0)
+        page->measured += message.len;
     return page->count > 0 && (written + MARGIN >= MAX_PAGE ||
                                !replay_json_fits(&message, MAX_PAGE - MARGIN - written));
 }

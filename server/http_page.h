@@ -26,6 +26,9 @@ void http_page_free(struct http_page *page);
 int http_page_write(struct http_page *page, struct buffer *out, size_t most, bool chunked,
                     bool *done);
 
+/* Bytes of messages that were measured, and perhaps not written, since the last call. */
+size_t http_page_take_measured(struct http_page *page);
+
 /* Bytes of the log that the page has yet to read and that the history does not hold any more. Takes
  * the channel's lock. */
 uint64_t http_page_pinned(const struct http_page *page);

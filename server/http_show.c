@@ -272,11 +272,14 @@ void http_show_messages(const struct http_api *api, const struct http_api_reques
     struct block_cursor cursor;
     struct channel *channel;
     struct event_id place;
+    struct channel_info info;
     size_t limit;
 
     if (!get_limit(request, &limit, answer) || !get_since(request, &since, answer) ||
         !find(api, request, &channel, answer))
         return;
+    channel_info(channel, &info);
+    answer->work = channel_seek_work(info.bytes);
     if (channel_look_back(channel, &since, &cursor, &place) != 0) {
         http_api_refuse(answer, 400,
                         "this event ID is of a message to come: send one as you got it");

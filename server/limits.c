@@ -35,7 +35,8 @@ enum {
     MIN_REFUSALS = 16,  /* connections that are told at one time that they are too many, */
     REFUSAL_SHARE = 16, /* or this part of --max-connections */
     SECOND_SHIFT = 40,  /* a count and its second share a word: bits of the count, */
-    SECOND_BITS = 24,   /* and of the second (it comes again after 194 days) */
+    SECOND_BITS = 24,   /* and of the second, which comes again after 194 days */
+    MOST_AHEAD = 60,    /* seconds by which the loop of another worker may be ahead */
 };
 
 #define COUNT_MASK (((uint64_t) 1 << SECOND_SHIFT) - 1)
@@ -79,7 +80,7 @@ static uint64_t at_second(uint64_t counter, uint64_t second)
 {
     uint64_t ahead = ((counter >> SECOND_SHIFT) - second) & SECOND_MASK;
 
-    return ahead <= SECOND_MASK / 2 ? counter : second << SECOND_SHIFT;
+    return ahead <= MOST_AHEAD ? counter : second << SECOND_SHIFT;
 }
 
 /* Counts `more`, unless that were more than `most` in this second. 0: any number. */

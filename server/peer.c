@@ -235,6 +235,12 @@ static const char *join(struct peer *peer, const struct upgrade_request *request
         hit(peer, "max-channels", "refused with 503");
         return "there are too many channels: try again later";
     }
+    if (status == 0 && request->since.kind != CHANNEL_SINCE_NOW) {
+        struct channel_info info;
+
+        channel_info(peer->_fanout->channel, &info);
+        transport_charge(&peer->transport, channel_seek_work(info.bytes));
+    }
     if (status == 0)
         status = fanout_join(peer->_fanout, peer, form, &request->since, start);
     if (status == UV_EINVAL && request->events) /* as an ID of another epoch: see since_parse_any */
@@ -414,7 +420,7 @@ void peer_expel(struct peer *peer)
 void peer_judge_idle(struct peer *peer, uint64_t now, uint64_t timeout)
 {
     if (peer->_more == NULL || peer_is_for_events(peer) ||
-        (uint32_t) now - peer->_more->last_message < timeout ||
+        (int32_t) ((uint32_t) now - peer->_more->last_message) < (int64_t) timeout ||
         !transport_is_open(&peer->transport))
         return;
     hit(peer, "idle-timeout", "closed with 1000");

@@ -118,6 +118,7 @@ static void give_up_request(struct peer *peer)
     if (transport_queued(&peer->transport) > 0 || upgrade_is_idle(peer->_more->upgrade)) {
         hit(peer, "dropped");
         transport_abort(&peer->transport, UV_ENOBUFS);
+        upgrade_forget(peer->_more->upgrade);
         return;
     }
     hit(peer, "refused with 503");

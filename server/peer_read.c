@@ -220,6 +220,7 @@ static void meet(struct peer *peer, struct past *past)
         return;
     channel_go_live(channel, &peer->cursor, &past->meeting);
     fanout_resume(peer->_fanout, peer);
+    peer_memory_caught_up(peer);
     peer_free_more_if_unused(peer);
 }
 

@@ -171,6 +171,7 @@ static void on_watch(uv_timer_t *timer)
 
     awake_expect(&relief->_awake, uv_now(timer->loop), WATCH_INTERVAL);
     if (!memory_is_half_full(relief->_memory)) {
+        awake_rest(&relief->_awake);
         (void) uv_timer_stop(timer);
         return;
     }

@@ -23,7 +23,7 @@ bool replay_json_fits(const struct channel_message *message, size_t most)
         return base64_size(message->len) + JSON_FRAME <= most;
     return message->len <= most &&
            (message->len * JSON_MAX_ESCAPE + JSON_FRAME <= most ||
-            json_string_size(message->payload, message->len) + JSON_FRAME <= most);
+            json_string_size(message->payload, message->len, most) + JSON_FRAME <= most);
 }
 
 /* Base64 in whole groups, so that its pieces make one. */

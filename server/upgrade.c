@@ -333,10 +333,13 @@ bool upgrade_take_held(struct upgrade *upgrade, struct transport *transport, str
 {
     if (upgrade->talk != NULL && upgrade->talk->page != NULL && transport_queued(transport) == 0)
         (void) upgrade_answer_page(upgrade, transport);
-    if (upgrade->held.len == 0 || transport_queued(transport) > 0 ||
-        transport_is_deferred(transport) || upgrade_is_answering(upgrade) ||
-        (upgrade->talk != NULL && upgrade->talk->paused != NULL))
+    if (upgrade->held.len == 0 || transport_is_deferred(transport))
         return false;
+    if (transport_queued(transport) > 0 || upgrade_is_answering(upgrade) ||
+        (upgrade->talk != NULL && upgrade->talk->paused != NULL)) {
+        transport_pause(transport); /* nothing, not even the end, is to be read before it */
+        return false;
+    }
     *held = upgrade->held;
     upgrade->held = (struct buffer){0};
     transport_resume(transport);

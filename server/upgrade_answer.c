@@ -6,7 +6,10 @@
 #include "common/escape.h"
 #include "common/log.h"
 
-enum { PIECE = 32 * 1024 }; /* bytes of a page that are made, and held, at a time */
+enum {
+    PIECE = 32 * 1024, /* bytes of a page that are made, and held, at a time */
+    MEASURING = 3,     /* units of work for a byte of a message whose length as JSON is found */
+};
 
 void upgrade_answer_begin_head(struct upgrade *upgrade)
 {
@@ -147,7 +150,8 @@ enum upgrade_result upgrade_answer_page(struct upgrade *upgrade, struct transpor
         transport_abort(transport, UV_ENOMEM);
         return UPGRADE_REFUSED;
     }
-    transport_charge(transport, (out->len - before) * (uint64_t) TRANSPORT_WORK_COPY);
+    transport_charge(transport, (out->len - before) * (uint64_t) TRANSPORT_WORK_COPY +
+                                    http_page_take_measured(talk->page) * (uint64_t) MEASURING);
     if (!done) {
         transport_pause(transport);
         transport_restart_opening(transport); /* it has this time for each piece */

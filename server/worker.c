@@ -412,14 +412,16 @@ static void init_handles(struct worker *worker)
     (void) uv_prepare_start(&worker->turn_end, on_turn_end);
     (void) uv_idle_init(&worker->loop, &worker->go_on);
     (void) uv_timer_init(&worker->loop, &worker->sweep);
-    awake_expect(&worker->swept, uv_now(&worker->loop), SWEEP_INTERVAL);
-    if (options->idle_timeout > 0 || options->min_read_rate > 0)
+    if (options->idle_timeout > 0 || options->min_read_rate > 0) {
+        awake_expect(&worker->swept, uv_now(&worker->loop), SWEEP_INTERVAL);
         (void) uv_timer_start(&worker->sweep, on_sweep, SWEEP_INTERVAL, SWEEP_INTERVAL);
+    }
     pace_init(&worker->pace, &worker->loop, worker->shared->channels);
     (void) uv_timer_init(&worker->loop, &worker->lag);
-    awake_expect(&worker->lagged, uv_now(&worker->loop), 0);
-    if (options->max_lag_time > 0)
+    if (options->max_lag_time > 0) {
+        awake_expect(&worker->lagged, uv_now(&worker->loop), 0);
         (void) uv_timer_start(&worker->lag, on_lag, 0, options->max_lag_time / LAG_LOOKS + 1);
+    }
     inbox_item_init(&worker->stop_item, on_stop);
     inbox_item_init(&worker->leave_item, on_leave);
     inbox_item_init(&worker->room_item, on_room);

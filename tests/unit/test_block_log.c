@@ -758,6 +758,30 @@ static void a_log_that_is_folded_keeps_next_to_nothing_and_no_byte_is_missed(voi
     assert_int_equal(memory, 0);
 }
 
+static void a_unit_is_found_behind_a_block_that_it_did_not_fit_into(void **state)
+{
+    struct block_log *log = new_log();
+    struct block_cursor cursor = {0};
+    struct block_unit unit;
+    uint8_t *room;
+
+    (void) state;
+    block_log_join(log, &cursor);
+    append(log, 10000);
+    (void) read_all(log, &cursor, 4);
+    block_log_fold(log); /* to a block of 256 bytes, which stays empty */
+    room = block_log_reserve(log, 1000);
+    assert_non_null(room);
+    assert_int_equal(frame_size(false, 996), 1000);
+    memset(room, 0, 1000);
+    memcpy(room, "\x82\x7e\x03\xe4", 4);
+    block_log_commit(log, 1000);
+    assert_true(block_log_unit(&cursor, &unit));
+    assert_int_equal(unit.len, 1000);
+    block_log_leave(&cursor);
+    free_log(log);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -783,6 +807,7 @@ int main(void)
         cmocka_unit_test(who_reads_on_keeps_what_it_needs_when_others_are_given_up),
         cmocka_unit_test(cursors_on_other_threads_may_be_given_up_while_the_log_grows),
         cmocka_unit_test(a_log_that_is_folded_keeps_next_to_nothing_and_no_byte_is_missed),
+        cmocka_unit_test(a_unit_is_found_behind_a_block_that_it_did_not_fit_into),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
