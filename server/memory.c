@@ -10,6 +10,7 @@ enum {
 void memory_init(struct memory *memory, uint64_t max, const _Atomic uint64_t *retained)
 {
     memory->max = max;
+    memory->settles = 0;
     memory->retained = retained;
     atomic_init(&memory->blocks, 0);
     atomic_init(&memory->charged, 0);
@@ -79,13 +80,15 @@ void memory_given_up(struct memory *memory, uint64_t now)
 
 uint64_t memory_bar(struct memory *memory, uint64_t now, uint64_t costliest)
 {
-    uint64_t since = load(&memory->sinks_since);
-    uint64_t halves = since != 0 && now > since ? (now - since) / BAR_HALVES : 0;
+    uint64_t since = load(&memory->sinks_since) + memory->settles;
+    uint64_t halves = now > since ? (now - since) / BAR_HALVES : 0;
     uint64_t top = load(&memory->costliest);
     uint64_t bar;
 
     while (costliest > top && !atomic_compare_exchange_weak(&memory->costliest, &top, costliest)) {
     }
+    if (now < since)
+        return UINT64_MAX;
     top = costliest > top ? costliest : top;
     bar = halves < 63 ? top / 2 >> halves : 0;
     return bar > LEAST_BAR ? bar : LEAST_BAR;

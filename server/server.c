@@ -21,7 +21,8 @@ enum {
     EXPIRY_INTERVAL = 1000, /* milliseconds between two looks at what is too old, */
     TRIM_INTERVAL = 5000,   /* and at whether much memory has become free */
     TRIM_BYTES = 32 * 1024 * 1024,
-    LAST_LINES = 1000, /* milliseconds that stderr has for the last lines */
+    MEMORY_SETTLES = 25, /* milliseconds: more than two steps of relief */
+    LAST_LINES = 1000,   /* milliseconds that stderr has for the last lines */
 };
 
 struct server {
@@ -387,6 +388,7 @@ int server_run(const struct server_options *options)
     if (status != 0)
         goto fail_channel;
     server.channels.memory.max = options->max_memory;
+    server.channels.memory.settles = options->workers > 1 ? MEMORY_SETTLES : 0;
     list_channels(&server);
     status = prepare_tls(&server, &error);
     if (status == 0)

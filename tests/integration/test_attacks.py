@@ -6,6 +6,8 @@ builds without sanitizers only, whose own is many times more.
 
 from __future__ import annotations
 
+import contextlib
+
 import programs
 import rawws
 
@@ -99,7 +101,8 @@ def post(client: rawws.Client, body: bytes) -> int:
 
 
 def test_readers_of_many_channels_that_do_not_read(wsbroadcastd, bystanders_of):
-    """No channel lags by --max-lag; all of them together do by --max-memory."""
+    """No channel lags by --max-lag; all of them together do by --max-memory. On a slow machine one
+    that publishes may come to cost more than the readers that are left, and go, too."""
     server = wsbroadcastd("--max-memory", "64M")
     others = bystanders_of(server)
     before = server.reset_peak()
@@ -107,10 +110,11 @@ def test_readers_of_many_channels_that_do_not_read(wsbroadcastd, bystanders_of):
     for channel in range(20):
         reader = rawws.Client(server.port, receive_buffer=4096).upgrade(f"/ws/{channel}")
         publisher = deflating(server, f"/ws/{channel}")
-        publisher.send(deflated(publisher, b"x" * MIB, 10))
-        publisher.send_frame(rawws.PING, b"behind all")
-        while publisher.recv_frame().payload != b"behind all":
-            pass
+        with contextlib.suppress(rawws.ConnectionLost, ConnectionError):
+            publisher.send(deflated(publisher, b"x" * MIB, 10))
+            publisher.send_frame(rawws.PING, b"behind all")
+            while publisher.recv_frame().payload != b"behind all":
+                pass
         clients += [reader, publisher]
     server.wait_stderr(r"limit max-memory: closed with 1008")
     others.wait_round()
