@@ -155,6 +155,7 @@ static void judge(struct server_play *play)
                 .count = play->watcher_count,
                 .misses = play->skips || (play->no_echo && role->spoke),
                 .replays = role->replays,
+                .cut = play->lags,
             },
             &role->end);
     }
@@ -238,6 +239,8 @@ static void perform(struct server_play *play, uint8_t choice, uint8_t more,
     fuzz_check(worker_new(&play->worker, 0, shared) == 0, "worker_new");
     play->publisher = &play->worker->publisher;
     play->worker->fanouts.limits.bytes = lags[choice >> 6];
+    play->lags = lags[choice >> 6] > 0 || shared->options->max_lag_messages > 0 ||
+                 shared->options->max_lag_time > 0;
     if ((more & 32) != 0) {
         play->worker->fanouts.limits.messages = 10;
         play->worker->fanouts.limits.time = 1500;

@@ -45,6 +45,7 @@ struct server_play {
     uint64_t passing; /* milliseconds that are still to pass */
     unsigned steps;
     unsigned goodbye_turns;
+    bool lags;    /* and may lag only so far */
     bool skips;   /* the slow miss messages */
     bool no_echo; /* publishers miss their own */
     struct server_watcher watchers[SERVER_PLAY_CHANNELS];

@@ -21,6 +21,7 @@ struct server_verdict_rules {
     size_t count;
     bool misses;  /* a reader that is slow, or publishes, may have messages left out */
     bool replays; /* it may read history: the goodbye does not wait for that */
+    bool cut;     /* one that lags too far when the goodbye comes is cut short */
 };
 
 /* Takes in the frames of a channel from its first message on. */
