@@ -57,7 +57,7 @@ enum http_body_result http_body_begin(struct http_body *body, struct http_head *
 
     *body = (struct http_body){._max = max};
     if (coding != NULL && head->minor == 0)
-        (void) reject(body, 400, "HTTP/1.0 has no Transfer-Encoding");
+        (void) reject(body, 400, "a request of HTTP/1.0 has no Transfer-Encoding");
     else if (coding != NULL &&
              (http_head_count(head, "Transfer-Encoding") > 1 || strcasecmp(coding, "chunked") != 0))
         (void) reject(body, 501, "no transfer coding but 'chunked' is spoken here");
