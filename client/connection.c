@@ -94,9 +94,14 @@ static void conclude_fault(struct connection *connection, unsigned code, const c
 {
     struct outcome outcome = {.exit = CLIENT_PROTOCOL, .lasting = true};
 
-    (void) error_set(&outcome.error, UV_EPROTO,
-                     "%s: the server broke the protocol: %s (closed with %u)",
-                     connection->_url->text, reason, code);
+    if (connection->_limit != NULL) /* which is ours */
+        (void) error_set(&outcome.error, UV_EPROTO,
+                         "%s: %s: more than --%s allows (closed with %u)", connection->_url->text,
+                         reason, connection->_limit, code);
+    else
+        (void) error_set(&outcome.error, UV_EPROTO,
+                         "%s: the server broke the protocol: %s (closed with %u)",
+                         connection->_url->text, reason, code);
     conclude(connection, &outcome);
 }
 

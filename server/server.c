@@ -29,6 +29,7 @@ struct server {
     const struct server_options *options;
     uv_loop_t loop; /* the main thread's: signals, and standard input and output */
     uv_async_t workers_done;
+    bool stopping; /* a signal has said so */
     uv_signal_t sigint;
     uv_signal_t sigterm;
     uv_signal_t sighup;
@@ -145,7 +146,9 @@ static void on_signal(uv_signal_t *handle, int number)
     struct server *server = handle->data;
 
     source_stop(&server->source);
-    log_info("stopping on %s", number == SIGINT ? "SIGINT" : "SIGTERM");
+    log_info(server->stopping ? "%s again: ending at once" : "stopping on %s",
+             number == SIGINT ? "SIGINT" : "SIGTERM");
+    server->stopping = true;
     stop_workers(server);
 }
 
