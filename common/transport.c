@@ -77,8 +77,8 @@ void transport_abort_for(struct transport *transport, const char *limit)
 
 static void start_reading(struct transport *transport);
 
-/* Input means nothing any more, but its end does, and a peer that is still sending has to get rid of
- * what it sends: whatever reading was paused for does not matter. */
+/* Input means nothing any more, but its end does, and a peer that is still sending has to get rid
+ * of what it sends: whatever reading was paused for does not matter. */
 static void read_on(struct transport *transport)
 {
     transport->_paused = false;
