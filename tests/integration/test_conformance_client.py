@@ -12,6 +12,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import conformance
 import programs
@@ -452,10 +453,21 @@ def test_a_declared_length_alone_takes_no_memory(answer, rsv):
     conformance.still_there(peer)
     before = peer.program.reset_peak()
     peer.send_frame(BINARY, b"\x02\x00", declared=16 << 20, rsv=rsv)
-    peer.sock.shutdown(socket.SHUT_WR)
+    programs.wait_until("it has read that", lambda: has_read_all(peer.sock))
     if not programs.SANITIZED:
         assert peer.program.peak_rss() - before < 1 << 20
+    peer.sock.shutdown(socket.SHUT_WR)
     conformance.recv_end_of_tcp(peer)
+
+
+def has_read_all(sock: socket.socket) -> bool:
+    """The program at the other end, on this machine, has nothing more to read."""
+    ends = [f":{end[1]:04X}" for end in (sock.getpeername(), sock.getsockname())]
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, queues, *_ = line.split()
+        if [local[-5:], remote[-5:]] == ends:
+            return queues.endswith(":00000000")
+    return False
 
 
 def test_ten_thousand_pings_of_a_server_that_does_not_read_are_no_burden(answer):
