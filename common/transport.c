@@ -445,6 +445,7 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     if (nread == UV_ENOBUFS)
         return; /* on_alloc gave none: the rest waits in the socket for the next turn */
     if (nread > 0) {
+        transport_context_of(transport)->_read += (size_t) nread;
         transport_input(transport, (const uint8_t *) buf->base, (size_t) nread);
         tell_taken(transport);
     } else if (nread == UV_EOF) {
@@ -463,6 +464,8 @@ static size_t read_size(const struct transport_context *context)
     unsigned busy = context->_busy > context->_busy_before ? context->_busy : context->_busy_before;
     size_t share = TURN_INPUT / (busy + 1);
 
+    if (context->_read >= TURN_INPUT) /* many have begun to talk at once */
+        return MIN_READ;
     if (share > sizeof context->_input)
         return sizeof context->_input;
     return share > MIN_READ ? share : MIN_READ;

@@ -130,7 +130,8 @@ struct transport_work {
     const struct transport *reader; /* by this one */
     uint64_t share;                 /* that one may use in this turn */
     unsigned hard;                  /* how many have used much in this turn */
-    bool holds;                     /* nothing is read in this turn */
+    bool holds;                     /* nothing is read in this turn, */
+    bool held;                      /* or in the one before */
     struct buffer deferred;         /* of struct transport *, which wait for the next turns: */
     size_t first;                   /* from this byte on */
 };
@@ -162,6 +163,7 @@ struct transport_context {
     const struct transport *_reader; /* who read last in this turn */
     unsigned _busy;                  /* how many filled the buffer in this turn, */
     unsigned _busy_before;           /* and in the one before */
+    size_t _read;                    /* bytes that were read in this turn */
     char _input[64 * 1024];
 };
 

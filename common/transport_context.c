@@ -20,6 +20,7 @@ int transport_context_init(struct transport_context *context, uv_loop_t *loop,
     context->_hears_on = config->hears_on;
     context->_reader = NULL;
     context->_busy = context->_busy_before = 0;
+    context->_read = 0;
     context->_awake = (struct awake){0};
     context->_looked = false;
     transport_work_init(context);
@@ -68,9 +69,11 @@ bool transport_context_flush_some(struct transport_context *context, unsigned bu
 {
     struct list end;
 
-    context->_reader = NULL; /* the turn ends: everybody may read again */
-    context->_busy_before = context->_busy;
+    context->_reader = NULL;  /* the turn ends: everybody may read again */
+    if (!context->_work.held) /* which says nothing of how many have much to say */
+        context->_busy_before = context->_busy;
     context->_busy = 0;
+    context->_read = 0;
     list_append(&context->_dirty, &end); /* who is listed again meanwhile is for the next turn */
     for (; budget > 0 && context->_dirty.next != &end; budget--) {
         struct list *node = list_take_first(&context->_dirty);

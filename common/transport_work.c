@@ -136,6 +136,7 @@ bool transport_context_go_on(struct transport_context *context)
 
     work->share = share_of(work->hard + (work->of_reader >= HARD ? 1 : 0));
     work->hard = 0;
+    work->held = work->holds;
     work->holds = false;
     work->turn = 0;
     work->reader = NULL;
