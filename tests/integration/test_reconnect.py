@@ -576,10 +576,9 @@ def _waits(listener) -> list[str]:
     return re.findall("reconnecting in", listener.stderr)
 
 
-def test_what_is_typed_while_it_connects_again_is_sent_then(wsrecv):
-    closing, over = threading.Event(), threading.Event()
-
-    def first(peer: ServerPeer) -> None:
+def _ends_slowly(closing: threading.Event, over: threading.Event):
+    """It sets closing when the closing handshake has begun, and answers when over is set."""
+    def script(peer: ServerPeer) -> None:
         peer.accept()
         peer.send_text("one")
         assert peer.recv_frame().opcode == CLOSE
@@ -587,12 +586,18 @@ def test_what_is_typed_while_it_connects_again_is_sent_then(wsrecv):
         assert over.wait(rawws.TIMEOUT)
         peer.send_close(1000)
 
+    return script
+
+
+def test_what_is_typed_while_it_connects_again_is_sent_then(wsrecv):
+    closing, over = threading.Event(), threading.Event()
+
     def second(peer: ServerPeer) -> None:
         peer.accept()
         assert peer.recv_message() == "typed"
         peer.close()
 
-    with ScriptedServer([first, second]) as server:
+    with ScriptedServer([_ends_slowly(closing, over), second]) as server:
         listener = wsrecv("-q", "-r", "-s", server.url, stdin=subprocess.PIPE)
         assert listener.read_line() == "one"
         listener.process.send_signal(signal.SIGUSR2)
@@ -605,16 +610,7 @@ def test_what_is_typed_while_it_connects_again_is_sent_then(wsrecv):
 
 def test_sigusr2_does_nothing_to_what_is_ending(wsrecv):
     closing, over = threading.Event(), threading.Event()
-
-    def script(peer: ServerPeer) -> None:
-        peer.accept()
-        peer.send_text("one")
-        assert peer.recv_frame().opcode == CLOSE
-        closing.set()
-        assert over.wait(rawws.TIMEOUT)
-        peer.send_close(1000)
-
-    with ScriptedServer(script) as server:
+    with ScriptedServer(_ends_slowly(closing, over)) as server:
         listener = wsrecv("-q", "-r", "-n", "1", server.url)
         assert closing.wait(rawws.TIMEOUT)
         listener.process.send_signal(signal.SIGUSR2)

@@ -122,51 +122,6 @@ void stream_configure(struct stream *stream)
     (void) stream;
 }
 
-int stream_start_tls(struct stream *stream, struct tls_context *context, const char *host)
-{
-    (void) stream;
-    (void) context;
-    (void) host;
-    return UV_ENOTSUP;
-}
-
-int stream_accept_tls(struct stream *stream, struct tls_loop *loop)
-{
-    (void) stream;
-    (void) loop;
-    return UV_ENOTSUP;
-}
-
-bool stream_is_tls(const struct stream *stream)
-{
-    (void) stream;
-    return false;
-}
-
-bool stream_has_waited(const struct stream *stream)
-{
-    (void) stream;
-    return false;
-}
-
-bool stream_met_http(const struct stream *stream)
-{
-    (void) stream;
-    return false;
-}
-
-bool stream_is_ready(const struct stream *stream)
-{
-    (void) stream;
-    return true;
-}
-
-const char *stream_error(const struct stream *stream)
-{
-    (void) stream;
-    return NULL;
-}
-
 int stream_read_start(struct stream *stream, uv_alloc_cb on_alloc, uv_read_cb on_read)
 {
     (void) stream;
@@ -226,18 +181,6 @@ int stream_write(struct stream *stream, uv_write_t *request, const uv_buf_t *buf
     if (state.waiting_count > null_network.most_waiting)
         null_network.most_waiting = state.waiting_count;
     return 0;
-}
-
-size_t stream_held(const struct stream *stream)
-{
-    (void) stream;
-    return 0;
-}
-
-void stream_limit_silence(struct stream *stream, unsigned milliseconds)
-{
-    (void) stream;
-    (void) milliseconds;
 }
 
 size_t stream_waiting(const struct stream *stream)
