@@ -161,23 +161,22 @@ static void on_asked(struct inbox_item *item)
 
 /* ---- the question ---- */
 
-static size_t stride_of(const struct question_kind *kind)
+/* The size, rounded up so that anything may follow. */
+static size_t aligned(size_t size)
 {
     size_t unit = _Alignof(max_align_t);
 
-    return (kind->share_size + unit - 1) / unit * unit;
+    return (size + unit - 1) / unit * unit;
 }
 
 int question_ask(struct question **question, struct question_desk *desk,
                  const struct question_kind *kind, void *subject, void *asker,
                  void (*answered)(void *asker, const struct question *question))
 {
-    size_t unit = _Alignof(max_align_t);
-    size_t head = sizeof(struct question) + desk->count * sizeof(struct share);
-    struct question *fresh;
+    size_t head = aligned(sizeof(struct question) + desk->count * sizeof(struct share));
+    size_t stride = aligned(kind->share_size);
+    struct question *fresh = calloc(1, head + desk->count * stride);
 
-    head = (head + unit - 1) / unit * unit;
-    fresh = calloc(1, head + desk->count * stride_of(kind));
     if (fresh == NULL) {
         kind->release(desk->context, subject);
         return UV_ENOMEM;
@@ -196,7 +195,7 @@ int question_ask(struct question **question, struct question_desk *desk,
 
         share->desk = desk->at(desk->context, i);
         share->question = fresh;
-        share->data = (uint8_t *) fresh + head + i * stride_of(kind);
+        share->data = (uint8_t *) fresh + head + i * stride;
         list_init(&share->node);
         inbox_item_init(&share->item, on_asked);
     }
