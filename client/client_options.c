@@ -6,11 +6,11 @@
 #include <sys/un.h>
 #include <uv.h>
 
-#include "client/place.h"
-#include "client/proxy.h"
-#include "client/request.h"
-#include "client/until.h"
-#include "common/utf8.h"
+#include "client/connect/proxy.h"
+#include "client/connect/request.h"
+#include "client/output/until.h"
+#include "client/resume/place.h"
+#include "common/base/utf8.h"
 
 enum {
     DEFAULT_MAX_DELAY = 60 * 1000, /* milliseconds, as all of these */

@@ -1,17 +1,17 @@
 /* What wsrecv is told on its command line. */
-#ifndef WS_CLIENT_OPTIONS_H
-#define WS_CLIENT_OPTIONS_H
+#ifndef WS_CLIENT_CLIENT_OPTIONS_H
+#define WS_CLIENT_CLIENT_OPTIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "client/render.h"
-#include "client/route.h"
+#include "client/connect/route.h"
+#include "client/output/render.h"
 #include "client/string_list.h"
-#include "common/error.h"
-#include "common/event_id.h"
-#include "common/options.h"
+#include "common/base/error.h"
+#include "common/cli/options.h"
+#include "common/websocket/event_id.h"
 
 /* What the end of standard input means, and a command that fails. */
 enum client_input_eof { CLIENT_EOF_CLOSE, CLIENT_EOF_KEEP };

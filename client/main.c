@@ -2,8 +2,8 @@
 
 #include "client/client_options.h"
 #include "client/session.h"
-#include "common/log.h"
-#include "common/process.h"
+#include "common/base/log.h"
+#include "common/base/process.h"
 
 static enum client_exit answer(const struct client_options *options)
 {

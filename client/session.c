@@ -5,19 +5,19 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/backoff.h"
-#include "client/connection.h"
-#include "client/connector.h"
-#include "client/monitor.h"
-#include "client/outcome.h"
-#include "client/resume.h"
+#include "client/connect/backoff.h"
+#include "client/connect/connection.h"
+#include "client/connect/connector.h"
+#include "client/connect/outcome.h"
+#include "client/monitor/monitor.h"
+#include "client/resume/resume.h"
 #include "client/signals.h"
 #include "client/target.h"
-#include "client/traffic.h"
-#include "common/list.h"
-#include "common/log.h"
-#include "common/plural.h"
-#include "common/process.h"
+#include "client/wire/traffic.h"
+#include "common/base/list.h"
+#include "common/base/log.h"
+#include "common/base/plural.h"
+#include "common/base/process.h"
 
 enum next {
     NEXT_NOTHING,
@@ -415,7 +415,7 @@ static void on_connected(struct connector *connector, int fd)
 {
     struct session *session = container_of(connector, struct session, connector);
     const struct url *url = target_url(&session->target);
-    struct handshake_request request = target_request(&session->target);
+    struct client_handshake_request request = target_request(&session->target);
     struct outcome outcome = {.exit = CLIENT_CONNECT};
     int status = resume_ask(&session->resume, &request);
 

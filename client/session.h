@@ -1,6 +1,6 @@
 /* One run of wsrecv: attempts to connect, connections, the waits between, and how it ends. */
-#ifndef WS_SESSION_H
-#define WS_SESSION_H
+#ifndef WS_CLIENT_SESSION_H
+#define WS_CLIENT_SESSION_H
 
 #include "client/client_options.h"
 

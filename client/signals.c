@@ -2,7 +2,7 @@
 
 #include <signal.h>
 
-#include "common/process.h"
+#include "common/base/process.h"
 
 static void on_end(uv_signal_t *handle, int signum)
 {

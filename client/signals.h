@@ -1,7 +1,7 @@
 /* The signals that tell wsrecv what to do: SIGINT, SIGTERM and SIGHUP end it, SIGUSR2 makes it
  * connect again. (SIGUSR1 is the monitor's.) */
-#ifndef WS_SIGNALS_H
-#define WS_SIGNALS_H
+#ifndef WS_CLIENT_SIGNALS_H
+#define WS_CLIENT_SIGNALS_H
 
 #include <uv.h>
 

@@ -1,6 +1,6 @@
 /* Strings of an option that may be given several times. */
-#ifndef WS_STRING_LIST_H
-#define WS_STRING_LIST_H
+#ifndef WS_CLIENT_STRING_LIST_H
+#define WS_CLIENT_STRING_LIST_H
 
 #include <stddef.h>
 

@@ -5,8 +5,8 @@
 #include <string.h>
 #include <uv.h>
 
-#include "client/request.h"
-#include "common/escape.h"
+#include "client/connect/request.h"
+#include "common/base/escape.h"
 
 int target_init(struct target *target, const struct client_options *options, struct error *error)
 {
@@ -40,7 +40,7 @@ const struct url *target_url(const struct target *target)
     return target->_away.text != NULL ? &target->_away : &target->_home;
 }
 
-struct handshake_request target_request(const struct target *target)
+struct client_handshake_request target_request(const struct target *target)
 {
     const struct url *url = target_url(target);
 

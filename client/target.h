@@ -1,15 +1,15 @@
 /* Which URL is connected to: the user's, or where redirections have led; and what is said there.
  * Only servers of the same origin as the user's URL hear his secrets. */
-#ifndef WS_TARGET_H
-#define WS_TARGET_H
+#ifndef WS_CLIENT_TARGET_H
+#define WS_CLIENT_TARGET_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "client/client_options.h"
-#include "common/error.h"
-#include "common/handshake.h"
-#include "common/url.h"
+#include "client/connect/client_handshake.h"
+#include "client/connect/url.h"
+#include "common/base/error.h"
 
 struct target {
     const struct client_options *_options;
@@ -28,7 +28,7 @@ void target_deinit(struct target *target);
 const struct url *target_url(const struct target *target);
 
 /* The request to be sent there; valid until one of the functions below is called. */
-struct handshake_request target_request(const struct target *target);
+struct client_handshake_request target_request(const struct target *target);
 
 /* Goes where `location`, of a redirecting response, says. Returns 0; or a negative UV_E* code, and
  * a text that says why not: that was one too many, it would lead from wss: to ws:, it is no

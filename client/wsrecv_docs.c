@@ -1,6 +1,6 @@
 /* Run by the build, never installed: makes wsrecv's man page and completions. */
 #include "client/client_options.h"
-#include "common/option_docs.h"
+#include "common/cli/option_docs.h"
 
 int main(int argc, char **argv)
 {

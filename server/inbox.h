@@ -2,14 +2,14 @@
  * coalesces), and each item runs once on the worker's thread; what is posted while items run is for
  * the loop's next turn. An item belongs to the one who posts it and is posted at most once at a
  * time: posting it again before it has run changes nothing. */
-#ifndef WS_INBOX_H
-#define WS_INBOX_H
+#ifndef WS_SERVER_INBOX_H
+#define WS_SERVER_INBOX_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <uv.h>
 
-#include "common/list.h"
+#include "common/base/list.h"
 
 struct inbox_item {
     struct list _node;

@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <uv.h>
 
-#include "common/process.h"
+#include "common/base/process.h"
 #include "server/server.h"
 
 enum { EXIT_USAGE = 2 };

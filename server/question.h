@@ -11,13 +11,13 @@
  * A question belongs to the desk that it was asked at until it has been answered. The asker may be
  * gone by then (question_forget). What is on its way when the workers stop is freed with the desk.
  */
-#ifndef WS_QUESTION_H
-#define WS_QUESTION_H
+#ifndef WS_SERVER_QUESTION_H
+#define WS_SERVER_QUESTION_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "common/list.h"
+#include "common/base/list.h"
 #include "server/inbox.h"
 
 struct question;

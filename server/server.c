@@ -5,16 +5,16 @@
 #include <stdlib.h>
 #include <uv.h>
 
-#include "common/list.h"
-#include "common/log.h"
-#include "common/log_queue.h"
-#include "common/process.h"
-#include "server/channels.h"
-#include "server/limits.h"
-#include "server/shortage.h"
-#include "server/sink.h"
-#include "server/sockets.h"
-#include "server/source.h"
+#include "common/base/list.h"
+#include "common/base/log.h"
+#include "common/base/log_queue.h"
+#include "common/base/process.h"
+#include "server/broadcast/channels.h"
+#include "server/net/fd_shortage.h"
+#include "server/net/limits.h"
+#include "server/net/sockets.h"
+#include "server/stdio/sink.h"
+#include "server/stdio/source.h"
 #include "server/worker.h"
 
 enum {
@@ -44,7 +44,7 @@ struct server {
     struct source source;  /* these two if they are asked for */
     struct sink sink;
     struct limits limits;
-    struct shortage shortage;
+    struct fd_shortage shortage;
     struct sockets sockets;
     struct worker_shared shared;
     struct worker **workers; /* shared.worker_count of them; NULL: not made */
@@ -384,7 +384,7 @@ int server_run(const struct server_options *options)
     status = limits_init(&server.limits, options);
     if (status != 0)
         goto fail_limits;
-    status = shortage_init(&server.shortage);
+    status = fd_shortage_init(&server.shortage);
     if (status != 0)
         goto fail_shortage;
     status = channels_init(&server.channels, &options->history, options->max_channels);
@@ -404,7 +404,7 @@ int server_run(const struct server_options *options)
     tls_context_free(server.tls);
     channels_deinit(&server.channels);
 fail_channel:
-    shortage_deinit(&server.shortage);
+    fd_shortage_deinit(&server.shortage);
 fail_shortage:
     limits_deinit(&server.limits);
 fail_limits:

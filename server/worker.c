@@ -4,12 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
-#include "common/plural.h"
-#include "server/arrivals.h"
-#include "server/listener.h"
-#include "server/peer.h"
-#include "server/relief.h"
+#include "common/base/log.h"
+#include "common/base/plural.h"
+#include "server/net/handoff.h"
+#include "server/net/listener.h"
+#include "server/peer/peer.h"
+#include "server/peer/relief.h"
 
 enum {
     FLUSH_BUDGET = 128,    /* visits to peers that get messages, and peers that get own frames,
@@ -44,7 +44,7 @@ struct worker {
     struct inbox_item retry_item; /* or has made room */
     struct inbox_item tls_item;   /* the TLS context has been reloaded */
     struct tls_loop tls;
-    struct arrivals arrivals; /* what other workers have accepted for this one */
+    struct handoff handoff; /* what other workers have accepted for this one */
     uv_prepare_t turn_end;
     uv_idle_t go_on;  /* active while a flush is not done: the loop does not wait for events */
     uv_timer_t sweep; /* runs only if one of its limits is set, */
@@ -53,7 +53,7 @@ struct worker {
     struct relief relief;
     struct list due; /* fanouts to be flushed at the end of this turn */
     struct fanouts fanouts;
-    struct pace pace;
+    struct throttle throttle;
     struct http_api api;
     struct question_desk desk;
     size_t peers;
@@ -127,14 +127,14 @@ static int on_connection(struct listener *listener, int fd)
     if (listener->spread)
         taker = shared->workers[listener->turn++ % shared->worker_count];
     if (taker != worker)
-        return arrivals_give(&taker->arrivals,
-                             &(struct arrival){fd, listener->loopback, listener->tls});
+        return handoff_give(&taker->handoff,
+                            &(struct handoff_connection){fd, listener->loopback, listener->tls});
     return peer_accept(&worker->transports, fd, listener->loopback, listener->tls);
 }
 
-static void on_arrival(struct arrivals *arrivals, const struct arrival *arrival)
+static void on_arrival(struct handoff *handoff, const struct handoff_connection *arrival)
 {
-    struct worker *worker = container_of(arrivals, struct worker, arrivals);
+    struct worker *worker = container_of(handoff, struct worker, handoff);
     int status = peer_accept(&worker->transports, arrival->fd, arrival->loopback, arrival->tls);
 
     if (status != 0)
@@ -240,7 +240,7 @@ static void end_loop(struct worker *worker)
     uv_close((uv_handle_t *) &worker->turn_end, NULL);
     uv_close((uv_handle_t *) &worker->go_on, NULL);
     uv_close((uv_handle_t *) &worker->sweep, NULL);
-    pace_close(&worker->pace);
+    throttle_close(&worker->throttle);
     uv_close((uv_handle_t *) &worker->lag, NULL);
     tls_loop_close(&worker->tls);
     relief_close(&worker->relief);
@@ -303,7 +303,7 @@ static void stop_serving(struct worker *worker)
     transport_context_limit_closing(
         &worker->transports, (uint32_t) server_options_stop_timeout(worker->shared->options));
     close_listeners(worker);
-    arrivals_close(&worker->arrivals);
+    handoff_close(&worker->handoff);
     transport_context_end_opening(&worker->transports);
     check_served(worker);
 }
@@ -416,7 +416,7 @@ static void init_handles(struct worker *worker)
         awake_expect(&worker->swept, uv_now(&worker->loop), SWEEP_INTERVAL);
         (void) uv_timer_start(&worker->sweep, on_sweep, SWEEP_INTERVAL, SWEEP_INTERVAL);
     }
-    pace_init(&worker->pace, &worker->loop, worker->shared->channels);
+    throttle_init(&worker->throttle, &worker->loop, worker->shared->channels);
     (void) uv_timer_init(&worker->loop, &worker->lag);
     if (options->max_lag_time > 0) {
         awake_expect(&worker->lagged, uv_now(&worker->loop), 0);
@@ -452,7 +452,7 @@ static void connect_parts(struct worker *worker)
         .options = options,
         .publisher = &worker->publisher,
         .limits = worker->shared->limits,
-        .pace = &worker->pace,
+        .throttle = &worker->throttle,
     };
     fanouts_init(&worker->fanouts, channels, &worker->inbox, &worker->due,
                  &(struct fanout_limits){
@@ -496,7 +496,7 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
     status = inbox_init(&fresh->inbox, &fresh->loop);
     if (status != 0)
         goto fail_inbox;
-    status = arrivals_init(&fresh->arrivals, &fresh->inbox, on_arrival);
+    status = handoff_init(&fresh->handoff, &fresh->inbox, on_arrival);
     if (status != 0)
         goto fail_arrivals;
     status = transport_context_init(&fresh->transports, &fresh->loop, &peer_transport_ops, &config);
@@ -508,7 +508,7 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
     return 0;
 
 fail_transports:
-    arrivals_deinit(&fresh->arrivals);
+    handoff_deinit(&fresh->handoff);
 fail_arrivals:
     inbox_close(&fresh->inbox);
     (void) uv_run(&fresh->loop, UV_RUN_DEFAULT);
@@ -578,12 +578,12 @@ void worker_free(struct worker *worker)
         return;
     if (!worker->started) { /* its loop has handles that nobody ran */
         close_listeners(worker);
-        arrivals_close(&worker->arrivals);
+        handoff_close(&worker->handoff);
         end_loop(worker);
         (void) uv_run(&worker->loop, UV_RUN_DEFAULT);
     }
     question_desk_deinit(&worker->desk);
-    arrivals_deinit(&worker->arrivals);
+    handoff_deinit(&worker->handoff);
     inbox_deinit(&worker->inbox);
     transport_context_deinit(&worker->transports);
     (void) uv_loop_close(&worker->loop);

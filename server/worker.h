@@ -1,28 +1,28 @@
 /* A thread with a loop, and its share of the connections: everything beneath a worker is touched by
  * its thread alone. What workers share is in struct worker_shared, and what they pass to each other
  * goes through inboxes. */
-#ifndef WS_WORKER_H
-#define WS_WORKER_H
+#ifndef WS_SERVER_WORKER_H
+#define WS_SERVER_WORKER_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <uv.h>
 
-#include "common/list.h"
-#include "common/tls_context.h"
-#include "common/tls_loop.h"
-#include "common/transport.h"
-#include "server/channel.h"
-#include "server/channels.h"
-#include "server/fanouts.h"
-#include "server/http_api.h"
+#include "common/base/list.h"
+#include "common/tls/tls_context.h"
+#include "common/tls/tls_loop.h"
+#include "common/websocket/transport.h"
+#include "server/broadcast/channel.h"
+#include "server/broadcast/channels.h"
+#include "server/broadcast/fanouts.h"
+#include "server/config/server_options.h"
+#include "server/http/http_api.h"
+#include "server/http/upgrade.h"
 #include "server/inbox.h"
-#include "server/limits.h"
-#include "server/publish.h"
-#include "server/server_options.h"
-#include "server/shortage.h"
-#include "server/upgrade.h"
+#include "server/journal/publish.h"
+#include "server/net/fd_shortage.h"
+#include "server/net/limits.h"
 
 struct worker;
 
@@ -32,7 +32,7 @@ struct worker_shared {
     struct limits *limits;
     struct channels *channels;
     struct tls_context *tls; /* NULL: no listener speaks TLS */
-    struct shortage *shortage;
+    struct fd_shortage *shortage;
     struct worker **workers; /* all of them: complete before the first one starts */
     size_t worker_count;
     _Atomic size_t *running; /* workers whose threads have not ended */

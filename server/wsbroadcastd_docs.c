@@ -1,6 +1,6 @@
 /* Run by the build, never installed: makes wsbroadcastd's man page and completions. */
-#include "common/option_docs.h"
-#include "server/server_options.h"
+#include "common/cli/option_docs.h"
+#include "server/config/server_options.h"
 
 int main(int argc, char **argv)
 {

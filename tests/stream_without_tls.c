@@ -1,6 +1,6 @@
-/* What the stand-ins for common/stream.c share: they speak no TLS, which has tests of its own. So a
+/* What the stand-ins for common/net/stream.c share: they speak no TLS, which has tests of its own. So a
  * stream is ready at once, holds nothing back, and has no error of its own to tell. */
-#include "common/stream.h"
+#include "common/net/stream.h"
 
 int stream_start_tls(struct stream *stream, struct tls_context *context, const char *host)
 {

@@ -1,7 +1,7 @@
 /* The real worker, seen from inside, whose thread is this one: it runs while worker_start does. To
  * be included once, by a program that brings its own streams. */
-#ifndef WS_WORKER_HERE_H
-#define WS_WORKER_HERE_H
+#ifndef WS_TESTS_WORKER_HERE_H
+#define WS_TESTS_WORKER_HERE_H
 
 #include <uv.h>
 

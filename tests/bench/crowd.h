@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/buffer.h"
-#include "common/error.h"
+#include "common/base/buffer.h"
+#include "common/base/error.h"
 #include "tests/bench/flight.h"
 #include "tests/bench/inflated.h"
 #include "tests/bench/load_options.h"

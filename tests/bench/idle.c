@@ -3,7 +3,7 @@
 #include <sys/resource.h>
 #include <uv.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "tests/bench/crowd.h"
 #include "tests/bench/modes.h"
 #include "tests/bench/span.h"

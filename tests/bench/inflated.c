@@ -4,8 +4,8 @@
 #include <string.h>
 #include <uv.h>
 
-#include "common/buffer.h"
-#include "common/deflate.h"
+#include "common/base/buffer.h"
+#include "common/websocket/deflate.h"
 
 enum { SLOTS = 2048 };
 

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
-#include "common/log.h"
-#include "common/process.h"
+#include "common/base/log.h"
+#include "common/base/process.h"
 #include "tests/bench/load_options.h"
 #include "tests/bench/modes.h"
 

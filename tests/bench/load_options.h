@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/error.h"
-#include "common/options.h"
+#include "common/base/error.h"
+#include "common/cli/options.h"
 
 enum { LOAD_OPTIONS_MAX_PIDS = 64, LOAD_OPTIONS_MAX_SIZES = 16 };
 

@@ -3,7 +3,7 @@
 #ifndef BENCH_MODES_H
 #define BENCH_MODES_H
 
-#include "common/error.h"
+#include "common/base/error.h"
 #include "tests/bench/load_options.h"
 
 /* Subscribers, publishers, and how fast the one hear the other. */

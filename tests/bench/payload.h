@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "common/buffer.h"
+#include "common/base/buffer.h"
 
 enum {
     PAYLOAD_STAMP = 8,      /* bytes of the stamp */

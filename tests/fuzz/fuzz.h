@@ -4,8 +4,8 @@
  *
  * An input is what the world sends, as it would stand on the wire; the choices that a harness makes
  * besides (which side, which pieces) are its last bytes, so that a seed stays readable. */
-#ifndef WS_FUZZ_H
-#define WS_FUZZ_H
+#ifndef WS_TESTS_FUZZ_FUZZ_H
+#define WS_TESTS_FUZZ_FUZZ_H
 
 #include <stdarg.h>
 #include <stdbool.h>

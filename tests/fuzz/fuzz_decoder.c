@@ -1,10 +1,10 @@
 /* The decoder, in both roles: whole or in pieces, the same bytes say the same.
  * Last bytes: how it is cut; bit 0: the client's side, bits 1 to 3: how long a message may be,
  * bit 4: compression is agreed on, bits 5 and 6: who takes no context over; the windows. */
-#include "common/decoder.h"
+#include "common/websocket/decoder.h"
 
-#include "common/buffer.h"
-#include "common/utf8.h"
+#include "common/base/buffer.h"
+#include "common/base/utf8.h"
 #include "tests/fuzz/fuzz.h"
 
 static const uint64_t limits[] = {0, 1 << 20, 1, 125, 126, 1000, 65535, 65536};

@@ -1,7 +1,7 @@
 /* Negotiation of permessage-deflate. The input is the value of Sec-WebSocket-Extensions; each line
  * is a field of its own. It is judged as an offer, whose answer our client must understand, and as
  * an answer. */
-#include "common/extension.h"
+#include "common/websocket/extension.h"
 
 #include <uv.h>
 

@@ -2,14 +2,15 @@
  * what we answer is what our own client takes.
  * Last byte: bit 0: compression is off; bits 1 and 2: how a refusal is written;
  * bit 3: one origin is listed; bit 4: only this machine reaches the listener. */
-#include "common/handshake.h"
+#include "client/connect/client_handshake.h"
+#include "server/http/server_handshake.h"
 
 #include <openssl/evp.h>
 #include <openssl/sha.h>
 #include <strings.h>
 #include <uv.h>
 
-#include "server/http_api.h"
+#include "server/http/http_api.h"
 #include "tests/fuzz/heads.h"
 
 static void check_deflate(const struct extension_deflate *deflate)
@@ -33,15 +34,15 @@ static void expected_accept(const char *key, char accept[HANDSHAKE_ACCEPT_LEN + 
     EVP_EncodeBlock((unsigned char *) accept, digest, sizeof digest);
 }
 
-static void check_accepted(const struct http_head *request, const struct handshake_verdict *verdict,
-                           bool compression)
+static void check_accepted(const struct http_head *request,
+                           const struct server_handshake_verdict *verdict, bool compression)
 {
-    struct handshake_client client = {0};
+    struct client_handshake client = {0};
     struct extension_deflate agreed;
     struct buffer response = {0};
     struct http_head head;
     struct error error;
-    const struct handshake_request wish = {.compression = true};
+    const struct client_handshake_request wish = {.compression = true};
     const char *key = http_head_get(request, "sec-websocket-key");
     unsigned char nonce[HANDSHAKE_KEY_LEN];
 
@@ -58,10 +59,10 @@ static void check_accepted(const struct http_head *request, const struct handsha
     expected_accept(key, client.accept);
     check_deflate(&verdict->deflate);
     fuzz_check(compression || !verdict->deflate.agreed, "compression is off");
-    fuzz_check(handshake_write_response(&response, verdict, (struct event_id){1, 2}) == 0,
+    fuzz_check(server_handshake_write(&response, verdict, (struct event_id){1, 2}) == 0,
                "out of memory");
     fuzz_check(heads_parse_own(&head, HTTP_HEAD_RESPONSE, &response) == response.len, "bytes");
-    fuzz_check(handshake_judge_response(&client, &wish, &head, &agreed, &error) == 0,
+    fuzz_check(client_handshake_check_response(&client, &wish, &head, &agreed, &error) == 0,
                "our client refuses it: %s", error.text);
     fuzz_check(agreed.agreed == verdict->deflate.agreed, "compression or none");
     if (agreed.agreed) {
@@ -77,7 +78,8 @@ static void check_accepted(const struct http_head *request, const struct handsha
     buffer_deinit(&response);
 }
 
-static void check_refused(const struct handshake_verdict *verdict, bool keep_alive, bool head_only)
+static void check_refused(const struct server_handshake_verdict *verdict, bool keep_alive,
+                          bool head_only)
 {
     struct http_api_answer refusal;
     struct buffer answer = {0};
@@ -87,7 +89,7 @@ static void check_refused(const struct handshake_verdict *verdict, bool keep_ali
     fuzz_check(verdict->status >= 400 && verdict->status < 600, "status %d", verdict->status);
     fuzz_check(verdict->why != NULL && strpbrk(verdict->why, "\r\n") == NULL, "not one line");
     refusal = (struct http_api_answer){
-        .status = verdict->status, .why = verdict->why, .allow = HANDSHAKE_ALLOW};
+        .status = verdict->status, .why = verdict->why, .allow = SERVER_HANDSHAKE_ALLOW};
     fuzz_check(http_api_write(&answer, &refusal, keep_alive, head_only) == 0, "out of memory");
     used = heads_parse_own(&head, HTTP_HEAD_RESPONSE, &answer);
     body = strtoul(http_head_get(&head, "Content-Length"), NULL, 10);
@@ -119,17 +121,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct fuzz_input input = {data, size};
     uint8_t choice = fuzz_last(&input);
     static const char *const origins[] = {"https://example.org"};
-    struct handshake_policy policy = {
+    struct server_handshake_policy policy = {
         .path = "/ws",
         .compression = (choice & 1) == 0,
         .origins = {.allowed = origins, .allowed_count = (choice & 8) != 0 ? 1 : 0},
     };
-    struct handshake_verdict verdict;
+    struct server_handshake_verdict verdict;
     struct http_head request;
 
     if (!heads_parse(&request, HTTP_HEAD_REQUEST, input.data, input.len))
         return 0;
-    handshake_judge_request(&request, &policy, (choice & 16) != 0, &verdict);
+    server_handshake_check(&request, &policy, (choice & 16) != 0, &verdict);
     fuzz_check(verdict.status != 101 || http_head_count(&request, "origin") <= 1, "two Origins");
     if (verdict.status == 101 && (choice & 8) != 0 && (choice & 16) == 0)
         check_listed(http_head_get(&request, "origin"), origins[0]);

@@ -1,7 +1,7 @@
 /* The client's side of the opening handshake: it goes on only with what RFC 6455, 4.1 allows, and
  * what it says of the rest is fit for a terminal.
  * Last byte: bit 0: compression was not offered. */
-#include "common/handshake.h"
+#include "client/connect/client_handshake.h"
 
 #include <ctype.h>
 #include <strings.h>
@@ -12,11 +12,11 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     /* RFC 6455, 1.3 */
-    static const struct handshake_client client = {.key = "dGhlIHNhbXBsZSBub25jZQ==",
+    static const struct client_handshake client = {.key = "dGhlIHNhbXBsZSBub25jZQ==",
                                                    .accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="};
     struct fuzz_input input = {data, size};
     bool offered = (fuzz_last(&input) & 1) == 0;
-    struct handshake_request request = {.compression = offered};
+    struct client_handshake_request request = {.compression = offered};
     struct extension_deflate deflate = {.agreed = false};
     struct http_head response;
     struct error error = {""};
@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!heads_parse(&response, HTTP_HEAD_RESPONSE, input.data, input.len))
         return 0;
-    status = handshake_judge_response(&client, &request, &response, &deflate, &error);
+    status = client_handshake_check_response(&client, &request, &response, &deflate, &error);
     if (status == 0) {
         fuzz_check(response.status == 101, "status %d", response.status);
         fuzz_check(strcasecmp(http_head_get(&response, "upgrade"), "websocket") == 0, "Upgrade");

@@ -1,6 +1,6 @@
 /* The head parser: whole or in pieces, the same bytes mean the same.
  * Last byte: bit 0: a response; the others: how it is cut. */
-#include "common/http_head.h"
+#include "common/http/http_head.h"
 
 #include "tests/fuzz/fuzz.h"
 

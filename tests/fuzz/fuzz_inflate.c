@@ -1,6 +1,6 @@
 /* Inflating and deflating. Last bytes: how it is cut; the cap; the window.
  * The input is inflated as a message, and deflated and inflated again. */
-#include "common/deflate.h"
+#include "common/websocket/deflate.h"
 
 #include <uv.h>
 

@@ -1,11 +1,11 @@
 /* JSON: what json_check takes and refuses is what jansson does, but for what jansson cannot hold;
  * and it is the same however the text is cut. The choice: the pieces. */
-#include "common/json_check.h"
+#include "common/base/json_check.h"
 
 #include <jansson.h>
 #include <uv.h>
 
-#include "common/utf8.h"
+#include "common/base/utf8.h"
 #include "tests/fuzz/fuzz.h"
 
 /* What is told apart at the end. */

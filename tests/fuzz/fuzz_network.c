@@ -6,12 +6,12 @@
 #include <sys/socket.h>
 #include <uv.h>
 
-#include "client/proxy.h"
-#include "client/request.h"
-#include "client/retry_after.h"
-#include "client/route.h"
-#include "client/socks.h"
-#include "common/url.h"
+#include "client/connect/proxy.h"
+#include "client/connect/request.h"
+#include "client/connect/retry_after.h"
+#include "client/connect/route.h"
+#include "client/connect/socks.h"
+#include "client/connect/url.h"
 #include "tests/fuzz/fuzz.h"
 
 enum what { SOCKS, PROXY, EXCEPTED, RESOLVE, CONNECT_TO, FIELD, RETRY_AFTER, REDIRECT, WHATS };

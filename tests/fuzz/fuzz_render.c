@@ -1,12 +1,12 @@
 /* What is printed: a format that is taken prints any message; a JSON string is one, and reads back
  * as the text that it was made from. The input is a format, a NUL, and a message; its last byte
  * says which mode, and whether the message is text. */
-#include "client/render.h"
+#include "client/output/render.h"
 
 #include <uv.h>
 
-#include "common/json.h"
-#include "common/utf8.h"
+#include "common/base/json.h"
+#include "common/base/utf8.h"
 #include "tests/fuzz/fuzz.h"
 
 static unsigned hex_digit(uint8_t digit)

@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "tests/fuzz/server_play.h"
 #include "tests/fuzz/server_verdict.h"
 #include "tests/worker_here.h"
@@ -298,7 +298,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t more = fuzz_first(&play.input);
     struct server_options options = options_of(choice, tight, more);
     struct limits limits;
-    struct shortage shortage;
+    struct fd_shortage shortage;
     struct channel *channel;
     _Atomic size_t running = 0;
 
@@ -316,7 +316,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     channels.memory.max = options.max_memory;
     fuzz_check(deflater_new(&play.deflater, 6) == 0, "out of memory");
     fuzz_check(limits_init(&limits, &options) == 0, "limits_init");
-    fuzz_check(shortage_init(&shortage) == 0, "shortage_init");
+    fuzz_check(fd_shortage_init(&shortage) == 0, "fd_shortage_init");
     perform(&play, choice, more,
             &(struct worker_shared){.options = &options,
                                     .limits = &limits,
@@ -326,7 +326,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                     .worker_count = 1,
                                     .running = &running,
                                     .done = &done});
-    shortage_deinit(&shortage);
+    fd_shortage_deinit(&shortage);
     fuzz_check(limits._connections == 0, "connections are still counted");
     limits_deinit(&limits);
     judge(&play);

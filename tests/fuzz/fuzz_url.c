@@ -1,9 +1,10 @@
 /* URLs: one that is taken gives a request that our own server lets in, with nothing smuggled. */
-#include "common/url.h"
+#include "client/connect/url.h"
 
 #include <uv.h>
 
-#include "common/handshake.h"
+#include "client/connect/client_handshake.h"
+#include "server/http/server_handshake.h"
 #include "tests/fuzz/heads.h"
 
 enum { MOST = 4096 }; /* longer targets are refused by the server, rightly */
@@ -17,22 +18,22 @@ static void check_plain(const char *text)
 
 static void check_request(const struct url *url)
 {
-    struct handshake_policy policy = {.compression = true};
-    struct handshake_request wish = {
+    struct server_handshake_policy policy = {.compression = true};
+    struct client_handshake_request wish = {
         .authority = url->authority, .target = url->target, .compression = true};
-    struct handshake_verdict verdict;
-    struct handshake_client client;
+    struct server_handshake_verdict verdict;
+    struct client_handshake client;
     struct buffer request = {0};
     struct http_head head;
     char *path = strndup(url->target, strcspn(url->target, "?"));
 
-    fuzz_check(path != NULL && handshake_client_init(&client) == 0, "out of something");
+    fuzz_check(path != NULL && client_handshake_init(&client) == 0, "out of something");
     policy.path = path;
-    fuzz_check(handshake_write_request(&client, &request, &wish) == 0, "out of memory");
+    fuzz_check(client_handshake_write_request(&client, &request, &wish) == 0, "out of memory");
     fuzz_check(heads_parse_own(&head, HTTP_HEAD_REQUEST, &request) == request.len, "bytes");
     fuzz_check(strcmp(http_head_target(&head), url->target) == 0, "target");
     fuzz_check(strcmp(http_head_get(&head, "Host"), url->authority) == 0, "Host");
-    handshake_judge_request(&head, &policy, true, &verdict);
+    server_handshake_check(&head, &policy, true, &verdict);
     fuzz_check(verdict.status == 101, "our server refuses '%s' at '%s': %d %s", url->target,
                url->authority, verdict.status, verdict.why);
     fuzz_check(strcmp(verdict.accept, client.accept) == 0, "accept");

@@ -1,8 +1,8 @@
 /* For harnesses about heads that are whole: parsing one is not what they test. */
-#ifndef WS_FUZZ_HEADS_H
-#define WS_FUZZ_HEADS_H
+#ifndef WS_TESTS_FUZZ_HEADS_H
+#define WS_TESTS_FUZZ_HEADS_H
 
-#include "common/http_head.h"
+#include "common/http/http_head.h"
 #include "tests/fuzz/fuzz.h"
 
 /* Parses a head that is complete in `data`. After false there is nothing to deinit. */

@@ -2,7 +2,7 @@
 
 #include <sanitizer/asan_interface.h>
 
-#include "common/list.h"
+#include "common/base/list.h"
 #include "tests/fuzz/fuzz.h"
 
 /* What stream_write queued. */
@@ -160,7 +160,7 @@ void memory_end_offer(struct memory_end *end, int status)
     offered_status = status;
 }
 
-/* ---- common/stream.h ---- */
+/* ---- common/net/stream.h ---- */
 
 int stream_init(struct stream *stream, uv_loop_t *loop)
 {

@@ -1,4 +1,4 @@
-/* The far end of a connection that is only memory. memory_stream.c implements common/stream.h on
+/* The far end of a connection that is only memory. memory_stream.c implements common/net/stream.h on
  * it, so that the real server runs with no socket beneath: what it reads is put here, what it
  * writes ends up here, and how much the "socket" takes is said here.
  *
@@ -6,11 +6,11 @@
  * runs in a later turn, those of pending writes run before the close callback, and the loop calls
  * that one. Breaking the promises of stream.h in turn (writing while something is queued, or after
  * stream_finish) aborts. */
-#ifndef WS_MEMORY_STREAM_H
-#define WS_MEMORY_STREAM_H
+#ifndef WS_TESTS_FUZZ_MEMORY_STREAM_H
+#define WS_TESTS_FUZZ_MEMORY_STREAM_H
 
-#include "common/buffer.h"
-#include "common/stream.h"
+#include "common/base/buffer.h"
+#include "common/net/stream.h"
 
 struct memory_write;
 

@@ -1,9 +1,9 @@
 /* A play of fuzz_server.c, while it is performed, and its steps. */
-#ifndef WS_SERVER_PLAY_H
-#define WS_SERVER_PLAY_H
+#ifndef WS_TESTS_FUZZ_SERVER_PLAY_H
+#define WS_TESTS_FUZZ_SERVER_PLAY_H
 
-#include "common/deflate.h"
-#include "server/channels.h"
+#include "common/websocket/deflate.h"
+#include "server/broadcast/channels.h"
 #include "server/worker.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/memory_stream.h"

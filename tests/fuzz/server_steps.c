@@ -1,6 +1,6 @@
 /* The steps of a play; their numbers are what the inputs consist of, so new ones come last. */
-#include "common/list.h"
-#include "common/transport.h"
+#include "common/base/list.h"
+#include "common/websocket/transport.h"
 #include "tests/fuzz/server_play.h"
 #include "tests/fuzz/server_words.h"
 

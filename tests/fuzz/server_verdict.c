@@ -3,9 +3,9 @@
 #include <jansson.h>
 #include <openssl/evp.h>
 
-#include "common/decoder.h"
-#include "common/event_id.h"
-#include "common/handshake.h"
+#include "client/connect/client_handshake.h"
+#include "common/websocket/decoder.h"
+#include "common/websocket/event_id.h"
 #include "tests/fuzz/heads.h"
 
 #define FNV_START 14695981039346656037U
@@ -422,16 +422,16 @@ static bool take_head(struct fuzz_input *input, struct http_head *head, bool who
 static void judge_upgrade(const struct http_head *head, struct reader *reader,
                           struct extension_deflate *deflate)
 {
-    const struct handshake_request request = {.compression = true};
+    const struct client_handshake_request request = {.compression = true};
     const char *accept = http_head_get(head, "Sec-WebSocket-Accept");
     const char *place = http_head_get(head, "Last-Event-ID");
-    struct handshake_client client = {.accept = ""};
+    struct client_handshake client = {.accept = ""};
     struct error error;
     struct event_id id;
 
     fuzz_check(accept != NULL, "no Sec-WebSocket-Accept");
     (void) snprintf(client.accept, sizeof client.accept, "%s", accept);
-    fuzz_check(handshake_judge_response(&client, &request, head, deflate, &error) == 0,
+    fuzz_check(client_handshake_check_response(&client, &request, head, deflate, &error) == 0,
                "our client refuses: %s", error.text);
     fuzz_check(place != NULL && event_id_parse(place, strlen(place), &id) == 0,
                "no Last-Event-ID in a 101");

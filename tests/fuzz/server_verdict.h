@@ -1,8 +1,8 @@
 /* What came of a play of fuzz_server.c: judges what the clients got by what was published. */
-#ifndef WS_SERVER_VERDICT_H
-#define WS_SERVER_VERDICT_H
+#ifndef WS_TESTS_FUZZ_SERVER_VERDICT_H
+#define WS_TESTS_FUZZ_SERVER_VERDICT_H
 
-#include "common/buffer.h"
+#include "common/base/buffer.h"
 #include "tests/fuzz/memory_stream.h"
 
 /* All that was published in a channel, in its order: the n-th message has the ID EPOCH-n. */

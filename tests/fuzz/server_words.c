@@ -1,6 +1,6 @@
 #include "tests/fuzz/server_words.h"
 
-#include "common/frame.h"
+#include "common/websocket/frame.h"
 
 __attribute__((format(printf, 2, 3))) static void send_text(struct memory_end *end,
                                                             const char *format, ...)

@@ -1,10 +1,10 @@
 /* What the clients of fuzz_server.c send: requests and frames that are right, put into the far end
  * of a connection. */
-#ifndef WS_SERVER_WORDS_H
-#define WS_SERVER_WORDS_H
+#ifndef WS_TESTS_FUZZ_SERVER_WORDS_H
+#define WS_TESTS_FUZZ_SERVER_WORDS_H
 
-#include "common/deflate.h"
-#include "common/event_id.h"
+#include "common/websocket/deflate.h"
+#include "common/websocket/event_id.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/memory_stream.h"
 

@@ -1,6 +1,6 @@
 /* How much memory is in use: for tests that promise what is held, and when it is let go. */
-#ifndef WS_TEST_HEAP_H
-#define WS_TEST_HEAP_H
+#ifndef WS_TESTS_UNIT_HEAP_H
+#define WS_TESTS_UNIT_HEAP_H
 
 #include <malloc.h>
 #include <stddef.h>

@@ -1,13 +1,13 @@
 /* What tests of channels publish with, and how they look back. */
-#ifndef WS_TEST_PUBLISHING_H
-#define WS_TEST_PUBLISHING_H
+#ifndef WS_TESTS_UNIT_PUBLISHING_H
+#define WS_TESTS_UNIT_PUBLISHING_H
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/channel.h"
+#include "server/broadcast/channel.h"
 
 /* False when out of memory. */
 static inline bool publishing_init(struct channel_publisher *publisher)

@@ -1,7 +1,7 @@
 /* The real worker on streams of memory, for unit tests: a scene is played turn by turn of its loop,
  * on this thread. To be included once, by a test that is linked with tests/fuzz/memory_stream.c. */
-#ifndef WS_TEST_STAGE_H
-#define WS_TEST_STAGE_H
+#ifndef WS_TESTS_UNIT_STAGE_H
+#define WS_TESTS_UNIT_STAGE_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "common/log.h"
+#include "common/base/log.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/memory_stream.h"
 #include "tests/worker_here.h"
@@ -18,7 +18,7 @@ struct stage {
     struct server_options options; /* the defaults, but no prefix, until stage_play */
     struct channels channels;
     struct limits limits;
-    struct shortage shortage;
+    struct fd_shortage shortage;
     struct worker *worker;
     struct channel *channel; /* the default one */
     unsigned turn;           /* from 1 on */
@@ -86,7 +86,7 @@ static inline void stage_open(struct stage *stage)
     stage->channels.memory.max = stage->options.max_memory;
     assert_int_equal(channels_find(&stage->channels, "", 0, &stage->channel), 0);
     assert_int_equal(limits_init(&stage->limits, &stage->options), 0);
-    assert_int_equal(shortage_init(&stage->shortage), 0);
+    assert_int_equal(fd_shortage_init(&stage->shortage), 0);
     assert_int_equal(worker_new(&stage->worker, 0, &stage->_shared), 0);
     (void) uv_idle_init(&stage->worker->loop, &stage->_idle);
     (void) uv_idle_start(&stage->_idle, stage_on_turn);
@@ -99,7 +99,7 @@ static inline void stage_play(struct stage *stage)
     assert_int_equal(uv_loop_alive(&stage->worker->loop), 0);
     worker_join(stage->worker);
     worker_free(stage->worker);
-    shortage_deinit(&stage->shortage);
+    fd_shortage_deinit(&stage->shortage);
     assert_int_equal(stage->limits._connections, 0);
     limits_deinit(&stage->limits);
     assert_int_equal(stage->channel->_subscribers, 0);

@@ -1,6 +1,6 @@
 /* A certificate for localhost, signed by itself, in files: for tests of a single source file. */
-#ifndef WS_TEST_TLS_FILES_H
-#define WS_TEST_TLS_FILES_H
+#ifndef WS_TESTS_UNIT_TLS_FILES_H
+#define WS_TESTS_UNIT_TLS_FILES_H
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>

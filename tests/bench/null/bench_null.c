@@ -42,7 +42,7 @@ static const uint8_t answer_to_goodbye[] = {0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9};
 struct bench {
     struct worker *worker;
     struct worker_shared shared;
-    struct shortage shortage;
+    struct fd_shortage shortage;
     _Atomic size_t running;
     struct server_options options;
     struct channels channels;
@@ -584,7 +584,8 @@ static void set_up(struct bench *bench)
     if (bench->streams == NULL ||
         channels_init(&bench->channels, &bench->options.history, 0) != 0 ||
         channels_find(&bench->channels, "", 0, &bench->channel) != 0 ||
-        limits_init(&bench->limits, &bench->options) != 0 || shortage_init(&bench->shortage) != 0 ||
+        limits_init(&bench->limits, &bench->options) != 0 ||
+        fd_shortage_init(&bench->shortage) != 0 ||
         worker_new(&bench->worker, 0, &bench->shared) != 0)
         broken("the worker cannot be made");
     memset((void *) bench->streams, 1, bench->most * sizeof(struct stream *)); /* in memory now */
@@ -593,7 +594,7 @@ static void set_up(struct bench *bench)
 static void tear_down(struct bench *bench)
 {
     worker_free(bench->worker);
-    shortage_deinit(&bench->shortage);
+    fd_shortage_deinit(&bench->shortage);
     limits_deinit(&bench->limits);
     channels_unref(&bench->channels, bench->channel);
     channels_deinit(&bench->channels);

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "server/channel.h"
+#include "server/broadcast/channel.h"
 
 enum { LINES = 10000, LINE = 380, MESSAGE = 512, RETAINED = 1000000 };
 

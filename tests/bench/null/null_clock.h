@@ -1,7 +1,7 @@
 /* The time that the server sees, which passes only when the benchmark says so (asking for it costs
  * what it always costs); and what the benchmark measures with. */
-#ifndef WS_NULL_CLOCK_H
-#define WS_NULL_CLOCK_H
+#ifndef WS_TESTS_BENCH_NULL_NULL_CLOCK_H
+#define WS_TESTS_BENCH_NULL_NULL_CLOCK_H
 
 #include <stdint.h>
 

@@ -100,7 +100,7 @@ void null_stream_set_got(struct stream *stream, uint64_t bytes)
     stream->tcp.data = (void *) (uintptr_t) bytes; // NOLINT(performance-no-int-to-ptr): a count
 }
 
-/* ---- common/stream.h ---- */
+/* ---- common/net/stream.h ---- */
 
 int stream_init(struct stream *stream, uv_loop_t *loop)
 {

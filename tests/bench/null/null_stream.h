@@ -1,16 +1,16 @@
-/* A network that costs nothing. null_stream.c implements common/stream.h with no socket beneath:
+/* A network that costs nothing. null_stream.c implements common/net/stream.h with no socket beneath:
  * what is written is counted and forgotten, what a peer says is handed in here. A stream has no
  * memory of its own but libuv's handle, whose `data` is its count, so that what is measured is the
  * server. There is one network, for one thread.
  *
  * Now and then a socket is full: it takes half of a write, or nothing. The rest waits, as with
  * libuv, until null_network_turn in a later turn, which runs the callbacks. */
-#ifndef WS_NULL_STREAM_H
-#define WS_NULL_STREAM_H
+#ifndef WS_TESTS_BENCH_NULL_NULL_STREAM_H
+#define WS_TESTS_BENCH_NULL_NULL_STREAM_H
 
 #include <stdint.h>
 
-#include "common/stream.h"
+#include "common/net/stream.h"
 
 struct null_network {
     uint32_t stall_one_in; /* of so many writes one meets a full socket; 0: none */

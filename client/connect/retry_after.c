@@ -1,0 +1,41 @@
+#include "client/connect/retry_after.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_DIGITS = 9 }; /* some 30 years: more is as good as that */
+
+static uint64_t parse_seconds(const char *value)
+{
+    size_t digits = strspn(value, "0123456789");
+
+    if (value[digits] != '\0')
+        return 0;
+    return digits <= MOST_DIGITS ? strtoull(value, NULL, 10) * 1000 : UINT64_C(1000000000) * 1000;
+}
+
+uint64_t retry_after_parse(const char *value, time_t now)
+{
+    static const char *const formats[] = {
+        "%a, %d %b %Y %H:%M:%S GMT", /* IMF-fixdate */
+        "%A, %d-%b-%y %H:%M:%S GMT", /* RFC 850 */
+        "%a %b %d %H:%M:%S %Y",      /* asctime */
+    };
+
+    if (value == NULL)
+        return 0;
+    if (*value >= '0' && *value <= '9')
+        return parse_seconds(value);
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        struct tm date = {0};
+        const char *end = strptime(value, formats[i], &date);
+        time_t then;
+
+        if (end == NULL || *end != '\0')
+            continue;
+        then = timegm(&date);
+        return then > now ? (uint64_t) (then - now) * 1000 : 0;
+    }
+    return 0;
+}

@@ -1,0 +1,226 @@
+#include "common/net/stream.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/net/address.h"
+#include "common/net/tcp_acked.h"
+#include "common/tls/stream_tls.h"
+
+static uv_stream_t *uv_of(struct stream *stream)
+{
+    return (uv_stream_t *) &stream->tcp;
+}
+
+static int descriptor(const struct stream *stream)
+{
+    /* As uv_fileno gives it, which looks at more of the handle: a cache line for each peer of each
+     * flush. */
+    return stream->tcp.io_watcher.fd;
+}
+
+bool stream_is_tls(const struct stream *stream)
+{
+    return stream->tcp.data != NULL;
+}
+
+int stream_init(struct stream *stream, uv_loop_t *loop)
+{
+    stream->tcp.data = NULL;
+    return uv_tcp_init(loop, &stream->tcp);
+}
+
+int stream_open(struct stream *stream, int fd)
+{
+    return uv_tcp_open(&stream->tcp, fd);
+}
+
+void stream_configure(struct stream *stream)
+{
+    /* Fails on a socket that is already broken, and reading from that will tell. */
+    (void) uv_tcp_nodelay(&stream->tcp, 1);
+}
+
+int stream_start_tls(struct stream *stream, struct tls_context *context, const char *host)
+{
+    struct stream_tls *layer;
+    int status = stream_tls_new(&layer, stream, context, host);
+
+    if (status == 0)
+        stream->tcp.data = layer;
+    return status;
+}
+
+int stream_accept_tls(struct stream *stream, struct tls_loop *loop)
+{
+    struct stream_tls *layer;
+    int status = stream_tls_new_accepted(&layer, stream, loop);
+
+    if (status == 0)
+        stream->tcp.data = layer;
+    return status;
+}
+
+bool stream_has_waited(const struct stream *stream)
+{
+    return stream_is_tls(stream) && stream_tls_has_waited(stream->tcp.data);
+}
+
+bool stream_met_http(const struct stream *stream)
+{
+    return stream_is_tls(stream) && stream_tls_met_http(stream->tcp.data);
+}
+
+bool stream_is_ready(const struct stream *stream)
+{
+    return !stream_is_tls(stream) || stream_tls_is_ready(stream->tcp.data);
+}
+
+const char *stream_error(const struct stream *stream)
+{
+    return stream_is_tls(stream) ? stream_tls_error(stream->tcp.data) : NULL;
+}
+
+bool stream_was_cut(const struct stream *stream)
+{
+    return stream_is_tls(stream) && stream_tls_was_cut(stream->tcp.data);
+}
+
+int stream_read_start(struct stream *stream, uv_alloc_cb on_alloc, uv_read_cb on_read)
+{
+    if (stream_is_tls(stream))
+        return stream_tls_read_start(stream->tcp.data, on_alloc, on_read);
+    return uv_read_start(uv_of(stream), on_alloc, on_read);
+}
+
+void stream_read_stop(struct stream *stream)
+{
+    if (stream_is_tls(stream))
+        stream_tls_read_stop(stream->tcp.data);
+    else
+        (void) uv_read_stop(uv_of(stream));
+}
+
+ssize_t stream_send(struct stream *stream, const uv_buf_t *bufs, unsigned count)
+{
+    int fd = descriptor(stream);
+    ssize_t n;
+
+    /* uv_buf_t is laid out as struct iovec, by libuv's promise on Unix. The system call itself is
+     * 5 to 20 % cheaper than uv_try_write, and right as long as libuv has nothing queued. */
+    do {
+        if (count == 1) {
+            n = send(fd, bufs->base, bufs->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        } else {
+            struct msghdr message = {.msg_iov = (struct iovec *) (void *) bufs,
+                                     .msg_iovlen = count};
+
+            n = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        }
+    } while (n < 0 && errno == EINTR);
+    if (n >= 0)
+        return n;
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
+        return 0;
+    return uv_translate_sys_error(errno);
+}
+
+bool stream_has_input(const struct stream *stream)
+{
+    struct pollfd wanted = {.fd = descriptor(stream), .events = POLLIN};
+
+    return wanted.fd >= 0 && poll(&wanted, 1, 0) > 0;
+}
+
+ssize_t stream_try_write(struct stream *stream, const uv_buf_t *bufs, unsigned count)
+{
+    if (stream_is_tls(stream))
+        return stream_tls_try_write(stream->tcp.data, bufs, count);
+    return stream_send(stream, bufs, count);
+}
+
+int stream_write(struct stream *stream, uv_write_t *request, const uv_buf_t *bufs, unsigned count,
+                 uv_write_cb on_written)
+{
+    if (stream_is_tls(stream))
+        return stream_tls_write(stream->tcp.data, request, bufs, count, on_written);
+    return uv_write(request, uv_of(stream), bufs, count, on_written);
+}
+
+size_t stream_waiting(const struct stream *stream)
+{
+    size_t waiting = uv_stream_get_write_queue_size((const uv_stream_t *) &stream->tcp);
+    int unacknowledged = 0;
+
+    if (ioctl(descriptor(stream), SIOCOUTQ, &unacknowledged) == 0)
+        waiting += (size_t) unacknowledged;
+    if (stream_is_tls(stream))
+        waiting += stream_tls_waiting(stream->tcp.data);
+    return waiting;
+}
+
+size_t stream_held(const struct stream *stream)
+{
+    return stream_is_tls(stream) ? stream_tls_held(stream->tcp.data) : 0;
+}
+
+void stream_limit_silence(struct stream *stream, unsigned milliseconds)
+{
+    (void) setsockopt(descriptor(stream), IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds,
+                      sizeof milliseconds);
+}
+
+uint32_t stream_acknowledged(const struct stream *stream)
+{
+    uint64_t acked;
+
+    if (tcp_acked(descriptor(stream), &acked))
+        return (uint32_t) acked;
+    return (uint32_t) stream_waiting(stream); /* a Unix socket, where what is read is gone */
+}
+
+int stream_shut(struct stream *stream)
+{
+    return shutdown(descriptor(stream), SHUT_WR) == 0 ? 0 : uv_translate_sys_error(errno);
+}
+
+int stream_finish(struct stream *stream)
+{
+    return stream_is_tls(stream) ? stream_tls_finish(stream->tcp.data) : stream_shut(stream);
+}
+
+void stream_close(struct stream *stream, bool reset, uv_close_cb on_closed)
+{
+    if (uv_is_closing((uv_handle_t *) &stream->tcp))
+        return;
+    if (stream_is_tls(stream)) {
+        stream_tls_close(stream->tcp.data, reset, on_closed);
+        return;
+    }
+    if (reset && uv_tcp_close_reset(&stream->tcp, on_closed) == 0)
+        return;
+    uv_close((uv_handle_t *) &stream->tcp, on_closed);
+}
+
+void stream_peer_address(const struct stream *stream, struct sockaddr_storage *address)
+{
+    int len = (int) sizeof *address;
+
+    if (uv_tcp_getpeername(&stream->tcp, (struct sockaddr *) address, &len) != 0)
+        *address = (struct sockaddr_storage){.ss_family = AF_UNSPEC};
+}
+
+const char *stream_peer_name(const struct stream *stream, char *out, size_t size)
+{
+    struct sockaddr_storage address;
+
+    stream_peer_address(stream, &address);
+    return address_client_name((const struct sockaddr *) &address, out, size);
+}

@@ -1,0 +1,388 @@
+#include "common/websocket/transport_output.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/websocket/transport_time.h"
+
+enum {
+    MAX_BUFS = TRANSPORT_MAX_BUFS + 3, /* in one write: the owner's, frames, pongs, Close */
+    BELL_SIZE = 1400,                  /* bytes left with libuv: about what one segment bears */
+};
+
+struct transport_bell {
+    uv_write_t request;
+    struct transport *transport;
+    bool last; /* all that was to be written is */
+    unsigned len;
+    char bytes[BELL_SIZE];
+};
+
+/* ---- having something to say ---- */
+
+struct transport_output *transport_output_need(struct transport *transport)
+{
+    struct transport_output *output = transport->_output;
+
+    if (!transport_is_writable(transport))
+        return NULL;
+    if (output == NULL) {
+        output = calloc(1, sizeof *output);
+        if (output == NULL)
+            return NULL;
+        list_init(&output->dirty);
+        output->transport = transport;
+        transport->_output = output;
+    }
+    if (output->bell == NULL && !list_linked(&output->dirty))
+        list_append(&transport_context_of(transport)->_dirty, &output->dirty);
+    return output;
+}
+
+static void output_free(struct transport *transport)
+{
+    struct transport_output *output = transport->_output;
+
+    transport->_output = NULL;
+    list_remove(&output->dirty);
+    outbox_deinit(&output->outbox);
+    free(output);
+}
+
+void transport_output_drop(struct transport *transport)
+{
+    struct transport_output *output = transport->_output;
+
+    if (output == NULL)
+        return;
+    if (output->bell == NULL) {
+        output_free(transport);
+        return;
+    }
+    list_remove(&output->dirty);
+    outbox_deinit(&output->outbox);
+    output->outbox = (struct outbox){0};
+}
+
+bool transport_output_owes(const struct transport *transport)
+{
+    return transport->_output != NULL &&
+           (transport->_output->bell != NULL || !outbox_is_empty(&transport->_output->outbox));
+}
+
+struct outbox_coder transport_output_coder(const struct transport *transport)
+{
+    const struct transport_context *context = transport_context_of(transport);
+
+    return (struct outbox_coder){
+        .encoder = context->encoder,
+        .deflater = context->deflater,
+        .agreed = decoder_deflate(&transport->_decoder),
+        .server = context->_server,
+    };
+}
+
+int transport_send(struct transport *transport, enum frame_opcode opcode, const void *data,
+                   size_t len)
+{
+    struct outbox_coder coder = transport_output_coder(transport);
+    struct transport_output *output;
+
+    if (!transport_is_open(transport))
+        return UV_EPIPE;
+    output = transport_output_need(transport);
+    return output != NULL ? outbox_add(&output->outbox, &coder, opcode, data, len) : UV_ENOMEM;
+}
+
+struct buffer *transport_opening_output(struct transport *transport)
+{
+    struct transport_output *output = transport_output_need(transport);
+
+    return output != NULL ? &output->outbox.frames : NULL;
+}
+
+struct buffer *transport_raw_output(struct transport *transport)
+{
+    return transport_opening_output(transport);
+}
+
+size_t transport_queued(const struct transport *transport)
+{
+    const struct transport_output *output = transport->_output;
+
+    if (output == NULL)
+        return 0;
+    return output->outbox.frames.len + (output->bell != NULL ? output->bell->len : 0);
+}
+
+size_t transport_held(const struct transport *transport)
+{
+    const struct transport_output *output = transport->_output;
+    size_t held = decoder_held(&transport->_decoder) + stream_held(&transport->stream);
+
+    if (output != NULL)
+        held += output->outbox.frames._size + output->outbox.pongs._size;
+    return held;
+}
+
+/* ---- a full socket ---- */
+
+bool transport_is_stalled(const struct transport *transport)
+{
+    return transport->_output != NULL && transport->_output->bell != NULL;
+}
+
+size_t transport_waiting(const struct transport *transport)
+{
+    return transport_is_stalled(transport) ? stream_waiting(&transport->stream) : 0;
+}
+
+bool transport_reads_on(struct transport *transport)
+{
+    uint32_t before = transport->_deadline.note;
+
+    transport->_deadline.note = stream_acknowledged(&transport->stream);
+    return transport->_deadline.note != before && stream_waiting(&transport->stream) > 0;
+}
+
+static void on_bell(uv_write_t *request, int status)
+{
+    struct transport_bell *bell = container_of(request, struct transport_bell, request);
+    struct transport *transport = bell->transport;
+    bool last = bell->last;
+
+    transport->_output->bell = NULL;
+    free(bell);
+    if (transport->_stage == TRANSPORT_CLOSED) {
+        output_free(transport);
+        return; /* cancelled by closing: on_closed follows */
+    }
+    if (outbox_is_empty(&transport->_output->outbox) && (last || !transport->_finishing))
+        output_free(transport);
+    else
+        list_append(&transport_context_of(transport)->_dirty, &transport->_output->dirty);
+    if (status != 0)
+        transport_fall_mute(transport, status);
+    else if (last)
+        transport_last_written(transport);
+    if (transport->_asked && !transport->_in_message && transport_is_open(transport))
+        transport_time_start(transport, &transport_context_of(transport)->_asked); /* only now does
+                                                                                  the ping go out */
+    if (transport->_stage != TRANSPORT_CLOSED)
+        transport_context_of(transport)->ops->on_drained(transport);
+}
+
+/* ---- the flush ---- */
+
+/* One write of a transport: its buffers, in order, and what they are. */
+struct flush {
+    uv_buf_t bufs[MAX_BUFS];
+    unsigned count;
+    size_t total;
+    size_t own;    /* bytes of frames and pongs */
+    size_t owners; /* bytes of the owner's */
+    size_t close;  /* bytes of the Close, which comes last */
+    bool own_first;
+    bool last; /* nothing is to come behind it */
+};
+
+static void add_buf(struct flush *flush, void *data, size_t len)
+{
+    if (len == 0)
+        return;
+    flush->bufs[flush->count++] = (uv_buf_t){.base = data, .len = len};
+    flush->total += len;
+}
+
+static void add_own(struct flush *flush, struct outbox *outbox)
+{
+    size_t before = flush->total;
+
+    add_buf(flush, outbox->frames.data, outbox->frames.len);
+    add_buf(flush, outbox->pongs.data, outbox->pongs.len);
+    flush->own = flush->total - before;
+}
+
+static void add_owners(struct flush *flush, const struct transport_bytes *bytes)
+{
+    size_t before = flush->total;
+
+    for (unsigned i = 0; i < bytes->count; i++)
+        add_buf(flush, bytes->bufs[i].base, bytes->bufs[i].len);
+    flush->owners = flush->total - before;
+}
+
+static void gather(struct flush *flush, struct transport *transport,
+                   const struct transport_bytes *bytes)
+{
+    struct transport_output *output = transport->_output;
+    struct outbox *outbox = output != NULL ? &output->outbox : NULL;
+
+    assert(bytes->count <= TRANSPORT_MAX_BUFS);
+    flush->count = 0;
+    flush->total = flush->own = flush->close = 0;
+    flush->own_first = !bytes->cut;
+    if (outbox != NULL && flush->own_first)
+        add_own(flush, outbox);
+    add_owners(flush, bytes);
+    if (outbox != NULL && !flush->own_first)
+        add_own(flush, outbox);
+    flush->last =
+        !bytes->more && (transport->_finishing || (outbox != NULL && outbox->close_len > 0));
+    if (flush->last && outbox != NULL) {
+        flush->close = outbox->close_len;
+        add_buf(flush, outbox->close, outbox->close_len);
+    }
+}
+
+/* `done` bytes of the flush are written, or left with libuv: whose were they? Returns 0 or
+ * UV_ENOMEM. */
+static int settle(struct transport *transport, const struct flush *flush, size_t done,
+                  size_t *passed)
+{
+    size_t first = flush->own_first ? flush->own : flush->owners;
+    size_t of_first = done < first ? done : first;
+    size_t second = flush->own + flush->owners - first;
+    size_t of_second = done - of_first < second ? done - of_first : second;
+    size_t of_own = flush->own_first ? of_first : of_second;
+
+    *passed = flush->own_first ? of_second : of_first;
+    return transport->_output != NULL ? outbox_drop(&transport->_output->outbox, of_own) : 0;
+}
+
+/* Copies the next bytes of the flush behind the `done` that are written. */
+static void fill(struct transport_bell *bell, const struct flush *flush, size_t done)
+{
+    size_t rest = flush->total - done;
+    size_t wanted = rest < BELL_SIZE ? rest : BELL_SIZE;
+
+    /* The Close is taken as a whole or not at all. */
+    if (wanted < rest && wanted > rest - flush->close)
+        wanted = rest - flush->close;
+    bell->last = flush->last && wanted == rest;
+    for (unsigned i = 0; i < flush->count && bell->len < wanted; i++) {
+        const uv_buf_t *buf = &flush->bufs[i];
+        size_t len;
+
+        if (done >= buf->len) {
+            done -= buf->len;
+            continue;
+        }
+        len = buf->len - done < wanted - bell->len ? buf->len - done : wanted - bell->len;
+        memcpy(bell->bytes + bell->len, buf->base + done, len);
+        bell->len += (unsigned) len;
+        done = 0;
+    }
+}
+
+/* The socket is full: a few bytes more are left with libuv. */
+static int stall(struct transport *transport, const struct flush *flush, size_t written,
+                 size_t *passed)
+{
+    struct transport_output *output = transport_output_need(transport);
+    struct transport_bell *bell = output != NULL ? calloc(1, sizeof *bell) : NULL;
+    int status = UV_ENOMEM;
+    uv_buf_t buf;
+
+    if (bell == NULL)
+        goto fail;
+    bell->transport = transport;
+    fill(bell, flush, written);
+    status = settle(transport, flush, written + bell->len, passed);
+    buf = uv_buf_init(bell->bytes, bell->len);
+    if (status == 0)
+        status = stream_write(&transport->stream, &bell->request, &buf, 1, on_bell);
+    if (status != 0) {
+        free(bell);
+        goto fail;
+    }
+    output->bell = bell;
+    list_remove(&output->dirty);
+    if (bell->last)
+        output->outbox.close_len = 0;
+    return UV_EAGAIN;
+
+fail:
+    transport_abort(transport, status);
+    return UV_EPIPE;
+}
+
+/* All of the flush is written: nothing is left but a Close that has to wait for more of the owner's
+ * bytes. */
+static void all_written(struct transport *transport, const struct flush *flush)
+{
+    struct transport_output *output = transport->_output;
+
+    if (output == NULL)
+        return;
+    if (!flush->last && output->outbox.close_len > 0)
+        (void) outbox_drop(&output->outbox, flush->own);
+    else
+        output_free(transport);
+}
+
+/* So much of the flush has been written, or it has failed. */
+static int conclude(struct transport *transport, const struct flush *flush, ssize_t written,
+                    struct transport_bytes *bytes)
+{
+    if (written < 0) {
+        transport_fall_mute(transport, (int) written);
+        return UV_EPIPE;
+    }
+    if ((size_t) written < flush->total)
+        return stall(transport, flush, (size_t) written, &bytes->passed);
+    bytes->passed = flush->owners;
+    all_written(transport, flush);
+    if (flush->last)
+        transport_last_written(transport);
+    return 0;
+}
+
+/* Writes everything there is, with one system call if the socket takes it. */
+static int flush_all(struct transport *transport, struct transport_bytes *bytes)
+{
+    struct flush flush;
+
+    gather(&flush, transport, bytes);
+    return conclude(
+        transport, &flush,
+        flush.total > 0 ? stream_try_write(&transport->stream, flush.bufs, flush.count) : 0, bytes);
+}
+
+/* The same for a transport that has nothing of its own to say, as nearly all: the owner's buffers
+ * are written as they are. */
+static int flush_owners(struct transport *transport, struct transport_bytes *bytes)
+{
+    struct flush flush;
+    size_t total = 0;
+    ssize_t written;
+
+    for (unsigned i = 0; i < bytes->count; i++)
+        total += bytes->bufs[i].len;
+    if (total == 0)
+        return 0;
+    written = stream_try_write(&transport->stream, bytes->bufs, bytes->count);
+    if (written == (ssize_t) total) {
+        bytes->passed = total;
+        return 0;
+    }
+    gather(&flush, transport, bytes);
+    return conclude(transport, &flush, written, bytes);
+}
+
+int transport_flush(struct transport *transport, struct transport_bytes *bytes)
+{
+    struct transport_bytes none = {.count = 0};
+
+    if (bytes == NULL)
+        bytes = &none;
+    bytes->passed = 0;
+    if (!transport_is_writable(transport))
+        return UV_EPIPE;
+    if (transport->_output == NULL && !transport->_finishing)
+        return flush_owners(transport, bytes);
+    if (transport_is_stalled(transport))
+        return UV_EAGAIN; /* it waits for on_drained, as what is queued already does */
+    return flush_all(transport, bytes);
+}

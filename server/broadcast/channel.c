@@ -1,0 +1,501 @@
+#include "server/broadcast/channel_private.h"
+
+#include <limits.h>
+
+int channel_init(struct channel *channel, const char *name, struct histories *histories)
+{
+    int status;
+
+    *channel = (struct channel){.name = name};
+    list_init(&channel->_listeners);
+    for (size_t i = 0; i < CHANNEL_LOGS; i++)
+        block_log_init(&channel->_logs[i].log,
+                       i == CHANNEL_LOG_EVENTS ? BLOCK_LOG_EVENTS : BLOCK_LOG_FRAMES);
+    history_init(&channel->_history, histories);
+    status = event_id_draw_epoch(&channel->_epoch);
+    return status == 0 ? uv_mutex_init(&channel->_lock) : status;
+}
+
+void channel_count_memory(struct channel *channel, _Atomic uint64_t *memory)
+{
+    for (size_t i = 0; i < CHANNEL_LOGS; i++)
+        block_log_count(&channel->_logs[i].log, memory);
+}
+
+void channel_deinit(struct channel *channel)
+{
+    history_deinit(&channel->_history);
+    for (size_t i = 0; i < CHANNEL_LOGS; i++)
+        block_log_stop(&channel->_logs[i].log);
+    uv_mutex_destroy(&channel->_lock);
+}
+
+void channel_listen(struct channel *channel, struct channel_listener *listener,
+                    enum channel_throttling throttling,
+                    void (*on_published)(struct channel_listener *listener))
+{
+    listener->_on_published = on_published;
+    listener->_throttling = throttling;
+    listener->_thread = uv_thread_self();
+    list_init(&listener->_node);
+    uv_mutex_lock(&channel->_lock);
+    atomic_store(&listener->reached, channel_appended(channel));
+    list_append(&channel->_listeners, &listener->_node);
+    uv_mutex_unlock(&channel->_lock);
+}
+
+void channel_unlisten(struct channel *channel, struct channel_listener *listener)
+{
+    uv_mutex_lock(&channel->_lock);
+    list_remove(&listener->_node);
+    uv_mutex_unlock(&channel->_lock);
+}
+
+/* ---- who reads which log ---- */
+
+static struct channel_log *log_for(struct channel *channel, unsigned form)
+{
+    if (form == CHANNEL_PLAIN)
+        return &channel->_logs[CHANNEL_LOG_PLAIN];
+    return &channel->_logs[form == CHANNEL_EVENTS ? CHANNEL_LOG_EVENTS : CHANNEL_LOG_DEFLATED];
+}
+
+/* Counts a subscriber in or out, and tells publishers what is to be made. */
+static void count_reader(struct channel *channel, unsigned form, bool joins)
+{
+    struct channel_log *log = log_for(channel, form);
+    unsigned bits = CHANNEL_LEAST_BITS;
+
+    log->readers = joins ? log->readers + 1 : log->readers - 1;
+    atomic_store(&channel->_has_events, channel->_logs[CHANNEL_LOG_EVENTS].readers > 0);
+    if (log != &channel->_logs[CHANNEL_LOG_DEFLATED])
+        return;
+    channel->_windows[form - CHANNEL_LEAST_BITS] += joins ? 1 : UINT32_MAX;
+    while (bits <= CHANNEL_MOST_BITS && channel->_windows[bits - CHANNEL_LEAST_BITS] == 0)
+        bits++;
+    atomic_store(&channel->_bits, bits <= CHANNEL_MOST_BITS ? bits : 0);
+}
+
+/* One more reads the log of this form, which is written from now on. Returns 0 or UV_ENOMEM. */
+static int enter_log(struct channel *channel, unsigned form)
+{
+    int status = block_log_start(&log_for(channel, form)->log, channel_sequence(channel));
+
+    if (status == 0)
+        count_reader(channel, form, true);
+    return status;
+}
+
+/* The plain log goes on while it holds history. */
+static void stop_if_unused(struct channel *channel, struct channel_log *log)
+{
+    if (log->readers == 0 &&
+        (log != &channel->_logs[CHANNEL_LOG_PLAIN] || history_is_empty(&channel->_history)))
+        block_log_stop(&log->log);
+}
+
+static void leave_log(struct channel *channel, unsigned form)
+{
+    count_reader(channel, form, false);
+    stop_if_unused(channel, log_for(channel, form));
+}
+
+/* The log that the cursor is in now. */
+static unsigned form_read(const struct block_cursor *cursor)
+{
+    return cursor->catching ? CHANNEL_PLAIN : cursor->form;
+}
+
+/* ---- where to begin ---- */
+
+/* The message just before the first that `since` asks for and that can be had. */
+static int begin_of(const struct channel *channel, const struct channel_since *since,
+                    uint64_t *sequence)
+{
+    uint64_t last = channel_sequence(channel);
+    uint64_t oldest = last - history_messages(&channel->_history, last);
+
+    *sequence = last;
+    switch (since != NULL ? since->kind : CHANNEL_SINCE_NOW) {
+    case CHANNEL_SINCE_NOW:
+        break;
+    case CHANNEL_SINCE_LAST:
+        *sequence = since->count < last - oldest ? last - since->count : oldest;
+        break;
+    case CHANNEL_SINCE_ALL:
+        *sequence = oldest;
+        break;
+    case CHANNEL_SINCE_ID:
+        if (since->id.epoch == channel->_epoch && since->id.sequence > last)
+            return UV_EINVAL;
+        *sequence = since->id.epoch == channel->_epoch && since->id.sequence > oldest
+                        ? since->id.sequence
+                        : oldest;
+        break;
+    }
+    return 0;
+}
+
+/* ---- subscribers ---- */
+
+/* With the lock held: the cursor joins where the message after `begin` is. */
+static int join_at(struct channel *channel, unsigned form, uint64_t begin,
+                   struct block_cursor *cursor)
+{
+    bool catching = begin < channel_sequence(channel);
+    int status = enter_log(channel, catching ? CHANNEL_PLAIN : form);
+
+    if (status != 0)
+        return status;
+    if (catching)
+        block_log_copy(&channel->_history._cursor, cursor);
+    else
+        block_log_join(&log_for(channel, form)->log, cursor);
+    cursor->form = (uint8_t) form;
+    cursor->catching = catching;
+    return 0;
+}
+
+int channel_join(struct channel *channel, unsigned form, const struct channel_since *since,
+                 struct block_cursor *cursor, struct event_id *start)
+{
+    uint64_t begin;
+    int status;
+
+    if (form < CHANNEL_LEAST_BITS)
+        form = CHANNEL_PLAIN;
+    uv_mutex_lock(&channel->_lock);
+    status = begin_of(channel, since, &begin);
+    if (status == 0)
+        status = join_at(channel, form, begin, cursor);
+    if (status == 0)
+        atomic_fetch_add(&channel->_subscribers, 1);
+    uv_mutex_unlock(&channel->_lock);
+    if (status == 0 && start != NULL)
+        *start = channel_id_of(channel, begin);
+    /* Finding the place takes no lock: the cursor holds all from the oldest message on. */
+    if (status == 0 && cursor->catching)
+        block_log_seek(cursor, begin);
+    return status;
+}
+
+/* With the lock held: the second cursor is not needed. */
+static void forget_meeting(struct channel *channel, const struct block_cursor *meeting)
+{
+    if (meeting != NULL && meeting->_block != NULL)
+        leave_log(channel, meeting->form);
+}
+
+void channel_leave(struct channel *channel, struct block_cursor *cursor,
+                   struct block_cursor *meeting)
+{
+    uv_mutex_lock(&channel->_lock);
+    forget_meeting(channel, meeting);
+    leave_log(channel, form_read(cursor));
+    atomic_fetch_sub(&channel->_subscribers, 1);
+    uv_mutex_unlock(&channel->_lock);
+    if (meeting != NULL)
+        block_log_leave(meeting);
+    block_log_leave(cursor);
+}
+
+int channel_meet(struct channel *channel, const struct block_cursor *cursor,
+                 struct block_cursor *meeting, uint64_t *stop)
+{
+    int status;
+
+    *meeting = (struct block_cursor){.form = cursor->form};
+    uv_mutex_lock(&channel->_lock);
+    status = enter_log(channel, cursor->form);
+    if (status == 0)
+        block_log_join(&log_for(channel, cursor->form)->log, meeting);
+    *stop = block_log_end(&channel->_logs[CHANNEL_LOG_PLAIN].log);
+    uv_mutex_unlock(&channel->_lock);
+    return status;
+}
+
+void channel_part(struct channel *channel, struct block_cursor *meeting)
+{
+    if (meeting->_block == NULL)
+        return;
+    uv_mutex_lock(&channel->_lock);
+    forget_meeting(channel, meeting);
+    uv_mutex_unlock(&channel->_lock);
+    block_log_leave(meeting);
+}
+
+/* The cursor takes the place of the other; what the fanout has noted in it stays. */
+static void move_cursor(struct block_cursor *cursor, struct block_cursor *other)
+{
+    cursor->_block = other->_block;
+    cursor->_offset = other->_offset;
+    cursor->_last = false;
+    cursor->cut = false;
+    cursor->catching = false;
+    *other = (struct block_cursor){0};
+}
+
+void channel_go_live(struct channel *channel, struct block_cursor *cursor,
+                     struct block_cursor *meeting)
+{
+    uv_mutex_lock(&channel->_lock);
+    leave_log(channel, CHANNEL_PLAIN);
+    uv_mutex_unlock(&channel->_lock);
+    block_log_leave(cursor);
+    move_cursor(cursor, meeting);
+}
+
+int channel_skip(struct channel *channel, struct block_cursor *cursor, struct block_cursor *meeting,
+                 struct event_id *start)
+{
+    struct block_cursor fresh = {0};
+    int status;
+
+    block_log_leave(cursor);
+    uv_mutex_lock(&channel->_lock);
+    forget_meeting(channel, meeting);
+    status = enter_log(channel, cursor->form);
+    if (status == 0) {
+        leave_log(channel, form_read(cursor));
+        block_log_join(&log_for(channel, cursor->form)->log, &fresh);
+    }
+    if (start != NULL)
+        *start = channel_id_of(channel, channel_sequence(channel));
+    uv_mutex_unlock(&channel->_lock);
+    if (meeting != NULL)
+        block_log_leave(meeting);
+    if (status == 0)
+        move_cursor(cursor, &fresh);
+    return status;
+}
+
+/* ---- where they are ---- */
+
+static const struct block_log *log_of(const struct channel *channel,
+                                      const struct block_cursor *cursor)
+{
+    return &log_for((struct channel *) (uintptr_t) channel, form_read(cursor))->log;
+}
+
+uint64_t channel_lag(const struct channel *channel, const struct block_cursor *cursor)
+{
+    return block_log_lag(log_of(channel, cursor), cursor);
+}
+
+uint64_t channel_lag_beyond_history(struct channel *channel, const struct block_cursor *cursor,
+                                    const struct block_cursor *meeting, uint64_t *messages)
+{
+    uint64_t position = block_log_position(cursor);
+    uint64_t begin, first, last, bytes, place;
+
+    uv_mutex_lock(&channel->_lock);
+    last = channel_sequence(channel);
+    first = last - history_messages(&channel->_history, last);
+    begin = history_is_empty(&channel->_history)
+                ? block_log_end(&channel->_logs[CHANNEL_LOG_PLAIN].log)
+                : block_log_position(&channel->_history._cursor);
+    uv_mutex_unlock(&channel->_lock);
+    place = block_log_place(cursor);
+    bytes = begin > position ? begin - position : 0;
+    *messages = first > place ? first - place : 0;
+    /* In the plain log the second cursor holds nothing that the first one does not. */
+    if (meeting == NULL || meeting->_block == NULL || meeting->form == CHANNEL_PLAIN)
+        return bytes;
+    place = block_log_place(meeting);
+    if (last > place && last - place > *messages)
+        *messages = last - place;
+    return bytes + block_log_lag(&log_for(channel, meeting->form)->log, meeting);
+}
+
+struct event_id channel_place(struct channel *channel, const struct block_cursor *cursor)
+{
+    bool at_end;
+    uint64_t last;
+
+    uv_mutex_lock(&channel->_lock);
+    last = channel_sequence(channel);
+    at_end = cursor->_block == NULL || channel_lag(channel, cursor) == 0;
+    uv_mutex_unlock(&channel->_lock);
+    return channel_id_of(channel, at_end && !cursor->_last ? last : block_log_place(cursor));
+}
+
+uint64_t channel_messages_behind(const struct channel *channel, const struct block_cursor *cursor,
+                                 uint64_t least)
+{
+    uint64_t sequence = channel_sequence(channel);
+    uint64_t place = block_log_least_place(cursor);
+
+    if (sequence <= place || sequence - place <= least)
+        return least;
+    place = block_log_place(cursor);
+    return sequence > place && sequence - place > least ? sequence - place : least;
+}
+
+/* True for the subscribers of the calling thread, which reads no more than they get, and for one
+ * that nobody waits for. */
+static bool is_free(const struct channel_listener *listener)
+{
+    uv_thread_t self = uv_thread_self();
+
+    return listener->_throttling == CHANNEL_FOLLOWS ||
+           uv_thread_equal(&self, &listener->_thread) != 0;
+}
+
+uint64_t channel_reached(struct channel *channel)
+{
+    uint64_t least = UINT64_MAX;
+    struct list *node;
+
+    uv_mutex_lock(&channel->_lock);
+    for (node = channel->_listeners.next; node != &channel->_listeners; node = node->next) {
+        struct channel_listener *listener = container_of(node, struct channel_listener, _node);
+        uint64_t reached = atomic_load_explicit(&listener->reached, memory_order_relaxed);
+
+        if (!is_free(listener) && reached < least)
+            least = reached;
+    }
+    uv_mutex_unlock(&channel->_lock);
+    return least;
+}
+
+/* ---- looking ---- */
+
+void channel_info(struct channel *channel, struct channel_info *info)
+{
+    uv_mutex_lock(&channel->_lock);
+    info->last = channel_id_of(channel, channel_sequence(channel));
+    info->subscribers = atomic_load(&channel->_subscribers);
+    info->messages = history_messages(&channel->_history, channel_sequence(channel));
+    info->bytes = history_bytes(&channel->_history);
+    uv_mutex_unlock(&channel->_lock);
+}
+
+struct event_id channel_last_id(const struct channel *channel)
+{
+    return channel_id_of(channel, channel_sequence(channel));
+}
+
+uint64_t channel_appended(const struct channel *channel)
+{
+    uint64_t appended = 0;
+
+    for (size_t i = 0; i < CHANNEL_LOGS; i++)
+        appended += block_log_end(&channel->_logs[i].log);
+    return appended;
+}
+
+int channel_look_back(struct channel *channel, const struct channel_since *since,
+                      struct block_cursor *cursor, struct event_id *start)
+{
+    uint64_t begin;
+    int status;
+
+    *cursor = (struct block_cursor){0};
+    uv_mutex_lock(&channel->_lock);
+    status = begin_of(channel, since, &begin);
+    if (status == 0 && begin < channel_sequence(channel))
+        block_log_copy(&channel->_history._cursor, cursor);
+    uv_mutex_unlock(&channel->_lock);
+    if (status != 0)
+        return status;
+    *start = channel_id_of(channel, begin);
+    if (cursor->_block != NULL)
+        block_log_seek(cursor, begin);
+    return 0;
+}
+
+bool channel_look(struct block_cursor *cursor, size_t within, struct channel_message *message)
+{
+    struct block_unit unit;
+    struct frame_part payload;
+
+    if (cursor->_block == NULL || !block_log_unit_around(cursor, within, &unit))
+        return false;
+    message->opcode = frame_look(unit.data, &payload);
+    message->payload = payload.data;
+    message->len = payload.len;
+    message->size = unit.len;
+    return true;
+}
+
+bool channel_next(struct block_cursor *cursor, struct channel_message *message)
+{
+    if (!channel_look(cursor, 0, message))
+        return false;
+    cursor->_offset +=
+        (uint32_t) message->size; /* it leaves the block when the next is looked at */
+    return true;
+}
+
+void channel_fold(struct channel *channel)
+{
+    uv_mutex_lock(&channel->_lock);
+    for (size_t i = 0; i < CHANNEL_LOGS; i++) {
+        if (i != CHANNEL_LOG_PLAIN || history_is_empty(&channel->_history)) /* which holds it */
+            block_log_fold(&channel->_logs[i].log);
+    }
+    uv_mutex_unlock(&channel->_lock);
+}
+
+/* ---- history ---- */
+
+/* With the lock held: messages have been dropped, or have begun to be retained. */
+static void note_history(struct channel *channel)
+{
+    atomic_store(&channel->_retains, !history_is_empty(&channel->_history));
+    stop_if_unused(channel, &channel->_logs[CHANNEL_LOG_PLAIN]);
+}
+
+bool channel_trim_step(struct channel *channel, struct block_cursor *dropped)
+{
+    bool more;
+
+    more = history_trim(&channel->_history, channel_sequence(channel));
+    *dropped = history_take_dropped(&channel->_history);
+    note_history(channel);
+    return more;
+}
+
+void channel_trim(struct channel *channel, unsigned steps)
+{
+    bool more = true;
+
+    for (unsigned i = 0; i < steps && more; i++) {
+        struct block_cursor dropped;
+
+        uv_mutex_lock(&channel->_lock);
+        more = channel_trim_step(channel, &dropped);
+        uv_mutex_unlock(&channel->_lock);
+        block_log_leave(&dropped);
+    }
+}
+
+void channel_expire(struct channel *channel)
+{
+    uv_mutex_lock(&channel->_lock);
+    history_expire(&channel->_history, channel_sequence(channel));
+    uv_mutex_unlock(&channel->_lock);
+    channel_trim(channel, UINT_MAX);
+}
+
+bool channel_retains(const struct channel *channel)
+{
+    return atomic_load(&channel->_retains);
+}
+
+void channel_drop_block(struct channel *channel)
+{
+    struct block_cursor dropped;
+
+    uv_mutex_lock(&channel->_lock);
+    history_drop_block(&channel->_history);
+    dropped = history_take_dropped(&channel->_history);
+    note_history(channel);
+    uv_mutex_unlock(&channel->_lock);
+    block_log_leave(&dropped);
+}
+
+struct channel *channel_of_note(const struct block_note *note)
+{
+    return container_of(note->log, struct channel, _logs[CHANNEL_LOG_PLAIN].log);
+}

@@ -1,0 +1,292 @@
+/* One stream of messages in one order: its log, and the workers whose subscribers read it. A
+ * channel is shared by all workers. Reading the log takes no lock.
+ *
+ * The rule of the lock: it is held for one append, or for the appends of what is published
+ * together, so that everybody sees the same order; for a bounded step of dropping history; and for
+ * the coming and going of a subscriber. Nothing is compressed, escaped, searched for or allocated
+ * under it but the blocks of the logs, and whatever takes longer the more of it there is goes on in
+ * another step, with the lock released in between. The benchmark bench_publish measures the longest
+ * hold. The registry (channels.h) asks a channel only what can be read without its lock.
+ *
+ * The same messages lie in up to three logs, one for each form in which somebody reads them:
+ *
+ *     plain      frames                            read by most, by all who catch up or whose
+ *                                                  windows are small; and history
+ *     deflated   frames, compressed where that     read by those who agreed on permessage-deflate
+ *                makes them smaller
+ *     events     of an event stream                read by those who came with plain HTTP
+ *
+ * Each is written once, whoever listens (compressed for the smallest window among them), and only
+ * while it is read. Messages are counted: the n-th is unit n of every log that has it, so a
+ * subscriber may go over from one log to another without a seam. The count and the log's epoch make
+ * the message's ID.
+ *
+ * Who asks for what was published before begins as a cursor on the plain log's history. When little
+ * is left to read, channel_meet puts a second cursor at the end of the log that it is to go on
+ * with, and says where in the plain log that is; when it has come there, channel_go_live has it go
+ * on with the second. */
+#ifndef WS_SERVER_BROADCAST_CHANNEL_H
+#define WS_SERVER_BROADCAST_CHANNEL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "common/base/buffer.h"
+#include "common/base/list.h"
+#include "common/websocket/deflate.h"
+#include "common/websocket/event_id.h"
+#include "common/websocket/frame.h"
+#include "server/broadcast/block_log.h"
+#include "server/journal/history.h"
+
+/* Whether publishers are throttled for a listener: each declares it. */
+enum channel_throttling {
+    CHANNEL_FOLLOWS,   /* nobody waits for it */
+    CHANNEL_THROTTLES, /* publishers wait while it is too far behind, as `reached` says */
+};
+
+/* One that wants to be told when a channel has something new. Embedded in a fanout, or a sink. */
+struct channel_listener {
+    struct list _node;
+    enum channel_throttling _throttling;
+    uv_thread_t _thread; /* that listens */
+    /* Runs on the publisher's thread, with the channel's lock held: pass it on, quickly. */
+    void (*_on_published)(struct channel_listener *listener);
+    /* channel_appended up to where it has delivered all, but to those whose sockets are full. Only
+     * of one that throttles. */
+    _Atomic uint64_t reached;
+};
+
+/* The form in which a subscriber reads: the bits of its window, or one of the others.
+ *
+ * All who read compressed frames read the same, made for the smallest window among them. So that
+ * nobody makes them much larger for everybody else, a subscriber whose window is smaller than
+ * CHANNEL_LEAST_BITS reads plain frames: what was agreed on allows that (RFC 7692, 6). At 12 bits a
+ * message of 4 KiB is compressed as well as at 15, one of 32 KiB of JSON becomes 10% larger; at 9
+ * bits it were 48%. Clients that ask for a window ask for 12 as a rule. */
+enum {
+    CHANNEL_PLAIN = 0,
+    CHANNEL_LEAST_BITS = 12,
+    CHANNEL_MOST_BITS = 15,
+    CHANNEL_EVENTS = 16,
+};
+
+enum channel_log_kind { CHANNEL_LOG_PLAIN, CHANNEL_LOG_DEFLATED, CHANNEL_LOG_EVENTS, CHANNEL_LOGS };
+
+/* One form of the channel's messages, and how many read it. */
+struct channel_log {
+    struct block_log log;
+    size_t readers;
+};
+
+struct channel {
+    uv_mutex_t _lock;
+    struct channel_log _logs[CHANNEL_LOGS];
+    /* Who reads compressed frames, by the bits of their windows: */
+    uint32_t _windows[CHANNEL_MOST_BITS + 1 - CHANNEL_LEAST_BITS];
+    _Atomic unsigned _bits;   /* the smallest of them; 0: there are none */
+    _Atomic bool _has_events; /* somebody reads events */
+    _Atomic bool _retains;    /* there is history */
+    uint64_t _epoch;
+    _Atomic uint64_t _sequence; /* messages ever published */
+    _Atomic size_t _subscribers;
+    struct history _history;
+    struct list _listeners;
+    const char *name; /* "": the default channel; borrowed */
+};
+
+/* What a thread publishes with. */
+struct channel_publisher {
+    struct frame_encoder *encoder;
+    struct deflater *deflater;
+    size_t compression_min; /* bytes of payload that are worth compressing */
+};
+
+/* A message to publish: its payload is the parts put together. */
+struct channel_item {
+    enum frame_opcode opcode;
+    const struct frame_part *parts;
+    size_t count;
+};
+
+/* What a publisher may know afterwards. */
+struct channel_receipt {
+    struct event_id id;   /* of the (last) message */
+    size_t subscribers;   /* who will get it */
+    uint64_t plain_at;    /* where it begins in the plain log, as block_log_position has it, */
+    uint64_t deflated_at; /* and in the deflated one; without meaning where it is not written */
+    size_t work;          /* what it cost, in bytes copied; one that is compressed counts as 16 */
+    uint64_t appended;    /* channel_appended behind it, */
+    uint64_t bytes;       /* and how many of those are of what was published with it */
+};
+
+/* Where a subscriber wants to begin. */
+struct channel_since {
+    enum {
+        CHANNEL_SINCE_NOW,
+        CHANNEL_SINCE_LAST, /* the last `count` messages, or as many as are retained */
+        CHANNEL_SINCE_ALL,  /* all that are retained */
+        CHANNEL_SINCE_ID,   /* behind `id`; if that is not known any more, all that are retained */
+    } kind;
+    uint64_t count;
+    struct event_id id;
+};
+
+/* A message of the past, borrowed from the cursor's block. */
+struct channel_message {
+    enum frame_opcode opcode;
+    const uint8_t *payload;
+    size_t len;
+    size_t size; /* of its frame: to advance by so much is to pass it */
+};
+
+/* What is known of a channel at one moment. */
+struct channel_info {
+    struct event_id last; /* the newest message's */
+    size_t subscribers;
+    uint64_t messages; /* retained */
+    uint64_t bytes;    /* of their frames */
+};
+
+/* `name` is borrowed; `histories` as well, or NULL: nothing is retained. Returns 0 or a negative
+ * UV_E* code. */
+int channel_init(struct channel *channel, const char *name, struct histories *histories);
+
+/* From here on the memory of the logs is counted there; borrowed for as long as a cursor holds a
+ * block of the channel. */
+void channel_count_memory(struct channel *channel, _Atomic uint64_t *memory);
+
+/* Nobody listens, publishes or holds a cursor any more. */
+void channel_deinit(struct channel *channel);
+
+/* From the thread that listens. `on_published` runs after each publication from now until
+ * channel_unlisten. */
+void channel_listen(struct channel *channel, struct channel_listener *listener,
+                    enum channel_throttling throttling,
+                    void (*on_published)(struct channel_listener *listener));
+void channel_unlisten(struct channel *channel, struct channel_listener *listener);
+
+/* ---- subscribers: from any thread, each cursor from one ---- */
+
+/* The cursor reads the channel in `form` (a window's bits, CHANNEL_PLAIN or CHANNEL_EVENTS; see
+ * CHANNEL_LEAST_BITS), from where `since` says (NULL: from now on); `*start`, which may be NULL,
+ * becomes the ID just before the first message it will get. If the cursor is `catching` then, it
+ * reads plain frames, whatever its form, up to channel_go_live. Returns 0, UV_ENOMEM, or UV_EINVAL
+ * if the ID is of a message to come. */
+int channel_join(struct channel *channel, unsigned form, const struct channel_since *since,
+                 struct block_cursor *cursor, struct event_id *start);
+
+/* The counterpart. `meeting` is the second cursor, or NULL. */
+void channel_leave(struct channel *channel, struct block_cursor *cursor,
+                   struct block_cursor *meeting);
+
+/* For one that is catching up: puts a second cursor at the end of the log of its form. `*stop` is
+ * where the first one meets it (block_log_position). Returns 0 or UV_ENOMEM. */
+int channel_meet(struct channel *channel, const struct block_cursor *cursor,
+                 struct block_cursor *meeting, uint64_t *stop);
+
+/* The counterpart, if it will not go on there: the second cursor stands nowhere then. Harmless when
+ * it did already. */
+void channel_part(struct channel *channel, struct block_cursor *meeting);
+
+/* The first has come there: it goes on with the second, which stands nowhere then. */
+void channel_go_live(struct channel *channel, struct block_cursor *cursor,
+                     struct block_cursor *meeting);
+
+/* Puts a cursor that has joined at the end of the log of its form, wherever it was; it is not
+ * catching up then. `meeting` as above; `*start` as for channel_join. Returns 0, or UV_ENOMEM with
+ * the cursor nowhere. */
+int channel_skip(struct channel *channel, struct block_cursor *cursor, struct block_cursor *meeting,
+                 struct event_id *start);
+
+/* How many bytes a subscriber's cursor is behind. */
+uint64_t channel_lag(const struct channel *channel, const struct block_cursor *cursor);
+
+/* How many bytes (messages) a subscriber that catches up makes us hold which the history does not
+ * hold: of the plain log, what has left the history, and of the log that it will go on with, all
+ * from `meeting` on (NULL, or standing nowhere: it has none). */
+uint64_t channel_lag_beyond_history(struct channel *channel, const struct block_cursor *cursor,
+                                    const struct block_cursor *meeting, uint64_t *messages);
+
+/* How many messages a subscriber's cursor is behind; or `least`, if that is more. Finding the place
+ * takes a walk, and is done only if it may be further behind than that. Never less than 0, though
+ * what another thread publishes may be seen by the cursor before it is counted. */
+uint64_t channel_messages_behind(const struct channel *channel, const struct block_cursor *cursor,
+                                 uint64_t least);
+
+/* The ID of the last message that begins before the cursor. */
+struct event_id channel_place(struct channel *channel, const struct block_cursor *cursor);
+
+/* ---- publishing: from any thread ---- */
+
+/* Publishes one message, whose payload is the parts put together; each form of it that is read is
+ * made once. `receipt` may be NULL. Returns 0, or UV_ENOMEM with nothing published. */
+int channel_publish(struct channel *channel, const struct channel_publisher *publisher,
+                    enum frame_opcode opcode, const struct frame_part *parts, size_t count,
+                    struct channel_receipt *receipt);
+
+/* Publishes many, with nobody else's between them. All are prepared before the first is published,
+ * and share the time in which a deflater compresses (deflater_start). Returns 0, or UV_ENOMEM with
+ * the first
+ * `*published` of them published. */
+int channel_publish_all(struct channel *channel, const struct channel_publisher *publisher,
+                        const struct channel_item *items, size_t count, size_t *published,
+                        struct channel_receipt *receipt);
+
+/* ---- looking: from any thread ---- */
+
+void channel_info(struct channel *channel, struct channel_info *info);
+
+/* What it costs to find a place in so many bytes of history (channel_join, channel_look_back), in
+ * bytes copied: a walk over its blocks, and over the units of one. */
+static inline size_t channel_seek_work(uint64_t bytes)
+{
+    return (size_t) (bytes / 64 + (bytes < BLOCK_LOG_MAX_SIZE ? bytes : BLOCK_LOG_MAX_SIZE));
+}
+
+/* The ID of the newest message. */
+struct event_id channel_last_id(const struct channel *channel);
+
+/* Bytes ever appended, in all forms: grows with each publication that somebody reads. */
+uint64_t channel_appended(const struct channel *channel);
+
+/* From a publisher's thread: what all listeners for which publishers are throttled have reached,
+ * but those of that thread itself; UINT64_MAX when there are none. */
+uint64_t channel_reached(struct channel *channel);
+
+/* Puts a cursor that is no subscriber's on the history, from where `since` says; it ends with
+ * block_log_leave. `*start` is the ID just before the first message. Returns 0 or UV_EINVAL, as
+ * channel_join. */
+int channel_look_back(struct channel *channel, const struct channel_since *since,
+                      struct block_cursor *cursor, struct event_id *start);
+
+/* The message at such a cursor (or at one that is catching up), which has advanced (by
+ * block_log_advance) by `within` bytes of its frame. The n-th has the ID n behind the start. False
+ * when there is none yet. */
+bool channel_look(struct block_cursor *cursor, size_t within, struct channel_message *message);
+
+/* The same for a cursor between two messages, which moves behind this one. */
+bool channel_next(struct block_cursor *cursor, struct channel_message *message);
+
+/* Memory is scarce: the blocks that the logs go on with are replaced by small ones. Those that
+ * stand at the end of the old ones keep them until block_log_settle. */
+void channel_fold(struct channel *channel);
+
+/* ---- history ---- */
+
+/* Drops what is too old, step by step: others may publish in between. */
+void channel_expire(struct channel *channel);
+
+/* True while messages are retained. Takes no lock: what becomes of that meanwhile is the affair of
+ * those who refer to the channel. */
+bool channel_retains(const struct channel *channel);
+
+/* Drops the messages of the oldest block that is retained. */
+void channel_drop_block(struct channel *channel);
+
+/* The channel whose history holds a block. */
+struct channel *channel_of_note(const struct block_note *note);
+
+#endif

@@ -1,0 +1,72 @@
+/* All channels, by name. A channel is made when it is first asked for, and is gone when nobody
+ * refers to it and nothing of it is retained; the default one (the name is "") is always there.
+ *
+ * Threads: from any. Under the registry's lock no channel's is taken: whoever comes or goes would
+ * wait for the publishers of one channel. Nor is it taken under a channel's. */
+#ifndef WS_SERVER_BROADCAST_CHANNELS_H
+#define WS_SERVER_BROADCAST_CHANNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "common/base/list.h"
+#include "server/broadcast/channel.h"
+#include "server/broadcast/memory.h"
+#include "server/journal/history.h"
+
+struct channels {
+    struct histories histories;
+    struct memory memory; /* what the logs take, and the peers of all workers */
+    uint64_t _max;
+    const char *const
+        *_listed;         /* NULL: channels of any name can be made; else of these, which the */
+    size_t _listed_count; /* default one need not be among */
+    struct channel *_default;
+    uv_mutex_t _lock; /* guards what follows */
+    void *_by_name;   /* tsearch(3)'s tree of struct channels_entry */
+    struct list _all; /* of struct channels_entry, the default one first */
+    size_t _count;    /* of all but the default one */
+};
+
+/* `max` channels beside the default one; 0: any number. The memory account has no bound yet.
+ * Returns 0 or a negative UV_E* code. */
+int channels_init(struct channels *channels, const struct history_policy *policy, uint64_t max);
+
+/* Before other threads know of it: from now on only channels of these names can be made. They are
+ * borrowed until channels_deinit. */
+void channels_list(struct channels *channels, const char *const *names, size_t count);
+
+/* Frees all channels; nobody refers to one any more. */
+void channels_deinit(struct channels *channels);
+
+/* Finds the channel of a valid name (request_target_channel_is_valid, or ""), and refers to it. Returns
+ * 0, or UV_ENOENT when there is none. */
+int channels_find(struct channels *channels, const char *name, size_t len,
+                  struct channel **channel);
+
+/* The same, but makes the channel if there is none. Returns 0, UV_ENOENT when there is none of this
+ * name and none can be made, UV_EMFILE when there are too many channels, UV_ENOMEM, or UV_EIO when
+ * the CSPRNG fails. */
+int channels_make(struct channels *channels, const char *name, size_t len,
+                  struct channel **channel);
+
+/* One more refers to a channel that somebody refers to. */
+void channels_ref(struct channel *channel);
+
+/* Refers no more: the channel may be gone. */
+void channels_unref(struct channels *channels, struct channel *channel);
+
+/* Goes through all channels: the next one, referred to, and `previous` not any more; NULL when
+ * there is none. Begins with NULL. */
+struct channel *channels_next(struct channels *channels, struct channel *previous);
+
+/* How many there are beside the default one. */
+size_t channels_count(struct channels *channels);
+
+/* Has every history drop what is too old, and forgets the channels of which nothing is left. To be
+ * called now and then, if age matters. */
+void channels_expire(struct channels *channels);
+
+#endif

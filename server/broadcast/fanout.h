@@ -1,0 +1,164 @@
+/* One worker's subscribers of one channel, and the flush that gives them what is new.
+ *
+ *     ready     everybody whose socket takes bytes: a ring that the flush goes round
+ *     stalled   peers whose socket is full: not visited until it drains; watched for their lag
+ *     catching  peers that still read history: a few bounded writes after each flush, so that
+ *               nobody else waits for them
+ *
+ * The flush gives each peer everything up to the newest byte, and may stop after any of them, so
+ * that the loop can look at its input: a peer that was visited before that input was published is
+ * visited again, and the others get old and new with one system call (see round_robin.h).
+ *
+ * A publication on this worker's thread marks the fanout as due; one on another thread posts to the
+ * worker's inbox, once however many messages come. Due fanouts are flushed at the end of the
+ * turn. */
+#ifndef WS_SERVER_BROADCAST_FANOUT_H
+#define WS_SERVER_BROADCAST_FANOUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "common/base/list.h"
+#include "server/broadcast/channel.h"
+#include "server/broadcast/round_robin.h"
+#include "server/inbox.h"
+
+struct peer;
+
+/* How far a stalled peer may fall behind; 0: as far as it likes. */
+struct fanout_limits {
+    uint64_t bytes;
+    uint64_t messages;
+    uint64_t time; /* milliseconds that a message waits for it */
+};
+
+/* How far behind the slowest of the peers is, and what all that can say so have acknowledged. */
+struct fanout_lag {
+    uint64_t bytes;
+    uint64_t messages;
+    uint64_t
+        unacknowledged; /* bytes that the system has taken for one peer, and TCP has not brought */
+    bool acknowledges;  /* there are such peers: */
+    uint64_t acknowledged;
+};
+
+enum { FANOUT_MARKS = 17 };
+
+/* So many messages had been published at that time. */
+struct fanout_mark {
+    uint64_t time;
+    uint64_t sequence;
+};
+
+struct fanout {
+    struct channel *channel;
+    struct list _node;        /* among the worker's fanouts, */
+    struct list _unused_node; /* and among those that nobody needs: these are struct fanouts' */
+    size_t _users;
+    struct round_robin _ready; /* positions are those of channel_appended */
+    struct list _stalled;
+    struct list _catching;
+    struct list *_due_list; /* of the worker */
+    struct list _due;
+    struct inbox *_inbox; /* of the worker */
+    struct inbox_item _item;
+    struct channel_listener _listener;
+    uv_thread_t _thread;        /* of the worker */
+    uint64_t _lag_checked;      /* channel_appended when the stalled were last looked at, */
+    uint64_t _messages_checked; /* and messages published */
+    const struct fanout_limits *_limits;
+    /* A ring of FANOUT_MARKS, while somebody is stalled whose time is limited; else NULL. */
+    struct fanout_mark *_marks;
+    unsigned _first_mark;
+    unsigned _mark_count;
+    bool _looking;       /* fanout_look is at it: */
+    unsigned _look_list; /* in which list, */
+    struct list *_look;  /* and who is next there */
+    struct fanout_lag _lag;
+    enum frame_close_code _close_code;
+    const char *_close_reason; /* NULL: nobody is to be closed */
+};
+
+/* On the worker's thread. `due` is where the fanout lists itself when it wants to be flushed; who
+ * exceeds one of the `limits`, which are borrowed, is too slow. It listens to the channel while it
+ * has peers. */
+void fanout_init(struct fanout *fanout, struct channel *channel, struct inbox *inbox,
+                 struct list *due, const struct fanout_limits *limits);
+
+/* All peers have left. */
+void fanout_deinit(struct fanout *fanout);
+
+/* The peer joins: it will get the channel's messages in this form (see channel_join), from where
+ * `since` says; `*start` becomes the ID before the first. Returns 0, UV_ENOMEM, or UV_EINVAL if
+ * `since` is of a message to come. */
+int fanout_join(struct fanout *fanout, struct peer *peer, unsigned form,
+                const struct channel_since *since, struct event_id *start);
+
+/* The peer, which has joined, leaves; what it has not read is forgotten. `meeting` is for
+ * channel_leave. */
+void fanout_leave(struct fanout *fanout, struct peer *peer, struct block_cursor *meeting);
+
+/* True from when the peer has joined until it leaves. */
+bool fanout_has(const struct peer *peer);
+
+/* The peer's socket is full (has drained): it is not visited (is visited) by flushes. Harmless when
+ * that is so already. To be called also when the peer's cursor has begun or ceased to catch up. */
+void fanout_stall(struct fanout *fanout, struct peer *peer);
+void fanout_resume(struct fanout *fanout, struct peer *peer);
+
+/* What the flushes of one turn may take, in visits; a visit that writes much counts as several. */
+struct fanout_budget {
+    unsigned visits; /* until the loop is to look at its input again, */
+    unsigned most;   /* and until it is to turn, whatever is published */
+    bool behind;     /* so much was published while a flush went round that nothing more is to be
+                        read before everybody has that */
+};
+
+/* Judges the lag of the stalled peers, and flushes the ready ones that have something to get, as
+ * far as the budget goes. Takes the fanout off the list of those that are due; it is listed again,
+ * behind the others, when not all are done. */
+void fanout_flush(struct fanout *fanout, struct fanout_budget *budget);
+
+/* How far somebody is behind: in bytes, and in messages if these are limited. */
+struct fanout_behind {
+    uint64_t bytes;
+    uint64_t messages;
+};
+
+/* How far the peer is behind that is furthest behind; what the history holds costs nothing. */
+struct fanout_behind fanout_behind(struct fanout *fanout);
+
+/* Bytes of the channel's logs that the peer keeps from being freed, if nobody else does: what it
+ * has yet to read, but for what the history retains. */
+uint64_t fanout_pinned(struct fanout *fanout, const struct peer *peer);
+
+/* Calls `see` for each peer that is behind for longer than a flush: those that are stalled, and
+ * those that catch up. */
+void fanout_each_behind(struct fanout *fanout, void (*see)(struct peer *peer, void *argument),
+                        void *argument);
+
+/* Memory is scarce: peers that have read all, and the logs they read, keep next to nothing. */
+void fanout_fold(struct fanout *fanout);
+
+/* Judges who has been idle for `idle_timeout` milliseconds, and which stalled peers have read fewer
+ * than `min_read` bytes since the last sweep; 0 for not at all. */
+void fanout_sweep(struct fanout *fanout, uint64_t now, uint64_t idle_timeout, uint64_t min_read);
+
+/* Judges for how long messages have waited for the stalled peers, if that is limited; to be called
+ * several times in that time. `now` in milliseconds. */
+void fanout_judge_time(struct fanout *fanout, uint64_t now);
+
+/* Looks at the peers, at `*budget` of them at most, from which they are taken: to be called until
+ * it is true, in turn after turn. Then `*lag` is what it has found; who has come meanwhile may or
+ * may not be in it. One at a time may do so. */
+bool fanout_look(struct fanout *fanout, unsigned *budget, struct fanout_lag *lag);
+
+/* Starts the closing handshake with every peer: with those whose sockets are full or who catch up
+ * at once, with the others as the flush comes to them. `reason` is static. */
+void fanout_close(struct fanout *fanout, enum frame_close_code code, const char *reason);
+
+/* Drops every peer. */
+void fanout_abort(struct fanout *fanout);
+
+#endif

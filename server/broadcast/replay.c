@@ -1,0 +1,110 @@
+#include "server/broadcast/replay.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include <uv.h>
+
+#include "common/base/json.h"
+
+enum { JSON_FRAME = 80 }; /* bytes of an object around its payload, at the most */
+
+_Static_assert((int) REPLAY_MIN_ROOM >= (int) EVENT_STREAM_MIN_ROOM + (int) EVENT_STREAM_MAX_ID,
+               "an event gets on");
+
+static size_t base64_size(size_t len)
+{
+    return (len + 2) / 3 * 4;
+}
+
+bool replay_json_fits(const struct channel_message *message, size_t most)
+{
+    if (message->opcode != FRAME_TEXT)
+        return base64_size(message->len) + JSON_FRAME <= most;
+    return message->len <= most &&
+           (message->len * JSON_MAX_ESCAPE + JSON_FRAME <= most ||
+            json_string_size(message->payload, message->len, most) + JSON_FRAME <= most);
+}
+
+/* Base64 in whole groups, so that its pieces make one. */
+static size_t write_base64(uint8_t *out, size_t room, const uint8_t *data, size_t left,
+                           size_t *used)
+{
+    size_t groups = (room - 1) / 4; /* EVP_EncodeBlock writes a NUL */
+
+    *used = left < 3 * groups ? left : 3 * groups;
+    return *used > 0 ? (size_t) EVP_EncodeBlock(out, data, (int) *used) : 0;
+}
+
+static size_t write_json(uint8_t *out, size_t room, const struct channel_message *message,
+                         struct event_id id, struct event_stream_place *place)
+{
+    bool text = message->opcode == FRAME_TEXT;
+    size_t left = message->len - place->used, written = 0, used;
+    char shown[EVENT_ID_SIZE];
+
+    if (!place->begun)
+        written = (size_t) snprintf(
+            (char *) out, room, "{\"id\": \"%s\", \"type\": \"%s\", \"%s\": \"",
+            event_id_print(id, shown), text ? "text" : "binary", text ? "data" : "base64");
+    place->begun = true;
+    if (text)
+        written +=
+            json_escape(out + written, room - written, message->payload + place->used, left, &used);
+    else
+        written += write_base64(out + written, room - written, message->payload + place->used, left,
+                                &used);
+    place->used += used;
+    if (place->used < message->len || room - written < 2)
+        return written;
+    place->done = true;
+    out[written++] = '"';
+    out[written++] = '}';
+    return written;
+}
+
+static size_t write_event(uint8_t *out, size_t room, const struct channel_message *message,
+                          struct event_id id, const struct replay *replay,
+                          struct event_stream_place *place)
+{
+    char line[EVENT_STREAM_MAX_ID + 1];
+    size_t written = 0;
+
+    if (!replay_is_within(replay)) {
+        written = event_stream_write_id(line, id);
+        memcpy(out, line, written);
+    }
+    return written + event_stream_write(out + written, room - written, message->opcode,
+                                        message->payload, message->len, place);
+}
+
+int replay_message(struct replay *replay, enum replay_form form, struct block_cursor *cursor,
+                   struct event_id id, struct buffer *out, size_t most)
+{
+    struct channel_message message;
+    size_t room, enough, within;
+
+    if (!channel_look(cursor, replay->_within, &message))
+        return UV_ENOENT;
+    if (most < out->len || most - out->len < REPLAY_MIN_ROOM)
+        return UV_EAGAIN;
+    room = most - out->len;
+    enough = (message.len - replay->_place.used) * JSON_MAX_ESCAPE + 2 * REPLAY_MIN_ROOM;
+    if (room > enough)
+        room = enough;
+    if (buffer_reserve(out, room) != 0)
+        return UV_ENOMEM;
+    out->len +=
+        form == REPLAY_JSON
+            ? write_json(out->data + out->len, room, &message, id, &replay->_place)
+            : write_event(out->data + out->len, room, &message, id, replay, &replay->_place);
+    /* A frame has at least two bytes beside its payload: before the end, the cursor stands within.
+     */
+    within = replay->_place.done ? message.size : replay->_place.used + 1;
+    block_log_advance(cursor, within - replay->_within);
+    replay->_within = within;
+    if (!replay->_place.done)
+        return UV_EAGAIN;
+    *replay = (struct replay){0};
+    return 0;
+}

@@ -1,0 +1,95 @@
+/* What wsbroadcastd is told on its command line. */
+#ifndef WS_SERVER_CONFIG_SERVER_OPTIONS_H
+#define WS_SERVER_CONFIG_SERVER_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/error.h"
+#include "common/base/log.h"
+#include "common/cli/options.h"
+#include "common/tls/tls_context.h"
+#include "server/journal/history.h"
+
+enum {
+    SERVER_OPTIONS_MAX_LISTENS = 16,
+    SERVER_OPTIONS_MAX_ORIGINS = 64,
+    SERVER_OPTIONS_MAX_NAMES = 64,
+    SERVER_OPTIONS_MAX_WORKERS = 1024,
+};
+
+/* Who may publish: bits. */
+enum {
+    SERVER_OPTIONS_PUBLISH_WS = 1,
+    SERVER_OPTIONS_PUBLISH_HTTP = 2,
+};
+
+struct server_options {
+    const char *listens[SERVER_OPTIONS_MAX_LISTENS]; /* as given */
+    size_t listen_count;                             /* 0: the default */
+    bool tls_wanted;                                 /* by one of them */
+    uint64_t workers;
+    const char *path;
+    const char *prefix;
+    const char *stdin_channel; /* "": the default one; NULL: standard input is not read */
+    const char *stdout_channel;
+    bool no_echo;
+    const char *origins[SERVER_OPTIONS_MAX_ORIGINS];
+    size_t origin_count;
+    const char *server_names[SERVER_OPTIONS_MAX_NAMES];
+    size_t server_name_count; /* 0: any */
+    unsigned publish;
+    /* Limits: 0 turns each of them off. Times are in milliseconds. */
+    uint64_t max_message; /* bytes */
+    uint64_t max_lag;     /* bytes */
+    uint64_t max_lag_messages;
+    uint64_t max_lag_time; /* that a message may wait */
+    bool skip_slow;        /* who lags further misses messages, and is not closed */
+    uint64_t max_fragments;
+    uint64_t max_empty_fragments;
+    uint64_t max_header_bytes;
+    uint64_t max_header_count;
+    uint64_t max_connections;
+    uint64_t max_connections_per_address;
+    uint64_t max_messages_per_second;
+    uint64_t max_bytes_per_second;
+    uint64_t max_control_per_second;
+    uint64_t max_memory;    /* bytes that all clients together may make the server hold */
+    uint64_t min_read_rate; /* bytes a second, if it is given; else */
+    bool read_mildly;       /* a mild form of it holds while memory is scarce (see peer_memory.h) */
+    uint64_t handshake_timeout;
+    uint64_t keepalive_timeout;
+    uint64_t close_timeout;
+    uint64_t message_timeout;
+    uint64_t idle_timeout;
+    uint64_t ping_interval;
+    uint64_t ping_timeout;
+    struct history_policy history;
+    uint64_t max_channels; /* beside the default one */
+    bool listed_channels;  /* clients make none; those of the pipes are there */
+    bool no_compression;
+    uint64_t compression_level;           /* 1 to 9 */
+    uint64_t compression_min;             /* bytes of payload */
+    const char *tls_certs[TLS_MAX_PAIRS]; /* names of PEM files */
+    const char *tls_keys[TLS_MAX_PAIRS];  /* of each its key */
+    size_t tls_cert_count;                /* 0: ws:// */
+    size_t tls_key_count;
+    const char *tls_client_ca; /* NULL: clients need no certificate */
+    enum log_level log_level;
+    bool help;
+    bool version;
+};
+
+extern const struct option_table server_options_table;
+
+/* Fills in the defaults, then what the arguments say; strings are borrowed from `argv`. Returns 0,
+ * or UV_EINVAL with a text for the user. */
+int server_options_parse(struct server_options *options, int argc, char **argv,
+                         struct error *error);
+
+/* What bounds each step of the server's own end, in milliseconds: --close-timeout, or its default
+ * where that is turned off, as the end must come. */
+uint64_t server_options_stop_timeout(const struct server_options *options);
+
+#endif

@@ -1,0 +1,69 @@
+#include "server/http/since.h"
+
+#include <string.h>
+#include <uv.h>
+
+/* `any`: what is no ID of ours is that of another epoch, of which nothing is known. */
+static int parse_id(const char *text, size_t len, bool any, struct channel_since *since,
+                    const char **why)
+{
+    since->kind = CHANNEL_SINCE_ID;
+    if (event_id_parse(text, len, &since->id) == 0)
+        return 0;
+    since->kind = CHANNEL_SINCE_ALL;
+    *why = "this is no event ID: send one as you got it, or leave it out";
+    return any ? 0 : UV_EINVAL;
+}
+
+static int parse_history(const struct request_target_text *value, struct channel_since *since,
+                         const char **why)
+{
+    since->kind = CHANNEL_SINCE_LAST;
+    since->count = 0;
+    *why = "history is a number of messages, or 'all'";
+    if (value->len == 3 && memcmp(value->data, "all", 3) == 0) {
+        since->kind = CHANNEL_SINCE_ALL;
+        return 0;
+    }
+    for (size_t i = 0; i < value->len; i++) {
+        if (value->data[i] < '0' || value->data[i] > '9')
+            return UV_EINVAL;
+        if (__builtin_mul_overflow(since->count, (uint64_t) 10, &since->count) ||
+            __builtin_add_overflow(since->count, (uint64_t) (value->data[i] - '0'), &since->count))
+            since->count = UINT64_MAX / 16; /* as good as all */
+    }
+    return value->len > 0 ? 0 : UV_EINVAL;
+}
+
+static int parse(const struct http_head *request, const struct request_target *resource, bool any,
+                 struct channel_since *since, const char **why)
+{
+    const char *field = http_head_get(request, "Last-Event-ID");
+    struct request_target_text id, history;
+
+    *since = (struct channel_since){.kind = CHANNEL_SINCE_NOW};
+    *why = "a parameter of the query stands there twice";
+    if (request_target_parameter(resource, "last_event_id", &id) != 0 ||
+        request_target_parameter(resource, "history", &history) != 0)
+        return UV_EINVAL;
+    *why = "Last-Event-ID must appear once";
+    if (http_head_count(request, "Last-Event-ID") > 1)
+        return UV_EINVAL;
+    if (field != NULL && *field != '\0')
+        return parse_id(field, strlen(field), any, since, why);
+    if (id.len > 0)
+        return parse_id(id.data, id.len, any, since, why);
+    return history.data != NULL ? parse_history(&history, since, why) : 0;
+}
+
+int since_parse(const struct http_head *request, const struct request_target *resource,
+                struct channel_since *since, const char **why)
+{
+    return parse(request, resource, false, since, why);
+}
+
+int since_parse_any(const struct http_head *request, const struct request_target *resource,
+                    struct channel_since *since, const char **why)
+{
+    return parse(request, resource, true, since, why);
+}

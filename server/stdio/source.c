@@ -1,0 +1,219 @@
+#include "server/stdio/source.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/list.h"
+#include "common/base/log.h"
+#include "common/base/plural.h"
+#include "common/base/utf8.h"
+#include "server/broadcast/fanouts.h"
+#include "server/stdio/sink.h"
+#include "server/worker.h"
+
+enum {
+    PARTS = 4,                         /* of what a reader may lag behind, before all are asked */
+    MOST_BYTES = SOURCE_AHEAD / PARTS, /* the largest such part */
+    AGAIN = 2,       /* milliseconds until those who were behind are asked again */
+    PATIENCE = 1000, /* milliseconds that a reader is waited for */
+};
+
+/* ---- the pace ---- */
+
+static bool is_too_far(const struct source *source, const struct fanout_behind *behind)
+{
+    return behind->bytes > source->_most_bytes ||
+           (source->_most_messages > 0 && behind->messages > source->_most_messages);
+}
+
+/* On the worker's thread. */
+static void on_asked(struct inbox_item *item)
+{
+    struct source_question *question = container_of(item, struct source_question, _item);
+    struct source *source = question->_source;
+    struct fanout_behind behind =
+        fanouts_behind(worker_fanouts(question->_worker), source->_channel);
+
+    if (is_too_far(source, &behind))
+        atomic_store(&source->_is_behind, true);
+    if (atomic_fetch_sub(&source->_unanswered, 1) == 1)
+        (void) uv_async_send(&source->_answered);
+}
+
+static void ask(struct source *source)
+{
+    atomic_store(&source->_is_behind, false);
+    atomic_store(&source->_unanswered, source->_worker_count);
+    for (size_t i = 0; i < source->_worker_count; i++)
+        inbox_post(worker_inbox(source->_questions[i]._worker), &source->_questions[i]._item);
+}
+
+static void on_again(uv_timer_t *timer)
+{
+    ask(container_of(timer, struct source, _again));
+}
+
+static void on_answered(uv_async_t *async)
+{
+    struct source *source = container_of(async, struct source, _answered);
+    struct fanout_behind printed;
+
+    if (source->_stopped || atomic_load(&source->_unanswered) > 0)
+        return;
+    printed = sink_behind(source->_sink, source->_channel);
+    if ((atomic_load(&source->_is_behind) || is_too_far(source, &printed)) &&
+        uv_now(async->loop) < source->_deadline) {
+        (void) uv_timer_start(&source->_again, on_again, AGAIN, 0);
+        return;
+    }
+    source->_bytes = 0;
+    source->_messages = 0;
+    input_resume(&source->_input);
+}
+
+/* Counts what was appended: once it is too much, the readers are looked at before there is more. */
+static void keep_pace(struct source *source, uint64_t bytes)
+{
+    source->_bytes += bytes;
+    source->_messages++;
+    if (source->_bytes < source->_most_bytes &&
+        (source->_most_messages == 0 || source->_messages < source->_most_messages))
+        return;
+    input_pause(&source->_input);
+    uv_update_time(source->_answered.loop);
+    source->_deadline = source->_patience == UINT64_MAX
+                            ? UINT64_MAX
+                            : uv_now(source->_answered.loop) + source->_patience;
+    ask(source);
+}
+
+static void set_pace(struct source *source, const struct server_options *options)
+{
+    uint64_t bytes = worker_max_lag(options) / PARTS;
+
+    source->_most_bytes = bytes > 0 && bytes < MOST_BYTES ? bytes : MOST_BYTES;
+    if (options->max_lag_messages > 0)
+        source->_most_messages = options->max_lag_messages / PARTS + 1;
+    source->_patience = PATIENCE;
+    if (bytes == 0 && options->max_lag_messages == 0 && options->max_lag_time == 0)
+        source->_patience = UINT64_MAX; /* no reader is ever too slow */
+    if (options->max_lag_time > 0 && options->max_lag_time / PARTS < PATIENCE)
+        source->_patience = options->max_lag_time / PARTS;
+}
+
+/* ---- lines ---- */
+
+static void on_line(struct input *input, const uint8_t *line, size_t len)
+{
+    struct source *source = container_of(input, struct source, _input);
+    const struct publish_client client = {.way = PUBLISH_STDIN};
+    const struct frame_part payload = {line != NULL ? line : (const uint8_t *) "", len};
+    const struct channel_item item = {FRAME_TEXT, &payload, 1};
+    struct publish_result result;
+
+    if (!utf8_valid(payload.data, len))
+        log_error("line %llu of standard input is not UTF-8, as text has to be: not sent",
+                  (unsigned long long) input_line(input));
+    else if (publish_messages(&source->_means, &client, source->_channel, &item, 1, &result) != 0)
+        log_error("line %llu of standard input is not sent: out of memory",
+                  (unsigned long long) input_line(input));
+    else
+        keep_pace(source, result.receipt.bytes);
+}
+
+static void on_end(struct input *input)
+{
+    log_info("standard input has ended after %llu line%s: serving goes on",
+             (unsigned long long) input_line(input), plural(input_line(input)));
+}
+
+static const struct input_ops ops = {.on_line = on_line, .on_end = on_end};
+
+/* ---- life ---- */
+
+static int init_questions(struct source *source, struct worker **workers, size_t count)
+{
+    source->_questions = calloc(count, sizeof *source->_questions);
+    if (source->_questions == NULL)
+        return UV_ENOMEM;
+    source->_worker_count = count;
+    for (size_t i = 0; i < count; i++) {
+        source->_questions[i]._worker = workers[i];
+        source->_questions[i]._source = source;
+        inbox_item_init(&source->_questions[i]._item, on_asked);
+    }
+    return 0;
+}
+
+static int init_publisher(struct channel_publisher *publisher, const struct server_options *options)
+{
+    int status = frame_encoder_new(&publisher->encoder, false);
+
+    publisher->compression_min = (size_t) options->compression_min;
+    return status == 0 ? deflater_new(&publisher->deflater, (int) options->compression_level)
+                       : status;
+}
+
+/* What fails, or nothing: source_deinit frees what was made. */
+static int prepare(struct source *source, uv_loop_t *loop, const struct server_options *options,
+                   const struct source_readers *readers)
+{
+    int status = init_questions(source, readers->workers, readers->worker_count);
+
+    source->_means = (struct publish_means){.options = options, .publisher = &source->_publisher};
+    set_pace(source, options);
+    if (status == 0)
+        status = init_publisher(&source->_publisher, options);
+    return status == 0 ? uv_async_init(loop, &source->_answered, on_answered) : status;
+}
+
+int source_start(struct source *source, uv_loop_t *loop, const struct server_options *options,
+                 struct channels *channels, const struct source_readers *readers)
+{
+    const char *name = options->stdin_channel;
+    size_t most = options->max_message > 0 ? (size_t) options->max_message : SIZE_MAX;
+    int status;
+
+    source->_channels = channels;
+    source->_sink = readers->sink;
+    status = prepare(source, loop, options, readers);
+    if (status != 0)
+        return status;
+    status = channels_make(channels, name, strlen(name), &source->_channel);
+    if (status != 0) {
+        source->_channel = NULL;
+        uv_close((uv_handle_t *) &source->_answered, NULL);
+        return status;
+    }
+    (void) uv_timer_init(loop, &source->_again); /* which cannot fail */
+    status = input_init(&source->_input, loop, '\n', most, &ops);
+    input_resume(&source->_input);
+    return status;
+}
+
+void source_stop(struct source *source)
+{
+    if (source->_channel == NULL || source->_stopped)
+        return;
+    source->_stopped = true;
+    (void) uv_timer_stop(&source->_again);
+    input_close(&source->_input);
+}
+
+void source_close(struct source *source)
+{
+    if (source->_channel == NULL)
+        return;
+    source_stop(source);
+    uv_close((uv_handle_t *) &source->_answered, NULL);
+    uv_close((uv_handle_t *) &source->_again, NULL);
+    channels_unref(source->_channels, source->_channel);
+    source->_channel = NULL;
+}
+
+void source_deinit(struct source *source)
+{
+    deflater_free(source->_publisher.deflater);
+    frame_encoder_free(source->_publisher.encoder);
+    free(source->_questions);
+}

@@ -1,0 +1,146 @@
+#include "server/http/since.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define ID "9f86d081884c7d65-7"
+#define OTHER "9f86d081884c7d65-9"
+
+static int judge_by(int (*parse)(const struct http_head *, const struct request_target *,
+                                 struct channel_since *, const char **),
+                    const char *query, const char *fields, struct channel_since *since)
+{
+    char text[512];
+    int len = snprintf(text, sizeof text, "GET /ws%s HTTP/1.1\r\nHost: h\r\n%s\r\n", query, fields);
+    struct http_head head;
+    struct request_target target;
+    const char *why = NULL;
+    size_t used;
+    int status;
+
+    assert_in_range(len, 1, sizeof text - 1);
+    http_head_init(&head, HTTP_HEAD_REQUEST);
+    assert_int_equal(http_head_feed(&head, (const uint8_t *) text, (size_t) len, &used),
+                     HTTP_HEAD_DONE);
+    assert_int_equal(request_target_parse(&target, http_head_target(&head)), 0);
+    status = parse(&head, &target, since, &why);
+    assert_true(status == 0 || (status == UV_EINVAL && why != NULL));
+    http_head_deinit(&head);
+    return status;
+}
+
+static int judge(const char *query, const char *fields, struct channel_since *since)
+{
+    return judge_by(since_parse, query, fields, since);
+}
+
+static void each_form_is_understood(void **state)
+{
+    struct channel_since since;
+
+    (void) state;
+    assert_int_equal(judge("", "", &since), 0);
+    assert_int_equal(since.kind, CHANNEL_SINCE_NOW);
+    assert_int_equal(judge("?x=5", "", &since), 0);
+    assert_int_equal(since.kind, CHANNEL_SINCE_NOW);
+    assert_int_equal(judge("?history=12", "", &since), 0);
+    assert_int_equal(since.kind, CHANNEL_SINCE_LAST);
+    assert_int_equal(since.count, 12);
+    assert_int_equal(judge("?history=all", "", &since), 0);
+    assert_int_equal(since.kind, CHANNEL_SINCE_ALL);
+    assert_int_equal(judge("?last_event_id=" ID, "", &since), 0);
+    assert_int_equal(since.kind, CHANNEL_SINCE_ID);
+    assert_true(since.id.epoch == 0x9f86d081884c7d65 && since.id.sequence == 7);
+    assert_int_equal(judge("", "Last-Event-ID: " ID "\r\n", &since), 0);
+    assert_int_equal(since.kind, CHANNEL_SINCE_ID);
+    assert_int_equal(since.id.sequence, 7);
+    assert_int_equal(judge("?history=99999999999999999999999999999999", "", &since), 0);
+    assert_true(since.count > UINT32_MAX);
+}
+
+static void an_id_says_more_than_a_history_and_the_field_more_than_the_query(void **state)
+{
+    struct channel_since since;
+
+    (void) state;
+    assert_int_equal(judge("?history=3&last_event_id=" ID, "", &since), 0);
+    assert_int_equal(since.kind, CHANNEL_SINCE_ID);
+    assert_int_equal(judge("?history=3", "Last-Event-ID: " ID "\r\n", &since), 0);
+    assert_int_equal(since.kind, CHANNEL_SINCE_ID);
+    assert_int_equal(judge("?last_event_id=" ID, "Last-Event-ID: " OTHER "\r\n", &since), 0);
+    assert_int_equal(since.id.sequence, 9);
+}
+
+static void what_is_no_place_is_refused(void **state)
+{
+    static const char *const queries[] = {
+        "?history=",
+        "?history",
+        "?history=-1",
+        "?history=1x",
+        "?history=All",
+        "?history=1&history=1",
+        "?last_event_id=5",
+        "?last_event_id=9f86d081884c7d65-70x",
+        "?last_event_id=9f86d081884c7d65-7&last_event_id=9f86d081884c7d65-7",
+    };
+    struct channel_since since;
+
+    (void) state;
+    for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
+        if (judge(queries[i], "", &since) != UV_EINVAL)
+            fail_msg("%s was taken", queries[i]);
+    }
+    assert_int_equal(judge("", "Last-Event-ID: x\r\n", &since), UV_EINVAL);
+    assert_int_equal(judge("", "Last-Event-ID: " ID "\r\nLast-Event-ID: " ID "\r\n", &since),
+                     UV_EINVAL);
+}
+
+static void an_empty_id_is_none(void **state)
+{
+    struct channel_since since;
+
+    (void) state;
+    assert_int_equal(judge("?last_event_id=", "", &since), 0);
+    assert_int_equal(since.kind, CHANNEL_SINCE_NOW);
+    assert_int_equal(judge("", "Last-Event-ID:\r\n", &since), 0);
+    assert_int_equal(since.kind, CHANNEL_SINCE_NOW);
+    assert_int_equal(judge("?last_event_id=" ID, "Last-Event-ID: \r\n", &since), 0);
+    assert_int_equal(since.kind, CHANNEL_SINCE_ID);
+    assert_int_equal(judge("?last_event_id&history=3", "Last-Event-ID:\r\n", &since), 0);
+    assert_int_equal(since.kind, CHANNEL_SINCE_LAST);
+}
+
+static void for_an_event_stream_an_id_that_is_not_ours_is_one_of_another_epoch(void **state)
+{
+    struct channel_since since;
+
+    (void) state;
+    assert_int_equal(judge_by(since_parse_any, "", "Last-Event-ID: 17\r\n", &since), 0);
+    assert_int_equal(since.kind, CHANNEL_SINCE_ALL);
+    assert_int_equal(judge_by(since_parse_any, "?last_event_id=x&history=3", "", &since), 0);
+    assert_int_equal(since.kind, CHANNEL_SINCE_ALL);
+    assert_int_equal(judge_by(since_parse_any, "?last_event_id=" ID, "", &since), 0);
+    assert_int_equal(since.kind, CHANNEL_SINCE_ID);
+    assert_int_equal(judge_by(since_parse_any, "?history=x", "", &since), UV_EINVAL);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_form_is_understood),
+        cmocka_unit_test(an_id_says_more_than_a_history_and_the_field_more_than_the_query),
+        cmocka_unit_test(what_is_no_place_is_refused),
+        cmocka_unit_test(an_empty_id_is_none),
+        cmocka_unit_test(for_an_event_stream_an_id_that_is_not_ours_is_one_of_another_epoch),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
