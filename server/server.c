@@ -20,7 +20,7 @@
 enum {
     EXPIRY_INTERVAL = 1000, /* milliseconds between two looks at what is too old, */
     TRIM_INTERVAL = 5000,   /* and at whether much memory has become free */
-    TRIM_BYTES = 32 * 1024 * 1024,
+    TRIM_BYTES = 4 * 1024 * 1024,
     MEMORY_SETTLES = 25, /* milliseconds: more than two steps of relief */
     LAST_LINES = 1000,   /* milliseconds that stderr has for the last lines */
 };
