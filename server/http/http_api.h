@@ -11,11 +11,11 @@
 #include <stdint.h>
 
 #include "common/base/buffer.h"
-#include "server/http/server_handshake.h"
 #include "server/broadcast/channels.h"
 #include "server/broadcast/fanouts.h"
 #include "server/config/server_options.h"
 #include "server/http/http_page.h"
+#include "server/http/server_handshake.h"
 #include "server/journal/publish.h"
 #include "server/net/limits.h"
 #include "server/question.h"
