@@ -5,7 +5,7 @@
 #include <uv.h>
 
 #include "common/base/utf8.h"
-#include "server/config/pattern.h"
+#include "server/syntax/pattern.h"
 
 static bool user_valid(const char *user, size_t len)
 {
