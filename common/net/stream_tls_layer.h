@@ -1,14 +1,14 @@
 /* What the two halves of the TLS layer share: stream_tls (reading, the handshake, its life) and
  * stream_tls_output (writing). For them alone. */
-#ifndef WS_COMMON_TLS_STREAM_TLS_LAYER_H
-#define WS_COMMON_TLS_STREAM_TLS_LAYER_H
+#ifndef WS_COMMON_NET_STREAM_TLS_LAYER_H
+#define WS_COMMON_NET_STREAM_TLS_LAYER_H
 
 #include <stdbool.h>
 #include <uv.h>
 
 #include "common/base/buffer.h"
 #include "common/net/stream.h"
-#include "common/tls/stream_tls.h"
+#include "common/net/stream_tls.h"
 #include "common/tls/tls.h"
 #include "common/tls/tls_loop.h"
 

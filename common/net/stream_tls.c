@@ -1,10 +1,11 @@
-#include "common/tls/stream_tls.h"
+#include "common/net/stream_tls.h"
 
 #include <stdlib.h>
 
 #include "common/base/list.h"
 #include "common/http/http_response.h"
-#include "common/tls/stream_tls_layer.h"
+#include "common/net/socket_io.h"
+#include "common/net/stream_tls_layer.h"
 
 enum { HANDSHAKE = 16 * 1024 }; /* bytes of memory of a handshake, more or less */
 
@@ -53,7 +54,7 @@ static void answer_http(struct stream_tls *layer)
     buffer_drop(output, output->len);
     layer->met_http = http_response_write(output, &answer) == 0 &&
                       stream_tls_output_send(layer) == 0 && !stream_tls_is_sending(layer) &&
-                      stream_shut(layer->stream) == 0;
+                      socket_io_shut(socket_io_descriptor(&layer->stream->tcp)) == 0;
 }
 
 /* Goes on with the handshake; returns as tls_handshake does. */

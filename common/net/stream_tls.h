@@ -1,7 +1,7 @@
 /* The TLS layer of a stream: what stream does when it has one. It moves ciphertext between the
  * socket and `tls`, and keeps stream's contracts while records do not end where writes do. */
-#ifndef WS_COMMON_TLS_STREAM_TLS_H
-#define WS_COMMON_TLS_STREAM_TLS_H
+#ifndef WS_COMMON_NET_STREAM_TLS_H
+#define WS_COMMON_NET_STREAM_TLS_H
 
 #include <stdbool.h>
 #include <sys/types.h>

@@ -1,4 +1,4 @@
-#include "common/tls/stream_tls.h"
+#include "common/net/stream_tls.h"
 
 #include <errno.h>
 #include <setjmp.h>

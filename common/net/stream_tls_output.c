@@ -1,7 +1,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/tls/stream_tls_layer.h"
+#include "common/net/socket_io.h"
+#include "common/net/stream_tls_layer.h"
 
 enum { BATCH = 2 }; /* records that go out with one system call: so much a slow peer can hold */
 
@@ -46,7 +47,7 @@ int stream_tls_output_send(struct stream_tls *layer)
 
     if (layer->write_status != 0 || stream_tls_is_sending(layer) || output->len == 0)
         return layer->write_status;
-    n = stream_send(layer->stream, &buf, 1);
+    n = socket_io_send(socket_io_descriptor(&layer->stream->tcp), &buf, 1);
     if (n < 0) {
         layer->write_status = (int) n;
         return (int) n;
@@ -109,7 +110,7 @@ void stream_tls_output_advance(struct stream_tls *layer)
     stream_tls_output_complete(layer, status);
     if (layer->finishing && !stream_tls_is_sending(layer) && !stream_tls_is_closing(layer)) {
         layer->finishing = false;
-        (void) stream_shut(layer->stream);
+        (void) socket_io_shut(socket_io_descriptor(&layer->stream->tcp));
     }
 }
 
@@ -164,7 +165,7 @@ int stream_tls_finish(struct stream_tls *layer)
     tls_shutdown(layer->tls);
     status = stream_tls_output_send(layer);
     if (status != 0 || !stream_tls_is_sending(layer))
-        return stream_shut(layer->stream);
+        return socket_io_shut(socket_io_descriptor(&layer->stream->tcp));
     layer->finishing = true;
     return 0;
 }
