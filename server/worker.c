@@ -33,7 +33,7 @@ struct worker {
     _Atomic bool serving; /* it runs, and may have requests to finish: others wait for that */
     size_t number;
     const struct worker_shared *shared;
-    struct upgrade_policy policy;
+    struct connection_policy policy;
     struct channel_publisher publisher;
     struct publish_means publish;
     struct list listeners;
@@ -371,10 +371,10 @@ static struct transport_config transport_config_of(const struct server_options *
     };
 }
 
-static struct upgrade_policy upgrade_policy_of(const struct server_options *options,
-                                               const struct http_api *api)
+static struct connection_policy connection_policy_of(const struct server_options *options,
+                                                     const struct http_api *api)
 {
-    return (struct upgrade_policy){
+    return (struct connection_policy){
         .handshake =
             {
                 .path = options->path,
@@ -487,7 +487,7 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
         return UV_ENOMEM;
     fresh->number = number;
     fresh->shared = shared;
-    fresh->policy = upgrade_policy_of(options, &fresh->api);
+    fresh->policy = connection_policy_of(options, &fresh->api);
     list_init(&fresh->listeners);
     list_init(&fresh->due);
     status = uv_loop_init(&fresh->loop);
@@ -625,7 +625,7 @@ const struct server_options *worker_options(const struct worker *worker)
     return worker->shared->options;
 }
 
-const struct upgrade_policy *worker_policy(const struct worker *worker)
+const struct connection_policy *worker_policy(const struct worker *worker)
 {
     return &worker->policy;
 }

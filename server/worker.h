@@ -17,8 +17,8 @@
 #include "server/broadcast/channels.h"
 #include "server/broadcast/fanouts.h"
 #include "server/config/server_options.h"
+#include "server/http/connection.h"
 #include "server/http/http_api.h"
-#include "server/http/upgrade.h"
 #include "server/inbox.h"
 #include "server/journal/publish.h"
 #include "server/net/fd_shortage.h"
@@ -80,7 +80,7 @@ void worker_peer_arrived(struct worker *worker);
 void worker_peer_left(struct worker *worker);
 bool worker_is_leaving(const struct worker *worker); /* it has said goodbye */
 const struct server_options *worker_options(const struct worker *worker);
-const struct upgrade_policy *worker_policy(const struct worker *worker);
+const struct connection_policy *worker_policy(const struct worker *worker);
 const struct publish_means *worker_publish(const struct worker *worker);
 struct limits *worker_limits(const struct worker *worker);
 struct tls_loop *worker_tls(struct worker *worker);

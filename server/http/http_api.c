@@ -8,8 +8,8 @@
 #include "server/broadcast/event_stream.h"
 #include "server/http/http_html.h"
 #include "server/http/http_publish.h"
-#include "server/http/http_show.h"
-#include "server/http/since.h"
+#include "server/http/query.h"
+#include "server/http/replay_from.h"
 
 /* The methods of http_api_list. */
 #define LIST_ALLOW "GET, HEAD, OPTIONS"
@@ -107,7 +107,7 @@ static enum http_api_step judge_events(const struct http_api_request *request,
 
     if (has_method(request, "HEAD"))
         http_api_refuse(answer, 405, "an event stream has no end: ask for it with GET");
-    else if (since_parse_any(request->head, request->resource, since, &why) != 0)
+    else if (replay_from_parse_any(request->head, request->resource, since, &why) != 0)
         http_api_refuse(answer, 400, why);
     else
         return HTTP_API_EVENTS;
@@ -140,11 +140,11 @@ enum http_api_step http_api_judge(const struct http_api *api,
     } else if (kind == EVENTS) {
         return judge_events(request, since, answer);
     } else if (kind == LIST) {
-        http_show_channels(api, request, answer);
+        query_channels(api, request, answer);
     } else if (kind == INFO) {
         return HTTP_API_ASK;
     } else {
-        http_show_messages(api, request, answer);
+        query_messages(api, request, answer);
     }
     return HTTP_API_ANSWER;
 }
@@ -164,12 +164,12 @@ bool http_api_ask(const struct http_api *api, const struct http_api_request *req
                   void (*answered)(void *asker, const struct question *question),
                   struct question **question, struct http_api_answer *answer)
 {
-    return http_show_ask(api, request, asker, answered, question, answer);
+    return query_ask(api, request, asker, answered, question, answer);
 }
 
 void http_api_tell(const struct question *question, struct http_api_answer *answer)
 {
-    http_show_info(question, answer);
+    query_info(question, answer);
 }
 
 /* ---- the answer ---- */
@@ -183,7 +183,7 @@ static bool is_preflight(const struct http_head *head)
 static const char *reader_of(const struct http_api *api, const struct http_head *head,
                              bool loopback)
 {
-    return origin_judge(&api->origins, head, loopback) == ORIGIN_ADMITTED
+    return origin_check(&api->origins, head, loopback) == ORIGIN_ADMITTED
                ? http_head_get(head, "Origin")
                : NULL;
 }

@@ -160,7 +160,7 @@ static bool is_listed(const struct origin_policy *policy, const struct origin *o
     return false;
 }
 
-enum origin_verdict origin_judge(const struct origin_policy *policy,
+enum origin_verdict origin_check(const struct origin_policy *policy,
                                  const struct http_head *request, bool loopback)
 {
     const char *text = http_head_get(request, "Origin");

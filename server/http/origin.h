@@ -30,7 +30,7 @@ enum origin_verdict {
  * the Host that they ask for, where that is this machine, asked through a listener that only this
  * machine reaches (`loopback`), or, through another listener, where there is no list or Host is
  * known. */
-enum origin_verdict origin_judge(const struct origin_policy *policy,
+enum origin_verdict origin_check(const struct origin_policy *policy,
                                  const struct http_head *request, bool loopback);
 
 /* The only check of Host: for plain HTTP without Origin, as a page that asks its own host may send

@@ -101,7 +101,7 @@ void server_handshake_check_origin(const struct http_head *request,
     const char *others = "";
     char shown[128];
 
-    switch (origin_judge(policy, request, loopback)) {
+    switch (origin_check(policy, request, loopback)) {
     case ORIGIN_NONE:
     case ORIGIN_ADMITTED:
         return;

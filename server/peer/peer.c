@@ -9,8 +9,8 @@
 #include "common/base/log.h"
 #include "server/broadcast/event_stream.h"
 #include "server/broadcast/fanout.h"
+#include "server/http/connection.h"
 #include "server/http/http_api.h"
-#include "server/http/upgrade.h"
 #include "server/net/admission.h"
 #include "server/net/limits.h"
 #include "server/peer/peer_memory.h"
@@ -49,7 +49,7 @@ static void free_more(struct peer *peer)
 {
     if (peer->_more == NULL)
         return;
-    upgrade_free(peer->_more->upgrade);
+    connection_free(peer->_more->connection);
     throttle_forget(&peer->_more->held);
     free(peer->_more->rate);
     peer_read_forget_own(peer);
@@ -64,7 +64,7 @@ void peer_free_more_if_unused(struct peer *peer)
     const struct server_options *options = worker_options(worker_of(peer));
     const struct peer_more *more = peer->_more;
 
-    if (more != NULL && more->upgrade == NULL && more->rate == NULL && more->own == NULL &&
+    if (more != NULL && more->connection == NULL && more->rate == NULL && more->own == NULL &&
         !more->untold && more->held == NULL && more->charge == 0 && more->watched_since == 0 &&
         !peer->cursor.catching && options->idle_timeout == 0 && options->min_read_rate == 0)
         free_more(peer);
@@ -78,10 +78,10 @@ static bool add_past(struct peer *peer)
 }
 
 /* False when out of memory. */
-static bool end_upgrade(struct peer *peer)
+static bool end_connection(struct peer *peer)
 {
-    upgrade_free(peer->_more->upgrade);
-    peer->_more->upgrade = NULL;
+    connection_free(peer->_more->connection);
+    peer->_more->connection = NULL;
     peer->_more->last_message = (uint32_t) worker_clock(worker_of(peer));
     if (peer->cursor.catching)
         return add_past(peer);
@@ -166,8 +166,8 @@ static bool make_room(void *worker)
 static void refuse(struct peer *peer, const char *limit)
 {
     hit(peer, limit, "refused with 503");
-    upgrade_refuse(peer->_more->upgrade, &peer->transport, 503,
-                   "there are too many connections: try again later");
+    connection_refuse(peer->_more->connection, &peer->transport, 503,
+                      "there are too many connections: try again later");
 }
 
 int peer_accept(struct transport_context *transports, int fd, bool loopback, bool tls)
@@ -190,8 +190,8 @@ int peer_accept(struct transport_context *transports, int fd, bool loopback, boo
     if (status == 0 && tls)
         status = stream_accept_tls(&peer->transport.stream, worker_tls(worker));
     if (status == 0)
-        status =
-            upgrade_new(&peer->_more->upgrade, worker_policy(worker), loopback, admission.address);
+        status = connection_new(&peer->_more->connection, worker_policy(worker), loopback,
+                                admission.address);
     if (status == 0)
         status = transport_start(&peer->transport);
     if (status != 0)
@@ -214,7 +214,7 @@ static const char going_away[] = "the server is going away: try again later";
 
 /* Finds the channel that is asked for, and joins it. Returns NULL, or why it is refused, with
  * `*http` as the status. */
-static const char *join(struct peer *peer, const struct upgrade_request *request,
+static const char *join(struct peer *peer, const struct connection_join *request,
                         struct event_id *start, int *http)
 {
     unsigned form = request->events           ? (unsigned) CHANNEL_EVENTS
@@ -243,7 +243,8 @@ static const char *join(struct peer *peer, const struct upgrade_request *request
     }
     if (status == 0)
         status = fanout_join(peer->_fanout, peer, form, &request->since, start);
-    if (status == UV_EINVAL && request->events) /* as an ID of another epoch: see since_parse_any */
+    if (status == UV_EINVAL &&
+        request->events) /* as an ID of another epoch: see replay_from_parse_any */
         status = fanout_join(peer->_fanout, peer, form,
                              &(struct channel_since){.kind = CHANNEL_SINCE_ALL}, start);
     if (status == UV_EINVAL) {
@@ -254,7 +255,7 @@ static const char *join(struct peer *peer, const struct upgrade_request *request
 }
 
 /* It has joined, and is told so: from here on it gets frames, or events. */
-static int open_transport(struct peer *peer, const struct upgrade_request *request)
+static int open_transport(struct peer *peer, const struct connection_join *request)
 {
     if (log_enabled(LOG_DEBUG)) {
         char name[64];
@@ -271,27 +272,27 @@ static int open_transport(struct peer *peer, const struct upgrade_request *reque
 static void on_opening(struct transport *transport, const uint8_t *data, size_t len)
 {
     struct peer *peer = peer_of(transport);
-    struct upgrade_request request;
+    struct connection_join request;
     struct event_id start;
     const char *why;
     size_t used;
     int http;
-    enum upgrade_result result =
-        upgrade_input(peer->_more->upgrade, transport, data, len, &used, &request);
+    enum connection_result result =
+        connection_input(peer->_more->connection, transport, data, len, &used, &request);
 
-    if (result == UPGRADE_REFUSED && upgrade_limit(peer->_more->upgrade) != NULL)
-        hit(peer, upgrade_limit(peer->_more->upgrade), "refused");
-    if (result != UPGRADE_JOIN)
+    if (result == CONNECTION_REFUSED && connection_limit(peer->_more->connection) != NULL)
+        hit(peer, connection_limit(peer->_more->connection), "refused");
+    if (result != CONNECTION_JOIN)
         return;
     why = join(peer, &request, &start, &http);
     if (why != NULL) {
-        upgrade_refuse(peer->_more->upgrade, transport, http, why);
+        connection_refuse(peer->_more->connection, transport, http, why);
         return;
     }
-    if (!upgrade_accept(peer->_more->upgrade, transport, start))
+    if (!connection_accept(peer->_more->connection, transport, start))
         return;
     transport->note = (uint32_t) start.sequence;
-    if (!end_upgrade(peer) || open_transport(peer, &request) != 0) {
+    if (!end_connection(peer) || open_transport(peer, &request) != 0) {
         transport_abort(transport, UV_ENOMEM);
         return;
     }
@@ -302,7 +303,7 @@ static bool is_idle(const struct transport *transport)
 {
     const struct peer *peer = container_of(transport, struct peer, transport);
 
-    return upgrade_is_idle(peer->_more->upgrade);
+    return connection_is_idle(peer->_more->connection);
 }
 
 static void on_opening_timeout(struct transport *transport)
@@ -310,17 +311,17 @@ static void on_opening_timeout(struct transport *transport)
     struct peer *peer = peer_of(transport);
     bool ending = worker_policy(worker_of(peer))->ending;
 
-    if (upgrade_is_answering(peer->_more->upgrade)) {
-        transport_abort_for(transport,
-                            ending ? "close-timeout" : upgrade_time_limit(peer->_more->upgrade));
+    if (connection_is_answering(peer->_more->connection)) {
+        transport_abort_for(transport, ending ? "close-timeout"
+                                              : connection_time_limit(peer->_more->connection));
         return;
     }
     if (ending) {
-        upgrade_refuse(peer->_more->upgrade, transport, 503, going_away);
+        connection_refuse(peer->_more->connection, transport, 503, going_away);
         return;
     }
-    hit(peer, upgrade_time_limit(peer->_more->upgrade), "refused with 408");
-    upgrade_refuse(peer->_more->upgrade, transport, 408, "the request did not come in time");
+    hit(peer, connection_time_limit(peer->_more->connection), "refused with 408");
+    connection_refuse(peer->_more->connection, transport, 408, "the request did not come in time");
 }
 
 /* ---- saying and hearing ---- */
@@ -484,7 +485,7 @@ uint64_t peer_acknowledged(const struct peer *peer)
 
 static bool is_opening(const struct peer *peer)
 {
-    return peer->_more != NULL && peer->_more->upgrade != NULL;
+    return peer->_more != NULL && peer->_more->connection != NULL;
 }
 
 /* Answers have left: the next piece of one may be made; or further requests, which were held, may
@@ -494,7 +495,7 @@ static void feed_held(struct peer *peer)
     struct buffer held;
 
     if (!is_opening(peer) || !transport_is_writable(&peer->transport) ||
-        !upgrade_take_held(peer->_more->upgrade, &peer->transport, &held))
+        !connection_take_held(peer->_more->connection, &peer->transport, &held))
         return;
     transport_input(&peer->transport, held.data, held.len);
     buffer_deinit(&held);
@@ -502,7 +503,7 @@ static void feed_held(struct peer *peer)
 
 static void flush_opening(struct peer *peer)
 {
-    struct transport_bytes none = {.more = upgrade_is_answering(peer->_more->upgrade)};
+    struct transport_bytes none = {.more = connection_is_answering(peer->_more->connection)};
 
     if (transport_flush(&peer->transport, &none) == 0)
         feed_held(peer);

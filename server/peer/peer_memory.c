@@ -4,7 +4,7 @@
 
 #include "common/net/address.h"
 #include "server/broadcast/fanout.h"
-#include "server/http/upgrade.h"
+#include "server/http/connection.h"
 #include "server/net/limits.h"
 #include "server/worker.h"
 
@@ -26,7 +26,7 @@ static uint64_t held_by(const struct peer *peer)
     uint64_t held = transport_held(&peer->transport);
 
     if (peer->_more != NULL)
-        held += upgrade_held(peer->_more->upgrade) + peer_read_held(peer);
+        held += connection_held(peer->_more->connection) + peer_read_held(peer);
     return held;
 }
 
@@ -90,7 +90,7 @@ uint64_t peer_memory_cost(const struct peer *peer)
 
     if (fanout_has(peer))
         return cost + fanout_pinned(peer->_fanout, peer);
-    return peer->_more != NULL ? cost + upgrade_pinned(peer->_more->upgrade) : cost;
+    return peer->_more != NULL ? cost + connection_pinned(peer->_more->connection) : cost;
 }
 
 void peer_memory_key(const struct peer *peer, uint8_t key[PEER_MEMORY_KEY])
@@ -115,16 +115,16 @@ static void hit(const struct peer *peer, const char *done)
 static void give_up_request(struct peer *peer)
 {
     /* An answer that it does not take; or no request, so that none may be answered. */
-    if (transport_queued(&peer->transport) > 0 || upgrade_is_idle(peer->_more->upgrade)) {
+    if (transport_queued(&peer->transport) > 0 || connection_is_idle(peer->_more->connection)) {
         hit(peer, "dropped");
         transport_abort(&peer->transport, UV_ENOBUFS);
-        upgrade_forget(peer->_more->upgrade);
+        connection_forget(peer->_more->connection);
         return;
     }
     hit(peer, "refused with 503");
-    upgrade_refuse(peer->_more->upgrade, &peer->transport, 503,
-                   "the server is short of memory: try again later");
-    upgrade_forget(peer->_more->upgrade);
+    connection_refuse(peer->_more->connection, &peer->transport, 503,
+                      "the server is short of memory: try again later");
+    connection_forget(peer->_more->connection);
 }
 
 static void close_subscriber(struct peer *peer, uint64_t charge)
@@ -145,7 +145,7 @@ void peer_memory_give_up(struct peer *peer)
 
     if (!transport_is_writable(&peer->transport)) {
         transport_abort(&peer->transport, UV_ENOBUFS);
-    } else if (peer->_more != NULL && peer->_more->upgrade != NULL) {
+    } else if (peer->_more != NULL && peer->_more->connection != NULL) {
         give_up_request(peer);
     } else if (worker_options(worker_of(peer))->skip_slow && transport_is_open(&peer->transport) &&
                peer_memory_cost(peer) > 2 * charge) {

@@ -10,7 +10,7 @@
 #include "server/broadcast/channel.h"
 #include "server/broadcast/replay.h"
 #include "server/broadcast/throttle.h"
-#include "server/http/upgrade.h"
+#include "server/http/connection.h"
 #include "server/net/limits.h"
 #include "server/peer/peer.h"
 
@@ -26,11 +26,11 @@ struct past {
 /* What a peer needs that has yet to be upgraded, that says something, or that is watched by a limit
  * which is off unless somebody asks for it. */
 struct peer_more {
-    struct upgrade *upgrade;    /* NULL once upgraded */
-    struct limits_rate *rate;   /* once it has said something */
-    uint32_t last_message;      /* when it last said something: milliseconds, modulo 2^32 */
-    uint32_t unread;            /* bytes that waited when its reading was last judged */
-    uint32_t watched_since;     /* while memory is scarce: when, and */
+    struct connection *connection; /* NULL once upgraded */
+    struct limits_rate *rate;      /* once it has said something */
+    uint32_t last_message;         /* when it last said something: milliseconds, modulo 2^32 */
+    uint32_t unread;               /* bytes that waited when its reading was last judged */
+    uint32_t watched_since;        /* while memory is scarce: when, and */
     uint32_t watched_from;      /* stream_acknowledged at that time; 0 and 0: it is not watched */
     struct own_list *own;       /* with --no-echo, while it has yet to come to its own */
     struct throttle_held *held; /* while it says more than others can deliver */

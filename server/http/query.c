@@ -1,11 +1,11 @@
-#include "server/http/http_show.h"
+#include "server/http/query.h"
 
 #include <inttypes.h>
 #include <string.h>
 #include <uv.h>
 
 #include "common/base/json.h"
-#include "server/http/since.h"
+#include "server/http/replay_from.h"
 
 enum {
     LIMIT = 100,         /* of a page, unless `?limit=` says otherwise, */
@@ -130,8 +130,8 @@ static int append_channels(const struct http_api *api, struct channel *channel, 
     return status == 0 ? buffer_append(out, "], \"next\": null}\n", 17) : status;
 }
 
-void http_show_channels(const struct http_api *api, const struct http_api_request *request,
-                        struct http_api_answer *answer)
+void query_channels(const struct http_api *api, const struct http_api_request *request,
+                    struct http_api_answer *answer)
 {
     struct channel *channel;
     size_t limit;
@@ -178,9 +178,9 @@ static void release(void *context, void *subject)
 
 static const struct question_kind info_kind = {sizeof(struct fanout_lag), look, release};
 
-bool http_show_ask(const struct http_api *api, const struct http_api_request *request, void *asker,
-                   void (*answered)(void *asker, const struct question *question),
-                   struct question **question, struct http_api_answer *answer)
+bool query_ask(const struct http_api *api, const struct http_api_request *request, void *asker,
+               void (*answered)(void *asker, const struct question *question),
+               struct question **question, struct http_api_answer *answer)
 {
     struct channel *channel;
 
@@ -213,7 +213,7 @@ static struct fanout_lag sum_of(const struct question *question)
     return sum;
 }
 
-void http_show_info(const struct question *question, struct http_api_answer *answer)
+void query_info(const struct question *question, struct http_api_answer *answer)
 {
     struct fanout_lag lag = sum_of(question);
     struct channel *channel = question_subject(question);
@@ -256,7 +256,7 @@ static bool get_since(const struct http_api_request *request, struct channel_sin
         http_api_refuse(answer, 400, "this is no event ID: send one as you got it");
         return false;
     }
-    if (since_parse(request->head, request->resource, since, &why) != 0) {
+    if (replay_from_parse(request->head, request->resource, since, &why) != 0) {
         http_api_refuse(answer, 400, why);
         return false;
     }
@@ -265,8 +265,8 @@ static bool get_since(const struct http_api_request *request, struct channel_sin
     return true;
 }
 
-void http_show_messages(const struct http_api *api, const struct http_api_request *request,
-                        struct http_api_answer *answer)
+void query_messages(const struct http_api *api, const struct http_api_request *request,
+                    struct http_api_answer *answer)
 {
     struct channel_since since;
     struct block_cursor cursor;

@@ -1,4 +1,4 @@
-#include "server/http/since.h"
+#include "server/http/replay_from.h"
 
 #include <string.h>
 #include <uv.h>
@@ -56,14 +56,14 @@ static int parse(const struct http_head *request, const struct request_target *r
     return history.data != NULL ? parse_history(&history, since, why) : 0;
 }
 
-int since_parse(const struct http_head *request, const struct request_target *resource,
-                struct channel_since *since, const char **why)
+int replay_from_parse(const struct http_head *request, const struct request_target *resource,
+                      struct channel_since *since, const char **why)
 {
     return parse(request, resource, false, since, why);
 }
 
-int since_parse_any(const struct http_head *request, const struct request_target *resource,
-                    struct channel_since *since, const char **why)
+int replay_from_parse_any(const struct http_head *request, const struct request_target *resource,
+                          struct channel_since *since, const char **why)
 {
     return parse(request, resource, true, since, why);
 }
