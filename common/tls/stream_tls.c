@@ -1,6 +1,7 @@
 #include "common/tls/stream_tls.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/list.h"
 #include "common/http/http_response.h"
@@ -49,7 +50,10 @@ static void answer_http(struct stream_tls *layer)
         .len = sizeof body - 1,
     };
     struct buffer *output = tls_output(layer->tls);
+    char name[64];
 
+    if (layer->client == NULL)
+        layer->client = strdup(stream_peer_name(layer->stream, name, sizeof name));
     buffer_drop(output, output->len);
     layer->met_http = http_response_write(output, &answer) == 0 &&
                       stream_tls_output_send(layer) == 0 && !stream_tls_is_sending(layer) &&
@@ -288,6 +292,7 @@ static void on_later_closed(uv_handle_t *handle)
     tls_free(layer->tls);
     buffer_deinit(&layer->held);
     buffer_deinit(&layer->sending);
+    free(layer->client);
     free(layer);
     stream->tcp.data = NULL;
     on_closed((uv_handle_t *) &stream->tcp);
@@ -330,6 +335,11 @@ bool stream_tls_is_ready(const struct stream_tls *layer)
 bool stream_tls_met_http(const struct stream_tls *layer)
 {
     return layer->met_http;
+}
+
+const char *stream_tls_client(const struct stream_tls *layer)
+{
+    return layer->client;
 }
 
 bool stream_tls_has_waited(const struct stream_tls *layer)
