@@ -6,6 +6,7 @@
 
 #include "common/base/log.h"
 #include "common/base/plural.h"
+#include "server/http/routes.h"
 #include "server/net/handoff.h"
 #include "server/net/listener.h"
 #include "server/peer/peer.h"
@@ -54,7 +55,8 @@ struct worker {
     struct list due; /* fanouts to be flushed at the end of this turn */
     struct fanouts fanouts;
     struct throttle throttle;
-    struct http_api api;
+    struct router router;
+    struct services services;
     struct question_desk desk;
     size_t peers;
     uint64_t peers_ever;
@@ -103,6 +105,7 @@ static void on_turn_end(uv_prepare_t *prepare)
 {
     struct worker *worker = container_of(prepare, struct worker, turn_end);
     bool done = transport_context_go_on(&worker->transports);
+    bool asked = !question_desk_is_idle(&worker->desk);
 
     flush_due(worker);
     (void) question_desk_work(&worker->desk, QUESTION_BUDGET); /* its answers go out at once */
@@ -111,7 +114,8 @@ static void on_turn_end(uv_prepare_t *prepare)
     if (relief_check(&worker->relief))
         wake_reliefs(worker->shared);
     check_served(worker);
-    if (done && list_empty(&worker->due) && question_desk_is_idle(&worker->desk))
+    /* A request that an answer resumes may have more to read in the next turn. */
+    if (done && !asked && list_empty(&worker->due) && question_desk_is_idle(&worker->desk))
         (void) uv_idle_stop(&worker->go_on);
     else
         (void) uv_idle_start(&worker->go_on, on_go_on);
@@ -371,26 +375,15 @@ static struct transport_config transport_config_of(const struct server_options *
     };
 }
 
-static struct connection_policy connection_policy_of(const struct server_options *options,
-                                                     const struct http_api *api)
+static struct connection_policy connection_policy_of(const struct worker *worker,
+                                                     const struct server_options *options)
 {
     return (struct connection_policy){
-        .handshake =
-            {
-                .path = options->path,
-                .compression = !options->no_compression,
-                .no_echo = options->no_echo,
-                .origins =
-                    {
-                        .allowed = options->origins,
-                        .allowed_count = options->origin_count,
-                        .host_is_known = options->server_name_count > 0,
-                    },
-            },
+        .router = &worker->router,
+        .services = &worker->services,
         .names = {options->server_names, options->server_name_count},
         .max_header_bytes = options->max_header_bytes,
         .max_header_count = options->max_header_count,
-        .api = api,
     };
 }
 
@@ -432,7 +425,7 @@ static void init_handles(struct worker *worker)
 
 static struct question_desk *desk_at(void *context, size_t i)
 {
-    const struct worker *worker = container_of(context, struct worker, api);
+    const struct worker *worker = container_of(context, struct worker, services);
 
     return &worker->shared->workers[i]->desk;
 }
@@ -462,11 +455,16 @@ static void connect_parts(struct worker *worker)
                  });
     relief_init(&worker->relief, &worker->loop, &worker->inbox, &channels->memory, &worker->fanouts,
                 options->read_mildly);
-    question_desk_init(&worker->desk, &worker->inbox, &worker->api, desk_at,
+    question_desk_init(&worker->desk, &worker->inbox, &worker->services, desk_at,
                        worker->shared->worker_count);
-    worker->api = (struct http_api){
+    worker->services = (struct services){
         .options = options,
-        .origins = worker->policy.handshake.origins,
+        .origins =
+            {
+                .allowed = options->origins,
+                .allowed_count = options->origin_count,
+                .host_is_known = options->server_name_count > 0,
+            },
         .channels = channels,
         .fanouts = &worker->fanouts,
         .publish = &worker->publish,
@@ -487,7 +485,8 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
         return UV_ENOMEM;
     fresh->number = number;
     fresh->shared = shared;
-    fresh->policy = connection_policy_of(options, &fresh->api);
+    fresh->router = routes_of(options);
+    fresh->policy = connection_policy_of(fresh, options);
     list_init(&fresh->listeners);
     list_init(&fresh->due);
     status = uv_loop_init(&fresh->loop);

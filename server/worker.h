@@ -18,7 +18,7 @@
 #include "server/broadcast/fanouts.h"
 #include "server/config/server_options.h"
 #include "server/http/connection.h"
-#include "server/http/http_api.h"
+#include "server/http/services.h"
 #include "server/inbox.h"
 #include "server/journal/publish.h"
 #include "server/net/fd_shortage.h"

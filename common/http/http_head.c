@@ -418,3 +418,19 @@ bool http_head_has_token(const struct http_head *head, const char *name, const c
     }
     return false;
 }
+
+bool http_head_accepts(const struct http_head *head, const char *type)
+{
+    size_t len = strlen(type), cursor = 0;
+    const char *list;
+
+    while ((list = http_head_next(head, "Accept", &cursor)) != NULL) {
+        while (*list != '\0') {
+            list += strspn(list, ", \t");
+            if (strncasecmp(list, type, len) == 0 && strchr("; \t,", list[len]) != NULL)
+                return true; /* strchr finds the NUL, too */
+            list += strcspn(list, ",");
+        }
+    }
+    return false;
+}

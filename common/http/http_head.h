@@ -100,4 +100,8 @@ const char *http_head_next(const struct http_head *head, const char *name, size_
  * name make together (RFC 9110, 5.6.1). */
 bool http_head_has_token(const struct http_head *head, const char *name, const char *token);
 
+/* True when the media type is a member of Accept (RFC 9110, 12.5.1), whatever its parameters.
+ * Wildcards do not count: a client that takes anything has not asked for this type. */
+bool http_head_accepts(const struct http_head *head, const char *type);
+
 #endif

@@ -6,15 +6,23 @@
 
 #include "common/base/escape.h"
 #include "common/base/log.h"
-#include "common/http/http_head.h"
-#include "server/http/body.h"
 #include "server/http/exchange.h"
-#include "server/http/http_api.h"
-#include "server/http/replay_from.h"
+#include "server/http/services.h"
 
 enum {
-    MAX_ANSWERS = 64 * 1024, /* bytes of answers that wait while further requests are read */
+    MAX_RESPONSES = 64 * 1024, /* bytes of responses that wait while further requests are read */
 };
+
+/* ---- life ---- */
+
+/* Ready for a head. */
+static void begin_head(struct connection *connection)
+{
+    connection->complete = false;
+    http_head_init(&connection->head, HTTP_HEAD_REQUEST);
+    http_head_limit(&connection->head, connection->policy->max_header_bytes,
+                    connection->policy->max_header_count);
+}
 
 int connection_new(struct connection **connection, const struct connection_policy *policy,
                    bool loopback, struct limits_address *address)
@@ -26,7 +34,7 @@ int connection_new(struct connection **connection, const struct connection_polic
     fresh->policy = policy;
     fresh->loopback = loopback;
     fresh->address = address;
-    exchange_begin_head(fresh);
+    begin_head(fresh);
     *connection = fresh;
     return 0;
 }
@@ -35,261 +43,171 @@ void connection_free(struct connection *connection)
 {
     if (connection == NULL)
         return;
+    exchange_free(connection->exchange); /* before the head, which it borrows */
     http_head_deinit(&connection->head);
     buffer_deinit(&connection->held);
-    if (connection->talk != NULL) {
-        body_deinit(&connection->talk->body);
-        http_page_free(connection->talk->page);
-        question_forget(connection->talk->question);
-        throttle_forget(&connection->talk->paused);
-        free(connection->talk->rate);
-        free(connection->talk);
-    }
     free(connection);
 }
 
-/* Answers what is not for http_api. False when the transport had to be aborted. */
-static bool refuse(struct connection *connection, struct transport *transport, int status,
-                   const char *why, bool keep_alive)
-{
-    struct http_api_answer answer;
+/* ---- responses ---- */
 
-    http_api_judge_other(connection->policy->api, &connection->head,
-                         exchange_is_local_only(connection), status, why, &answer);
-    if (!exchange_write(connection, transport, &answer, keep_alive))
-        return false;
-    if (!keep_alive)
+/* The path that is asked for, decoded and escaped. What else is in a target may be secret. */
+static const char *show_path(const struct connection *connection, char *shown, size_t size)
+{
+    struct request_target target;
+    char path[256];
+    size_t len = 0;
+
+    if (request_target_parse(&target, http_head_target(&connection->head)) == 0) {
+        size_t end = strcspn(target.path, "#");
+
+        if (end > target.path_len)
+            end = target.path_len;
+        len = request_target_decode((struct request_target_text){target.path, end}, path,
+                                    sizeof path);
+    }
+    return escape_text(shown, size, path, len);
+}
+
+void connection_log_refusal(const struct connection *connection, const struct transport *transport,
+                            const struct response *response)
+{
+    int status = response->status;
+    enum log_level level =
+        status == 403 || status == 421 || response->by_proxy ? LOG_INFO : LOG_DEBUG;
+    char name[64], shown[256];
+
+    if (!log_enabled(level))
+        return;
+    stream_peer_name(&transport->stream, name, sizeof name);
+    log_repeated(level, "refused", name, "%s: refused with %d: '%s': %s", name, status,
+                 show_path(connection, shown, sizeof shown), response->why);
+}
+
+bool connection_write(struct connection *connection, struct transport *transport,
+                      struct response *response, bool keep_alive)
+{
+    const struct connection_policy *policy = connection->policy;
+    struct buffer *out = transport_opening_output(transport);
+    bool head_only = strcmp(http_head_method(&connection->head), "HEAD") == 0;
+    int status = UV_ENOMEM;
+
+    response_address(response, &connection->head, connection->complete, &policy->services->origins,
+                     connection->loopback && policy->names.count == 0, policy->router->endpoint);
+    if (response_is_hidden_preflight(response, &connection->head)) {
+        response->status = 204;
+        response->why = NULL;
+    }
+    if (out != NULL)
+        status = response_write(out, response, keep_alive, head_only);
+    if (status != 0)
+        transport_abort(transport, status);
+    return status == 0;
+}
+
+/* Ends the connection with a response that no handler has made. */
+static void refuse(struct connection *connection, struct transport *transport,
+                   struct response *response)
+{
+    connection_log_refusal(connection, transport, response);
+    if (connection_write(connection, transport, response, false))
         transport_finish(transport);
-    return true;
+}
+
+void connection_refuse(struct connection *connection, struct transport *transport, int status,
+                       const char *why)
+{
+    struct response response = {.status = status, .why = why};
+
+    if (connection->exchange != NULL)
+        request_cancel(&connection->exchange->request);
+    refuse(connection, transport, &response);
 }
 
 bool connection_accept(struct connection *connection, struct transport *transport,
-                       struct event_id place)
+                       struct event_id start)
 {
+    const struct request_join *join = &connection->exchange->request.join;
     struct buffer *out = transport_opening_output(transport);
-    struct server_handshake_verdict verdict;
     int status = UV_ENOMEM;
 
-    if (out != NULL && connection->talk != NULL && connection->talk->events) {
-        status = http_api_write_events(out, http_head_get(&connection->head, "Origin"), place);
-    } else if (out != NULL) {
-        /* Once more: to keep the verdict for every connection would cost more. */
-        server_handshake_check(&connection->head, &connection->policy->handshake,
-                               exchange_is_local_only(connection), &verdict);
-        status = server_handshake_write(out, &verdict, place);
-    }
+    if (out != NULL && join->events)
+        status = response_write_events(out, http_head_get(&connection->head, "Origin"), start);
+    else if (out != NULL)
+        status = server_handshake_write(out, &join->handshake, start);
     if (status == 0)
         return true;
     transport_abort(transport, UV_ENOMEM);
     return false;
 }
 
+/* ---- one request after the other ---- */
+
+void connection_begin_request(struct connection *connection, struct transport *transport)
+{
+    if (connection->kept)
+        transport_restart_opening(transport);
+    connection->begun = true;
+    connection->kept = false;
+}
+
+/* How many bytes before a further request are empty lines, which belong to none (RFC 9112, 2.2). */
+static size_t count_empty_lines(const struct connection *connection, const uint8_t *data,
+                                size_t len)
+{
+    size_t n = 0;
+
+    while (connection->kept && n < len && (data[n] == '\r' || data[n] == '\n'))
+        n++;
+    return n;
+}
+
+void connection_go_on(struct connection *connection, struct transport *transport)
+{
+    const struct buffer *held = &connection->held;
+
+    exchange_end(connection->exchange);
+    http_head_deinit(&connection->head);
+    begin_head(connection);
+    connection->begun = false;
+    connection->kept = true;
+    transport_await_request(transport);
+    if (count_empty_lines(connection, held->data, held->len) < held->len)
+        connection_begin_request(connection, transport);
+}
+
 static bool is_in_body(const struct connection *connection)
 {
-    return connection->talk != NULL && connection->talk->in_body;
-}
-
-/* ---- plain HTTP ---- */
-
-static enum connection_result publish(struct connection *connection, struct transport *transport)
-{
-    struct http_api_request request = exchange_request(connection, transport);
-    struct http_api_answer answer = {.status = 200};
-
-    transport_charge(transport, connection->talk->body.data.len * (uint64_t) TRANSPORT_WORK_COPY);
-    http_api_publish(connection->policy->api, &request, connection->talk->body.data.data,
-                     connection->talk->body.data.len, &answer);
-    return exchange_reply(connection, transport, &answer, true);
-}
-
-static enum connection_result refuse_body(struct connection *connection,
-                                          struct transport *transport)
-{
-    struct http_api_answer answer = {
-        .limit = connection->talk->body.status == 413 ? "max-message" : NULL,
-    };
-
-    http_api_refuse(&answer, connection->talk->body.status, connection->talk->body.why);
-    if (connection->talk->body.status == 413) {
-        struct http_api_request request = exchange_request(connection, transport);
-
-        (void) snprintf(answer.text, sizeof answer.text,
-                        "the body is too long: at most %llu bytes are taken (--max-message)",
-                        (unsigned long long) http_api_max_body(connection->policy->api, &request));
-        answer.why = answer.text;
-    }
-    return exchange_reply(connection, transport, &answer, false);
-}
-
-/* The head of a request with a body has come, and `more` of what is behind it. */
-static enum connection_result begin_body(struct connection *connection, struct transport *transport,
-                                         const struct http_api_request *request, bool more)
-{
-    uint64_t most = http_api_max_body(connection->policy->api, request);
-    struct buffer *out;
-
-    if (memory_is_over(connection->policy->api->memory)) {
-        struct http_api_answer answer = {.limit = "max-memory"};
-
-        http_api_refuse(&answer, 503, "the server is short of memory: try again later");
-        return exchange_reply(connection, transport, &answer, false);
-    }
-    switch (body_begin(&connection->talk->body, &connection->head, most)) {
-    case BODY_DONE:
-        return publish(connection, transport);
-    case BODY_BAD:
-        return refuse_body(connection, transport);
-    case BODY_MORE:
-        break;
-    }
-    connection->talk->in_body = true;
-    transport_expect_body(transport);
-    if (more || connection->head.minor == 0 || http_head_get(&connection->head, "Expect") == NULL)
-        return CONNECTION_MORE;
-    out = transport_opening_output(transport); /* RFC 9110, 10.1.1: it waits to be told */
-    if (out != NULL && buffer_printf(out, "HTTP/1.1 100 Continue\r\n\r\n") == 0)
-        return CONNECTION_MORE;
-    transport_abort(transport, UV_ENOMEM);
-    return CONNECTION_REFUSED;
-}
-
-static enum connection_result feed_body(struct connection *connection, struct transport *transport,
-                                        const uint8_t *data, size_t len, size_t *used)
-{
-    switch (body_feed(&connection->talk->body, &connection->head, data, len, used)) {
-    case BODY_DONE:
-        return publish(connection, transport);
-    case BODY_BAD:
-        return refuse_body(connection, transport);
-    case BODY_MORE:
-        break;
-    }
-    return CONNECTION_MORE;
-}
-
-/* ---- all of it ---- */
-
-/* True for what http_api knows: the endpoint and its channels, without an upgrade; or the list of
- * them, where the endpoint does not have that path. */
-static bool is_for_api(const struct server_handshake_verdict *verdict)
-{
-    return verdict->plain ||
-           (verdict->status == 404 && request_target_is(&verdict->resource, http_api_list));
-}
-
-static enum connection_result answer_plain(struct connection *connection,
-                                           struct transport *transport,
-                                           const struct server_handshake_verdict *verdict,
-                                           struct connection_join *request, bool more)
-{
-    struct http_api_request wanted;
-    struct http_api_answer answer;
-
-    if (connection->talk == NULL)
-        connection->talk = calloc(1, sizeof *connection->talk);
-    if (connection->talk == NULL) {
-        transport_abort(transport, UV_ENOMEM);
-        return CONNECTION_REFUSED;
-    }
-    connection->talk->transport = transport;
-    connection->talk->resource = verdict->resource;
-    connection->talk->channel = verdict->channel;
-    connection->talk->list = !verdict->plain;
-    wanted = exchange_request(connection, transport);
-    switch (http_api_judge(connection->policy->api, &wanted, &request->since, &answer)) {
-    case HTTP_API_EVENTS:
-        http_api_free(&answer);
-        connection->talk->events = request->events = true;
-        return CONNECTION_JOIN;
-    case HTTP_API_BODY:
-        http_api_free(&answer);
-        return begin_body(connection, transport, &wanted, more);
-    case HTTP_API_ASK:
-        return exchange_ask(connection, transport, &wanted, &answer);
-    case HTTP_API_ANSWER:
-        break;
-    }
-    /* A body that nobody wants is not read. */
-    return exchange_reply(connection, transport, &answer, !connection->head.has_body);
-}
-
-/* Judges a request whose head is complete: by the name that it asks for, and by all else. */
-static void judge(const struct connection *connection, bool tls,
-                  struct server_handshake_verdict *verdict)
-{
-    const struct connection_policy *policy = connection->policy;
-    const char *host = http_head_get(&connection->head, "Host");
-    char shown[128];
-
-    server_handshake_check(&connection->head, &policy->handshake,
-                           exchange_is_local_only(connection), verdict);
-    if (verdict->status == 400 ||
-        server_names_include(&policy->names, &connection->head, tls, connection->loopback))
-        return;
-    (void) snprintf(verdict->text, sizeof verdict->text,
-                    "this server is not '%s'; start it with --server-name '%s', too, if it is",
-                    escape_text(shown, sizeof shown, host, strlen(host)), shown);
-    verdict->status = 421;
-    verdict->why = verdict->text;
-    verdict->plain = false;
-    verdict->by_proxy = false;
-}
-
-/* Answers a request whose head is complete; `more` has come behind it. */
-static enum connection_result answer(struct connection *connection, struct transport *transport,
-                                     struct connection_join *request, bool more)
-{
-    struct http_head *head = &connection->head;
-    struct server_handshake_verdict verdict;
-    bool keep_alive;
-
-    transport_charge(transport, TRANSPORT_WORK_REQUEST);
-    judge(connection, stream_is_tls(&transport->stream), &verdict);
-    request->events = false;
-    request->deflate = verdict.deflate;
-    request->channel = verdict.channel;
-    if (verdict.status == 101 &&
-        replay_from_parse(head, &verdict.resource, &request->since, &verdict.why) == 0)
-        return CONNECTION_JOIN;
-    if (verdict.status == 101)
-        verdict.status = 400;
-    if (is_for_api(&verdict))
-        return answer_plain(connection, transport, &verdict, request, more);
-    /* A body is not read here, and a malformed request's end is not to be trusted. */
-    keep_alive = head->keep_alive && !head->has_body && verdict.status != 400 &&
-                 !connection->policy->ending && ++connection->refusals < EXCHANGE_MAX_REFUSALS;
-    exchange_log_refusal(connection, transport, verdict.status, verdict.why, verdict.by_proxy);
-    if (!refuse(connection, transport, verdict.status, verdict.why, keep_alive) || !keep_alive)
-        return CONNECTION_REFUSED;
-    exchange_go_on(connection, transport);
-    return CONNECTION_MORE;
+    return connection->exchange != NULL && connection->exchange->in_body;
 }
 
 static enum connection_result feed_head(struct connection *connection, struct transport *transport,
-                                        const uint8_t *data, size_t len, size_t *used,
-                                        struct connection_join *request)
+                                        const uint8_t *data, size_t len, size_t *used)
 {
+    struct response response = {0};
+
     switch (http_head_feed(&connection->head, data, len, used)) {
     case HTTP_HEAD_MORE:
         break;
     case HTTP_HEAD_DONE:
-        return answer(connection, transport, request, *used < len);
+        connection->complete = true;
+        transport_charge(transport, TRANSPORT_WORK_REQUEST);
+        return exchange_begin(connection, transport, *used < len);
     case HTTP_HEAD_BAD:
-        exchange_log_refusal(connection, transport, connection->head.status, connection->head.why,
-                             false);
-        (void) refuse(connection, transport, connection->head.status, connection->head.why, false);
-        return CONNECTION_REFUSED;
+        response_refuse(&response, connection->head.status, connection->head.why);
+        refuse(connection, transport, &response);
+        return CONNECTION_ENDED;
     }
     return CONNECTION_MORE;
 }
 
 /* The rest of the input waits, and so does what is behind it: for the next turn, if the requests of
- * this one have cost their share of its work; else until answers have left, and others have
+ * this one have cost their share of its work; else until responses have left, and others have
  * delivered what was published. */
 static void hold(struct connection *connection, struct transport *transport, const uint8_t *data,
                  size_t len)
 {
-    exchange_begin_request(connection, transport);
+    connection_begin_request(connection, transport);
     if (buffer_append(&connection->held, data, len) != 0)
         transport_abort(transport, UV_ENOMEM);
     else if (transport_is_spent(transport))
@@ -298,34 +216,55 @@ static void hold(struct connection *connection, struct transport *transport, con
         transport_pause(transport);
 }
 
+static bool is_paused(const struct connection *connection)
+{
+    return connection->exchange != NULL && connection->exchange->paused != NULL;
+}
+
 static bool is_full(const struct connection *connection, const struct transport *transport)
 {
     return connection_is_answering(connection) || connection->held.len > 0 ||
-           transport_queued(transport) > MAX_ANSWERS ||
-           (connection->talk != NULL && connection->talk->paused != NULL);
+           transport_queued(transport) > MAX_RESPONSES || is_paused(connection);
+}
+
+static enum connection_result join_channel(struct connection *connection,
+                                           struct connection_join *join)
+{
+    const struct request *request = &connection->exchange->request;
+
+    connection->exchange->joins = false;
+    join->events = request->join.events;
+    join->deflate = request->join.handshake.deflate;
+    join->channel = request->channel;
+    join->since = request->join.since;
+    return CONNECTION_JOIN;
 }
 
 enum connection_result connection_input(struct connection *connection, struct transport *transport,
                                         const uint8_t *data, size_t len, size_t *used,
-                                        struct connection_join *request)
+                                        struct connection_join *join)
 {
     enum connection_result result = CONNECTION_MORE;
 
     *used = 0;
+    if (connection->exchange != NULL && connection->exchange->joins)
+        return join_channel(connection, join);
     while (result == CONNECTION_MORE && *used < len && !is_full(connection, transport) &&
            !transport_is_spent(transport)) {
         size_t taken;
 
-        *used += exchange_empty_lines(connection, data + *used, len - *used);
+        *used += count_empty_lines(connection, data + *used, len - *used);
         if (*used == len)
             break;
-        exchange_begin_request(connection, transport);
+        connection_begin_request(connection, transport);
         result = is_in_body(connection)
-                     ? feed_body(connection, transport, data + *used, len - *used, &taken)
-                     : feed_head(connection, transport, data + *used, len - *used, &taken, request);
+                     ? exchange_feed_body(connection->exchange, data + *used, len - *used, &taken)
+                     : feed_head(connection, transport, data + *used, len - *used, &taken);
         *used += taken;
     }
-    *used += exchange_empty_lines(connection, data + *used, len - *used);
+    if (result == CONNECTION_JOIN)
+        return join_channel(connection, join);
+    *used += count_empty_lines(connection, data + *used, len - *used);
     if (result == CONNECTION_MORE && *used < len) {
         hold(connection, transport, data + *used, len - *used);
         *used = len;
@@ -336,13 +275,15 @@ enum connection_result connection_input(struct connection *connection, struct tr
 bool connection_take_held(struct connection *connection, struct transport *transport,
                           struct buffer *held)
 {
-    if (connection->talk != NULL && connection->talk->page != NULL &&
-        transport_queued(transport) == 0)
-        (void) exchange_page(connection, transport);
-    if (connection->held.len == 0 || transport_is_deferred(transport))
+    struct exchange *exchange = connection->exchange;
+    bool joins = exchange != NULL && exchange->joins;
+
+    if (exchange != NULL && exchange->page != NULL && transport_queued(transport) == 0)
+        (void) exchange_write_page(exchange);
+    if (!joins && (connection->held.len == 0 || transport_is_deferred(transport)))
         return false;
-    if (transport_queued(transport) > 0 || connection_is_answering(connection) ||
-        (connection->talk != NULL && connection->talk->paused != NULL)) {
+    if (!joins && (transport_queued(transport) > 0 || connection_is_answering(connection) ||
+                   is_paused(connection))) {
         transport_pause(transport); /* nothing, not even the end, is to be read before it */
         return false;
     }
@@ -352,16 +293,45 @@ bool connection_take_held(struct connection *connection, struct transport *trans
     return true;
 }
 
+/* ---- the time ---- */
+
+/* The limit that ends the time for what is to come now: the option that sets it. */
+static const char *time_limit(const struct connection *connection)
+{
+    if (connection->policy->ending)
+        return "close-timeout";
+    return is_in_body(connection) ? "message-timeout" : "handshake-timeout";
+}
+
+void connection_expire(struct connection *connection, struct transport *transport)
+{
+    struct exchange *exchange = connection->exchange;
+    char name[64];
+
+    if (exchange != NULL && exchange->page != NULL) {
+        transport_abort_for(transport, time_limit(connection));
+    } else if (connection_is_answering(connection)) {
+        exchange_expire(exchange, time_limit(connection));
+    } else if (connection->policy->ending) {
+        connection_refuse(connection, transport, 503, RESPONSE_GOING_AWAY);
+    } else {
+        limits_hit(connection->policy->services->limits, time_limit(connection),
+                   stream_peer_name(&transport->stream, name, sizeof name), "refused with 408");
+        connection_refuse(connection, transport, 408, "the request took too long to arrive");
+    }
+}
+
+/* ---- what it is, and holds ---- */
+
 bool connection_is_answering(const struct connection *connection)
 {
-    return connection->talk != NULL &&
-           (connection->talk->page != NULL || connection->talk->question != NULL);
+    return exchange_is_answering(connection->exchange);
 }
 
 uint64_t connection_pinned(const struct connection *connection)
 {
-    return connection != NULL && connection->talk != NULL && connection->talk->page != NULL
-               ? http_page_pinned(connection->talk->page)
+    return connection != NULL && connection->exchange != NULL && connection->exchange->page != NULL
+               ? http_page_pinned(connection->exchange->page)
                : 0;
 }
 
@@ -372,8 +342,8 @@ size_t connection_held(const struct connection *connection)
     if (connection == NULL)
         return 0;
     held = sizeof *connection + http_head_held(&connection->head) + connection->held._size;
-    if (connection->talk != NULL)
-        held += sizeof *connection->talk + connection->talk->body.data._size;
+    if (connection->exchange != NULL)
+        held += sizeof *connection->exchange + connection->exchange->body.data._size;
     return held;
 }
 
@@ -381,32 +351,12 @@ void connection_forget(struct connection *connection)
 {
     buffer_deinit(&connection->held);
     buffer_init(&connection->held);
-    if (connection->talk == NULL)
-        return;
-    body_deinit(&connection->talk->body);
-    connection->talk->body = (struct body){0};
-    connection->talk->in_body = false;
-    http_page_free(connection->talk->page);
-    connection->talk->page = NULL;
-    question_forget(connection->talk->question);
-    connection->talk->question = NULL;
+    exchange_end(connection->exchange);
 }
 
 bool connection_is_idle(const struct connection *connection)
 {
     return !connection->begun;
-}
-
-const char *connection_time_limit(const struct connection *connection)
-{
-    return is_in_body(connection) ? "message-timeout" : "handshake-timeout";
-}
-
-void connection_refuse(struct connection *connection, struct transport *transport, int status,
-                       const char *why)
-{
-    exchange_log_refusal(connection, transport, status, why, false);
-    (void) refuse(connection, transport, status, why, false);
 }
 
 const char *connection_limit(const struct connection *connection)

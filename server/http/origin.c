@@ -181,6 +181,17 @@ enum origin_verdict origin_check(const struct origin_policy *policy,
     return ORIGIN_ADMITTED;
 }
 
+const char *origin_of_any(const struct origin_policy *policy)
+{
+    for (size_t i = 0; i < policy->allowed_count; i++) {
+        if (strcmp(policy->allowed[i], "*") == 0)
+            return "*";
+    }
+    if (policy->allowed_count != 1 || strstr(policy->allowed[0], "://*.") != NULL)
+        return NULL;
+    return policy->allowed[0];
+}
+
 bool origin_host_is_own(const struct http_head *request, bool loopback)
 {
     const char *host = http_head_get(request, "Host");

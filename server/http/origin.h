@@ -33,6 +33,11 @@ enum origin_verdict {
 enum origin_verdict origin_check(const struct origin_policy *policy,
                                  const struct http_head *request, bool loopback);
 
+/* The origin that the response to a request may name before its Origin has come: "*" where every
+ * origin is listed, or the only one that is. Else NULL: the field takes one value, and which one is
+ * not known yet. */
+const char *origin_of_any(const struct origin_policy *policy);
+
 /* The only check of Host: for plain HTTP without Origin, as a page that asks its own host may send
  * none. Through a listener that only this machine reaches, the Host must be the machine itself;
  * else it may be a stranger's page whose DNS says that its host is this machine. */

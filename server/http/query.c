@@ -5,24 +5,25 @@
 #include <uv.h>
 
 #include "common/base/json.h"
+#include "common/http/http_response.h"
 #include "server/http/replay_from.h"
+#include "server/http/services.h"
 
 enum {
-    LIMIT = 100,         /* of a page, unless `?limit=` says otherwise, */
+    LIMIT = 100,         /* entries of a page, unless `?limit=` says otherwise, */
     MAX_LIMIT = 1000,    /* up to this; */
-    MAX_PAGE = 64 * 1024 /* but a page of the channels is full, too, when it has so many bytes */
+    MAX_PAGE = 64 * 1024 /* a page of channels is also full when it has so many bytes */
 };
 
 /* ---- parameters ---- */
 
-/* Reads `?limit=`. False when it is no good, and the answer says so. */
-static bool get_limit(const struct http_api_request *request, size_t *limit,
-                      struct http_api_answer *answer)
+/* Reads `?limit=`. False if it is not valid, and the response says so. */
+static bool get_limit(struct request *request, size_t *limit)
 {
     struct request_target_text text;
 
     *limit = LIMIT;
-    if (request_target_parameter(request->resource, "limit", &text) == 0) {
+    if (request_target_parameter(&request->target, "limit", &text) == 0) {
         if (text.data == NULL)
             return true;
         *limit = 0;
@@ -33,28 +34,17 @@ static bool get_limit(const struct http_api_request *request, size_t *limit,
         if (*limit > 0 && *limit <= MAX_LIMIT)
             return true;
     }
-    http_api_refuse(answer, 400, "limit is a number from 1 to 1000");
+    (void) request_refuse(request, 400, "limit must be a number from 1 to 1000");
     return false;
 }
 
 /* Reads `?after=`, which may be left out. False as above. */
-static bool get_after(const struct http_api_request *request, struct request_target_text *after,
-                      struct http_api_answer *answer)
+static bool get_after(struct request *request, struct request_target_text *after)
 {
-    if (request_target_parameter(request->resource, "after", after) == 0)
+    if (request_target_parameter(&request->target, "after", after) == 0)
         return true;
-    http_api_refuse(answer, 400, "a parameter of the query stands there twice");
+    (void) request_refuse(request, 400, "duplicate query parameter: after");
     return false;
-}
-
-static bool is_head(const struct http_api_request *request)
-{
-    return strcmp(http_head_method(request->head), "HEAD") == 0;
-}
-
-static void out_of_memory(struct http_api_answer *answer)
-{
-    http_api_refuse(answer, 503, "out of memory");
 }
 
 /* ---- channels ---- */
@@ -75,29 +65,29 @@ static int append_info(struct buffer *out, const char *name, const struct channe
     return status;
 }
 
-/* The first channel of the page, referred to: NULL when there is none, or when it is not known
- * where to go on, as the answer says then. */
-static struct channel *first_channel(const struct http_api *api,
-                                     const struct http_api_request *request,
-                                     struct http_api_answer *answer)
+/* The first channel of the page, referred to: NULL if there is none, or if it is not known where to
+ * go on, as the response says then. */
+static struct channel *first_channel(struct request *request)
 {
+    struct channels *channels = request->services->channels;
     struct channel *after = NULL;
     struct request_target_channel name = {.len = 0};
     struct request_target_text text;
 
-    if (!get_after(request, &text, answer))
+    if (!get_after(request, &text))
         return NULL;
     /* Empty is the name of the default channel. */
     if (text.data != NULL && ((text.len > 0 && request_target_parse_channel(text, &name) != 0) ||
-                              channels_find(api->channels, name.name, name.len, &after) != 0)) {
-        http_api_refuse(answer, 404, "there is no channel of this name any more: begin anew");
+                              channels_find(channels, name.name, name.len, &after) != 0)) {
+        (void) request_refuse(request, 404,
+                              "this channel does not exist any more: begin the list again");
         return NULL;
     }
-    return channels_next(api->channels, after);
+    return channels_next(channels, after);
 }
 
 /* Writes a page, from `channel` on. Returns 0 or UV_ENOMEM. */
-static int append_channels(const struct http_api *api, struct channel *channel, size_t limit,
+static int append_channels(struct channels *channels, struct channel *channel, size_t limit,
                            struct buffer *out)
 {
     int status = buffer_append(out, "{\"channels\": [", 14);
@@ -116,81 +106,76 @@ static int append_channels(const struct http_api *api, struct channel *channel, 
         if (status == 0)
             status = buffer_append(out, "}", 1);
         separator = ", ";
-        channel = channels_next(api->channels, channel);
+        channel = channels_next(channels, channel);
         if (channel == NULL || status != 0 || (i + 1 < limit && out->len < MAX_PAGE))
             continue;
-        channels_unref(api->channels, channel);
+        channels_unref(channels, channel);
         status = buffer_append(out, "], \"next\": ", 11);
         if (status == 0)
             status = json_append_string(out, last, len);
         return status == 0 ? buffer_append(out, "}\n", 2) : status;
     }
     if (channel != NULL)
-        channels_unref(api->channels, channel);
+        channels_unref(channels, channel);
     return status == 0 ? buffer_append(out, "], \"next\": null}\n", 17) : status;
 }
 
-void query_channels(const struct http_api *api, const struct http_api_request *request,
-                    struct http_api_answer *answer)
+enum request_outcome query_channels(struct request *request)
 {
+    struct channels *channels = request->services->channels;
+    struct response *response = &request->response;
     struct channel *channel;
     size_t limit;
 
-    if (!get_limit(request, &limit, answer))
-        return;
-    channel = first_channel(api, request, answer);
-    if (answer->why == NULL && is_head(request) && channel != NULL)
-        channels_unref(api->channels, channel); /* nobody gets to see a page */
-    else if (answer->why == NULL && append_channels(api, channel, limit, &answer->json) != 0)
-        out_of_memory(answer);
+    response->type = HTTP_RESPONSE_JSON;
+    if (!get_limit(request, &limit))
+        return REQUEST_ANSWERED;
+    channel = first_channel(request);
+    if (response->why != NULL)
+        return REQUEST_ANSWERED;
+    if (request_has_method(request, "HEAD")) { /* nobody gets to see a page */
+        if (channel != NULL)
+            channels_unref(channels, channel);
+    } else if (append_channels(channels, channel, limit, &response->body) != 0) {
+        return request_refuse(request, 503, RESPONSE_OUT_OF_MEMORY);
+    }
+    return REQUEST_ANSWERED;
 }
 
 /* ---- one channel ---- */
 
-/* Finds the channel. False when there is none, and the answer says so. */
-static bool find(const struct http_api *api, const struct http_api_request *request,
-                 struct channel **channel, struct http_api_answer *answer)
+/* Finds the channel. False if there is none, and the response says so. */
+static bool find(struct request *request, struct channel **channel)
 {
-    if (channels_find(api->channels, request->channel.data, request->channel.len, channel) == 0)
+    const struct services *services = request->services;
+
+    if (channels_find(services->channels, request->channel.name, request->channel.len, channel) ==
+        0)
         return true;
-    http_api_refuse(
-        answer, 404,
-        api->options->listed_channels
-            ? http_api_not_listed
-            : "there is no such channel now: it begins when somebody listens or publishes");
+    (void) request_refuse(request, 404,
+                          services->options->listed_channels
+                              ? RESPONSE_CHANNEL_NOT_LISTED
+                              : "this channel does not exist now: it is created by the first "
+                                "subscriber or message");
     return false;
 }
 
 /* What one worker knows of a channel: how far its peers are. */
 static bool look(void *context, void *subject, void *share, unsigned *budget)
 {
-    const struct http_api *api = context;
+    const struct services *services = context;
 
-    return fanouts_look(api->fanouts, subject, budget, share);
+    return fanouts_look(services->fanouts, subject, budget, share);
 }
 
 static void release(void *context, void *subject)
 {
-    const struct http_api *api = context;
+    const struct services *services = context;
 
-    channels_unref(api->channels, subject);
+    channels_unref(services->channels, subject);
 }
 
 static const struct question_kind info_kind = {sizeof(struct fanout_lag), look, release};
-
-bool query_ask(const struct http_api *api, const struct http_api_request *request, void *asker,
-               void (*answered)(void *asker, const struct question *question),
-               struct question **question, struct http_api_answer *answer)
-{
-    struct channel *channel;
-
-    if (!find(api, request, &channel, answer))
-        return false;
-    if (question_ask(question, api->desk, &info_kind, channel, asker, answered) == 0)
-        return true;
-    out_of_memory(answer);
-    return false;
-}
 
 /* Over all workers. */
 static struct fanout_lag sum_of(const struct question *question)
@@ -213,7 +198,8 @@ static struct fanout_lag sum_of(const struct question *question)
     return sum;
 }
 
-void query_info(const struct question *question, struct http_api_answer *answer)
+/* Writes the figures. Returns 0 or UV_ENOMEM. */
+static int append_figures(struct buffer *out, const struct question *question)
 {
     struct fanout_lag lag = sum_of(question);
     struct channel *channel = question_subject(question);
@@ -222,42 +208,71 @@ void query_info(const struct question *question, struct http_api_answer *answer)
     int status;
 
     channel_info(channel, &info);
-    status = append_info(&answer->json, channel->name, &info);
+    status = append_info(out, channel->name, &info);
     if (status == 0)
-        status = buffer_printf(&answer->json,
+        status = buffer_printf(out,
                                ", \"slowest_lag\": {\"messages\": %" PRIu64 ", \"bytes\": %" PRIu64
                                ", \"unacknowledged\": %" PRIu64 "}, \"acknowledged\": ",
                                lag.messages, lag.bytes, lag.unacknowledged);
     if (status == 0 && lag.acknowledges)
-        status =
-            buffer_printf(&answer->json, "\"%s\"}\n",
-                          event_id_print((struct event_id){info.last.epoch, lag.acknowledged}, id));
-    else if (status == 0)
-        status = buffer_append(&answer->json, "null}\n", 6);
-    if (status != 0)
-        out_of_memory(answer);
+        return buffer_printf(
+            out, "\"%s\"}\n",
+            event_id_print((struct event_id){info.last.epoch, lag.acknowledged}, id));
+    return status == 0 ? buffer_append(out, "null}\n", 6) : status;
+}
+
+static void on_answered(void *asker, const struct question *question)
+{
+    struct request *request = asker;
+
+    request->response.type = HTTP_RESPONSE_JSON;
+    if (append_figures(&request->response.body, question) != 0)
+        (void) request_refuse(request, 503, RESPONSE_OUT_OF_MEMORY);
+    request_resume(request, REQUEST_ANSWERED);
+}
+
+static void forget(void *context)
+{
+    question_forget(context);
+}
+
+bool query_is_for_info(const struct request *request)
+{
+    return request_has_parameter(request, "info");
+}
+
+enum request_outcome query_info(struct request *request)
+{
+    struct question *question;
+    struct channel *channel;
+
+    if (!find(request, &channel))
+        return REQUEST_ANSWERED;
+    if (question_ask(&question, request->services->desk, &info_kind, channel, request,
+                     on_answered) != 0)
+        return request_refuse(request, 503, RESPONSE_OUT_OF_MEMORY);
+    return request_wait(request, forget, question); /* answers come later, never within */
 }
 
 /* ---- messages ---- */
 
-/* Where the page begins. False when that makes no sense, and the answer says so. */
-static bool get_since(const struct http_api_request *request, struct channel_since *since,
-                      struct http_api_answer *answer)
+/* Where the page begins. False if the parameters are not valid, and the response says so. */
+static bool get_start(struct request *request, struct channel_since *since)
 {
     struct request_target_text after;
     const char *why;
 
-    if (!get_after(request, &after, answer))
+    if (!get_after(request, &after))
         return false;
     if (after.len > 0) {
         since->kind = CHANNEL_SINCE_ID;
         if (event_id_parse(after.data, after.len, &since->id) == 0)
             return true;
-        http_api_refuse(answer, 400, "this is no event ID: send one as you got it");
+        (void) request_refuse(request, 400, REPLAY_FROM_NOT_AN_ID);
         return false;
     }
-    if (replay_from_parse(request->head, request->resource, since, &why) != 0) {
-        http_api_refuse(answer, 400, why);
+    if (replay_from_parse(request->head, &request->target, since, &why) != 0) {
+        (void) request_refuse(request, 400, why);
         return false;
     }
     if (since->kind == CHANNEL_SINCE_NOW)
@@ -265,26 +280,32 @@ static bool get_since(const struct http_api_request *request, struct channel_sin
     return true;
 }
 
-void query_messages(const struct http_api *api, const struct http_api_request *request,
-                    struct http_api_answer *answer)
+bool query_is_for_messages(const struct request *request)
 {
+    return request_accepts(request, HTTP_RESPONSE_JSON);
+}
+
+enum request_outcome query_messages(struct request *request)
+{
+    struct channels *channels = request->services->channels;
+    struct response *response = &request->response;
     struct channel_since since;
     struct block_cursor cursor;
     struct channel *channel;
-    struct event_id place;
+    struct event_id start;
     struct channel_info info;
     size_t limit;
 
-    if (!get_limit(request, &limit, answer) || !get_since(request, &since, answer) ||
-        !find(api, request, &channel, answer))
-        return;
+    response->type = HTTP_RESPONSE_JSON;
+    if (!get_limit(request, &limit) || !get_start(request, &since) || !find(request, &channel))
+        return REQUEST_ANSWERED;
     channel_info(channel, &info);
-    answer->work = channel_seek_work(info.bytes);
-    if (channel_look_back(channel, &since, &cursor, &place) != 0) {
-        http_api_refuse(answer, 400,
-                        "this event ID is of a message to come: send one as you got it");
-        channels_unref(api->channels, channel);
-    } else if (http_page_new(&answer->page, api->channels, channel, &cursor, place, limit) != 0) {
-        out_of_memory(answer);
+    response->work = channel_seek_work(info.bytes);
+    if (channel_look_back(channel, &since, &cursor, &start) != 0) {
+        channels_unref(channels, channel);
+        return request_refuse(request, 400, RESPONSE_FUTURE_ID);
     }
+    if (http_page_new(&response->page, channels, channel, &cursor, start, limit) != 0)
+        return request_refuse(request, 503, RESPONSE_OUT_OF_MEMORY);
+    return REQUEST_ANSWERED;
 }

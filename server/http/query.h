@@ -1,25 +1,21 @@
-/* What can be looked at with GET, as JSON: all channels, one channel, and the messages that are
- * retained of it. For http_api alone. */
+/* The handlers of what can be read with GET, as JSON: the list of channels, figures of one channel,
+ * and the messages that its history holds. */
 #ifndef WS_SERVER_HTTP_QUERY_H
 #define WS_SERVER_HTTP_QUERY_H
 
-#include "server/http/http_api.h"
+#include "server/http/request.h"
 
-/* A page of the channels: `?limit=N`, `?after=NAME`. */
-void query_channels(const struct http_api *api, const struct http_api_request *request,
-                    struct http_api_answer *answer);
+/* A page of the list of channels: `?limit=N`, `?after=NAME`. */
+enum request_outcome query_channels(struct request *request);
 
-/* Who is there, and how far behind: asks all workers. False when there is an answer already. */
-bool query_ask(const struct http_api *api, const struct http_api_request *request, void *asker,
-               void (*answered)(void *asker, const struct question *question),
-               struct question **question, struct http_api_answer *answer);
+/* `?info`: how many are subscribed, and how far behind. All workers are asked; the request is
+ * pending until they have answered. */
+bool query_is_for_info(const struct request *request);
+enum request_outcome query_info(struct request *request);
 
-/* The answer, when `answered` runs. */
-void query_info(const struct question *question, struct http_api_answer *answer);
-
-/* A page of the messages: `?limit=N`, `?after=ID`, or from where a listener would begin (since);
- * without any of these, from the oldest on. */
-void query_messages(const struct http_api *api, const struct http_api_request *request,
-                    struct http_api_answer *answer);
+/* A page of the messages: `?limit=N`, `?after=ID`, or from where a subscriber would begin
+ * (replay_from); without any of these, from the oldest on. */
+bool query_is_for_messages(const struct request *request);
+enum request_outcome query_messages(struct request *request);
 
 #endif

@@ -10,7 +10,6 @@
 #include "server/broadcast/event_stream.h"
 #include "server/broadcast/fanout.h"
 #include "server/http/connection.h"
-#include "server/http/http_api.h"
 #include "server/net/admission.h"
 #include "server/net/limits.h"
 #include "server/peer/peer_memory.h"
@@ -210,8 +209,6 @@ fail_admit:
     return status;
 }
 
-static const char going_away[] = "the server is going away: try again later";
-
 /* Finds the channel that is asked for, and joins it. Returns NULL, or why it is refused, with
  * `*http` as the status. */
 static const char *join(struct peer *peer, const struct connection_join *request,
@@ -224,16 +221,16 @@ static const char *join(struct peer *peer, const struct connection_join *request
 
     *http = 503;
     if (worker_policy(worker_of(peer))->ending)
-        return going_away;
+        return RESPONSE_GOING_AWAY;
     status = fanouts_get(worker_fanouts(worker_of(peer)), request->channel.name,
                          request->channel.len, &peer->_fanout);
     if (status == UV_ENOENT) {
         *http = 404;
-        return http_api_not_listed;
+        return RESPONSE_CHANNEL_NOT_LISTED;
     }
     if (status == UV_EMFILE) {
         hit(peer, "max-channels", "refused with 503");
-        return "there are too many channels: try again later";
+        return RESPONSE_TOO_MANY_CHANNELS;
     }
     if (status == 0 && request->since.kind != CHANNEL_SINCE_NOW) {
         struct channel_info info;
@@ -249,9 +246,9 @@ static const char *join(struct peer *peer, const struct connection_join *request
                              &(struct channel_since){.kind = CHANNEL_SINCE_ALL}, start);
     if (status == UV_EINVAL) {
         *http = 400;
-        return "this event ID is of a message to come: send one as you got it";
+        return RESPONSE_FUTURE_ID;
     }
-    return status != 0 ? "out of memory" : NULL;
+    return status != 0 ? RESPONSE_OUT_OF_MEMORY : NULL;
 }
 
 /* It has joined, and is told so: from here on it gets frames, or events. */
@@ -280,7 +277,7 @@ static void on_opening(struct transport *transport, const uint8_t *data, size_t 
     enum connection_result result =
         connection_input(peer->_more->connection, transport, data, len, &used, &request);
 
-    if (result == CONNECTION_REFUSED && connection_limit(peer->_more->connection) != NULL)
+    if (result == CONNECTION_ENDED && connection_limit(peer->_more->connection) != NULL)
         hit(peer, connection_limit(peer->_more->connection), "refused");
     if (result != CONNECTION_JOIN)
         return;
@@ -296,7 +293,8 @@ static void on_opening(struct transport *transport, const uint8_t *data, size_t 
         transport_abort(transport, UV_ENOMEM);
         return;
     }
-    transport_input(transport, data + used, len - used);
+    if (len > used)
+        transport_input(transport, data + used, len - used);
 }
 
 static bool is_idle(const struct transport *transport)
@@ -308,20 +306,7 @@ static bool is_idle(const struct transport *transport)
 
 static void on_opening_timeout(struct transport *transport)
 {
-    struct peer *peer = peer_of(transport);
-    bool ending = worker_policy(worker_of(peer))->ending;
-
-    if (connection_is_answering(peer->_more->connection)) {
-        transport_abort_for(transport, ending ? "close-timeout"
-                                              : connection_time_limit(peer->_more->connection));
-        return;
-    }
-    if (ending) {
-        connection_refuse(peer->_more->connection, transport, 503, going_away);
-        return;
-    }
-    hit(peer, connection_time_limit(peer->_more->connection), "refused with 408");
-    connection_refuse(peer->_more->connection, transport, 408, "the request did not come in time");
+    connection_expire(peer_of(transport)->_more->connection, transport);
 }
 
 /* ---- saying and hearing ---- */
@@ -497,7 +482,10 @@ static void feed_held(struct peer *peer)
     if (!is_opening(peer) || !transport_is_writable(&peer->transport) ||
         !connection_take_held(peer->_more->connection, &peer->transport, &held))
         return;
-    transport_input(&peer->transport, held.data, held.len);
+    if (held.len > 0)
+        transport_input(&peer->transport, held.data, held.len);
+    else
+        on_opening(&peer->transport, NULL, 0); /* it was pending, and joins */
     buffer_deinit(&held);
 }
 
