@@ -20,7 +20,7 @@
 enum {
     EXPIRY_INTERVAL = 1000, /* milliseconds between two looks at what is too old, */
     TRIM_INTERVAL = 5000,   /* and at whether much memory has become free */
-    TRIM_BYTES = 32 * 1024 * 1024,
+    TRIM_BYTES = 4 * 1024 * 1024,
     MEMORY_SETTLES = 25, /* milliseconds: more than two steps of relief */
     LAST_LINES = 1000,   /* milliseconds that stderr has for the last lines */
 };
@@ -115,6 +115,14 @@ static int start_output(struct server *server, struct error *error)
                                    uv_strerror(status));
 }
 
+/* For standard input, which asks them how far their subscribers are. */
+static struct source_worker reading_worker(void *context, size_t i)
+{
+    struct worker *worker = ((struct server *) context)->workers[i];
+
+    return (struct source_worker){worker_inbox(worker), worker_fanouts(worker)};
+}
+
 /* The same for standard input, when the clients that were waited for can hear it. */
 static int start_input(struct server *server, struct error *error)
 {
@@ -124,7 +132,8 @@ static int start_input(struct server *server, struct error *error)
     if (options->stdin_channel != NULL)
         status = source_start(&server->source, &server->loop, options, &server->channels,
                               &(struct source_readers){
-                                  .workers = server->workers,
+                                  .worker_at = reading_worker,
+                                  .context = server,
                                   .worker_count = server->shared.worker_count,
                                   .sink = &server->sink,
                               });

@@ -18,7 +18,6 @@
 #include "server/broadcast/fanouts.h"
 #include "server/config/server_options.h"
 #include "server/http/connection.h"
-#include "server/http/services.h"
 #include "server/inbox.h"
 #include "server/journal/publish.h"
 #include "server/net/fd_shortage.h"
@@ -66,30 +65,7 @@ void worker_free(struct worker *worker);
 /* From any thread: to pass things to the worker. */
 struct inbox *worker_inbox(struct worker *worker);
 
-/* Bytes that a reader may lag behind, by the options; 0: any number. */
-uint64_t worker_max_lag(const struct server_options *options);
-
-/* ---- for the worker's own peers, on its thread ---- */
-
-/* Frees the place of a connection that is kept for further requests and idle, here or, later, on
- * another worker. True when it is free. */
-bool worker_make_room(struct worker *worker);
-
-struct worker *worker_of_transports(struct transport_context *transports);
-void worker_peer_arrived(struct worker *worker);
-void worker_peer_left(struct worker *worker);
-bool worker_is_leaving(const struct worker *worker); /* it has said goodbye */
-const struct server_options *worker_options(const struct worker *worker);
-const struct connection_policy *worker_policy(const struct worker *worker);
-const struct publish_means *worker_publish(const struct worker *worker);
-struct limits *worker_limits(const struct worker *worker);
-struct tls_loop *worker_tls(struct worker *worker);
-struct fanouts *worker_fanouts(struct worker *worker);
-/* The time (milliseconds) by which a peer's idleness is judged. */
-uint64_t worker_clock(const struct worker *worker);
-
-struct memory *worker_memory(const struct worker *worker);
-struct list *worker_charged(
-    struct worker *worker); /* of struct peer_more: those that are charged */
+/* To be looked at on the worker's thread. */
+const struct fanouts *worker_fanouts(const struct worker *worker);
 
 #endif

@@ -1,4 +1,4 @@
-/* What the stand-ins for common/net/stream.c share: they speak no TLS, which has tests of its own. So a
+/* What the stand-ins for common/net/stream.c share: they speak no TLS, which has its own tests. So a
  * stream is ready at once, holds nothing back, and has no error of its own to tell. */
 #include "common/net/stream.h"
 

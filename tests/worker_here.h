@@ -3,6 +3,7 @@
 #ifndef WS_TESTS_WORKER_HERE_H
 #define WS_TESTS_WORKER_HERE_H
 
+#include <string.h>
 #include <uv.h>
 
 static int run_here(uv_thread_t *thread, void (*run)(void *), void *argument)
@@ -20,6 +21,7 @@ static int join_here(uv_thread_t *thread)
 
 #define uv_thread_create run_here
 #define uv_thread_join join_here
+#include "server/worker_private.h"
 #include "server/worker.c" // NOLINT(bugprone-suspicious-include): to reach inside
 
 #endif

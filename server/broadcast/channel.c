@@ -180,48 +180,48 @@ int channel_join(struct channel *channel, unsigned form, const struct channel_si
 }
 
 /* With the lock held: the second cursor is not needed. */
-static void forget_meeting(struct channel *channel, const struct block_cursor *meeting)
+static void forget_meeting(struct channel *channel, const struct block_cursor *live_cursor)
 {
-    if (meeting != NULL && meeting->_block != NULL)
-        leave_log(channel, meeting->form);
+    if (live_cursor != NULL && live_cursor->_block != NULL)
+        leave_log(channel, live_cursor->form);
 }
 
 void channel_leave(struct channel *channel, struct block_cursor *cursor,
-                   struct block_cursor *meeting)
+                   struct block_cursor *live_cursor)
 {
     uv_mutex_lock(&channel->_lock);
-    forget_meeting(channel, meeting);
+    forget_meeting(channel, live_cursor);
     leave_log(channel, form_read(cursor));
     atomic_fetch_sub(&channel->_subscribers, 1);
     uv_mutex_unlock(&channel->_lock);
-    if (meeting != NULL)
-        block_log_leave(meeting);
+    if (live_cursor != NULL)
+        block_log_leave(live_cursor);
     block_log_leave(cursor);
 }
 
 int channel_meet(struct channel *channel, const struct block_cursor *cursor,
-                 struct block_cursor *meeting, uint64_t *stop)
+                 struct block_cursor *live_cursor, uint64_t *stop)
 {
     int status;
 
-    *meeting = (struct block_cursor){.form = cursor->form};
+    *live_cursor = (struct block_cursor){.form = cursor->form};
     uv_mutex_lock(&channel->_lock);
     status = enter_log(channel, cursor->form);
     if (status == 0)
-        block_log_join(&log_for(channel, cursor->form)->log, meeting);
+        block_log_join(&log_for(channel, cursor->form)->log, live_cursor);
     *stop = block_log_end(&channel->_logs[CHANNEL_LOG_PLAIN].log);
     uv_mutex_unlock(&channel->_lock);
     return status;
 }
 
-void channel_part(struct channel *channel, struct block_cursor *meeting)
+void channel_part(struct channel *channel, struct block_cursor *live_cursor)
 {
-    if (meeting->_block == NULL)
+    if (live_cursor->_block == NULL)
         return;
     uv_mutex_lock(&channel->_lock);
-    forget_meeting(channel, meeting);
+    forget_meeting(channel, live_cursor);
     uv_mutex_unlock(&channel->_lock);
-    block_log_leave(meeting);
+    block_log_leave(live_cursor);
 }
 
 /* The cursor takes the place of the other; what the fanout has noted in it stays. */
@@ -236,16 +236,16 @@ static void move_cursor(struct block_cursor *cursor, struct block_cursor *other)
 }
 
 void channel_go_live(struct channel *channel, struct block_cursor *cursor,
-                     struct block_cursor *meeting)
+                     struct block_cursor *live_cursor)
 {
     uv_mutex_lock(&channel->_lock);
     leave_log(channel, CHANNEL_PLAIN);
     uv_mutex_unlock(&channel->_lock);
     block_log_leave(cursor);
-    move_cursor(cursor, meeting);
+    move_cursor(cursor, live_cursor);
 }
 
-int channel_skip(struct channel *channel, struct block_cursor *cursor, struct block_cursor *meeting,
+int channel_skip(struct channel *channel, struct block_cursor *cursor, struct block_cursor *live_cursor,
                  struct event_id *start)
 {
     struct block_cursor fresh = {0};
@@ -253,7 +253,7 @@ int channel_skip(struct channel *channel, struct block_cursor *cursor, struct bl
 
     block_log_leave(cursor);
     uv_mutex_lock(&channel->_lock);
-    forget_meeting(channel, meeting);
+    forget_meeting(channel, live_cursor);
     status = enter_log(channel, cursor->form);
     if (status == 0) {
         leave_log(channel, form_read(cursor));
@@ -262,8 +262,8 @@ int channel_skip(struct channel *channel, struct block_cursor *cursor, struct bl
     if (start != NULL)
         *start = channel_id_of(channel, channel_sequence(channel));
     uv_mutex_unlock(&channel->_lock);
-    if (meeting != NULL)
-        block_log_leave(meeting);
+    if (live_cursor != NULL)
+        block_log_leave(live_cursor);
     if (status == 0)
         move_cursor(cursor, &fresh);
     return status;
@@ -283,7 +283,7 @@ uint64_t channel_lag(const struct channel *channel, const struct block_cursor *c
 }
 
 uint64_t channel_lag_beyond_history(struct channel *channel, const struct block_cursor *cursor,
-                                    const struct block_cursor *meeting, uint64_t *messages)
+                                    const struct block_cursor *live_cursor, uint64_t *messages)
 {
     uint64_t position = block_log_position(cursor);
     uint64_t begin, first, last, bytes, place;
@@ -299,12 +299,12 @@ uint64_t channel_lag_beyond_history(struct channel *channel, const struct block_
     bytes = begin > position ? begin - position : 0;
     *messages = first > place ? first - place : 0;
     /* In the plain log the second cursor holds nothing that the first one does not. */
-    if (meeting == NULL || meeting->_block == NULL || meeting->form == CHANNEL_PLAIN)
+    if (live_cursor == NULL || live_cursor->_block == NULL || live_cursor->form == CHANNEL_PLAIN)
         return bytes;
-    place = block_log_place(meeting);
+    place = block_log_place(live_cursor);
     if (last > place && last - place > *messages)
         *messages = last - place;
-    return bytes + block_log_lag(&log_for(channel, meeting->form)->log, meeting);
+    return bytes + block_log_lag(&log_for(channel, live_cursor->form)->log, live_cursor);
 }
 
 struct event_id channel_place(struct channel *channel, const struct block_cursor *cursor)

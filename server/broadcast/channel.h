@@ -178,27 +178,27 @@ void channel_unlisten(struct channel *channel, struct channel_listener *listener
 int channel_join(struct channel *channel, unsigned form, const struct channel_since *since,
                  struct block_cursor *cursor, struct event_id *start);
 
-/* The counterpart. `meeting` is the second cursor, or NULL. */
+/* The counterpart. `live_cursor` is the second cursor, or NULL. */
 void channel_leave(struct channel *channel, struct block_cursor *cursor,
-                   struct block_cursor *meeting);
+                   struct block_cursor *live_cursor);
 
 /* For one that is catching up: puts a second cursor at the end of the log of its form. `*stop` is
  * where the first one meets it (block_log_position). Returns 0 or UV_ENOMEM. */
 int channel_meet(struct channel *channel, const struct block_cursor *cursor,
-                 struct block_cursor *meeting, uint64_t *stop);
+                 struct block_cursor *live_cursor, uint64_t *stop);
 
 /* The counterpart, if it will not go on there: the second cursor stands nowhere then. Harmless when
  * it did already. */
-void channel_part(struct channel *channel, struct block_cursor *meeting);
+void channel_part(struct channel *channel, struct block_cursor *live_cursor);
 
 /* The first has come there: it goes on with the second, which stands nowhere then. */
 void channel_go_live(struct channel *channel, struct block_cursor *cursor,
-                     struct block_cursor *meeting);
+                     struct block_cursor *live_cursor);
 
 /* Puts a cursor that has joined at the end of the log of its form, wherever it was; it is not
- * catching up then. `meeting` as above; `*start` as for channel_join. Returns 0, or UV_ENOMEM with
+ * catching up then. `live_cursor` as above; `*start` as for channel_join. Returns 0, or UV_ENOMEM with
  * the cursor nowhere. */
-int channel_skip(struct channel *channel, struct block_cursor *cursor, struct block_cursor *meeting,
+int channel_skip(struct channel *channel, struct block_cursor *cursor, struct block_cursor *live_cursor,
                  struct event_id *start);
 
 /* How many bytes a subscriber's cursor is behind. */
@@ -206,9 +206,9 @@ uint64_t channel_lag(const struct channel *channel, const struct block_cursor *c
 
 /* How many bytes (messages) a subscriber that catches up makes us hold which the history does not
  * hold: of the plain log, what has left the history, and of the log that it will go on with, all
- * from `meeting` on (NULL, or standing nowhere: it has none). */
+ * from `live_cursor` on (NULL, or standing nowhere: it has none). */
 uint64_t channel_lag_beyond_history(struct channel *channel, const struct block_cursor *cursor,
-                                    const struct block_cursor *meeting, uint64_t *messages);
+                                    const struct block_cursor *live_cursor, uint64_t *messages);
 
 /* How many messages a subscriber's cursor is behind; or `least`, if that is more. Finding the place
  * takes a walk, and is done only if it may be further behind than that. Never less than 0, though

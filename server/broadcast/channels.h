@@ -41,8 +41,8 @@ void channels_list(struct channels *channels, const char *const *names, size_t c
 /* Frees all channels; nobody refers to one any more. */
 void channels_deinit(struct channels *channels);
 
-/* Finds the channel of a valid name (request_target_channel_is_valid, or ""), and refers to it. Returns
- * 0, or UV_ENOENT when there is none. */
+/* Finds the channel of a valid name (request_target_channel_is_valid, or ""), and refers to it.
+ * Returns 0, or UV_ENOENT when there is none. */
 int channels_find(struct channels *channels, const char *name, size_t len,
                   struct channel **channel);
 

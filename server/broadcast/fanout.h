@@ -1,12 +1,12 @@
 /* One worker's subscribers of one channel, and the flush that gives them what is new.
  *
  *     ready     everybody whose socket takes bytes: a ring that the flush goes round
- *     stalled   peers whose socket is full: not visited until it drains; watched for their lag
- *     catching  peers that still read history: a few bounded writes after each flush, so that
+ *     stalled   subscribers whose socket is full: not visited until it drains; watched for their lag
+ *     catching  subscribers that still read history: a few bounded writes after each flush, so that
  *               nobody else waits for them
  *
- * The flush gives each peer everything up to the newest byte, and may stop after any of them, so
- * that the loop can look at its input: a peer that was visited before that input was published is
+ * The flush gives each subscriber everything up to the newest byte, and may stop after any of them, so
+ * that the loop can look at its input: a subscriber that was visited before that input was published is
  * visited again, and the others get old and new with one system call (see round_robin.h).
  *
  * A publication on this worker's thread marks the fanout as due; one on another thread posts to the
@@ -22,24 +22,23 @@
 #include "common/base/list.h"
 #include "server/broadcast/channel.h"
 #include "server/broadcast/round_robin.h"
+#include "server/broadcast/subscriber.h"
 #include "server/inbox.h"
 
-struct peer;
-
-/* How far a stalled peer may fall behind; 0: as far as it likes. */
+/* How far a stalled subscriber may fall behind; 0: as far as it likes. */
 struct fanout_limits {
     uint64_t bytes;
     uint64_t messages;
     uint64_t time; /* milliseconds that a message waits for it */
 };
 
-/* How far behind the slowest of the peers is, and what all that can say so have acknowledged. */
+/* How far behind the slowest of the subscribers is, and what all that can say so have acknowledged. */
 struct fanout_lag {
     uint64_t bytes;
     uint64_t messages;
     uint64_t
-        unacknowledged; /* bytes that the system has taken for one peer, and TCP has not brought */
-    bool acknowledges;  /* there are such peers: */
+        unacknowledged; /* bytes that the system has taken for one subscriber, and TCP has not brought */
+    bool acknowledges; /* there are such subscribers: */
     uint64_t acknowledged;
 };
 
@@ -53,12 +52,13 @@ struct fanout_mark {
 
 struct fanout {
     struct channel *channel;
+    const struct subscriber_ops *_ops;
     struct list _node;        /* among the worker's fanouts, */
     struct list _unused_node; /* and among those that nobody needs: these are struct fanouts' */
     size_t _users;
     struct round_robin _ready; /* positions are those of channel_appended */
     struct list _stalled;
-    struct list _catching;
+    struct list _catching_up;
     struct list *_due_list; /* of the worker */
     struct list _due;
     struct inbox *_inbox; /* of the worker */
@@ -82,30 +82,31 @@ struct fanout {
 
 /* On the worker's thread. `due` is where the fanout lists itself when it wants to be flushed; who
  * exceeds one of the `limits`, which are borrowed, is too slow. It listens to the channel while it
- * has peers. */
-void fanout_init(struct fanout *fanout, struct channel *channel, struct inbox *inbox,
-                 struct list *due, const struct fanout_limits *limits);
+ * has subscribers. */
+void fanout_init(struct fanout *fanout, struct channel *channel, const struct subscriber_ops *ops,
+                 struct inbox *inbox, struct list *due, const struct fanout_limits *limits);
 
-/* All peers have left. */
+/* All subscribers have left. */
 void fanout_deinit(struct fanout *fanout);
 
-/* The peer joins: it will get the channel's messages in this form (see channel_join), from where
+/* The subscriber joins: it will get the channel's messages in this form (see channel_join), from where
  * `since` says; `*start` becomes the ID before the first. Returns 0, UV_ENOMEM, or UV_EINVAL if
  * `since` is of a message to come. */
-int fanout_join(struct fanout *fanout, struct peer *peer, unsigned form,
+int fanout_join(struct fanout *fanout, struct subscriber *subscriber, unsigned form,
                 const struct channel_since *since, struct event_id *start);
 
-/* The peer, which has joined, leaves; what it has not read is forgotten. `meeting` is for
+/* The subscriber, which has joined, leaves; what it has not read is forgotten. `live_cursor` is for
  * channel_leave. */
-void fanout_leave(struct fanout *fanout, struct peer *peer, struct block_cursor *meeting);
+void fanout_leave(struct fanout *fanout, struct subscriber *subscriber,
+                  struct block_cursor *live_cursor);
 
-/* True from when the peer has joined until it leaves. */
-bool fanout_has(const struct peer *peer);
+/* True from when the subscriber has joined until it leaves. */
+bool fanout_has(const struct subscriber *subscriber);
 
-/* The peer's socket is full (has drained): it is not visited (is visited) by flushes. Harmless when
- * that is so already. To be called also when the peer's cursor has begun or ceased to catch up. */
-void fanout_stall(struct fanout *fanout, struct peer *peer);
-void fanout_resume(struct fanout *fanout, struct peer *peer);
+/* The subscriber's socket is full (has drained): it is not visited (is visited) by flushes. Harmless when
+ * that is so already. To be called also when the subscriber's cursor has begun or ceased to catch up. */
+void fanout_stall(struct fanout *fanout, struct subscriber *subscriber);
+void fanout_resume(struct fanout *fanout, struct subscriber *subscriber);
 
 /* What the flushes of one turn may take, in visits; a visit that writes much counts as several. */
 struct fanout_budget {
@@ -115,7 +116,7 @@ struct fanout_budget {
                         read before everybody has that */
 };
 
-/* Judges the lag of the stalled peers, and flushes the ready ones that have something to get, as
+/* Judges the lag of the stalled subscribers, and flushes the ready ones that have something to get, as
  * far as the budget goes. Takes the fanout off the list of those that are due; it is listed again,
  * behind the others, when not all are done. */
 void fanout_flush(struct fanout *fanout, struct fanout_budget *budget);
@@ -126,39 +127,38 @@ struct fanout_behind {
     uint64_t messages;
 };
 
-/* How far the peer is behind that is furthest behind; what the history holds costs nothing. */
+/* How far the subscriber is behind that is furthest behind; what the history holds costs nothing. */
 struct fanout_behind fanout_behind(struct fanout *fanout);
 
-/* Bytes of the channel's logs that the peer keeps from being freed, if nobody else does: what it
+/* Bytes of the channel's logs that the subscriber keeps from being freed, if nobody else does: what it
  * has yet to read, but for what the history retains. */
-uint64_t fanout_pinned(struct fanout *fanout, const struct peer *peer);
+uint64_t fanout_pinned(struct fanout *fanout, const struct subscriber *subscriber);
 
-/* Calls `see` for each peer that is behind for longer than a flush: those that are stalled, and
+/* Calls `see` for each subscriber that is behind for longer than a flush: those that are stalled, and
  * those that catch up. */
-void fanout_each_behind(struct fanout *fanout, void (*see)(struct peer *peer, void *argument),
-                        void *argument);
+void fanout_each_behind(struct fanout *fanout,
+                        void (*see)(struct subscriber *subscriber, void *argument), void *argument);
 
-/* Memory is scarce: peers that have read all, and the logs they read, keep next to nothing. */
+/* Memory is scarce: subscribers that have read all, and the logs they read, keep next to nothing. */
 void fanout_fold(struct fanout *fanout);
 
-/* Judges who has been idle for `idle_timeout` milliseconds, and which stalled peers have read fewer
- * than `min_read` bytes since the last sweep; 0 for not at all. */
-void fanout_sweep(struct fanout *fanout, uint64_t now, uint64_t idle_timeout, uint64_t min_read);
+/* Has every subscriber look whether it has been idle or reads too slowly. */
+void fanout_sweep(struct fanout *fanout, const struct subscriber_sweep *sweep);
 
-/* Judges for how long messages have waited for the stalled peers, if that is limited; to be called
+/* Judges for how long messages have waited for the stalled subscribers, if that is limited; to be called
  * several times in that time. `now` in milliseconds. */
-void fanout_judge_time(struct fanout *fanout, uint64_t now);
+void fanout_check_time(struct fanout *fanout, uint64_t now);
 
-/* Looks at the peers, at `*budget` of them at most, from which they are taken: to be called until
+/* Looks at the subscribers, at `*budget` of them at most, from which they are taken: to be called until
  * it is true, in turn after turn. Then `*lag` is what it has found; who has come meanwhile may or
  * may not be in it. One at a time may do so. */
 bool fanout_look(struct fanout *fanout, unsigned *budget, struct fanout_lag *lag);
 
-/* Starts the closing handshake with every peer: with those whose sockets are full or who catch up
+/* Starts the closing handshake with every subscriber: with those whose sockets are full or who catch up
  * at once, with the others as the flush comes to them. `reason` is static. */
 void fanout_close(struct fanout *fanout, enum frame_close_code code, const char *reason);
 
-/* Drops every peer. */
+/* Drops every subscriber. */
 void fanout_abort(struct fanout *fanout);
 
 #endif

@@ -11,11 +11,13 @@ static int compare(const void *left, const void *right)
     return one < other ? -1 : one > other;
 }
 
-void fanouts_init(struct fanouts *fanouts, struct channels *channels, struct inbox *inbox,
-                  struct list *due, const struct fanout_limits *limits)
+void fanouts_init(struct fanouts *fanouts, struct channels *channels,
+                  const struct subscriber_ops *ops, struct inbox *inbox, struct list *due,
+                  const struct fanout_limits *limits)
 {
     *fanouts = (struct fanouts){
         .channels = channels,
+        .ops = ops,
         .inbox = inbox,
         .due = due,
         .limits = *limits,
@@ -39,7 +41,7 @@ static struct fanout *make(struct fanouts *fanouts, struct channel *channel)
 
     if (fanout == NULL)
         return NULL;
-    fanout_init(fanout, channel, fanouts->inbox, fanouts->due, &fanouts->limits);
+    fanout_init(fanout, channel, fanouts->ops, fanouts->inbox, fanouts->due, &fanouts->limits);
     if (tsearch(fanout, &fanouts->_by_channel, compare) == NULL) {
         free(fanout);
         return NULL;

@@ -1,4 +1,4 @@
-/* The fanouts of one worker, one for each channel that peers of this worker have come for. A fanout
+/* The fanouts of one worker, one for each channel that subscribers of this worker have come for. A fanout
  * is made when the first of them comes, and let go at the end of the turn in which the last has
  * gone. All on the worker's thread. */
 #ifndef WS_SERVER_BROADCAST_FANOUTS_H
@@ -12,6 +12,7 @@
 
 struct fanouts {
     struct channels *channels;
+    const struct subscriber_ops *ops;
     struct inbox *inbox;
     struct list *due;
     struct fanout_limits limits;
@@ -22,21 +23,22 @@ struct fanouts {
 
 /* What is passed is borrowed; `due` is where fanouts list themselves when they want to be
  * flushed. */
-void fanouts_init(struct fanouts *fanouts, struct channels *channels, struct inbox *inbox,
-                  struct list *due, const struct fanout_limits *limits);
+void fanouts_init(struct fanouts *fanouts, struct channels *channels,
+                  const struct subscriber_ops *ops, struct inbox *inbox, struct list *due,
+                  const struct fanout_limits *limits);
 
-/* The fanout of the channel of this name (valid, or ""), which is made if there is none, for a peer
+/* The fanout of the channel of this name (valid, or ""), which is made if there is none, for a subscriber
  * that comes. Returns 0 or an error as channels_make. */
 int fanouts_get(struct fanouts *fanouts, const char *name, size_t len, struct fanout **fanout);
 
-/* As fanout_look, of this worker's peers of a channel; all 0 if there are none. */
+/* As fanout_look, of this worker's subscribers of a channel; all 0 if there are none. */
 bool fanouts_look(const struct fanouts *fanouts, struct channel *channel, unsigned *budget,
                   struct fanout_lag *lag);
 
-/* That peer does not need it any more. */
+/* That subscriber does not need it any more. */
 void fanouts_put(struct fanouts *fanouts, struct fanout *fanout);
 
-/* As fanout_behind, of this worker's peers of a channel. */
+/* As fanout_behind, of this worker's subscribers of a channel. */
 struct fanout_behind fanouts_behind(const struct fanouts *fanouts, struct channel *channel);
 
 /* Lets go of the fanouts that nobody needs. Not while one of them is at work. */

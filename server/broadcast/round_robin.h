@@ -1,5 +1,5 @@
-/* The order in which a flush visits its peers, and the count of how far all of them have got. Pure
- * bookkeeping on list nodes: it knows no peer, no channel and no clock.
+/* The order in which a flush visits its subscribers, and the count of how far all of them have got. Pure
+ * bookkeeping on list nodes: it knows no subscriber, no channel and no clock.
  *
  *     ring:   A  B  C  D  E  F  G  H  I          take() goes round
  *                      ▲ next

@@ -12,6 +12,8 @@
 #include "server/http/server_names.h"
 #include "server/net/listen_address.h"
 
+enum { LAG_MESSAGES = 2 }; /* of the longest messages are never too much to lag behind */
+
 /* What options can be set to, at the most. */
 #define MAX_MESSAGE_LIMIT ((uint64_t) 1 << 30)
 #define MAX_LAG_LIMIT ((uint64_t) 1 << 40)
@@ -521,4 +523,13 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
 uint64_t server_options_stop_timeout(const struct server_options *options)
 {
     return options->close_timeout > 0 ? options->close_timeout : CLOSE_TIMEOUT;
+}
+
+uint64_t server_options_max_lag(const struct server_options *options)
+{
+    uint64_t messages = LAG_MESSAGES * options->max_message;
+
+    if (options->max_lag == 0 || options->max_lag > messages)
+        return options->max_lag;
+    return messages;
 }

@@ -92,4 +92,7 @@ int server_options_parse(struct server_options *options, int argc, char **argv,
  * where that is turned off, as the end must come. */
 uint64_t server_options_stop_timeout(const struct server_options *options);
 
+/* Bytes that a reader may lag behind; 0: any number. */
+uint64_t server_options_max_lag(const struct server_options *options);
+
 #endif

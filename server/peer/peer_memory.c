@@ -6,7 +6,6 @@
 #include "server/broadcast/fanout.h"
 #include "server/http/connection.h"
 #include "server/net/limits.h"
-#include "server/worker.h"
 
 enum {
     STEP = 1024,          /* bytes by which a charge is off at most */
@@ -14,83 +13,78 @@ enum {
     READ_LEAST = 60 * 64, /* so many bytes */
 };
 
-static struct worker *worker_of(const struct peer *peer)
-{
-    return worker_of_transports(transport_context_of(&peer->transport));
-}
-
 /* ---- the charge ---- */
 
 static uint64_t held_by(const struct peer *peer)
 {
     uint64_t held = transport_held(&peer->transport);
 
-    if (peer->_more != NULL)
-        held += connection_held(peer->_more->connection) + peer_read_held(peer);
+    if (peer->_cold != NULL)
+        held += connection_held(peer->_cold->connection) + self_published_size(peer);
     return held;
 }
 
 static void set_charge(struct peer *peer, uint64_t charge)
 {
-    struct peer_more *more = peer->_more;
+    struct peer_cold *cold = peer->_cold;
 
-    memory_charge(worker_memory(worker_of(peer)), more->charge, charge);
-    more->charge = charge;
+    memory_charge(peer_surroundings(peer)->memory, cold->charge, charge);
+    cold->charge = charge;
     if (charge == 0)
-        list_remove(&more->charged);
-    else if (!list_linked(&more->charged))
-        list_append(worker_charged(worker_of(peer)), &more->charged);
+        list_remove(&cold->charged);
+    else if (!list_linked(&cold->charged))
+        list_append(peer_surroundings(peer)->charged, &cold->charged);
 }
 
 void peer_memory_recount(struct peer *peer)
 {
     uint64_t held = held_by(peer);
-    uint64_t before = peer->_more != NULL ? peer->_more->charge : 0;
+    uint64_t before = peer->_cold != NULL ? peer->_cold->charge : 0;
 
     held = held < STEP ? 0 : held;
     if (held == before || (held > 0 && held < before + STEP && before < held + STEP))
         return;
-    if (peer_need_more(peer) == NULL)
+    if (peer_need_cold(peer) == NULL)
         return; /* without memory, it is not counted this time */
     set_charge(peer, held);
     if (held == 0)
-        peer_free_more_if_unused(peer);
+        peer_free_cold_if_unused(peer);
 }
 
 void peer_memory_forget(struct peer *peer)
 {
-    if (peer->_more != NULL && peer->_more->charge > 0)
+    if (peer->_cold != NULL && peer->_cold->charge > 0)
         set_charge(peer, 0);
 }
 
 /* ---- reading ---- */
 
-void peer_memory_judge_reading(struct peer *peer, uint64_t now)
+void peer_memory_check_reading(struct peer *peer, uint64_t now)
 {
-    struct peer_more *more = peer_need_more(peer);
+    struct peer_cold *cold = peer_need_cold(peer);
     uint32_t acknowledged = stream_acknowledged(&peer->transport.stream);
 
-    if (more == NULL || !transport_is_writable(&peer->transport))
+    if (cold == NULL || !transport_is_writable(&peer->transport))
         return;
-    if (more->watched_since != 0 && (uint32_t) now - more->watched_since < WATCH)
+    if (cold->watched_since != 0 && (uint32_t) now - cold->watched_since < WATCH)
         return;
-    if (more->watched_since != 0 && acknowledged - more->watched_from < READ_LEAST) {
+    if (cold->watched_since != 0 && acknowledged - cold->watched_from < READ_LEAST) {
         transport_abort_for(&peer->transport, "min-read-rate");
         return;
     }
-    more->watched_since = (uint32_t) now | 1;
-    more->watched_from = acknowledged;
+    cold->watched_since = (uint32_t) now | 1;
+    cold->watched_from = acknowledged;
 }
 
 /* ---- relief ---- */
 
 uint64_t peer_memory_cost(const struct peer *peer)
 {
-    uint64_t cost = peer->_more != NULL ? peer->_more->charge : 0;
+    uint64_t cost = peer->_cold != NULL ? peer->_cold->charge : 0;
 
-    if (fanout_has(peer))
-        return cost + fanout_pinned(peer->_fanout, peer);
-    return peer->_more != NULL ? cost + connection_pinned(peer->_more->connection) : cost;
+    if (fanout_has(&peer->subscriber))
+        return cost + fanout_pinned(peer->_fanout, &peer->subscriber);
+    return peer->_cold != NULL ? cost + connection_pinned(peer->_cold->connection) : cost;
 }
 
 void peer_memory_key(const struct peer *peer, uint8_t key[PEER_MEMORY_KEY])
@@ -107,7 +101,7 @@ static void hit(const struct peer *peer, const char *done)
 {
     char name[64];
 
-    limits_hit(worker_limits(worker_of(peer)), "max-memory",
+    limits_hit(peer_surroundings(peer)->limits, "max-memory",
                stream_peer_name(&peer->transport.stream, name, sizeof name), done);
 }
 
@@ -115,22 +109,22 @@ static void hit(const struct peer *peer, const char *done)
 static void give_up_request(struct peer *peer)
 {
     /* An answer that it does not take; or no request, so that none may be answered. */
-    if (transport_queued(&peer->transport) > 0 || connection_is_idle(peer->_more->connection)) {
+    if (transport_queued(&peer->transport) > 0 || connection_is_idle(peer->_cold->connection)) {
         hit(peer, "dropped");
         transport_abort(&peer->transport, UV_ENOBUFS);
-        connection_forget(peer->_more->connection);
+        connection_forget(peer->_cold->connection);
         return;
     }
     hit(peer, "refused with 503");
-    connection_refuse(peer->_more->connection, &peer->transport, 503,
+    connection_refuse(peer->_cold->connection, &peer->transport, 503,
                       "the server is short of memory: try again later");
-    connection_forget(peer->_more->connection);
+    connection_forget(peer->_cold->connection);
 }
 
 static void close_subscriber(struct peer *peer, uint64_t charge)
 {
     hit(peer, "closed with 1008");
-    peer_read_give_up(peer);
+    subscription_give_up(peer);
     if (transport_is_open(&peer->transport) && charge == 0)
         transport_close(&peer->transport, CLOSE_POLICY, "too slow");
     else if (transport_is_open(&peer->transport) && !peer_is_for_events(peer))
@@ -141,16 +135,16 @@ static void close_subscriber(struct peer *peer, uint64_t charge)
 
 void peer_memory_give_up(struct peer *peer)
 {
-    uint64_t charge = peer->_more != NULL ? peer->_more->charge : 0;
+    uint64_t charge = peer->_cold != NULL ? peer->_cold->charge : 0;
 
     if (!transport_is_writable(&peer->transport)) {
         transport_abort(&peer->transport, UV_ENOBUFS);
-    } else if (peer->_more != NULL && peer->_more->connection != NULL) {
+    } else if (peer->_cold != NULL && peer->_cold->connection != NULL) {
         give_up_request(peer);
-    } else if (worker_options(worker_of(peer))->skip_slow && transport_is_open(&peer->transport) &&
+    } else if (peer_surroundings(peer)->options->skip_slow && transport_is_open(&peer->transport) &&
                peer_memory_cost(peer) > 2 * charge) {
         hit(peer, "skipped");
-        peer_read_give_up(peer);
+        subscription_give_up(peer);
     } else {
         close_subscriber(peer, charge);
     }

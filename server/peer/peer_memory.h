@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "server/peer/peer.h"
-#include "server/peer/peer_read.h"
+#include "server/peer/peer_private.h"
 
 enum { PEER_MEMORY_KEY = 17 }; /* bytes of what stands for an address */
 
@@ -26,13 +26,13 @@ void peer_memory_key(const struct peer *peer, uint8_t key[PEER_MEMORY_KEY]);
 
 /* Memory is scarce, and the peer is behind: it is dropped if it has read fewer than 64 bytes a
  * second in a minute (--min-read-rate). To be called every second or so; `now` in milliseconds. */
-void peer_memory_judge_reading(struct peer *peer, uint64_t now);
+void peer_memory_check_reading(struct peer *peer, uint64_t now);
 
 /* The peer has caught up: its minute is over. */
 static inline void peer_memory_caught_up(struct peer *peer)
 {
-    if (peer->_more != NULL)
-        peer->_more->watched_since = 0;
+    if (peer->_cold != NULL)
+        peer->_cold->watched_since = 0;
 }
 
 /* The peer costs too much: it skips if that is what slow ones do and what it costs is lag, or is

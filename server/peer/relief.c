@@ -5,7 +5,7 @@
 
 #include "common/base/buffer.h"
 #include "server/peer/peer_memory.h"
-#include "server/peer/peer_read.h"
+#include "server/peer/peer_private.h"
 
 enum {
     STEP_INTERVAL = 10,    /* milliseconds between two steps while it is over the bound, */
@@ -34,9 +34,11 @@ static void add(struct buffer *costs, struct peer *peer)
 }
 
 /* Those that are charged with something as well are in the other list. */
-static void add_behind(struct peer *peer, void *costs)
+static void add_behind(struct subscriber *subscriber, void *costs)
 {
-    if (peer->_more == NULL || peer->_more->charge == 0)
+    struct peer *peer = peer_of_subscriber(subscriber);
+
+    if (peer->_cold == NULL || peer->_cold->charge == 0)
         add(costs, peer);
 }
 
@@ -156,11 +158,12 @@ static void on_step(uv_timer_t *timer)
 
 /* ---- reading ---- */
 
-static void watch(struct peer *peer, void *relief)
+static void watch(struct subscriber *subscriber, void *relief)
 {
     const struct relief *known = relief;
 
-    peer_memory_judge_reading(peer, awake_clock(&known->_awake, uv_now(known->_watch.loop)));
+    peer_memory_check_reading(peer_of_subscriber(subscriber),
+                              awake_clock(&known->_awake, uv_now(known->_watch.loop)));
 }
 
 static void on_watch(uv_timer_t *timer)

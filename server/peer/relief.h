@@ -17,7 +17,7 @@
 
 struct relief {
     struct list
-        charged; /* of struct peer_more: peers that are charged with something of their own */
+        charged; /* of struct peer_cold: peers that are charged with something of their own */
     struct memory *_memory;
     struct fanouts *_fanouts;
     struct inbox *_inbox;

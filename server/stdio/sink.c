@@ -9,7 +9,6 @@
 #include "common/base/list.h"
 #include "common/base/log.h"
 #include "common/base/plural.h"
-#include "server/worker.h"
 
 enum { BATCH = 256 * 1024 }; /* bytes of lines that are printed in a turn of the loop */
 
@@ -91,7 +90,7 @@ static void break_off(struct sink *sink, int status)
  * writes block, and it is too slow if they leave it so far behind in bytes. */
 static bool is_too_slow(const struct sink *sink)
 {
-    uint64_t bytes = worker_max_lag(sink->_options);
+    uint64_t bytes = server_options_max_lag(sink->_options);
     uint64_t messages = sink->_waits ? sink->_options->max_lag_messages : 0;
 
     return (bytes > 0 && channel_lag(sink->_channel, &sink->_cursor) > bytes) ||

@@ -9,7 +9,6 @@
 #include "common/base/utf8.h"
 #include "server/broadcast/fanouts.h"
 #include "server/stdio/sink.h"
-#include "server/worker.h"
 
 enum {
     PARTS = 4,                         /* of what a reader may lag behind, before all are asked */
@@ -31,8 +30,7 @@ static void on_asked(struct inbox_item *item)
 {
     struct source_question *question = container_of(item, struct source_question, _item);
     struct source *source = question->_source;
-    struct fanout_behind behind =
-        fanouts_behind(worker_fanouts(question->_worker), source->_channel);
+    struct fanout_behind behind = fanouts_behind(question->_worker.fanouts, source->_channel);
 
     if (is_too_far(source, &behind))
         atomic_store(&source->_is_behind, true);
@@ -45,7 +43,7 @@ static void ask(struct source *source)
     atomic_store(&source->_is_behind, false);
     atomic_store(&source->_unanswered, source->_worker_count);
     for (size_t i = 0; i < source->_worker_count; i++)
-        inbox_post(worker_inbox(source->_questions[i]._worker), &source->_questions[i]._item);
+        inbox_post(source->_questions[i]._worker.inbox, &source->_questions[i]._item);
 }
 
 static void on_again(uv_timer_t *timer)
@@ -89,7 +87,7 @@ static void keep_pace(struct source *source, uint64_t bytes)
 
 static void set_pace(struct source *source, const struct server_options *options)
 {
-    uint64_t bytes = worker_max_lag(options) / PARTS;
+    uint64_t bytes = server_options_max_lag(options) / PARTS;
 
     source->_most_bytes = bytes > 0 && bytes < MOST_BYTES ? bytes : MOST_BYTES;
     if (options->max_lag_messages > 0)
@@ -131,14 +129,14 @@ static const struct input_ops ops = {.on_line = on_line, .on_end = on_end};
 
 /* ---- life ---- */
 
-static int init_questions(struct source *source, struct worker **workers, size_t count)
+static int init_questions(struct source *source, const struct source_readers *readers)
 {
-    source->_questions = calloc(count, sizeof *source->_questions);
+    source->_questions = calloc(readers->worker_count, sizeof *source->_questions);
     if (source->_questions == NULL)
         return UV_ENOMEM;
-    source->_worker_count = count;
-    for (size_t i = 0; i < count; i++) {
-        source->_questions[i]._worker = workers[i];
+    source->_worker_count = readers->worker_count;
+    for (size_t i = 0; i < readers->worker_count; i++) {
+        source->_questions[i]._worker = readers->worker_at(readers->context, i);
         source->_questions[i]._source = source;
         inbox_item_init(&source->_questions[i]._item, on_asked);
     }
@@ -158,7 +156,7 @@ static int init_publisher(struct channel_publisher *publisher, const struct serv
 static int prepare(struct source *source, uv_loop_t *loop, const struct server_options *options,
                    const struct source_readers *readers)
 {
-    int status = init_questions(source, readers->workers, readers->worker_count);
+    int status = init_questions(source, readers);
 
     source->_means = (struct publish_means){.options = options, .publisher = &source->_publisher};
     set_pace(source, options);

@@ -19,6 +19,7 @@
 #include "common/base/input.h"
 #include "server/broadcast/channel.h"
 #include "server/broadcast/channels.h"
+#include "server/broadcast/fanouts.h"
 #include "server/config/server_options.h"
 #include "server/inbox.h"
 #include "server/journal/publish.h"
@@ -26,13 +27,18 @@
 enum { SOURCE_AHEAD = 16 * 1024 * 1024 };
 
 struct sink;
-struct worker;
 struct source;
+
+/* A worker that has readers: how to reach its thread, and what is asked there. Borrowed. */
+struct source_worker {
+    struct inbox *inbox;
+    const struct fanouts *fanouts;
+};
 
 /* What one worker is asked; its answer is added to the source's. */
 struct source_question {
     struct inbox_item _item;
-    struct worker *_worker;
+    struct source_worker _worker;
     struct source *_source;
 };
 
@@ -61,7 +67,8 @@ struct source {
 /* Those that standard input waits for: the subscribers of all workers, which have been started, and
  * standard output, started or not. */
 struct source_readers {
-    struct worker **workers;
+    struct source_worker (*worker_at)(void *context, size_t i);
+    void *context;
     size_t worker_count;
     const struct sink *sink;
 };

@@ -60,7 +60,7 @@ void server_play_connect(struct server_play *play, size_t client, int accept_sta
     memory_end_init(&role->end);
     role->end.address = play->address;
     memory_end_offer(&role->end, accept_status);
-    (void) on_connection(&(struct listener){.owner = play->worker, .loopback = true}, -1);
+    (void) worker_turn_connection(&(struct listener){.owner = play->worker, .loopback = true}, -1);
     play->clients[client] = role;
 }
 
@@ -78,7 +78,7 @@ static void say_goodbye(struct server_play *play)
         worker_stop(play->worker);
     }
     fuzz_check(++play->goodbye_turns < GOODBYE_TURNS, "%zu peers are still there",
-               play->worker->peers);
+               play->worker->context.peers);
     for (size_t i = 0; i < play->role_count; i++)
         play->roles[i].end.room = SIZE_MAX;
     play->milliseconds += 100;
@@ -130,7 +130,7 @@ static void on_turn(uv_idle_t *turn)
     pump(play);
     if (play->input.len > 0 && play->steps < MOST_STEPS)
         return;
-    if (play->worker->stopping && play->worker->peers == 0)
+    if (play->worker->stopping && play->worker->context.peers == 0)
         uv_close((uv_handle_t *) turn, NULL); /* with this the loop has to end */
     else
         say_goodbye(play);

@@ -1,4 +1,4 @@
-/* The far end of a connection that is only memory. memory_stream.c implements common/net/stream.h on
+/* The far end of a connection in memory. memory_stream.c implements common/net/stream.h on
  * it, so that the real server runs with no socket beneath: what it reads is put here, what it
  * writes ends up here, and how much the "socket" takes is said here.
  *

@@ -60,7 +60,7 @@ static inline void stage_on_turn(uv_idle_t *idle)
 
     stage->turn++;
     stage->act(stage);
-    if (stage->stopped && stage->worker->peers == 0)
+    if (stage->stopped && stage->worker->context.peers == 0)
         uv_close((uv_handle_t *) idle, NULL);
     else
         assert_true(stage->turn < stage->most_turns);
@@ -118,7 +118,7 @@ static inline void stage_arrive(struct stage *stage, struct memory_end *end, con
     memory_end_init(end);
     end->address = address;
     memory_end_offer(end, 0);
-    (void) on_connection(&(struct listener){.owner = stage->worker, .loopback = true}, -1);
+    (void) worker_turn_connection(&(struct listener){.owner = stage->worker, .loopback = true}, -1);
 }
 
 /* Sends an opening handshake; `more` are further header fields, each with its CRLF. */

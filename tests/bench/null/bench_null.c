@@ -85,7 +85,7 @@ static void run_turn(struct bench *bench)
     if (bench->times_turns && null_clock_spent().cpu - cpu > bench->longest)
         bench->longest = null_clock_spent().cpu - cpu;
     if (bench->times_turns) { /* what was made for a later turn counts, too */
-        const struct list *dirty = &bench->worker->transports._dirty;
+        const struct list *dirty = &bench->worker->context.transports._dirty;
 
         for (const struct list *node = dirty->next; node != dirty; node = node->next)
             writes++;
@@ -96,7 +96,8 @@ static void run_turn(struct bench *bench)
 
 static bool is_quiet(const struct bench *bench)
 {
-    return list_empty(&bench->worker->due) && list_empty(&bench->worker->transports._dirty) &&
+    return list_empty(&bench->worker->due) &&
+           list_empty(&bench->worker->context.transports._dirty) &&
            (null_network.held || null_network_waiting() == 0);
 }
 
@@ -144,7 +145,7 @@ static void join_one(struct bench *bench)
                                   "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-    if (on_connection(&(struct listener){.owner = bench->worker, .loopback = true}, -1) != 0)
+    if (worker_turn_connection(&(struct listener){.owner = bench->worker, .loopback = true}, -1) != 0)
         broken("a connection is refused");
     bench->streams[bench->count++] = null_network_accepted();
     null_stream_say(null_network_accepted(), request, sizeof request - 1);
@@ -197,8 +198,8 @@ static void leave(struct bench *bench, size_t count)
         }
     }
     run_turn(bench);
-    if (bench->worker->peers != bench->count)
-        broken("%zu peers are there, not %zu", bench->worker->peers, bench->count);
+    if (bench->worker->context.peers != bench->count)
+        broken("%zu peers are there, not %zu", bench->worker->context.peers, bench->count);
 }
 
 /* ---- what is told ---- */
@@ -330,10 +331,11 @@ static void measure_idle(struct bench *bench)
 
     if (channel_init(&channel, "other", NULL) != 0)
         broken("out of memory");
-    fanout_init(&other, &channel, &bench->worker->inbox, &bench->worker->due, &no_limits);
-    fanout_leave(own, peer, NULL);
+    fanout_init(&other, &channel, &peer_subscriber_ops, &bench->worker->inbox, &bench->worker->due,
+                &no_limits);
+    fanout_leave(own, &peer->subscriber, NULL);
     peer->_fanout = &other;
-    if (fanout_join(&other, peer, CHANNEL_PLAIN, NULL, NULL) != 0)
+    if (fanout_join(&other, &peer->subscriber, CHANNEL_PLAIN, NULL, NULL) != 0)
         broken("out of memory");
     before = null_clock_spent();
     for (unsigned i = 0; i < IDLE_TURNS; i++) {
@@ -343,9 +345,9 @@ static void measure_idle(struct bench *bench)
     tell("publish_elsewhere_ns", null_clock_since(before).cpu / IDLE_TURNS);
     if (null_network.writes - writes != IDLE_TURNS)
         broken("others than the channel's one peer are written to");
-    fanout_leave(&other, peer, NULL);
+    fanout_leave(&other, &peer->subscriber, NULL);
     peer->_fanout = own;
-    if (fanout_join(own, peer, CHANNEL_PLAIN, NULL, NULL) != 0)
+    if (fanout_join(own, &peer->subscriber, CHANNEL_PLAIN, NULL, NULL) != 0)
         broken("out of memory");
     null_stream_set_got(bench->streams[bench->count - 1], bench->total);
     fanout_deinit(&other);
@@ -457,7 +459,7 @@ static void measure_sweep(struct bench *bench)
 {
     struct null_cost before = null_clock_spent();
 
-    fanout_sweep(own_fanout(bench), 0, UINT32_MAX, 0);
+    fanout_sweep(own_fanout(bench), &(struct subscriber_sweep){.idle_timeout = UINT32_MAX});
     tell("sweep_ms", null_clock_since(before).cpu / 1e6);
 }
 
@@ -554,8 +556,8 @@ static void stop_twice(struct bench *bench)
         broken("the goodbye goes out in one turn");
     worker_stop(bench->worker);
     run_turn(bench);
-    if (bench->worker->peers != 0)
-        broken("%zu peers are still there after a second stop", bench->worker->peers);
+    if (bench->worker->context.peers != 0)
+        broken("%zu peers are still there after a second stop", bench->worker->context.peers);
     run_to_the_end(bench);
 }
 

@@ -1,4 +1,4 @@
-/* A network that costs nothing. null_stream.c implements common/net/stream.h with no socket beneath:
+/* A network that costs nothing. null_stream.c implements common/net/stream.h without a socket:
  * what is written is counted and forgotten, what a peer says is handed in here. A stream has no
  * memory of its own but libuv's handle, whose `data` is its count, so that what is measured is the
  * server. There is one network, for one thread.

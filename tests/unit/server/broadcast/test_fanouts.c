@@ -34,17 +34,18 @@ static void gather(struct audience *audience)
     list_init(&audience->due);
     assert_int_equal(channels_init(&audience->channels, &(struct history_policy){0}, 0), 0);
     assert_true(publishing_init(&audience->publisher));
-    fanouts_init(&audience->fanouts, &audience->channels, &audience->inbox, &audience->due,
-                 &limits);
+    fanouts_init(&audience->fanouts, &audience->channels, &peer_subscriber_ops, &audience->inbox,
+                 &audience->due, &limits);
     audience->peers = calloc(PEERS, sizeof *audience->peers);
     assert_non_null(audience->peers);
     for (unsigned i = 0; i < PEERS; i++) {
         struct peer *peer = &audience->peers[i];
         struct event_id start;
 
-        list_init(&peer->place);
+        list_init(&peer->subscriber.node);
         assert_int_equal(fanouts_get(&audience->fanouts, "a", 1, &peer->_fanout), 0);
-        assert_int_equal(fanout_join(peer->_fanout, peer, CHANNEL_PLAIN, NULL, &start), 0);
+        assert_int_equal(fanout_join(peer->_fanout, &peer->subscriber, CHANNEL_PLAIN, NULL, &start),
+                         0);
         peer->transport.note = 100 + i;
     }
     audience->fanout = audience->peers[0]._fanout;
@@ -56,8 +57,8 @@ static void gather(struct audience *audience)
 static void disperse(struct audience *audience)
 {
     for (unsigned i = 0; i < PEERS; i++) {
-        if (fanout_has(&audience->peers[i]))
-            fanout_leave(audience->fanout, &audience->peers[i], NULL);
+        if (fanout_has(&audience->peers[i].subscriber))
+            fanout_leave(audience->fanout, &audience->peers[i].subscriber, NULL);
         fanouts_put(&audience->fanouts, audience->fanout);
     }
     fanouts_clean(&audience->fanouts);
@@ -111,9 +112,9 @@ static void who_goes_where_all_were_seen_is_not_missed(void **state)
     last = &audience.peers[PEERS - 1];
     last->transport.note = 50;
     for (unsigned i = BUDGET; i < PEERS; i++)
-        fanout_stall(audience.fanout, &audience.peers[i]);
+        fanout_stall(audience.fanout, &audience.peers[i].subscriber);
     assert_false(look(&audience, &lag));
-    fanout_resume(audience.fanout, last);
+    fanout_resume(audience.fanout, &last->subscriber);
     while (!look(&audience, &lag)) {
     }
     assert_int_equal(lag.acknowledged, 50);
@@ -137,12 +138,12 @@ static void who_stays_is_looked_at_whoever_moves(void **state)
                 unsigned number = (unsigned) rand_r(&chance) % PEERS;
                 struct peer *peer = &audience.peers[number];
 
-                if (fanout_has(peer) && i % 7 == 0 && number != seed * 50)
-                    fanout_leave(audience.fanout, peer, NULL);
-                else if (fanout_has(peer) && i % 2 == 0)
-                    fanout_stall(audience.fanout, peer);
-                else if (fanout_has(peer))
-                    fanout_resume(audience.fanout, peer);
+                if (fanout_has(&peer->subscriber) && i % 7 == 0 && number != seed * 50)
+                    fanout_leave(audience.fanout, &peer->subscriber, NULL);
+                else if (fanout_has(&peer->subscriber) && i % 2 == 0)
+                    fanout_stall(audience.fanout, &peer->subscriber);
+                else if (fanout_has(&peer->subscriber))
+                    fanout_resume(audience.fanout, &peer->subscriber);
             }
         }
         assert_int_equal(lag.acknowledged, 50);
@@ -159,7 +160,7 @@ static void the_peer_that_is_next_may_leave(void **state)
     gather(&audience);
     assert_false(look(&audience, &lag));
     for (unsigned i = 1; i < PEERS; i++) /* all but the first, which has been looked at */
-        fanout_leave(audience.fanout, &audience.peers[i], NULL);
+        fanout_leave(audience.fanout, &audience.peers[i].subscriber, NULL);
     assert_true(look(&audience, &lag));
     assert_int_equal(lag.acknowledged, 100);
     disperse(&audience);

@@ -432,7 +432,7 @@ static void who_catches_up_goes_on_in_its_own_log_at_the_very_message(void **sta
     (void) state;
     begin(&past, &(struct history_policy){.messages = 100});
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        struct block_cursor cursor = {0}, meeting = {0};
+        struct block_cursor cursor = {0}, live_cursor = {0};
         struct channel_message message;
         struct event_id start;
         uint64_t stop, place;
@@ -440,18 +440,18 @@ static void who_catches_up_goes_on_in_its_own_log_at_the_very_message(void **sta
         publish(&past, 50, 200);
         assert_int_equal(channel_join(&past.channel, forms[i], &since, &cursor, &start), 0);
         assert_true(cursor.catching);
-        assert_int_equal(channel_meet(&past.channel, &cursor, &meeting, &stop), 0);
+        assert_int_equal(channel_meet(&past.channel, &cursor, &live_cursor, &stop), 0);
         publish(&past, 7, 200);
         for (place = start.sequence; block_log_position(&cursor) < stop; place++)
             assert_true(channel_next(&cursor, &message));
         assert_int_equal(block_log_position(&cursor), stop);
         assert_int_equal(channel_place(&past.channel, &cursor).sequence, place);
-        channel_go_live(&past.channel, &cursor, &meeting);
+        channel_go_live(&past.channel, &cursor, &live_cursor);
         assert_false(cursor.catching);
         assert_int_equal(block_log_place(&cursor), place);
         assert_int_equal(place, past.last - 7);
         assert_true(channel_lag(&past.channel, &cursor) > 0);
-        channel_leave(&past.channel, &cursor, &meeting);
+        channel_leave(&past.channel, &cursor, &live_cursor);
     }
     end(&past);
 }
@@ -467,17 +467,17 @@ static void who_leaves_while_it_catches_up_is_counted_out_everywhere(void **stat
     begin(&past, &(struct history_policy){.messages = 100});
     publish(&past, 50, 200);
     for (size_t i = 0; i < 3 * 3; i++) {
-        struct block_cursor cursor = {0}, meeting = {0};
+        struct block_cursor cursor = {0}, live_cursor = {0};
         uint64_t stop;
 
         assert_int_equal(channel_join(&past.channel, forms[i % 3], &since, &cursor, NULL), 0);
         if (i / 3 > 0)
-            assert_int_equal(channel_meet(&past.channel, &cursor, &meeting, &stop), 0);
+            assert_int_equal(channel_meet(&past.channel, &cursor, &live_cursor, &stop), 0);
         publish(&past, 1, 200);
         if (i / 3 > 1)
-            assert_int_equal(channel_skip(&past.channel, &cursor, &meeting, NULL), 0);
+            assert_int_equal(channel_skip(&past.channel, &cursor, &live_cursor, NULL), 0);
         publish(&past, 1, 200);
-        channel_leave(&past.channel, &cursor, &meeting);
+        channel_leave(&past.channel, &cursor, &live_cursor);
         assert_int_equal(past.channel._logs[CHANNEL_LOG_PLAIN].readers, 0);
         assert_int_equal(past.channel._logs[CHANNEL_LOG_DEFLATED].readers, 0);
         assert_int_equal(past.channel._logs[CHANNEL_LOG_EVENTS].readers, 0);
@@ -498,7 +498,7 @@ static void who_catches_up_holds_what_comes_in_its_own_log(void **state)
 
     (void) state;
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        struct block_cursor cursor = {0}, meeting = {0};
+        struct block_cursor cursor = {0}, live_cursor = {0};
         uint64_t stop, messages, before;
         size_t log = forms[i] == CHANNEL_PLAIN    ? CHANNEL_LOG_PLAIN
                      : forms[i] == CHANNEL_EVENTS ? CHANNEL_LOG_EVENTS
@@ -508,24 +508,24 @@ static void who_catches_up_holds_what_comes_in_its_own_log(void **state)
         begin(&past, &(struct history_policy){.messages = 100});
         publish(&past, 50, 200);
         assert_int_equal(channel_join(&past.channel, forms[i], &since, &cursor, NULL), 0);
-        assert_int_equal(channel_meet(&past.channel, &cursor, &meeting, &stop), 0);
+        assert_int_equal(channel_meet(&past.channel, &cursor, &live_cursor, &stop), 0);
         before = block_log_end(&past.channel._logs[log].log);
         publish(&past, 50, 200);
-        assert_int_equal(channel_lag_beyond_history(&past.channel, &cursor, &meeting, &messages),
+        assert_int_equal(channel_lag_beyond_history(&past.channel, &cursor, &live_cursor, &messages),
                          plain ? 0 : block_log_end(&past.channel._logs[log].log) - before);
         assert_int_equal(messages, plain ? 0 : 50);
         assert_int_equal(channel_lag_beyond_history(&past.channel, &cursor, NULL, &messages), 0);
-        channel_part(&past.channel, &meeting);
-        assert_null(meeting._block);
-        assert_int_equal(channel_lag_beyond_history(&past.channel, &cursor, &meeting, &messages),
+        channel_part(&past.channel, &live_cursor);
+        assert_null(live_cursor._block);
+        assert_int_equal(channel_lag_beyond_history(&past.channel, &cursor, &live_cursor, &messages),
                          0);
         assert_int_equal(block_log_is_started(&past.channel._logs[log].log), plain);
         /* What has left the history counts in any case. */
         publish(&past, 70, 200);
-        assert_int_equal(channel_lag_beyond_history(&past.channel, &cursor, &meeting, &messages),
+        assert_int_equal(channel_lag_beyond_history(&past.channel, &cursor, &live_cursor, &messages),
                          70 * frame_size(false, 200));
         assert_int_equal(messages, 70);
-        channel_leave(&past.channel, &cursor, &meeting);
+        channel_leave(&past.channel, &cursor, &live_cursor);
         end(&past);
     }
 }

@@ -123,14 +123,14 @@ static void act_reading(struct stage *stage)
     if (stage->turn == 6) {
         peer = container_of(reading->reader._stream, struct peer, transport.stream);
         assert_true(transport_is_stalled(&peer->transport));
-        peer_memory_judge_reading(peer, 1000);
+        peer_memory_check_reading(peer, 1000);
         reading->reader.room = reading->reads;
     }
     if (stage->turn == 9) {
         peer = container_of(reading->reader._stream, struct peer, transport.stream);
-        peer_memory_judge_reading(peer, 1000 + 59 * 1000);
+        peer_memory_check_reading(peer, 1000 + 59 * 1000);
         assert_true(transport_is_open(&peer->transport));
-        peer_memory_judge_reading(peer, 1000 + 61 * 1000);
+        peer_memory_check_reading(peer, 1000 + 61 * 1000);
         reading->dropped = !transport_is_open(&peer->transport);
         reading->reader.room = SIZE_MAX;
     }

@@ -1,0 +1,238 @@
+#include <stdlib.h>
+
+#include "server/broadcast/fanout.h"
+#include "server/broadcast/fanout_private.h"
+
+enum { LAG_CHECKS = 16 }; /* how often the lag is checked while the log grows by the limit */
+
+/* ---- too slow ---- */
+
+static bool exceeds(uint64_t lag, uint64_t most)
+{
+    return most > 0 && lag > most;
+}
+
+/* What is in the history costs nothing: to lag there is allowed. Where it will go on, in the log of
+ * its form, it holds what comes. */
+static bool catches_up_too_slowly(struct fanout *fanout, const struct subscriber *subscriber)
+{
+    uint64_t messages;
+    uint64_t bytes = fanout->_ops->queued(subscriber) +
+                     channel_lag_beyond_history(fanout->channel, &subscriber->cursor,
+                                                fanout->_ops->live_cursor(subscriber), &messages);
+
+    return exceeds(bytes, fanout->_limits->bytes) || exceeds(messages, fanout->_limits->messages);
+}
+
+static bool is_too_slow(struct fanout *fanout, const struct subscriber *subscriber)
+{
+    const struct fanout_limits *limits = fanout->_limits;
+    uint64_t lag = channel_lag(fanout->channel, &subscriber->cursor);
+
+    if (lag == 0) /* or it was given up already */
+        return false;
+    if (subscriber->cursor.catching)
+        return catches_up_too_slowly(fanout, subscriber);
+    if (exceeds(lag + fanout->_ops->queued(subscriber), limits->bytes))
+        return true;
+    return limits->messages > 0 && channel_messages_behind(fanout->channel, &subscriber->cursor,
+                                                           limits->messages) > limits->messages;
+}
+
+/* So much was published that the stalled are to be looked at again. */
+static bool is_lag_due(struct fanout *fanout)
+{
+    const struct fanout_limits *limits = fanout->_limits;
+    uint64_t end = channel_appended(fanout->channel);
+    uint64_t sequence = channel_last_id(fanout->channel).sequence;
+
+    if ((limits->bytes == 0 || end - fanout->_lag_checked < limits->bytes / LAG_CHECKS) &&
+        (limits->messages == 0 ||
+         sequence - fanout->_messages_checked <= limits->messages / LAG_CHECKS))
+        return false;
+    fanout->_lag_checked = end;
+    fanout->_messages_checked = sequence;
+    return true;
+}
+
+void fanout_lag_check(struct fanout *fanout)
+{
+    struct list *node, *next;
+
+    if (list_empty(&fanout->_stalled) || !is_lag_due(fanout))
+        return;
+    for (node = fanout->_stalled.next; node != &fanout->_stalled; node = next) {
+        struct subscriber *subscriber = subscriber_at(node);
+
+        next = node->next;
+        if (is_too_slow(fanout, subscriber))
+            fanout->_ops->too_slow(subscriber);
+    }
+}
+
+/* Notes how many messages there are now. Returns the newest mark that is older than the limit; all
+ * before it have served. */
+static uint64_t mark_time(struct fanout *fanout, uint64_t now)
+{
+    struct fanout_mark *marks = fanout->_marks;
+    uint64_t sequence = 0;
+
+    while (fanout->_mark_count > 0 &&
+           marks[fanout->_first_mark].time + fanout->_limits->time <= now) {
+        sequence = marks[fanout->_first_mark].sequence;
+        fanout->_first_mark = (fanout->_first_mark + 1) % FANOUT_MARKS;
+        fanout->_mark_count--;
+    }
+    if (fanout->_mark_count < FANOUT_MARKS)
+        marks[(fanout->_first_mark + fanout->_mark_count++) % FANOUT_MARKS] =
+            (struct fanout_mark){now, channel_last_id(fanout->channel).sequence};
+    return sequence;
+}
+
+static bool has_waited(struct fanout *fanout, const struct subscriber *subscriber,
+                       uint64_t sequence)
+{
+    uint64_t messages;
+
+    if (channel_lag(fanout->channel, &subscriber->cursor) == 0 ||
+        block_log_place(&subscriber->cursor) >= sequence)
+        return false;
+    if (!subscriber->cursor.catching)
+        return true;
+    (void) channel_lag_beyond_history(fanout->channel, &subscriber->cursor, NULL, &messages);
+    return messages > 0;
+}
+
+void fanout_check_time(struct fanout *fanout, uint64_t now)
+{
+    struct list *node, *next;
+    uint64_t sequence;
+
+    if (fanout->_limits->time == 0 || list_empty(&fanout->_stalled)) {
+        free(fanout->_marks);
+        fanout->_marks = NULL;
+        fanout->_mark_count = 0;
+        return;
+    }
+    if (fanout->_marks == NULL)
+        fanout->_marks = calloc(FANOUT_MARKS, sizeof *fanout->_marks);
+    if (fanout->_marks == NULL)
+        return;
+    sequence = mark_time(fanout, now);
+    for (node = fanout->_stalled.next; node != &fanout->_stalled && sequence > 0; node = next) {
+        struct subscriber *subscriber = subscriber_at(node);
+
+        next = node->next;
+        if (has_waited(fanout, subscriber, sequence))
+            fanout->_ops->too_slow(subscriber);
+    }
+}
+
+/* ---- how far behind ---- */
+
+/* Of one that catches up, only what the history does not hold any more. */
+static void count_behind(struct fanout *fanout, const struct subscriber *subscriber,
+                         struct fanout_behind *behind)
+{
+    uint64_t bytes = channel_lag(fanout->channel, &subscriber->cursor);
+    uint64_t messages = 0;
+
+    if (bytes == 0)
+        return;
+    if (subscriber->cursor.catching)
+        bytes = channel_lag_beyond_history(fanout->channel, &subscriber->cursor,
+                                           fanout->_ops->live_cursor(subscriber), &messages);
+    else if (fanout->_limits->messages > 0)
+        messages = channel_messages_behind(fanout->channel, &subscriber->cursor, behind->messages);
+    if (bytes > behind->bytes)
+        behind->bytes = bytes;
+    if (fanout->_limits->messages > 0 && messages > behind->messages)
+        behind->messages = messages;
+}
+
+struct fanout_behind fanout_behind(struct fanout *fanout)
+{
+    struct fanout_behind behind = {0};
+    struct list *node;
+
+    for (node = fanout->_stalled.next; node != &fanout->_stalled; node = node->next)
+        count_behind(fanout, subscriber_at(node), &behind);
+    for (node = fanout->_catching_up.next; node != &fanout->_catching_up; node = node->next)
+        count_behind(fanout, subscriber_at(node), &behind);
+    /* Of the ready, nobody is further behind than the one who is visited next. */
+    node = round_robin_peek(&fanout->_ready);
+    if (node != NULL)
+        count_behind(fanout, subscriber_at(node), &behind);
+    return behind;
+}
+
+uint64_t fanout_pinned(struct fanout *fanout, const struct subscriber *subscriber)
+{
+    uint64_t messages;
+
+    if (subscriber->cursor.catching)
+        return channel_lag_beyond_history(fanout->channel, &subscriber->cursor,
+                                          fanout->_ops->live_cursor(subscriber), &messages);
+    return channel_lag(fanout->channel, &subscriber->cursor);
+}
+
+void fanout_each_behind(struct fanout *fanout,
+                        void (*see)(struct subscriber *subscriber, void *argument), void *argument)
+{
+    struct list *const lists[] = {&fanout->_stalled, &fanout->_catching_up};
+
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        for (struct list *node = lists[i]->next; node != lists[i]; node = node->next)
+            see(subscriber_at(node), argument);
+    }
+}
+
+/* ---- a look at all, in steps ---- */
+
+void fanout_lag_look_at(struct fanout *fanout, const struct subscriber *subscriber)
+{
+    struct fanout_lag *lag = &fanout->_lag;
+    uint64_t bytes = channel_lag(fanout->channel, &subscriber->cursor);
+    uint64_t unacknowledged = fanout->_ops->unacknowledged(subscriber);
+    uint64_t acknowledged;
+
+    if (unacknowledged > lag->unacknowledged)
+        lag->unacknowledged = unacknowledged;
+    if (bytes > lag->bytes)
+        lag->bytes = bytes;
+    if (bytes > 0)
+        lag->messages =
+            channel_messages_behind(fanout->channel, &subscriber->cursor, lag->messages);
+    if (!fanout->_ops->acknowledged(subscriber, &acknowledged))
+        return; /* nothing comes from it */
+    if (!lag->acknowledges || acknowledged < lag->acknowledged)
+        lag->acknowledged = acknowledged;
+    lag->acknowledges = true;
+}
+
+bool fanout_look(struct fanout *fanout, unsigned *budget, struct fanout_lag *lag)
+{
+    struct list *const lists[] = {round_robin_nodes(&fanout->_ready), &fanout->_stalled,
+                                  &fanout->_catching_up};
+
+    if (!fanout->_looking) {
+        fanout->_looking = true;
+        fanout->_lag = (struct fanout_lag){0};
+        fanout->_look_list = 0;
+        fanout->_look = lists[0]->next;
+    }
+    for (; *budget > 0; --*budget) {
+        while (fanout->_look == lists[fanout->_look_list]) {
+            if (++fanout->_look_list == sizeof lists / sizeof *lists) {
+                fanout->_looking = false;
+                fanout->_look = NULL;
+                *lag = fanout->_lag;
+                return true;
+            }
+            fanout->_look = lists[fanout->_look_list]->next;
+        }
+        fanout_lag_look_at(fanout, subscriber_at(fanout->_look));
+        fanout->_look = fanout->_look->next;
+    }
+    return false;
+}

@@ -1,0 +1,157 @@
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "server/broadcast/fanout.h"
+#include "server/http/connection.h"
+#include "server/peer/peer_memory.h"
+#include "server/peer/peer_private.h"
+
+/* Makes room for the peer's past. False when out of memory. */
+static bool add_replay(struct peer *peer)
+{
+    peer->_cold->replay = calloc(1, sizeof *peer->_cold->replay);
+    return peer->_cold->replay != NULL;
+}
+
+/* False when out of memory. */
+static bool end_connection(struct peer *peer)
+{
+    connection_free(peer->_cold->connection);
+    peer->_cold->connection = NULL;
+    peer->_cold->last_message = (uint32_t) peer_context_clock(peer_surroundings(peer));
+    if (peer->subscriber.cursor.catching)
+        return add_replay(peer);
+    peer_free_cold_if_unused(peer);
+    return true;
+}
+
+void opening_refuse(struct peer *peer, const char *limit)
+{
+    peer_hit(peer, limit, "refused with 503");
+    connection_refuse(peer->_cold->connection, &peer->transport, 503,
+                      "there are too many connections: try again later");
+}
+
+/* Finds the channel that is asked for, and joins it. Returns NULL, or why it is refused, with
+ * `*http` as the status. */
+static const char *join(struct peer *peer, const struct connection_join *request,
+                        struct event_id *start, int *http)
+{
+    unsigned form = request->events           ? (unsigned) CHANNEL_EVENTS
+                    : request->deflate.agreed ? request->deflate.server_max_window_bits
+                                              : (unsigned) CHANNEL_PLAIN;
+    int status;
+
+    *http = 503;
+    if (peer_surroundings(peer)->policy->ending)
+        return RESPONSE_GOING_AWAY;
+    status = fanouts_get(peer_surroundings(peer)->fanouts, request->channel.name,
+                         request->channel.len, &peer->_fanout);
+    if (status == UV_ENOENT) {
+        *http = 404;
+        return RESPONSE_CHANNEL_NOT_LISTED;
+    }
+    if (status == UV_EMFILE) {
+        peer_hit(peer, "max-channels", "refused with 503");
+        return RESPONSE_TOO_MANY_CHANNELS;
+    }
+    if (status == 0 && request->since.kind != CHANNEL_SINCE_NOW) {
+        struct channel_info info;
+
+        channel_info(peer->_fanout->channel, &info);
+        transport_charge(&peer->transport, channel_seek_work(info.bytes));
+    }
+    if (status == 0)
+        status = fanout_join(peer->_fanout, &peer->subscriber, form, &request->since, start);
+    if (status == UV_EINVAL &&
+        request->events) /* as an ID of another epoch: see replay_from_parse_any */
+        status = fanout_join(peer->_fanout, &peer->subscriber, form,
+                             &(struct channel_since){.kind = CHANNEL_SINCE_ALL}, start);
+    if (status == UV_EINVAL) {
+        *http = 400;
+        return RESPONSE_FUTURE_ID;
+    }
+    return status != 0 ? RESPONSE_OUT_OF_MEMORY : NULL;
+}
+
+/* It has joined, and is told so: from here on it gets frames, or events. */
+static int open_transport(struct peer *peer, const struct connection_join *request)
+{
+    if (log_enabled(LOG_DEBUG)) {
+        char name[64];
+
+        log_debug("%s: joined%s", stream_peer_name(&peer->transport.stream, name, sizeof name),
+                  request->events ? " (events)" : "");
+    }
+    if (!request->events)
+        return transport_open(&peer->transport, &request->deflate);
+    transport_open_raw(&peer->transport);
+    return 0;
+}
+
+void opening_input(struct transport *transport, const uint8_t *data, size_t len)
+{
+    struct peer *peer = peer_of_transport(transport);
+    struct connection_join request;
+    struct event_id start;
+    const char *why;
+    size_t used;
+    int http;
+    enum connection_result result =
+        connection_input(peer->_cold->connection, transport, data, len, &used, &request);
+
+    if (result == CONNECTION_ENDED && connection_limit(peer->_cold->connection) != NULL)
+        peer_hit(peer, connection_limit(peer->_cold->connection), "refused");
+    if (result != CONNECTION_JOIN)
+        return;
+    why = join(peer, &request, &start, &http);
+    if (why != NULL) {
+        connection_refuse(peer->_cold->connection, transport, http, why);
+        return;
+    }
+    if (!connection_accept(peer->_cold->connection, transport, start))
+        return;
+    transport->note = (uint32_t) start.sequence;
+    if (!end_connection(peer) || open_transport(peer, &request) != 0) {
+        transport_abort(transport, UV_ENOMEM);
+        return;
+    }
+    if (len > used)
+        transport_input(transport, data + used, len - used);
+}
+
+bool opening_is_idle(const struct transport *transport)
+{
+    const struct peer *peer = container_of(transport, struct peer, transport);
+
+    return connection_is_idle(peer->_cold->connection);
+}
+
+void opening_timeout(struct transport *transport)
+{
+    connection_expire(peer_of_transport(transport)->_cold->connection, transport);
+}
+
+/* Answers have left: the next piece of one may be made; or further requests, which were held, may
+ * be read. */
+void opening_feed(struct peer *peer)
+{
+    struct buffer held;
+
+    if (!peer_is_opening(peer) || !transport_is_writable(&peer->transport) ||
+        !connection_take_held(peer->_cold->connection, &peer->transport, &held))
+        return;
+    if (held.len > 0)
+        transport_input(&peer->transport, held.data, held.len);
+    else
+        opening_input(&peer->transport, NULL, 0); /* its request was pending, and joins */
+    buffer_deinit(&held);
+}
+
+void opening_flush(struct peer *peer)
+{
+    struct transport_bytes none = {.more = connection_is_answering(peer->_cold->connection)};
+
+    if (transport_flush(&peer->transport, &none) == 0)
+        opening_feed(peer);
+}

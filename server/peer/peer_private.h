@@ -1,0 +1,171 @@
+/* What the files of a peer share, and no others see:
+ *
+ *     peer            arriving, publishing, limits, leaving
+ *     opening         the requests of plain HTTP, until one of them subscribes
+ *     subscription    what it reads of its channel
+ *     self_published  with --no-echo, which messages of the log are its own
+ *     peer_memory     what it makes the server hold */
+#ifndef WS_SERVER_PEER_PEER_PRIVATE_H
+#define WS_SERVER_PEER_PEER_PRIVATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/broadcast/channel.h"
+#include "server/broadcast/replay.h"
+#include "server/broadcast/throttle.h"
+#include "server/http/connection.h"
+#include "server/net/limits.h"
+#include "server/peer/peer.h"
+#include "server/peer/peer_context.h"
+
+struct self_published_list;
+
+/* While a peer catches up: */
+struct peer_replay {
+    struct block_cursor live_cursor; /* where it is to go on, */
+    uint64_t stop;                   /* once it has come here in the plain log */
+    struct replay events;            /* of the message at the cursor, for an event stream */
+};
+
+/* What a peer needs before it is upgraded, once it publishes, or for a limit that is off by
+ * default. */
+struct peer_cold {
+    struct connection *connection; /* NULL once upgraded */
+    struct limits_rate *rate;      /* once it has published */
+    uint32_t last_message;         /* when it published last: milliseconds, modulo 2^32 */
+    uint32_t unread;               /* bytes that waited when its reading was last checked */
+    uint32_t watched_since;        /* while memory is scarce: when, and */
+    uint32_t watched_from; /* stream_acknowledged at that time; 0 and 0: it is not watched */
+    struct self_published_list *self_published; /* while it has yet to come to some of them */
+    struct throttle_held *throttled;            /* while it is throttled */
+    struct peer_replay *replay;                 /* while it catches up, and behind */
+    uint64_t charge;     /* bytes that it is charged with in the memory account; */
+    struct list charged; /* then it is in its worker's list of those */
+    struct peer *peer;
+    bool untold;  /* messages of its own were left out, and it has not been told of these yet */
+    bool refused; /* it is one too many, and is not counted as a connection */
+    bool gone;    /* its place is free already: see peer_drop_kept */
+};
+
+static inline struct peer *peer_of_transport(struct transport *transport)
+{
+    return container_of(transport, struct peer, transport);
+}
+
+static inline struct peer *peer_of_subscriber(struct subscriber *subscriber)
+{
+    return container_of(subscriber, struct peer, subscriber);
+}
+
+/* The peer that is listed by its `charged`. */
+static inline struct peer *peer_of_charged(struct list *node)
+{
+    return container_of(node, struct peer_cold, charged)->peer;
+}
+
+static inline struct peer_context *peer_surroundings(const struct peer *peer)
+{
+    return peer_context_of(transport_context_of(&peer->transport));
+}
+
+/* NULL unless it catches up, or has done so. */
+static inline struct peer_replay *peer_replay(const struct peer *peer)
+{
+    return peer->_cold != NULL ? peer->_cold->replay : NULL;
+}
+
+/* True for an event stream, which publishes nothing. */
+static inline bool peer_is_for_events(const struct peer *peer)
+{
+    return peer->subscriber.cursor.form == CHANNEL_EVENTS;
+}
+
+/* True before it has become a subscriber. */
+static inline bool peer_is_opening(const struct peer *peer)
+{
+    return peer->_cold != NULL && peer->_cold->connection != NULL;
+}
+
+/* True while an event of the replay has been written in part: nothing may come between. */
+static inline bool peer_is_within_event(const struct peer *peer)
+{
+    const struct peer_replay *replay = peer_replay(peer);
+
+    return replay != NULL && replay_is_within(&replay->events);
+}
+
+/* ---- peer.c ---- */
+
+/* Leaves its channel, if it is in one. */
+void peer_leave(struct peer *peer);
+
+/* Room for what only some peers need; NULL when out of memory. */
+struct peer_cold *peer_need_cold(struct peer *peer);
+
+/* Most peers need none once they have been upgraded and have caught up. */
+void peer_free_cold_if_unused(struct peer *peer);
+
+/* Logs and counts that this peer has hit a limit, and what was done. */
+void peer_hit(const struct peer *peer, const char *limit, const char *done);
+
+/* Where its client is counted, or NULL. */
+struct limits_address *peer_address(const struct peer *peer);
+
+/* ---- opening.c ---- */
+
+/* Of the transport, while the peer is opening. */
+void opening_input(struct transport *transport, const uint8_t *data, size_t len);
+void opening_timeout(struct transport *transport);
+bool opening_is_idle(const struct transport *transport);
+
+/* Writes what is owed of answers, and reads on when they have left. */
+void opening_flush(struct peer *peer);
+
+/* Further requests, which were buffered while one was answered, may be read. */
+void opening_feed(struct peer *peer);
+
+/* The connection is one too many: it is told so. */
+void opening_refuse(struct peer *peer, const char *limit);
+
+/* ---- subscription.c ---- */
+
+/* Writes what is owed: own frames and whatever the log has for it, with one system call as a
+ * rule. */
+void subscription_flush(struct peer *peer);
+
+/* While it catches up: the cursor with which it will go on. NULL, or nowhere: there is none. */
+struct block_cursor *subscription_live_cursor(const struct peer *peer);
+
+/* It goes no further than the end of the message that it has begun to read, and holds no log. */
+void subscription_give_up(struct peer *peer);
+
+/* True when it goes no further than the frame that it is in. */
+bool subscription_is_given_up(const struct peer *peer);
+
+/* True when the cursor has come to where it is to go on with its live cursor. */
+bool subscription_has_met(const struct peer *peer);
+
+/* Sends a ping with this ID: what follows in the log is behind it. */
+void subscription_send_id(struct peer *peer, struct event_id id);
+
+/* ---- self_published.c ---- */
+
+/* The peer has published this message, which it is not to receive: it gets a ping with the ID of the
+ * last of those that were left out together. Returns 0 or UV_ENOMEM. */
+int self_published_add(struct peer *peer, const struct channel_receipt *receipt);
+
+/* Moves the cursor over those that it has come to. */
+void self_published_skip(struct peer *peer);
+
+/* Bytes from the cursor on that come before the next of them; UINT64_MAX: there is none. */
+uint64_t self_published_ahead(const struct peer *peer);
+
+/* Bytes of memory that it takes to know which messages to come are the peer's own. */
+size_t self_published_size(const struct peer *peer);
+
+/* Forgets all of them. */
+void self_published_forget(struct peer *peer);
+
+#endif
