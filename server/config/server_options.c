@@ -208,7 +208,7 @@ static int store_channel(const char **channel, const char *name, struct error *e
     return error_set(error, UV_EINVAL,
                      "'%s' is no channel's name: it can be 1 to %d bytes, of letters, digits and "
                      "-._~!$&'()+:@, with '/' between parts",
-                     name, RESOURCE_MAX_CHANNEL);
+                     name, REQUEST_TARGET_MAX_CHANNEL);
 }
 
 static int store_stdin(void *target, const char *argument, struct error *error)

@@ -4,9 +4,9 @@
 #include <strings.h>
 
 enum {
-    STOP = -1,                 /* a parser callback's answer that stops llhttp */
-    FRAMING_SLACK = 16 * 1024, /* bytes that chunk sizes, their extensions and trailers may take, */
-    FRAMING_RATE = 16,         /* beside so many for each byte of the body */
+    STOP = -1,                 /* returned by a parser callback: stops llhttp */
+    FRAMING_SLACK = 16 * 1024, /* bytes allowed for chunk sizes, extensions and trailers, */
+    FRAMING_RATE = 16,         /* plus so many for each byte of the body */
 };
 
 static int reject(struct body *body, int status, const char *why)
@@ -27,22 +27,22 @@ static int on_body(llhttp_t *parser, const char *at, size_t len)
     struct body *body = parser->data;
 
     if (!fits(body, len))
-        return reject(body, 413, "the message is too long");
+        return reject(body, 413, "the body is too long");
     return buffer_append(&body->data, at, len) == 0 ? 0 : reject(body, 503, "out of memory");
 }
 
-/* What a chunk announces is judged before it comes. */
+/* Checks the size of a chunk before its data arrives. */
 static int on_chunk_header(llhttp_t *parser)
 {
     struct body *body = parser->data;
 
-    return fits(body, parser->content_length) ? 0 : reject(body, 413, "the message is too long");
+    return fits(body, parser->content_length) ? 0 : reject(body, 413, "the body is too long");
 }
 
 static int on_message_complete(llhttp_t *parser)
 {
     (void) parser;
-    return HPE_PAUSED; /* what follows is the next request's */
+    return HPE_PAUSED; /* the rest belongs to the next request */
 }
 
 static const llhttp_settings_t body_settings = {
@@ -57,12 +57,16 @@ enum body_result body_begin(struct body *body, struct http_head *head, uint64_t 
 
     *body = (struct body){._max = max};
     if (coding != NULL && head->minor == 0)
-        (void) reject(body, 400, "a request of HTTP/1.0 has no Transfer-Encoding");
+        (void) reject(
+            body, 400,
+            "Transfer-Encoding is not allowed in a request of HTTP/1.0: send Content-Length");
     else if (coding != NULL &&
              (http_head_count(head, "Transfer-Encoding") > 1 || strcasecmp(coding, "chunked") != 0))
-        (void) reject(body, 501, "no transfer coding but 'chunked' is spoken here");
+        (void) reject(
+            body, 501,
+            "this transfer coding is not supported: send Content-Length, or use 'chunked'");
     else if (coding == NULL && !fits(body, head->_parser.content_length))
-        (void) reject(body, 413, "the message is too long");
+        (void) reject(body, 413, "the body is too long");
     if (body->why != NULL)
         return BODY_BAD;
     if (!head->has_body)
@@ -78,7 +82,8 @@ void body_deinit(struct body *body)
     buffer_deinit(&body->data);
 }
 
-/* Of what is no body there may be only so much: chunks of one byte, but no endless extensions. */
+/* True if framing exceeds its allowance: chunks of one byte are accepted, endless extensions are
+ * not. */
 static bool is_padded(const struct body *body)
 {
     return body->_seen / FRAMING_RATE > body->data.len + FRAMING_SLACK / FRAMING_RATE;
@@ -96,8 +101,9 @@ enum body_result body_feed(struct body *body, struct http_head *head, const uint
     }
     body->_seen += len;
     if (error != HPE_OK && body->why == NULL)
-        (void) reject(body, 400, "the body is not well-formed: check its chunks");
+        (void) reject(body, 400, "the body is not well-formed: check the chunk sizes");
     else if (error == HPE_OK && is_padded(body))
-        (void) reject(body, 400, "the chunks of the body are hardly more than their frame");
+        (void) reject(body, 400,
+                      "the chunks of the body have too much overhead: send larger chunks");
     return body->why != NULL ? BODY_BAD : BODY_MORE;
 }

@@ -12,8 +12,8 @@
 #include "server/http/services.h"
 
 enum {
-    MAX_LINES = 10000, /* messages of one request; */
-    MAX_MESSAGES = 4,  /* and no more bytes than so many of the longest messages */
+    MAX_LINES = 10000, /* messages of one request, */
+    MAX_MESSAGES = 4,  /* with at most the bytes of so many messages of --max-message */
 };
 
 /* ---- before the body ---- */
@@ -25,7 +25,7 @@ static bool has_type(const struct request *request, const char *type)
     size_t len = strlen(type);
 
     return field != NULL && strncasecmp(field, type, len) == 0 &&
-           strchr("; \t", field[len]) != NULL; /* strchr finds the NUL, too */
+           strchr("; \t", field[len]) != NULL; /* strchr finds the NUL as well */
 }
 
 static bool is_lines(const struct request *request)
@@ -217,7 +217,7 @@ static void refuse_line(struct request *request, int status, size_t number, cons
     response_refuse(response, status, response->text);
 }
 
-/* Cuts the next line from the front of the text, without what ends it. */
+/* Consumes the next line at the front of the text; returns it without its line break. */
 static struct frame_part cut_line(struct frame_part *text)
 {
     const char *begin = text->data, *newline = memchr(begin, '\n', text->len);

@@ -65,8 +65,8 @@ static int append_info(struct buffer *out, const char *name, const struct channe
     return status;
 }
 
-/* The first channel of the page, referred to: NULL if there is none, or if it is not known where to
- * go on, as the response says then. */
+/* The first channel of the page, with a reference: NULL if there is none, or if `after` is refused,
+ * as the response says then. */
 static struct channel *first_channel(struct request *request)
 {
     struct channels *channels = request->services->channels;
@@ -95,7 +95,7 @@ static int append_channels(struct channels *channels, struct channel *channel, s
 
     for (size_t i = 0; channel != NULL && status == 0; i++) {
         struct channel_info info;
-        char last[RESOURCE_MAX_CHANNEL + 1];
+        char last[REQUEST_TARGET_MAX_CHANNEL + 1];
         size_t len = strlen(channel->name);
 
         channel_info(channel, &info);
@@ -133,7 +133,7 @@ enum request_outcome query_channels(struct request *request)
     channel = first_channel(request);
     if (response->why != NULL)
         return REQUEST_ANSWERED;
-    if (request_has_method(request, "HEAD")) { /* nobody gets to see a page */
+    if (request_has_method(request, "HEAD")) { /* the page is not sent */
         if (channel != NULL)
             channels_unref(channels, channel);
     } else if (append_channels(channels, channel, limit, &response->body) != 0) {

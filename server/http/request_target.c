@@ -6,7 +6,7 @@
 
 #include "common/base/utf8.h"
 
-int request_target_parse(struct request_target *resource, const char *text)
+int request_target_parse(struct request_target *target, const char *text)
 {
     static const char *const schemes[] = {"http://", "https://", "ws://", "wss://"};
     bool rooted = false;
@@ -20,12 +20,12 @@ int request_target_parse(struct request_target *resource, const char *text)
     }
     if (*text != '/' && !rooted)
         return UV_EINVAL;
-    resource->path = *text == '/' ? text : "/"; /* RFC 9112, 3.2.2: an empty path */
-    resource->path_len = strcspn(resource->path, "?");
-    resource->query = *text == '/' ? text + resource->path_len : text;
-    if (*resource->query == '?')
-        resource->query++;
-    resource->query_len = strlen(resource->query);
+    target->path = *text == '/' ? text : "/"; /* RFC 9112, 3.2.2: an empty path */
+    target->path_len = strcspn(target->path, "?");
+    target->query = *text == '/' ? text + target->path_len : text;
+    if (*target->query == '?')
+        target->query++;
+    target->query_len = strlen(target->query);
     return 0;
 }
 
@@ -53,8 +53,7 @@ struct byte {
     bool encoded; /* it came as %XX */
 };
 
-/* Takes a byte from the front of a text, which is not empty. A '%' that encodes nothing is one
- * itself. */
+/* Consumes a byte at the front of a text that is not empty. An invalid '%' sequence is a '%'. */
 static struct byte take_byte(struct request_target_text *text)
 {
     struct byte byte = {*text->data, false};
@@ -83,7 +82,7 @@ size_t request_target_decode(struct request_target_text text, char *out, size_t 
     return len;
 }
 
-/* Takes `path` from the front of the text, if it stands there. Unreserved characters are the same
+/* Consumes `path` at the front of the text, if it is there. Unreserved characters are the same
  * whether they are encoded or not (RFC 3986, 6.2.2.2). */
 static bool take_path(struct request_target_text *text, const char *path)
 {
@@ -102,16 +101,16 @@ static bool take_path(struct request_target_text *text, const char *path)
     return true;
 }
 
-bool request_target_is(const struct request_target *resource, const char *path)
+bool request_target_is(const struct request_target *target, const char *path)
 {
-    struct request_target_text text = {resource->path, resource->path_len};
+    struct request_target_text text = {target->path, target->path_len};
 
     return take_path(&text, path) && text.len == 0;
 }
 
 /* ---- names of channels ---- */
 
-/* What RFC 3986, 3.3 has as pchar, without what patterns and lists need; and what is not ASCII. */
+/* The pchar of RFC 3986, 3.3 but for the characters of patterns and lists; and all beyond ASCII. */
 static bool is_of_a_name(char c)
 {
     return is_unreserved(c) || ((unsigned char) c >= 0x80) ||
@@ -134,7 +133,7 @@ bool request_target_channel_is_valid(const char *name, size_t len)
 {
     size_t begin = 0;
 
-    if (len > RESOURCE_MAX_CHANNEL || !utf8_valid((const uint8_t *) name, len))
+    if (len > REQUEST_TARGET_MAX_CHANNEL || !utf8_valid((const uint8_t *) name, len))
         return false;
     for (size_t i = 0; i < len; i++) {
         if (name[i] != '/')
@@ -154,7 +153,7 @@ int request_target_parse_channel(struct request_target_text text,
         struct byte byte = take_byte(&text);
 
         /* An encoded '/' separates nothing; what is not ASCII has to be encoded (RFC 3986, 2.4). */
-        if (channel->len == RESOURCE_MAX_CHANNEL || (byte.encoded && byte.value == '/') ||
+        if (channel->len == REQUEST_TARGET_MAX_CHANNEL || (byte.encoded && byte.value == '/') ||
             (!byte.encoded && (unsigned char) byte.value >= 0x80))
             return UV_EINVAL;
         channel->name[channel->len++] = byte.value;
@@ -163,10 +162,10 @@ int request_target_parse_channel(struct request_target_text text,
     return request_target_channel_is_valid(channel->name, channel->len) ? 0 : UV_EINVAL;
 }
 
-int request_target_channel(const struct request_target *resource, const char *endpoint,
+int request_target_channel(const struct request_target *target, const char *endpoint,
                            struct request_target_channel *channel)
 {
-    struct request_target_text text = {resource->path, resource->path_len};
+    struct request_target_text text = {target->path, target->path_len};
 
     channel->name[0] = '\0';
     channel->len = 0;
@@ -185,14 +184,14 @@ int request_target_channel(const struct request_target *resource, const char *en
 
 /* ---- the query ---- */
 
-int request_target_parameter(const struct request_target *resource, const char *name,
+int request_target_parameter(const struct request_target *target, const char *name,
                              struct request_target_text *value)
 {
-    const char *end = resource->query + resource->query_len;
+    const char *end = target->query + target->query_len;
     size_t name_len = strlen(name);
 
     *value = (struct request_target_text){NULL, 0};
-    for (const char *at = resource->query; at < end;) {
+    for (const char *at = target->query; at < end;) {
         const char *stop = memchr(at, '&', (size_t) (end - at));
         size_t len = (size_t) ((stop != NULL ? stop : end) - at);
 

@@ -124,17 +124,17 @@ static void what_is_no_name_is_none_when_encoded_either(void **state)
 /* Decoded. */
 static void a_name_has_128_bytes_at_most(void **state)
 {
-    char name[RESOURCE_MAX_CHANNEL + 1], target[3 * RESOURCE_MAX_CHANNEL + 8];
+    char name[REQUEST_TARGET_MAX_CHANNEL + 1], target[3 * REQUEST_TARGET_MAX_CHANNEL + 8];
 
     (void) state;
     memset(name, 'a', sizeof name);
     assert_true(request_target_channel_is_valid(name, 1));
-    assert_true(request_target_channel_is_valid(name, RESOURCE_MAX_CHANNEL));
-    assert_false(request_target_channel_is_valid(name, RESOURCE_MAX_CHANNEL + 1));
+    assert_true(request_target_channel_is_valid(name, REQUEST_TARGET_MAX_CHANNEL));
+    assert_false(request_target_channel_is_valid(name, REQUEST_TARGET_MAX_CHANNEL + 1));
     memcpy(target, "/ws/", 5);
-    for (size_t i = 0; i < RESOURCE_MAX_CHANNEL; i++)
+    for (size_t i = 0; i < REQUEST_TARGET_MAX_CHANNEL; i++)
         memcpy(target + 4 + 3 * i, "%61", 4);
-    name[RESOURCE_MAX_CHANNEL] = '\0';
+    name[REQUEST_TARGET_MAX_CHANNEL] = '\0';
     check_channel(target, "/ws", 0, name);
     memcpy(target + strlen(target), "a", 2);
     check_channel(target, "/ws", UV_EINVAL, NULL);

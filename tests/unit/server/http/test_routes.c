@@ -23,7 +23,7 @@ struct verdict {
     char why[256];
     char allow[REQUEST_MAX_ALLOW];
     char accept[HANDSHAKE_ACCEPT_LEN + 1];
-    char channel[RESOURCE_MAX_CHANNEL + 1];
+    char channel[REQUEST_TARGET_MAX_CHANNEL + 1];
     bool by_proxy;
     bool closes;
     bool has_route;
@@ -94,7 +94,7 @@ static void the_sample_of_the_rfc_is_accepted_with_its_answer(void **state)
     assert_string_equal(verdict.accept, SAMPLE_ACCEPT);
 }
 
-static void each_field_of_the_upgrade_is_needed_and_judged(void **state)
+static void each_field_of_the_handshake_is_needed_and_checked(void **state)
 {
     static const struct {
         const char *fields;
@@ -436,7 +436,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_sample_of_the_rfc_is_accepted_with_its_answer),
-        cmocka_unit_test(each_field_of_the_upgrade_is_needed_and_judged),
+        cmocka_unit_test(each_field_of_the_handshake_is_needed_and_checked),
         cmocka_unit_test(only_version_13_is_spoken),
         cmocka_unit_test(a_key_is_16_bytes_in_base64_and_nothing_else),
         cmocka_unit_test(a_request_needs_exactly_one_valid_host),
