@@ -22,8 +22,8 @@ static inline enum request_outcome asked_pass(struct request *request)
     return REQUEST_PASSED;
 }
 
-/* Takes the request through its steps. `loopback`: it came through a listener that only this machine
- * reaches. There is nothing to be freed but the head. */
+/* Takes the request through its steps. `loopback`: it came through a listener that only this
+ * machine reaches. There is nothing to be freed but the head. */
 static inline void asked_of(struct asked *asked, const struct http_head *head,
                             const struct services *services, bool loopback)
 {

@@ -171,9 +171,8 @@ static int on_headers_complete(llhttp_t *parser)
     head->has_body = (parser->flags & F_CHUNKED) != 0 || parser->content_length > 0;
     head->keep_alive = llhttp_should_keep_alive(parser) != 0;
     if ((parser->flags & F_TRANSFER_ENCODING) != 0 && (parser->flags & F_CHUNKED) == 0)
-        return reject(
-            head, 400,
-            "the length of the body is not determined: send Content-Length, or end with 'chunked'"); /* RFC 9112, 6.3 */
+        return reject(head, 400,
+                      "the length of the body is unknown: send Content-Length"); /* RFC 9112, 6.3 */
     return HPE_PAUSED; /* the head ends here */
 }
 

@@ -1,6 +1,6 @@
-/* The body of a request whose head has been read: with a Content-Length, or chunked (RFC 9112, 6 and
- * 7.1). llhttp parses it, continuing where the head ended. The body is collected as it arrives, up
- * to a maximum; a declared length allocates nothing. Trailer fields are discarded. */
+/* The body of a request whose head has been read: with a Content-Length, or chunked (RFC 9112, 6
+ * and 7.1). llhttp parses it, continuing where the head ended. The body is collected as it
+ * arrives, up to a maximum; a declared length allocates nothing. Trailer fields are discarded. */
 #ifndef WS_SERVER_HTTP_BODY_H
 #define WS_SERVER_HTTP_BODY_H
 

@@ -75,8 +75,9 @@ bool connection_accept(struct connection *connection, struct transport *transpor
 void connection_refuse(struct connection *connection, struct transport *transport, int status,
                        const char *why);
 
-/* The time for what is to come now is over: refuses the request (408, or 503 while the server ends),
- * answers one that is pending in place of its handler, or drops a client that does not read. */
+/* The time for what is to come now is over: refuses the request (408, or 503 while the server
+ * ends), answers one that is pending in place of its handler, or drops a client that does not
+ * read. */
 void connection_expire(struct connection *connection, struct transport *transport);
 
 /* True while a request is pending, or a response is written in part. */

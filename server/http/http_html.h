@@ -1,5 +1,5 @@
-/* What a browser is shown until there is a page for it: what this server is, and how its endpoint is
- * used. It is the body of a refusal, and what GET / shows where / is the endpoint. */
+/* What a browser is shown until there is a page for it: what this server is, and how its
+ * endpoint is used. It is the body of a refusal, and what GET / shows where / is the endpoint. */
 #ifndef WS_SERVER_HTTP_HTTP_HTML_H
 #define WS_SERVER_HTTP_HTTP_HTML_H
 

@@ -183,7 +183,8 @@ static enum request_outcome publish_items(struct request *request, const struct 
         request->response.limit = "max-channels";
         return request_refuse(request, 503, RESPONSE_TOO_MANY_CHANNELS);
     }
-    (void) request_wait(request, NULL, NULL); /* what is submitted cannot be taken back */
+    /* The receipt comes at once. One that comes later has to be told to forget the request. */
+    (void) request_wait(request, NULL, NULL);
     request_wait_or(request, 504,
                     "there was no receipt in time: whether it is published is unknown");
     if (status == 0) {
@@ -282,8 +283,8 @@ static bool check_line(struct request *request, const struct frame_part *line, s
     return check_json(request, line, number);
 }
 
-/* How many messages the text has, not counting blank lines. 0 if one of them is refused, or if there
- * are none, and the response says so. */
+/* How many messages the text has, not counting blank lines. 0 if one of them is refused, or if
+ * there are none, and the response says so. */
 static size_t count_lines(struct request *request, struct frame_part text)
 {
     size_t count = 0;

@@ -38,9 +38,9 @@ enum origin_verdict origin_check(const struct origin_policy *policy,
  * not known yet. */
 const char *origin_of_any(const struct origin_policy *policy);
 
-/* Checks Host, for plain HTTP without Origin: a page may send none to its own host. Through a listener
- * that only this machine reaches, Host must be this machine; otherwise the request may come from
- * another site's page, whose name resolves to this machine. */
+/* Checks Host, for plain HTTP without Origin: a page may send none to its own host. Through a
+ * listener that only this machine reaches, Host must be this machine; otherwise the request may
+ * come from another site's page, whose name resolves to this machine. */
 bool origin_host_is_own(const struct http_head *request, bool loopback);
 
 /* Checks an argument of --origin: an origin, with or without a default port, where `*.` before the

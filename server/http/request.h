@@ -2,15 +2,15 @@
  * apart; where the handler has asked for it, the body has come. It belongs to its connection, which
  * a handler does not know, and lives until the response has been written.
  *
- * A handler fills in `response` and returns REQUEST_ANSWERED. If what it needs takes longer than the
- * call, it makes the request pending, and resumes it later, on the same thread:
+ * A handler fills in `response` and returns REQUEST_ANSWERED. If what it needs takes longer than
+ * the call, it makes the request pending, and resumes it later, on the same thread:
  *
  *     handler ── request_wait(cancel) ── starts something ── returns REQUEST_PENDING
  *         … later …    the response is filled in ── request_resume(REQUEST_ANSWERED)
  *         or, when the connection has ended, or the time is up ── cancel(context)
  *
- * Exactly one of the two happens. After either of them, `request` is not the handler's to touch. It
- * may resume the request before it returns. */
+ * Exactly one of the two happens. After either of them, `request` is not the handler's to touch.
+ * It may resume the request before it returns. */
 #ifndef WS_SERVER_HTTP_REQUEST_H
 #define WS_SERVER_HTTP_REQUEST_H
 
@@ -111,8 +111,8 @@ enum request_outcome request_refuse(struct request *request, int status, const c
 enum request_outcome request_wait(struct request *request, void (*cancel)(void *context),
                                   void *context);
 
-/* What is answered if the time is up before the request is resumed, instead of 503; static. 504 says
- * that it is unknown whether something was done. */
+/* What is answered if the time is up before the request is resumed, instead of 503; static. 504
+ * says that it is unknown whether something was done. */
 void request_wait_or(struct request *request, int status, const char *why);
 
 /* What was waited for is there: goes on with this outcome, which must not be REQUEST_PENDING (but a

@@ -1,5 +1,5 @@
-/* The target of a request (RFC 9112, 3.2): a path, which may be that of the endpoint or of a channel
- * beneath it, and a query. Pure; everything is borrowed from the text of the target. */
+/* The target of a request (RFC 9112, 3.2): a path, which may be that of the endpoint or of a
+ * channel beneath it, and a query. Pure; everything is borrowed from the text of the target. */
 #ifndef WS_SERVER_HTTP_REQUEST_TARGET_H
 #define WS_SERVER_HTTP_REQUEST_TARGET_H
 
@@ -38,9 +38,9 @@ size_t request_target_decode(struct request_target_text text, char *out, size_t 
  * percent-encoded or not (RFC 3986, 6.2.2.2). */
 bool request_target_is(const struct request_target *target, const char *path);
 
-/* The channel of the endpoint (a path) that the target names: the part after the endpoint and a '/',
- * decoded, or "" for the endpoint itself. Returns 0; UV_ENOENT if the path is neither the endpoint
- * nor beneath it; UV_EINVAL if what is beneath it is not a valid name. */
+/* The channel of the endpoint (a path) that the target names: the part after the endpoint and a
+ * '/', decoded, or "" for the endpoint itself. Returns 0; UV_ENOENT if the path is neither the
+ * endpoint nor beneath it; UV_EINVAL if what is beneath it is not a valid name. */
 int request_target_channel(const struct request_target *target, const char *endpoint,
                            struct request_target_channel *channel);
 
@@ -49,9 +49,9 @@ int request_target_parse_channel(struct request_target_text text,
                                  struct request_target_channel *channel);
 
 /* True for a valid name (decoded) of a channel other than the default one: 1 to
- * REQUEST_TARGET_MAX_CHANNEL bytes of UTF-8, of the characters that RFC 3986, 3.3 calls pchar but for
- * '*', ',', ';' and '=', and of those beyond ASCII but for control characters; with '/' between
- * parts that are not empty and neither "." nor "..". */
+ * REQUEST_TARGET_MAX_CHANNEL bytes of UTF-8, of the characters that RFC 3986, 3.3 calls pchar
+ * but for '*', ',', ';' and '=', and of those beyond ASCII but for control characters; with '/'
+ * between parts that are not empty and neither "." nor "..". */
 bool request_target_channel_is_valid(const char *name, size_t len);
 
 /* The value of a parameter of the query, not decoded. Returns 0 (with NULL if the parameter is

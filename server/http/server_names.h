@@ -1,7 +1,7 @@
-/* The names of this server (--server-name). A browser lets a page use its own host, whatever address
- * that name resolves to: a page can therefore reach any server that accepts the page's name (DNS
- * rebinding). A server that knows its own names refuses others with 421 (RFC 9110, 7.4 and
- * 15.5.20). */
+/* The names of this server (--server-name). A browser lets a page use its own host, whatever
+ * address that name resolves to: a page can therefore reach any server that accepts the page's
+ * name (DNS rebinding). A server that knows its own names refuses others with 421 (RFC 9110, 7.4
+ * and 15.5.20). */
 #ifndef WS_SERVER_HTTP_SERVER_NAMES_H
 #define WS_SERVER_HTTP_SERVER_NAMES_H
 
