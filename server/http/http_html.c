@@ -2,9 +2,6 @@
 
 #include <string.h>
 
-#include "common/http/http_response.h"
-#include "server/http/services.h"
-
 const char http_html_fields[] = "Content-Security-Policy: default-src 'none'\r\n"
                                 "X-Content-Type-Options: nosniff\r\n";
 
@@ -70,21 +67,4 @@ int http_html_write(struct buffer *out, int status, const char *why, const char 
     if (result == 0)
         result = append_text(out, why);
     return result == 0 ? buffer_append(out, "</p>\n", 5) : result;
-}
-
-bool http_html_is_for_endpoint(const struct request *request)
-{
-    return strcmp(request->services->options->path, "/") == 0 &&
-           request_accepts(request, "text/html");
-}
-
-enum request_outcome http_html_show(struct request *request)
-{
-    struct response *response = &request->response;
-
-    response->type = HTTP_RESPONSE_HTML;
-    response->fields = http_html_fields;
-    if (http_html_write(&response->body, 200, NULL, request->services->options->path) != 0)
-        return request_refuse(request, 503, RESPONSE_OUT_OF_MEMORY);
-    return REQUEST_ANSWERED;
 }

@@ -4,7 +4,6 @@
 #define WS_SERVER_HTTP_HTTP_HTML_H
 
 #include "common/base/buffer.h"
-#include "server/http/request.h"
 
 /* The header fields that go with the page, each with its CRLF. */
 extern const char http_html_fields[];
@@ -12,9 +11,5 @@ extern const char http_html_fields[];
 /* Appends the page for an endpoint of this path; of a refusal, with its status and why (NULL: of
  * none). Returns 0 or UV_ENOMEM. */
 int http_html_write(struct buffer *out, int status, const char *why, const char *path);
-
-/* A handler of "/": true where that is the endpoint, and a browser asks for a page. */
-bool http_html_is_for_endpoint(const struct request *request);
-enum request_outcome http_html_show(struct request *request);
 
 #endif

@@ -4,7 +4,7 @@
 #include <uv.h>
 
 #include "server/http/access.h"
-#include "server/http/http_html.h"
+#include "server/http/endpoint_page.h"
 #include "server/http/http_publish.h"
 #include "server/http/query.h"
 #include "server/http/subscribe.h"
@@ -23,8 +23,8 @@ static const struct route routes[] = {
     {.method = "GET", .when = query_is_for_messages, .handle = query_messages},
     {.method = "GET",
      .path = "/",
-     .when = http_html_is_for_endpoint,
-     .handle = http_html_show,
+     .when = endpoint_page_is_wanted,
+     .handle = endpoint_page_show,
      .unchecked = true},
     {.method = "GET", .handle = subscribe_required, .unchecked = true},
     {.method = "POST", .handle = http_publish_begin, .on_body = http_publish_body},
