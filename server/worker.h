@@ -18,10 +18,10 @@
 #include "server/broadcast/fanouts.h"
 #include "server/config/server_options.h"
 #include "server/http/connection.h"
-#include "server/inbox.h"
 #include "server/journal/publish.h"
 #include "server/net/fd_shortage.h"
 #include "server/net/limits.h"
+#include "server/thread/inbox.h"
 
 struct worker;
 

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "common/base/escape.h"
-#include "server/http/origin.h"
 #include "server/http/services.h"
+#include "server/syntax/origin.h"
 
 static enum request_outcome refuse_origin(struct request *request)
 {

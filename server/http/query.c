@@ -95,7 +95,7 @@ static int append_channels(struct channels *channels, struct channel *channel, s
 
     for (size_t i = 0; channel != NULL && status == 0; i++) {
         struct channel_info info;
-        char last[REQUEST_TARGET_MAX_CHANNEL + 1];
+        char last[CHANNEL_NAME_MAX + 1];
         size_t len = strlen(channel->name);
 
         channel_info(channel, &info);

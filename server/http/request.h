@@ -24,8 +24,8 @@
 #include "server/http/request_target.h"
 #include "server/http/response.h"
 #include "server/http/server_handshake.h"
-#include "server/http/server_names.h"
 #include "server/net/limits.h"
+#include "server/syntax/server_names.h"
 
 struct services;
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { REQUEST_TARGET_MAX_CHANNEL = 128 }; /* bytes of a channel's name, decoded */
+#include "server/syntax/channel_name.h"
 
 struct request_target {
     const char *path;
@@ -23,7 +23,7 @@ struct request_target_text {
 
 /* The name of a channel, decoded. */
 struct request_target_channel {
-    char name[REQUEST_TARGET_MAX_CHANNEL + 1]; /* "": the default one */
+    char name[CHANNEL_NAME_MAX + 1]; /* "": the default one */
     size_t len;
 };
 
@@ -47,12 +47,6 @@ int request_target_channel(const struct request_target *target, const char *endp
 /* Decodes the name of a channel in a URL. Returns 0 or UV_EINVAL. */
 int request_target_parse_channel(struct request_target_text text,
                                  struct request_target_channel *channel);
-
-/* True for a valid name (decoded) of a channel other than the default one: 1 to
- * REQUEST_TARGET_MAX_CHANNEL bytes of UTF-8, of the characters that RFC 3986, 3.3 calls pchar
- * but for '*', ',', ';' and '=', and of those beyond ASCII but for control characters; with '/'
- * between parts that are not empty and neither "." nor "..". */
-bool request_target_channel_is_valid(const char *name, size_t len);
 
 /* The value of a parameter of the query, not decoded. Returns 0 (with NULL if the parameter is
  * absent), or UV_EINVAL if it is there more than once. */

@@ -10,7 +10,7 @@
 #include "common/base/buffer.h"
 #include "common/http/http_head.h"
 #include "server/http/http_page.h"
-#include "server/http/origin.h"
+#include "server/syntax/origin.h"
 
 /* Refusals that several places give. */
 #define RESPONSE_GOING_AWAY "the server is shutting down: try again later"

@@ -6,10 +6,10 @@
 #include "server/broadcast/channels.h"
 #include "server/broadcast/fanouts.h"
 #include "server/config/server_options.h"
-#include "server/http/origin.h"
 #include "server/journal/publish.h"
 #include "server/net/limits.h"
-#include "server/question.h"
+#include "server/syntax/origin.h"
+#include "server/thread/question.h"
 
 struct services {
     const struct server_options *options;

@@ -23,7 +23,7 @@ struct verdict {
     char why[256];
     char allow[REQUEST_MAX_ALLOW];
     char accept[HANDSHAKE_ACCEPT_LEN + 1];
-    char channel[REQUEST_TARGET_MAX_CHANNEL + 1];
+    char channel[CHANNEL_NAME_MAX + 1];
     bool by_proxy;
     bool closes;
     bool has_route;
