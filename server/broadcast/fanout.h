@@ -1,13 +1,14 @@
 /* One worker's subscribers of one channel, and the flush that gives them what is new.
  *
  *     ready     everybody whose socket takes bytes: a ring that the flush goes round
- *     stalled   subscribers whose socket is full: not visited until it drains; watched for their lag
- *     catching  subscribers that still read history: a few bounded writes after each flush, so that
- *               nobody else waits for them
+ *     stalled   subscribers whose socket is full: not visited until it drains; watched for their
+ * lag catching_up  subscribers that still read history: a few bounded writes after each flush, so
+ * that nobody else waits for them
  *
- * The flush gives each subscriber everything up to the newest byte, and may stop after any of them, so
- * that the loop can look at its input: a subscriber that was visited before that input was published is
- * visited again, and the others get old and new with one system call (see round_robin.h).
+ * The flush gives each subscriber everything up to the newest byte, and may stop after any of them,
+ * so that the loop can look at its input: a subscriber that was visited before that input was
+ * published is visited again, and the others get old and new with one system call (see
+ * round_robin.h).
  *
  * A publication on this worker's thread marks the fanout as due; one on another thread posts to the
  * worker's inbox, once however many messages come. Due fanouts are flushed at the end of the
@@ -36,8 +37,8 @@ struct fanout_limits {
 struct fanout_lag {
     uint64_t bytes;
     uint64_t messages;
-    uint64_t
-        unacknowledged; /* bytes that the system has taken for one subscriber, and TCP has not brought */
+    uint64_t unacknowledged; /* bytes that the system has taken for one subscriber, and TCP has not
+                                brought */
     bool acknowledges; /* there are such subscribers: */
     uint64_t acknowledged;
 };
@@ -92,8 +93,8 @@ void fanout_deinit(struct fanout *fanout);
 /* The subscriber joins: it will get the channel's messages in this form (see channel_join), from where
  * `since` says; `*start` becomes the ID before the first. Returns 0, UV_ENOMEM, or UV_EINVAL if
  * `since` is of a message to come. */
-int fanout_join(struct fanout *fanout, struct subscriber *subscriber, unsigned form,
-                const struct channel_since *since, struct event_id *start);
+int fanout_join(struct fanout *fanout, struct subscriber *subscriber, unsigned encoding,
+                const struct channel_replay_from *since, struct event_id *start);
 
 /* The subscriber, which has joined, leaves; what it has not read is forgotten. `live_cursor` is for
  * channel_leave. */
@@ -103,8 +104,9 @@ void fanout_leave(struct fanout *fanout, struct subscriber *subscriber,
 /* True from when the subscriber has joined until it leaves. */
 bool fanout_has(const struct subscriber *subscriber);
 
-/* The subscriber's socket is full (has drained): it is not visited (is visited) by flushes. Harmless when
- * that is so already. To be called also when the subscriber's cursor has begun or ceased to catch up. */
+/* The subscriber's socket is full (has drained): it is not visited (is visited) by flushes.
+ * Harmless when that is so already. To be called also when the subscriber's cursor has begun or
+ * ceased to catch up. */
 void fanout_stall(struct fanout *fanout, struct subscriber *subscriber);
 void fanout_resume(struct fanout *fanout, struct subscriber *subscriber);
 
