@@ -132,8 +132,8 @@ bool fanout_has(const struct subscriber *subscriber)
     return subscriber->cursor.where != NOWHERE;
 }
 
-/* The subscriber, which stays, goes over to another list: it may go from one that fanout_look has yet to
- * come to, to one that it has seen. */
+/* The subscriber, which stays, goes over to another list: it may go from one that fanout_look has
+ * yet to come to, to one that it has seen. */
 static void move(struct fanout *fanout, struct subscriber *subscriber, bool stalled)
 {
     if (fanout->_looking)

@@ -188,7 +188,7 @@ static void on_held(void *publisher, bool held)
     if (log_enabled(LOG_DEBUG)) {
         char name[64];
 
-        log_debug("%s: waits for the subscribers of other workers",
+        log_debug("%s: paused: subscribers of other workers are behind",
                   stream_peer_name(&peer->transport.stream, name, sizeof name));
     }
 }
