@@ -1,38 +1,88 @@
 #include <stdlib.h>
 #include <uv.h>
 
+#include "common/base/log.h"
 #include "common/base/process.h"
+#include "server/config/config.h"
 #include "server/http/routes.h"
 #include "server/server.h"
 
 enum { EXIT_USAGE = 2 };
 
-int main(int argc, char **argv)
+static void complain(void *context, const char *text)
 {
-    struct server_options options;
-    struct error error;
-    int files;
+    (void) context;
+    log_error("%s", text);
+}
 
-    process_prepare();
-    log_init("wsbroadcastd", LOG_INFO);
-    if (server_options_parse(&options, argc, argv, &error) != 0 ||
-        routes_check(&options, &error) != 0) {
-        log_error("%s; 'wsbroadcastd --help' lists the options", error.text);
-        return EXIT_USAGE;
-    }
-    if (options.help || options.version) {
-        if (options_answer(&server_options_table, options.help, &error) == 0)
+/* Loads the configuration, and checks what other parts ask of it. NULL: it is wrong, and that has
+ * been said. */
+static struct config *load(int argc, char **argv)
+{
+    struct config *config;
+    struct error error;
+
+    if (config_load(&config, argc, argv, complain, NULL) != 0)
+        return NULL;
+    if (routes_check(&config->options, &error) == 0)
+        return config;
+    log_error("%s; 'wsbroadcastd --help' lists the options", error.text);
+    config_unref(config);
+    return NULL;
+}
+
+/* Does what --help, --version, --check-config or --print-config asks for. */
+static int answer(const struct config *config)
+{
+    const struct server_options *options = &config->options;
+    struct error error;
+
+    if (options->help || options->version) {
+        if (options_answer(&server_options_table, options->help, &error) == 0)
             return EXIT_SUCCESS;
         log_error("%s", error.text);
         return EXIT_FAILURE;
     }
-    log_init("wsbroadcastd", options.log_level);
+    if (options->print_config)
+        config_print(config, stdout);
+    else
+        (void) puts("OK");
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return EXIT_SUCCESS;
+    log_error("cannot write to standard output");
+    return EXIT_FAILURE;
+}
+
+static int serve(const struct config *config)
+{
+    int files;
+
+    log_init("wsbroadcastd", config->options.log_level);
     process_raise_files();
     files = process_check_files();
-    if (files != 0) {
-        log_error("cannot open files: %s; raise the limit ('ulimit -n', LimitNOFILE=)",
-                  uv_strerror(files));
-        return EXIT_FAILURE;
-    }
-    return server_run(&options);
+    if (files == 0)
+        return server_run(&config->options);
+    log_error("cannot open files: %s; raise the limit ('ulimit -n', LimitNOFILE=)",
+              uv_strerror(files));
+    return EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    const struct server_options *options;
+    struct config *config;
+    int status;
+
+    process_prepare();
+    log_init("wsbroadcastd", LOG_INFO);
+    config = load(argc, argv);
+    if (config == NULL)
+        return EXIT_USAGE;
+    options = &config->options;
+    if (options->help || options->version || options->check_config || options->print_config)
+        status = answer(config);
+    else
+        status = serve(config);
+    config_unref(config);
+    return status;
 }

@@ -144,8 +144,38 @@ static const struct option_spec *spec_of(const struct option_table *table,
     return NULL;
 }
 
+size_t options_find(const struct option_table *table, const char *name)
+{
+    size_t i = 0;
+
+    while (i < table->count &&
+           (table->specs[i].name == NULL || strcmp(table->specs[i].name, name) != 0))
+        i++;
+    return i;
+}
+
+int options_store_value(const struct option_spec *spec, const char *value, void *target,
+                        struct error *error)
+{
+    unsigned choice;
+
+    if (spec->kind != OPTION_FLAG)
+        return store_by_kind(spec, target, value, error);
+    if (options_parse_choice(value, "off|on", &choice, error) != 0)
+        return UV_EINVAL;
+    *(bool *) ((char *) target + spec->at) = choice != 0;
+    return 0;
+}
+
 int options_parse(const struct option_table *table, int argc, char **argv, void *target,
                   int *operands, struct error *error)
+{
+    return options_parse_observed(table, argc, argv, target, NULL, operands, error);
+}
+
+int options_parse_observed(const struct option_table *table, int argc, char **argv, void *target,
+                           const struct options_observer *observer, int *operands,
+                           struct error *error)
 {
     struct getopt_table getopt_table = {0};
     int found, status;
@@ -162,6 +192,8 @@ int options_parse(const struct option_table *table, int argc, char **argv, void 
         status = store(spec, target, optarg, error);
         if (status != 0)
             return status;
+        if (observer != NULL)
+            observer->on_given(observer->context, (size_t) (spec - table->specs), optarg);
     }
     *operands = optind;
     return 0;

@@ -78,6 +78,25 @@ struct option_table {
 int options_parse(const struct option_table *table, int argc, char **argv, void *target,
                   int *operands, struct error *error);
 
+/* Told of each option that has been stored: its index in the table, and its argument or NULL. */
+struct options_observer {
+    void (*on_given)(void *context, size_t index, const char *argument);
+    void *context;
+};
+
+/* The same, with an observer. */
+int options_parse_observed(const struct option_table *table, int argc, char **argv, void *target,
+                           const struct options_observer *observer, int *operands,
+                           struct error *error);
+
+/* The index of the spec of this long name; `count` of the table if there is none. */
+size_t options_find(const struct option_table *table, const char *name);
+
+/* Stores one option as a file has it: a flag is "on" or "off", anything else as on the command
+ * line. Strings are borrowed. Returns 0, or UV_EINVAL with a text that does not name the option. */
+int options_store_value(const struct option_spec *spec, const char *value, void *target,
+                        struct error *error);
+
 /* Prints the help, at most 80 columns wide. */
 void options_print_help(const struct option_table *table, FILE *out);
 

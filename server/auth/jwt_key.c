@@ -10,7 +10,7 @@
 #include <uv.h>
 
 #include "server/auth/base64url.h"
-#include "server/auth/small_file.h"
+#include "server/config/small_file.h"
 
 enum { MAX_COORDINATE = 66, MAX_MODULUS = 2048 /* bytes: 16,384 bits */ };
 

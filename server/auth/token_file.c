@@ -11,7 +11,7 @@
 
 #include "common/base/escape.h"
 #include "server/auth/base64url.h"
-#include "server/auth/small_file.h"
+#include "server/config/small_file.h"
 
 #define HASH_PREFIX "sha256:"
 

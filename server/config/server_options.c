@@ -162,6 +162,16 @@ static const struct option_spec specs[] = {
     {"close-timeout", 0, "SECONDS",
      "for each step of a closing handshake; 0: any time, but at the server's own end (default: 2)",
      OPTION_AT(SECONDS, struct server_options, close_timeout)},
+    {.help = "Configuration:"},
+    {"config", 'c', "FILE",
+     "read options from this file, each by its long name; what the command line says wins",
+     OPTION_AT(STRING, struct server_options, config_file)},
+    {"check-config", 0, NULL,
+     "say OK, or all that is wrong with the options and the file, and exit",
+     OPTION_AT(FLAG, struct server_options, check_config)},
+    {"print-config", 0, NULL,
+     "print the configuration in force, as a file, with where each value comes from, and exit",
+     OPTION_AT(FLAG, struct server_options, print_config)},
     {.help = "Telling:"},
     {"log-level", 0, "LEVEL", "error, warn, info or debug (default: info)",
      OPTION_BY(option_values_log_level), .values = "error|warn|info|debug"},
@@ -214,10 +224,8 @@ static int settle_history(struct server_options *options, struct error *error)
     return 0;
 }
 
-int server_options_parse(struct server_options *options, int argc, char **argv, struct error *error)
+void server_options_init(struct server_options *options)
 {
-    int operands, status;
-
     *options = (struct server_options){
         .workers = 1,
         .path = "/ws",
@@ -244,12 +252,10 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
         .compression_min = 128,
         .log_level = LOG_INFO,
     };
-    status = options_parse(&server_options_table, argc, argv, options, &operands, error);
-    if (status != 0)
-        return status;
-    if (operands < argc)
-        return error_set(error, UV_EINVAL, "'%s' is not an option, and nothing else is expected",
-                         argv[operands]);
+}
+
+int server_options_settle(struct server_options *options, struct error *error)
+{
     if (options->tls_cert_count != options->tls_key_count ||
         (options->tls_client_ca != NULL && options->tls_cert_count == 0))
         return error_set(error, UV_EINVAL,
@@ -257,6 +263,20 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
     if (options->tls_wanted && options->tls_cert_count == 0)
         return error_set(error, UV_EINVAL, "tls=on needs '--tls-cert FILE' and '--tls-key FILE'");
     return settle_history(options, error);
+}
+
+int server_options_parse(struct server_options *options, int argc, char **argv, struct error *error)
+{
+    int operands, status;
+
+    server_options_init(options);
+    status = options_parse(&server_options_table, argc, argv, options, &operands, error);
+    if (status != 0)
+        return status;
+    if (operands < argc)
+        return error_set(error, UV_EINVAL, "'%s' is not an option, and nothing else is expected",
+                         argv[operands]);
+    return server_options_settle(options, error);
 }
 
 uint64_t server_options_stop_timeout(const struct server_options *options)

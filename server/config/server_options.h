@@ -77,6 +77,9 @@ struct server_options {
     size_t tls_key_count;
     const char *tls_client_ca; /* NULL: clients need no certificate */
     enum log_level log_level;
+    const char *config_file; /* NULL: there is none */
+    bool check_config;
+    bool print_config;
     bool help;
     bool version;
 };
@@ -84,9 +87,15 @@ struct server_options {
 extern const struct option_table server_options_table;
 
 /* Fills in the defaults, then what the arguments say; strings are borrowed from `argv`. Returns 0,
- * or UV_EINVAL with a text for the user. */
+ * or UV_EINVAL with a text for the user. config.h does the same with a file. */
 int server_options_parse(struct server_options *options, int argc, char **argv,
                          struct error *error);
+
+/* Fills in the defaults. */
+void server_options_init(struct server_options *options);
+
+/* What the options mean together, once all are stored. Returns 0, or UV_EINVAL with a text. */
+int server_options_settle(struct server_options *options, struct error *error);
 
 /* What bounds each step of the server's own end, in milliseconds: --close-timeout, or its default
  * where that is turned off, as the end must come. */

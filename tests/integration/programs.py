@@ -226,7 +226,8 @@ class Server(Program):
     """
 
     def __init__(self, *options: str, listeners: int = 1, **popen: object) -> None:
-        listen = () if "-l" in options or "--listen" in options else ("-l", "127.0.0.1:0")
+        given = {"-l", "--listen", "-c", "--config"} & set(options)
+        listen = () if given else ("-l", "127.0.0.1:0")
         workers = ("-w", WORKERS) if WORKERS and "-w" not in options else ()
         super().__init__([WSBROADCASTD, *listen, *workers, *options], **popen)
         try:

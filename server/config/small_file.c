@@ -1,4 +1,4 @@
-#include "server/auth/small_file.h"
+#include "server/config/small_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -51,6 +51,7 @@ int small_file_read(const char *path, size_t most, char **text, size_t *len, str
         return 0;
     }
     free(*text);
+    *text = NULL;
     if (status == UV_EFBIG)
         return error_set(error, status, "%s has more than %zu bytes", path, most);
     return cannot_read(path, status, error);

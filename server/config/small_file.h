@@ -1,6 +1,6 @@
 /* A small file, whole: keys, tokens. */
-#ifndef WS_SERVER_AUTH_SMALL_FILE_H
-#define WS_SERVER_AUTH_SMALL_FILE_H
+#ifndef WS_SERVER_CONFIG_SMALL_FILE_H
+#define WS_SERVER_CONFIG_SMALL_FILE_H
 
 #include <stddef.h>
 

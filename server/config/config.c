@@ -1,0 +1,248 @@
+#include "server/config/config.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "common/base/escape.h"
+#include "server/config/ini.h"
+#include "server/config/small_file.h"
+
+enum { MAX_SPECS = 128 };
+
+/* While it is loaded. */
+struct loading {
+    struct config *config;
+    const char *path;        /* of the file */
+    bool given[MAX_SPECS];   /* by the command line */
+    size_t lines[MAX_SPECS]; /* of the file, which gave the option first; 0: none */
+    bool in_server;          /* the section that is read */
+    int status;              /* of the first error; 0: none so far */
+    void (*complain)(void *context, const char *text);
+    void *context;
+};
+
+/* ---- errors ---- */
+
+static void complain(struct loading *loading, size_t line, const char *what)
+{
+    char text[1024];
+
+    if (line > 0)
+        (void) snprintf(text, sizeof text, "%s:%zu: %s", loading->path, line, what);
+    else
+        (void) snprintf(text, sizeof text, "%s", what);
+    loading->complain(loading->context, text);
+    loading->status = loading->status != 0 ? loading->status : UV_EINVAL;
+}
+
+/* As complain, with a word of the file's, in quotes, before what is wrong with it. */
+static void complain_of(struct loading *loading, size_t line, const char *word, const char *what)
+{
+    char text[800], shown[128];
+
+    (void) snprintf(text, sizeof text, "'%s'%s",
+                    escape_text(shown, sizeof shown, word, strlen(word)), what);
+    complain(loading, line, text);
+}
+
+/* Of the command line, or of what all options mean together. */
+static void complain_of_usage(struct loading *loading, const struct error *why)
+{
+    char text[640];
+
+    (void) snprintf(text, sizeof text, "%s; 'wsbroadcastd --help' lists the options", why->text);
+    complain(loading, 0, text);
+}
+
+/* ---- values ---- */
+
+static int add_value(struct config *config, size_t spec, size_t line, const char *text)
+{
+    struct config_value *larger =
+        realloc(config->_values, (config->_value_count + 1) * sizeof *larger);
+
+    if (larger == NULL)
+        return UV_ENOMEM;
+    config->_values = larger;
+    config->_values[config->_value_count++] = (struct config_value){spec, line, text};
+    return 0;
+}
+
+bool config_has(const struct option_spec *spec)
+{
+    static const char *const others[] = {"help", "version", "config", "check-config",
+                                         "print-config"};
+
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        if (spec->name == NULL || strcmp(spec->name, others[i]) == 0)
+            return false;
+    }
+    return true;
+}
+
+static bool is_repeatable(const struct option_spec *spec)
+{
+    static const char *const names[] = {"listen",   "port",    "origin", "server-name",
+                                        "tls-cert", "tls-key", "admin"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(spec->name, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Stores what a line says, unless the command line says it. */
+static void store(struct loading *loading, size_t line, size_t index, const char *value)
+{
+    const struct option_spec *spec = &server_options_table.specs[index];
+    struct error why;
+    char text[600];
+
+    if (loading->lines[index] != 0 && !is_repeatable(spec)) {
+        (void) snprintf(text, sizeof text, " stands in line %zu already: keep one of them",
+                        loading->lines[index]);
+        complain_of(loading, line, spec->name, text);
+        return;
+    }
+    loading->lines[index] = line;
+    if (loading->given[index])
+        return;
+    if (options_store_value(spec, value, &loading->config->options, &why) != 0) {
+        (void) snprintf(text, sizeof text, ": %s", why.text);
+        complain_of(loading, line, spec->name, text);
+    } else if (add_value(loading->config, index, line, value) != 0) {
+        complain(loading, line, "out of memory");
+    }
+}
+
+/* ---- the file ---- */
+
+static void on_section(void *context, size_t line, const char *name, const char *argument)
+{
+    struct loading *loading = context;
+
+    loading->in_server = strcmp(name, "server") == 0 && *argument == '\0';
+    if (!loading->in_server)
+        complain_of(loading, line, name,
+                    " is not a section: options stand in the section [server]");
+}
+
+static void on_setting(void *context, size_t line, const char *name, const char *value)
+{
+    struct loading *loading = context;
+    size_t index = options_find(&server_options_table, name);
+
+    if (index == server_options_table.count)
+        complain_of(loading, line, name,
+                    " is not an option: 'wsbroadcastd --help' lists them, and here they have no "
+                    "dashes in front");
+    else if (!config_has(&server_options_table.specs[index]))
+        complain_of(loading, line, name, " belongs on the command line");
+    else if (!loading->in_server)
+        complain_of(loading, line, name, " must stand behind a line with [server]");
+    else
+        store(loading, line, index, value);
+}
+
+static void on_error(void *context, size_t line, const char *what)
+{
+    complain(context, line, what);
+}
+
+static void read_file(struct loading *loading, const char *path)
+{
+    const struct ini_handler handler = {loading, on_section, on_setting, on_error};
+    struct error why;
+    size_t len;
+    int status = small_file_read(path, INI_MAX_FILE, &loading->config->_file, &len, &why);
+
+    loading->path = path;
+    if (status == 0)
+        ini_read(loading->config->_file, len, &handler);
+    else
+        complain(loading, 0, why.text);
+}
+
+/* ---- the command line ---- */
+
+static void on_seen(void *context, size_t index, const char *argument)
+{
+    struct loading *loading = context;
+
+    (void) argument;
+    loading->given[index] = true;
+}
+
+static void on_given(void *context, size_t index, const char *argument)
+{
+    struct loading *loading = context;
+
+    if (add_value(loading->config, index, CONFIG_COMMAND_LINE, argument) != 0)
+        complain(loading, 0, "out of memory");
+}
+
+static void parse(struct loading *loading, int argc, char **argv, struct server_options *options,
+                  void (*on_option)(void *context, size_t index, const char *argument))
+{
+    const struct options_observer observer = {on_option, loading};
+    struct error why;
+    int operands;
+
+    if (options_parse_observed(&server_options_table, argc, argv, options, &observer, &operands,
+                               &why) != 0) {
+        complain_of_usage(loading, &why);
+    } else if (operands < argc) {
+        (void) error_set(&why, UV_EINVAL, "'%s' is not an option, and nothing else is expected",
+                         argv[operands]);
+        complain_of_usage(loading, &why);
+    }
+}
+
+/* ---- all of it ---- */
+
+int config_load(struct config **config, int argc, char **argv,
+                void (*complain_to)(void *context, const char *text), void *context)
+{
+    struct config *fresh = calloc(1, sizeof *fresh);
+    struct loading loading = {.config = fresh, .complain = complain_to, .context = context};
+    struct server_options seen;
+    struct error why;
+
+    if (fresh == NULL) {
+        complain(&loading, 0, "out of memory");
+        return UV_ENOMEM;
+    }
+    atomic_init(&fresh->_refs, 1);
+    server_options_init(&fresh->options);
+    server_options_init(&seen);
+    parse(&loading, argc, argv, &seen, on_seen);
+    if (loading.status == 0 && seen.config_file != NULL && !seen.help && !seen.version)
+        read_file(&loading, seen.config_file);
+    if (loading.status == 0)
+        parse(&loading, argc, argv, &fresh->options, on_given);
+    if (loading.status == 0 && server_options_settle(&fresh->options, &why) != 0)
+        complain_of_usage(&loading, &why);
+    if (loading.status != 0) {
+        config_unref(fresh);
+        return loading.status;
+    }
+    *config = fresh;
+    return 0;
+}
+
+struct config *config_ref(struct config *config)
+{
+    atomic_fetch_add_explicit(&config->_refs, 1, memory_order_relaxed);
+    return config;
+}
+
+void config_unref(struct config *config)
+{
+    if (atomic_fetch_sub_explicit(&config->_refs, 1, memory_order_acq_rel) > 1)
+        return;
+    free(config->_values);
+    free(config->_file);
+    free(config);
+}

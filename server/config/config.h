@@ -1,0 +1,52 @@
+/* The configuration: the defaults, then what the file of --config says, then what the command line
+ * says, each in place of what came before. A snapshot: immutable once loaded, and counted, so that
+ * threads may hold one while the next is loaded.
+ *
+ * The file has one section, [server], in which each option stands by its long name; one that may be
+ * given several times has a line each time. What the file says of an option does not count if the
+ * command line gives it, also if it may be given several times. */
+#ifndef WS_SERVER_CONFIG_CONFIG_H
+#define WS_SERVER_CONFIG_CONFIG_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "server/config/server_options.h"
+
+enum { CONFIG_COMMAND_LINE = 0 }; /* in place of a line of the file */
+
+/* A value that was given, and counts. */
+struct config_value {
+    size_t spec;      /* which option of the table */
+    size_t line;      /* of the file; or CONFIG_COMMAND_LINE */
+    const char *text; /* NULL: a flag of the command line */
+};
+
+struct config {
+    _Atomic unsigned _refs;
+    struct server_options options;
+    char *_file; /* its text, from which strings of the options are borrowed */
+    struct config_value *_values;
+    size_t _value_count;
+};
+
+/* Loads it. `argv` is borrowed for as long as the snapshot lives. Every error is told to `complain`:
+ * in a file all of them, each with FILE:LINE:, what is wrong and what to do. Returns 0 with one
+ * reference, UV_EINVAL, or another negative UV_E* code. One thread at a time may load. */
+int config_load(struct config **config, int argc, char **argv,
+                void (*complain)(void *context, const char *text), void *context);
+
+struct config *config_ref(struct config *config);
+void config_unref(struct config *config);
+
+/* Prints it as a file, with where each value comes from. */
+void config_print(const struct config *config, FILE *out);
+
+/* Prints a file to begin with: every option, with its help, as a comment. */
+void config_print_example(FILE *out);
+
+/* True for options that a file can have: not those that are about the file, or end the program. */
+bool config_has(const struct option_spec *spec);
+
+#endif
