@@ -1,6 +1,6 @@
 #include <uv.h>
 
-#include "client/client_options.h"
+#include "client/options/client_options.h"
 #include "client/session.h"
 #include "common/base/log.h"
 #include "common/base/process.h"

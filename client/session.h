@@ -2,7 +2,7 @@
 #ifndef WS_CLIENT_SESSION_H
 #define WS_CLIENT_SESSION_H
 
-#include "client/client_options.h"
+#include "client/options/client_options.h"
 
 struct session_end {
     enum client_exit exit;

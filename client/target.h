@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "client/client_options.h"
 #include "client/connect/client_handshake.h"
 #include "client/connect/url.h"
+#include "client/options/client_options.h"
 #include "common/base/error.h"
 
 struct target {

@@ -1,5 +1,5 @@
 /* Run by the build, never installed: makes wsrecv's man page and completions. */
-#include "client/client_options.h"
+#include "client/options/client_options.h"
 #include "common/cli/option_docs.h"
 
 int main(int argc, char **argv)

@@ -19,10 +19,10 @@
 #include "server/config/server_options.h"
 #include "server/http/http_api.h"
 #include "server/http/upgrade.h"
-#include "server/inbox.h"
 #include "server/journal/publish.h"
 #include "server/net/fd_shortage.h"
 #include "server/net/limits.h"
+#include "server/thread/inbox.h"
 
 struct worker;
 

@@ -7,11 +7,11 @@
 #include <stdbool.h>
 #include <uv.h>
 
-#include "server/inbox.h"
 #include "server/net/handoff.h"
 #include "server/net/listener.h"
 #include "server/peer/peer_context.h"
 #include "server/peer/relief.h"
+#include "server/thread/inbox.h"
 #include "server/worker.h"
 
 enum {

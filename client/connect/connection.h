@@ -9,11 +9,11 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "client/client_options.h"
 #include "client/connect/client_handshake.h"
 #include "client/connect/outcome.h"
 #include "client/connect/url.h"
 #include "client/monitor/monitor.h"
+#include "client/options/client_options.h"
 #include "common/websocket/transport.h"
 
 struct connection;

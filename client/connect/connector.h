@@ -10,13 +10,13 @@
 #include <stdbool.h>
 #include <uv.h>
 
-#include "client/client_options.h"
 #include "client/connect/outcome.h"
 #include "client/connect/proxy.h"
 #include "client/connect/race.h"
 #include "client/connect/resolution.h"
 #include "client/connect/tunnel.h"
 #include "client/connect/url.h"
+#include "client/options/client_options.h"
 #include "common/tls/tls_context.h"
 
 struct connector;

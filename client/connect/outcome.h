@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "client/client_options.h"
+#include "client/options/client_options.h"
 #include "common/base/error.h"
 
 struct outcome {

@@ -5,10 +5,10 @@
 
 #include <stdbool.h>
 
-#include "client/client_options.h"
 #include "client/connect/client_handshake.h"
 #include "client/connect/url.h"
-#include "client/string_list.h"
+#include "client/options/client_options.h"
+#include "client/options/string_list.h"
 #include "common/base/error.h"
 
 /* Adds what -H says: "NAME: VALUE", or "@FILE" with such lines. Returns 0; UV_EINVAL, with a text

@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "client/client_options.h"
 #include "client/monitor/stats.h"
+#include "client/options/client_options.h"
 #include "common/base/buffer.h"
 #include "common/websocket/frame.h"
 

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "client/string_list.h"
+#include "client/options/string_list.h"
 #include "common/websocket/frame.h"
 
 /* A head of HTTP. Not shown are the values of fields that bear credentials and of those in `hidden`

@@ -7,9 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "client/client_options.h"
 #include "client/connect/client_handshake.h"
-#include "client/output/ledger.h"
+#include "client/options/client_options.h"
+#include "client/resume/ledger.h"
 #include "client/resume/place.h"
 #include "client/resume/state_file.h"
 #include "common/base/error.h"

@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <uv.h>
 
-#include "client/client_options.h"
 #include "client/connect/connection.h"
+#include "client/options/client_options.h"
 #include "client/output/printer.h"
 #include "client/output/render.h"
 #include "client/output/runner.h"

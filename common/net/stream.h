@@ -108,10 +108,4 @@ void stream_peer_address(const struct stream *stream, struct sockaddr_storage *a
  * `out`. */
 const char *stream_peer_name(const struct stream *stream, char *out, size_t size);
 
-/* ---- the socket itself, for stream_tls ---- */
-
-/* As stream_try_write and stream_finish, beneath TLS. */
-ssize_t stream_send(struct stream *stream, const uv_buf_t *bufs, unsigned count);
-int stream_shut(struct stream *stream);
-
 #endif

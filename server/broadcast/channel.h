@@ -39,7 +39,7 @@
 #include "common/websocket/event_id.h"
 #include "common/websocket/frame.h"
 #include "server/broadcast/block_log.h"
-#include "server/journal/history.h"
+#include "server/broadcast/history.h"
 
 /* Whether publishers are throttled for a listener: each declares it. */
 enum channel_throttling {
@@ -198,8 +198,8 @@ void channel_go_live(struct channel *channel, struct block_cursor *cursor,
 /* Puts a cursor that has joined at the end of the log of its form, wherever it was; it is not
  * catching up then. `live_cursor` as above; `*start` as for channel_join. Returns 0, or UV_ENOMEM with
  * the cursor nowhere. */
-int channel_skip(struct channel *channel, struct block_cursor *cursor, struct block_cursor *live_cursor,
-                 struct event_id *start);
+int channel_skip(struct channel *channel, struct block_cursor *cursor,
+                 struct block_cursor *live_cursor, struct event_id *start);
 
 /* How many bytes a subscriber's cursor is behind. */
 uint64_t channel_lag(const struct channel *channel, const struct block_cursor *cursor);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "server/broadcast/event_stream.h"
-#include "server/journal/publication.h"
+#include "server/broadcast/publication.h"
 
 enum {
     DEFLATING_COST = 16, /* of a byte that is deflated, in bytes that are copied */

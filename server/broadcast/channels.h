@@ -13,8 +13,8 @@
 
 #include "common/base/list.h"
 #include "server/broadcast/channel.h"
+#include "server/broadcast/history.h"
 #include "server/broadcast/memory.h"
-#include "server/journal/history.h"
 
 struct channels {
     struct histories histories;
@@ -41,7 +41,7 @@ void channels_list(struct channels *channels, const char *const *names, size_t c
 /* Frees all channels; nobody refers to one any more. */
 void channels_deinit(struct channels *channels);
 
-/* Finds the channel of a valid name (request_target_channel_is_valid, or ""), and refers to it.
+/* Finds the channel of a valid name (channel_name_is_valid, or ""), and refers to it.
  * Returns 0, or UV_ENOENT when there is none. */
 int channels_find(struct channels *channels, const char *name, size_t len,
                   struct channel **channel);

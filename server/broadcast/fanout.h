@@ -23,7 +23,7 @@
 #include "server/broadcast/channel.h"
 #include "server/broadcast/round_robin.h"
 #include "server/broadcast/subscriber.h"
-#include "server/inbox.h"
+#include "server/thread/inbox.h"
 
 /* How far a stalled subscriber may fall behind; 0: as far as it likes. */
 struct fanout_limits {

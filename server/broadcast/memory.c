@@ -1,7 +1,5 @@
 #include "server/broadcast/memory.h"
 
-#include "common/base/process.h"
-
 enum {
     BAR_HALVES = 20,  /* milliseconds in which the bar sinks to half its height, */
     LEAST_BAR = 4096, /* down to so many bytes */
@@ -18,11 +16,6 @@ void memory_init(struct memory *memory, uint64_t max, const _Atomic uint64_t *re
     atomic_init(&memory->sinks_since, 0);
     atomic_init(&memory->costliest, 0);
     atomic_init(&memory->peak, 0);
-}
-
-uint64_t memory_default_max(void)
-{
-    return process_memory_limit() / 2;
 }
 
 static uint64_t load(const _Atomic uint64_t *number)

@@ -35,9 +35,6 @@ struct memory {
 /* `retained` is borrowed. */
 void memory_init(struct memory *memory, uint64_t max, const _Atomic uint64_t *retained);
 
-/* Half of the smaller of the machine's memory and what its control group may use. */
-uint64_t memory_default_max(void);
-
 /* Bytes used now, as above. */
 uint64_t memory_used(const struct memory *memory);
 

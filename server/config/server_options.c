@@ -4,13 +4,13 @@
 #include <string.h>
 #include <uv.h>
 
+#include "common/base/process.h"
 #include "common/base/utf8.h"
 #include "common/http/http_head.h"
-#include "server/broadcast/memory.h"
-#include "server/http/origin.h"
-#include "server/http/request_target.h"
-#include "server/http/server_names.h"
-#include "server/net/listen_address.h"
+#include "server/syntax/channel_name.h"
+#include "server/syntax/listen_address.h"
+#include "server/syntax/origin.h"
+#include "server/syntax/server_names.h"
 
 enum { LAG_MESSAGES = 2 }; /* of the longest messages are never too much to lag behind */
 
@@ -203,12 +203,12 @@ static int store_slow_consumer(void *target, const char *argument, struct error 
 static int store_channel(const char **channel, const char *name, struct error *error)
 {
     *channel = name != NULL ? name : "";
-    if (name == NULL || request_target_channel_is_valid(name, strlen(name)))
+    if (name == NULL || channel_name_is_valid(name, strlen(name)))
         return 0;
     return error_set(error, UV_EINVAL,
                      "'%s' is no channel's name: it can be 1 to %d bytes, of letters, digits and "
                      "-._~!$&'()+:@, with '/' between parts",
-                     name, RESOURCE_MAX_CHANNEL);
+                     name, CHANNEL_NAME_MAX);
 }
 
 static int store_stdin(void *target, const char *argument, struct error *error)
@@ -487,7 +487,7 @@ int server_options_parse(struct server_options *options, int argc, char **argv, 
         .max_message = 1024 * 1024,
         .max_lag = 16 * 1024 * 1024,
         .max_channels = 10000,
-        .max_memory = memory_default_max(),
+        .max_memory = process_memory_limit() / 2,
         .read_mildly = true,
         .history.total = NOT_GIVEN,
         .max_fragments = 128 * 1024,

@@ -10,7 +10,7 @@
 #include "common/base/log.h"
 #include "common/cli/options.h"
 #include "common/tls/tls_context.h"
-#include "server/journal/history.h"
+#include "server/broadcast/history.h"
 
 enum {
     SERVER_OPTIONS_MAX_LISTENS = 16,

@@ -18,7 +18,7 @@
 #include "server/http/server_handshake.h"
 #include "server/journal/publish.h"
 #include "server/net/limits.h"
-#include "server/question.h"
+#include "server/thread/question.h"
 
 /* Of a worker; all is borrowed. */
 struct http_api {

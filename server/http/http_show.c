@@ -105,7 +105,7 @@ static int append_channels(const struct http_api *api, struct channel *channel, 
 
     for (size_t i = 0; channel != NULL && status == 0; i++) {
         struct channel_info info;
-        char last[RESOURCE_MAX_CHANNEL + 1];
+        char last[CHANNEL_NAME_MAX + 1];
         size_t len = strlen(channel->name);
 
         channel_info(channel, &info);

@@ -4,8 +4,6 @@
 #include <strings.h>
 #include <uv.h>
 
-#include "common/base/utf8.h"
-
 int request_target_parse(struct request_target *resource, const char *text)
 {
     static const char *const schemes[] = {"http://", "https://", "ws://", "wss://"};
@@ -111,41 +109,6 @@ bool request_target_is(const struct request_target *resource, const char *path)
 
 /* ---- names of channels ---- */
 
-/* What RFC 3986, 3.3 has as pchar, without what patterns and lists need; and what is not ASCII. */
-static bool is_of_a_name(char c)
-{
-    return is_unreserved(c) || ((unsigned char) c >= 0x80) ||
-           (c != '\0' && strchr("!$&'()+:@", c) != NULL);
-}
-
-static bool part_is_valid(const char *part, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        bool is_c1 = i + 1 < len && part[i] == '\xc2' && (unsigned char) part[i + 1] < 0xa0;
-
-        if (!is_of_a_name(part[i]) || is_c1)
-            return false;
-    }
-    return len > 0 && !(len == 1 && part[0] == '.') &&
-           !(len == 2 && part[0] == '.' && part[1] == '.');
-}
-
-bool request_target_channel_is_valid(const char *name, size_t len)
-{
-    size_t begin = 0;
-
-    if (len > RESOURCE_MAX_CHANNEL || !utf8_valid((const uint8_t *) name, len))
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        if (name[i] != '/')
-            continue;
-        if (!part_is_valid(name + begin, i - begin))
-            return false;
-        begin = i + 1;
-    }
-    return part_is_valid(name + begin, len - begin);
-}
-
 int request_target_parse_channel(struct request_target_text text,
                                  struct request_target_channel *channel)
 {
@@ -154,13 +117,13 @@ int request_target_parse_channel(struct request_target_text text,
         struct byte byte = take_byte(&text);
 
         /* An encoded '/' separates nothing; what is not ASCII has to be encoded (RFC 3986, 2.4). */
-        if (channel->len == RESOURCE_MAX_CHANNEL || (byte.encoded && byte.value == '/') ||
+        if (channel->len == CHANNEL_NAME_MAX || (byte.encoded && byte.value == '/') ||
             (!byte.encoded && (unsigned char) byte.value >= 0x80))
             return UV_EINVAL;
         channel->name[channel->len++] = byte.value;
     }
     channel->name[channel->len] = '\0';
-    return request_target_channel_is_valid(channel->name, channel->len) ? 0 : UV_EINVAL;
+    return channel_name_is_valid(channel->name, channel->len) ? 0 : UV_EINVAL;
 }
 
 int request_target_channel(const struct request_target *resource, const char *endpoint,

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { RESOURCE_MAX_CHANNEL = 128 }; /* bytes of a channel's name, decoded */
+#include "server/syntax/channel_name.h"
 
 struct request_target {
     const char *path;
@@ -23,7 +23,7 @@ struct request_target_text {
 
 /* The name of a channel, decoded. */
 struct request_target_channel {
-    char name[RESOURCE_MAX_CHANNEL + 1]; /* "": the default one */
+    char name[CHANNEL_NAME_MAX + 1]; /* "": the default one */
     size_t len;
 };
 
@@ -47,12 +47,6 @@ int request_target_channel(const struct request_target *resource, const char *en
 /* The name of a channel as it stands in a URL, decoded. Returns 0 or UV_EINVAL. */
 int request_target_parse_channel(struct request_target_text text,
                                  struct request_target_channel *channel);
-
-/* True for the name of a channel that is not the default one, decoded: 1 to RESOURCE_MAX_CHANNEL
- * bytes of UTF-8, of what RFC 3986, 3.3 calls pchar, without '*', ',', ';' and '=', and of what is
- * not ASCII, without control characters; and '/' between parts that are not empty and neither "."
- * nor "..". */
-bool request_target_channel_is_valid(const char *name, size_t len);
 
 /* The value of a parameter of the query, as it stands there: nothing is decoded. Returns 0 (the
  * value is NULL when there is no such parameter), or UV_EINVAL when there are several. */

@@ -10,8 +10,8 @@
 #include "common/websocket/event_id.h"
 #include "common/websocket/extension.h"
 #include "common/websocket/handshake.h"
-#include "server/http/origin.h"
 #include "server/http/request_target.h"
+#include "server/syntax/origin.h"
 
 /* The methods that the endpoint and its channels know (RFC 9110, 10.2.1). */
 #define SERVER_HANDSHAKE_ALLOW "GET, HEAD, POST, OPTIONS"

@@ -12,8 +12,8 @@
 #include "common/websocket/transport.h"
 #include "server/broadcast/channel.h"
 #include "server/http/server_handshake.h"
-#include "server/http/server_names.h"
 #include "server/net/limits.h"
+#include "server/syntax/server_names.h"
 
 struct http_api;
 struct upgrade;

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <uv.h>
 
-#include "server/inbox.h"
+#include "server/thread/inbox.h"
 
 struct handoff_connection {
     int fd;

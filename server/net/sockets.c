@@ -15,8 +15,8 @@
 
 #include "common/base/log.h"
 #include "common/net/address.h"
-#include "server/net/listen_address.h"
 #include "server/net/unix_socket.h"
+#include "server/syntax/listen_address.h"
 
 enum {
     BACKLOG = 4096,    /* connections that may wait for accept; the kernel caps it (somaxconn) */

@@ -3,7 +3,7 @@
 #define WS_SERVER_NET_UNIX_SOCKET_H
 
 #include "common/base/error.h"
-#include "server/net/listen_address.h"
+#include "server/syntax/listen_address.h"
 
 /* Makes the socket at the path of `where`, with the mode and the group that it asks for, and
  * listens on it. The socket of a server that is gone is replaced. Before any thread is started.

@@ -13,7 +13,7 @@
 #include "common/base/list.h"
 #include "server/broadcast/fanouts.h"
 #include "server/broadcast/memory.h"
-#include "server/inbox.h"
+#include "server/thread/inbox.h"
 
 struct relief {
     struct list

@@ -21,8 +21,8 @@
 #include "server/broadcast/channels.h"
 #include "server/broadcast/fanouts.h"
 #include "server/config/server_options.h"
-#include "server/inbox.h"
 #include "server/journal/publish.h"
+#include "server/thread/inbox.h"
 
 enum { SOURCE_AHEAD = 16 * 1024 * 1024 };
 

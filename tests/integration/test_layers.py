@@ -10,9 +10,9 @@ import pytest
 SCRIPT = pathlib.Path(__file__).resolve().parents[2] / "scripts/layers"
 
 CONF = """
-folder common/low:
-folder common/high: common/low
-unit common/high/pair_private.h: common/high/left common/high/right
+common/low:
+common/high: common/low
+unit pair: common/high/pair_private.h common/high/left common/high/right
 """
 
 FILES = {
@@ -51,7 +51,7 @@ class Tree:
             target = self.root.joinpath("build", parts[0], "CMakeFiles/x.dir", *parts[1:])
             target.parent.mkdir(parents=True, exist_ok=True)
             subprocess.run(["cc", "-c", "-I", self.root, source, "-o", f"{target}.o"], check=True)
-        done = subprocess.run([self.root / "scripts/layers", "--build", self.root / "build"],
+        done = subprocess.run([self.root / "scripts/layers", self.root / "build"],
                               capture_output=True, text=True)
         return done.stdout + done.stderr, done.returncode
 
@@ -76,7 +76,7 @@ def test_an_include_against_the_list_is_named_with_its_line(tree):
 def test_a_private_header_is_for_its_unit_alone(tree):
     tree.write("common/high/other.c", '#include "common/high/pair_private.h"')
     assert tree.check() == (
-        "common/high/other.c:1: common/high/pair_private.h is private to its unit\n", 1)
+        "common/high/other.c:1: common/high/pair_private.h is private to unit pair\n", 1)
 
 
 def test_a_folder_that_is_not_listed_fails(tree):
@@ -90,7 +90,7 @@ def test_a_circle_of_files_is_named_with_its_symbols(tree):
     output, status = tree.check()
     assert status == 1
     assert output.splitlines() == [
-        "circle of 2 files or units: common/high/pair_private.h, common/low/base",
+        "circle of 2: common/low/base, unit pair",
         "    common/high/right -> common/low/base: base",
         "    common/low/base -> common/high/left: left"]
 
@@ -113,12 +113,22 @@ def test_a_known_violation_is_printed_until_it_is_gone_and_fails_then(tree):
 def test_a_build_that_lacks_an_object_file_is_not_judged(tree):
     tree.check()
     tree.write("common/low/new.c", "")
-    done = subprocess.run([tree.root / "scripts/layers", "--build", tree.root / "build"],
+    done = subprocess.run([tree.root / "scripts/layers", tree.root / "build"],
                           capture_output=True, text=True)
     assert done.returncode == 2 and "common/low/new.c" in done.stderr
 
 
 def test_a_list_that_cannot_be_read_is_named_by_its_line(tree):
-    tree.conf("folder common/low:\nfolder common/high: common/nowhere\nroof common/low\n")
+    tree.conf("common/low:\ncommon/high common/low\n")
     output, status = tree.check()
-    assert status == 2 and output == "layers.conf:3: unknown word 'roof'\n"
+    assert status == 2 and output.startswith("layers.conf:2: expected 'FOLDER: ")
+
+
+def test_what_is_listed_and_not_used_fails(tree):
+    tree.conf(CONF.replace("common/high: common/low", "common/high: common/low common/none"))
+    assert tree.check() == ("layers.conf: common/high does not include common/none: remove it\n", 1)
+
+
+def test_a_unit_needs_a_private_header(tree):
+    tree.conf(CONF.replace("common/high/pair_private.h ", ""))
+    assert tree.check() == ("layers.conf:4: unit pair has no private header\n", 2)

@@ -95,14 +95,14 @@ static void names_are_of_pchar_without_what_patterns_need(void **state)
 
     (void) state;
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
-        if (!request_target_channel_is_valid(good[i], strlen(good[i])))
+        if (!channel_name_is_valid(good[i], strlen(good[i])))
             fail_msg("'%s' is said to be invalid", good[i]);
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        if (request_target_channel_is_valid(bad[i], strlen(bad[i])))
+        if (channel_name_is_valid(bad[i], strlen(bad[i])))
             fail_msg("'%s' is said to be valid", bad[i]);
     }
-    assert_false(request_target_channel_is_valid("a\0b", 3));
+    assert_false(channel_name_is_valid("a\0b", 3));
 }
 
 static void what_is_no_name_is_none_when_encoded_either(void **state)
@@ -124,17 +124,17 @@ static void what_is_no_name_is_none_when_encoded_either(void **state)
 /* Decoded. */
 static void a_name_has_128_bytes_at_most(void **state)
 {
-    char name[RESOURCE_MAX_CHANNEL + 1], target[3 * RESOURCE_MAX_CHANNEL + 8];
+    char name[CHANNEL_NAME_MAX + 1], target[3 * CHANNEL_NAME_MAX + 8];
 
     (void) state;
     memset(name, 'a', sizeof name);
-    assert_true(request_target_channel_is_valid(name, 1));
-    assert_true(request_target_channel_is_valid(name, RESOURCE_MAX_CHANNEL));
-    assert_false(request_target_channel_is_valid(name, RESOURCE_MAX_CHANNEL + 1));
+    assert_true(channel_name_is_valid(name, 1));
+    assert_true(channel_name_is_valid(name, CHANNEL_NAME_MAX));
+    assert_false(channel_name_is_valid(name, CHANNEL_NAME_MAX + 1));
     memcpy(target, "/ws/", 5);
-    for (size_t i = 0; i < RESOURCE_MAX_CHANNEL; i++)
+    for (size_t i = 0; i < CHANNEL_NAME_MAX; i++)
         memcpy(target + 4 + 3 * i, "%61", 4);
-    name[RESOURCE_MAX_CHANNEL] = '\0';
+    name[CHANNEL_NAME_MAX] = '\0';
     check_channel(target, "/ws", 0, name);
     memcpy(target + strlen(target), "a", 2);
     check_channel(target, "/ws", UV_EINVAL, NULL);

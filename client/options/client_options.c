@@ -1,0 +1,529 @@
+#include "client/options/client_options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <uv.h>
+
+#include "client/connect/proxy.h"
+#include "client/connect/request.h"
+#include "client/output/until.h"
+#include "client/resume/place.h"
+#include "common/base/utf8.h"
+
+enum {
+    DEFAULT_MAX_DELAY = 60 * 1000, /* milliseconds, as all of these */
+    DEFAULT_PING = 20 * 1000,
+    DEFAULT_CONNECT_TIMEOUT = 30 * 1000,
+    DEFAULT_MAX_REDIRS = 10,
+};
+
+static int store_message(void *target, const char *argument, struct error *error)
+{
+    struct client_options *options = target;
+    const char **messages;
+
+    if (!utf8_valid((const uint8_t *) argument, strlen(argument)))
+        return error_set(error, UV_EINVAL, "a text message must be UTF-8");
+    messages = realloc((void *) options->messages,
+                       (options->message_count + 1) * sizeof *options->messages);
+    if (messages == NULL)
+        return error_set(error, UV_ENOMEM, "out of memory");
+    options->messages = messages;
+    options->messages[options->message_count++] = argument;
+    return 0;
+}
+
+static int store_field(void *target, const char *argument, struct error *error)
+{
+    return request_add_field(&((struct client_options *) target)->fields, argument, error);
+}
+
+static int store_subprotocol(void *target, const char *argument, struct error *error)
+{
+    return request_add_subprotocol(target, argument, error);
+}
+
+static int store_value(const char **member, const char *argument, struct error *error)
+{
+    if (!request_value_valid(argument))
+        return error_set(error, UV_EINVAL, "a header field has no control characters");
+    *member = argument;
+    return 0;
+}
+
+static int store_origin(void *target, const char *argument, struct error *error)
+{
+    return store_value(&((struct client_options *) target)->origin, argument, error);
+}
+
+static int store_user_agent(void *target, const char *argument, struct error *error)
+{
+    return store_value(&((struct client_options *) target)->user_agent, argument, error);
+}
+
+static int store_resolve(void *target, const char *argument, struct error *error)
+{
+    return route_add_resolve(&((struct client_options *) target)->routes, argument, error);
+}
+
+static int store_connect_to(void *target, const char *argument, struct error *error)
+{
+    return route_add_connect_to(&((struct client_options *) target)->routes, argument, error);
+}
+
+static int store_proxy(void *target, const char *argument, struct error *error)
+{
+    struct proxy proxy;
+    int status = proxy_init(&proxy, argument, error);
+
+    if (status == 0)
+        ((struct client_options *) target)->proxy = argument;
+    proxy_deinit(&proxy);
+    return status;
+}
+
+static int store_unix_socket(void *target, const char *argument, struct error *error)
+{
+    const struct sockaddr_un *address = NULL;
+
+    if (*argument == '\0' || strlen(argument) >= sizeof address->sun_path)
+        return error_set(error, UV_EINVAL, "'%s' is not a path of 1 to %zu bytes", argument,
+                         sizeof address->sun_path - 1);
+    ((struct client_options *) target)->unix_socket = argument;
+    return 0;
+}
+
+static int store_since(void *target, const char *argument, struct error *error)
+{
+    struct client_since *since = &((struct client_options *) target)->since;
+    size_t len = strlen(argument);
+    char *end = NULL;
+
+    *since = (struct client_since){.kind = CLIENT_SINCE_ALL};
+    if (strcmp(argument, "all") == 0)
+        return 0;
+    since->kind = CLIENT_SINCE_ID;
+    if (place_parse(argument, len, &since->id) == 0)
+        return 0;
+    since->kind = CLIENT_SINCE_LAST;
+    errno = 0;
+    since->count = strtoull(argument, &end, 10);
+    if (len > 0 && strspn(argument, "0123456789") == len && errno == 0 && since->count > 0)
+        return 0;
+    return error_set(error, UV_EINVAL,
+                     "'%s' is neither 'all' nor a number of messages from 1 nor an event ID, as "
+                     "--json shows them",
+                     argument);
+}
+
+static const struct option_spec specs[] = {
+    {.help = "Output (of -r, --json, --hex, --base64, -F and -b one):"},
+    {"raw", 'r', NULL, "print just the message and a newline",
+     OPTION_AT(FLAG, struct client_options, raw)},
+    {"null", '0', NULL,
+     "end each message with a NUL, not a newline, and print no 'Received: '; lines of -s end so, "
+     "too",
+     OPTION_AT(FLAG, struct client_options, null)},
+    {"json", 0, NULL,
+     "print a JSON object a line: time, type, data or base64, id if known, gap (a number or "
+     "\"unknown\") if messages were lost before it, url",
+     OPTION_AT(FLAG, struct client_options, json)},
+    {"hex", 0, NULL, "print every message, text too, in hexadecimal",
+     OPTION_AT(FLAG, struct client_options, hex)},
+    {"base64", 0, NULL, "print every message, text too, in base64",
+     OPTION_AT(FLAG, struct client_options, base64)},
+    {"format", 'F', "FORMAT",
+     "print FORMAT and a newline: %p payload, %x %X hexadecimal, %b base64, %l length, %t type, "
+     "%I time (ISO), %U time (epoch), %r seconds since the start, %i event ID, %u URL, %n number, "
+     "%%; \\n \\t \\r \\a \\e \\v \\0 \\\\; \\c at the end: no newline",
+     OPTION_AT(STRING, struct client_options, format)},
+    {"binary-out", 'b', NULL, "print the bytes of each message and nothing else",
+     OPTION_AT(FLAG, struct client_options, bytes)},
+    {"timestamps", 0, "iso|epoch|rel",
+     "print the time before each message: UTC (the default), seconds since 1970, or since the "
+     "start",
+     OPTION_AT(CHOICE, struct client_options, stamps), .min = STAMP_ISO, .optional = true},
+    {.help = "Acting on messages:"},
+    {"count", 'n', "N", "close and exit 0 after N messages; exit 1 if it ends with fewer",
+     OPTION_AT(COUNT, struct client_options, count), .min = 1, .max = UINT64_MAX},
+    {"until", 0, "REGEX",
+     "close and exit 0 after the first text message that REGEX (Perl-compatible: PCRE2) matches; "
+     "exit 1 if it ends without",
+     OPTION_AT(STRING, struct client_options, until)},
+    {"exec", 0, "COMMAND",
+     "run COMMAND (by /bin/sh) for each message, with its bytes on standard input, or what an "
+     "output option makes of it; wsrecv prints nothing itself",
+     OPTION_AT(STRING, struct client_options, command)},
+    {"exec-jobs", 0, "N", "commands that run at once (default: 1, and so in order)",
+     OPTION_AT(COUNT, struct client_options, jobs), .min = 1, .max = 1024},
+    {"exec-timeout", 0, "SECONDS", "end a command that takes longer",
+     OPTION_AT(SECONDS, struct client_options, exec_timeout), .min = 1},
+    {"exec-fail", 0, "ignore|stop",
+     "after a command that fails go on (the default), or exit with its status",
+     OPTION_AT(CHOICE, struct client_options, exec_fail)},
+    {.help = "Receiving:"},
+    {"max-message", 0, "SIZE",
+     "longest message to accept, with a suffix K, M or G; 0 for no limit; a longer one ends it all "
+     "with status 7 (default: 16M)",
+     OPTION_AT(SIZE, struct client_options, max_message), .max = (uint64_t) 1 << 30},
+    {.help = "Sending:"},
+    {"message", 'm', "TEXT",
+     "send TEXT a tenth of a second after connecting, so that listeners started in the same "
+     "breath hear it; may be given several times",
+     OPTION_BY(store_message)},
+    {"send", 's', NULL,
+     "send each line of standard input, of 16 MiB at the most (without -s standard input is never "
+     "touched)",
+     OPTION_AT(FLAG, struct client_options, send)},
+    {"send-binary", 0, NULL, "as -s, in binary messages",
+     OPTION_AT(FLAG, struct client_options, send_binary)},
+    {"input-eof", 0, "close|keep",
+     "when standard input ends, and all is sent: close (and exit 1 if lines could not be sent), or "
+     "go on receiving (the default)",
+     OPTION_AT(CHOICE, struct client_options, input_eof)},
+    {"echo", 0, NULL, "send every message back, as it came, and print nothing",
+     OPTION_AT(FLAG, struct client_options, echo)},
+    {.help = "Staying connected:"},
+    {"reconnect", 0, NULL,
+     "connect again when the connection is refused, is lost, or is closed by a server that did not "
+     "say it was done (1000); not when it would end the same way: wrong usage, TLS that does not "
+     "trust, HTTP status 4xx but 408, 425 and 429, a broken protocol; SIGUSR2 does so at any time",
+     OPTION_AT(FLAG, struct client_options, reconnect)},
+    {"retries", 0, "N",
+     "with --reconnect: give up, with status 9, after N retries in a row (default: never); a "
+     "connection that held for 10 seconds begins a new row",
+     OPTION_AT(COUNT, struct client_options, retries), .min = 1, .max = UINT64_MAX},
+    {"retry-max-delay", 0, "SECONDS",
+     "longest wait between retries: the waits are random, and their bound doubles from 1 second up "
+     "to this (default: 60); a Retry-After of the server comes on top",
+     OPTION_AT(SECONDS, struct client_options, retry_max_delay), .min = 1},
+    {"retry-all-errors", 0, NULL, "with --reconnect: whatever the error",
+     OPTION_AT(FLAG, struct client_options, retry_all_errors)},
+    {"ping-interval", 0, "SECONDS",
+     "after so long a silence ask the server whether it is there; 0 for never (default: 20)",
+     OPTION_AT(SECONDS, struct client_options, ping_interval)},
+    {"ping-timeout", 0, "SECONDS",
+     "take the connection for lost when nothing answers a ping for so long; 0 for never "
+     "(default: 20)",
+     OPTION_AT(SECONDS, struct client_options, ping_timeout)},
+    {"connect-timeout", 0, "SECONDS",
+     "give up an attempt to connect, from resolving the name to the server's answer, after so "
+     "long; 0 for never (default: 30)",
+     OPTION_AT(SECONDS, struct client_options, connect_timeout)},
+    {"idle-timeout", 0, "SECONDS",
+     "exit 124, or connect again with --reconnect, when no message has come for so long",
+     OPTION_AT(SECONDS, struct client_options, idle_timeout), .min = 1},
+    {.help = "Missing nothing (where the server gives event IDs; a gap is always reported):"},
+    {"since", 0, "ID|all|N",
+     "begin behind the message ID, with all that the server has kept, or with the last N of it; "
+     "--reconnect goes on by itself from there",
+     OPTION_BY(store_since)},
+    {"state-file", 0, "FILE",
+     "keep the place of the last message that was written, or whose command of --exec is done, in "
+     "FILE, and begin there the next time: when wsrecv is killed at any moment, at most the one "
+     "message comes again that was being written (what a pipe has taken counts as written)",
+     OPTION_AT(STRING, struct client_options, state_file)},
+    {"fail-on-gap", 0, NULL,
+     "when messages are lost, print what came before and exit with status 10",
+     OPTION_AT(FLAG, struct client_options, fail_on_gap)},
+    {.help = "Request:"},
+    {"header", 'H', "LINE",
+     "add a header field, 'NAME: VALUE'; @FILE for one on each line of FILE; may be given several "
+     "times; an Authorization excludes the options for credentials below",
+     OPTION_BY(store_field)},
+    {"origin", 0, "ORIGIN", "say that a page of ORIGIN asks", OPTION_BY(store_origin)},
+    {"subprotocol", 0, "NAME",
+     "offer a subprotocol; may be given several times, the best first; one that looks like a "
+     "credential (with 'bearer' in it, beginning with 'auth', or of more than 40 characters) is "
+     "treated as one",
+     OPTION_BY(store_subprotocol)},
+    {"user", 'u', "USER:PASSWORD",
+     "say who you are (Basic); everybody can read it in the list of processes: better --user-file",
+     OPTION_AT(STRING, struct client_options, user)},
+    {"user-file", 0, "FILE", "the same, USER:PASSWORD being the first line of FILE",
+     OPTION_AT(STRING, struct client_options, user_file)},
+    {"bearer-file", 0, "FILE",
+     "show the token that is the first line of FILE (Bearer); the environment variable "
+     "WSRECV_TOKEN does the same. When redirected, only servers of the URL's own origin get any of "
+     "these credentials, or what -H says",
+     OPTION_AT(STRING, struct client_options, bearer_file)},
+    {"user-agent", 'A', "NAME", "what to call wsrecv (default: wsrecv/" WS_VERSION ")",
+     OPTION_BY(store_user_agent)},
+    {"max-redirs", 0, "N",
+     "follow at most N redirections (301, 302, 307, 308), never from wss:// to ws:// "
+     "(default: 10)",
+     OPTION_AT(COUNT, struct client_options, max_redirs), .max = 1000},
+    {.help = "Network:"},
+    {"proxy", 'x', "URL",
+     "go through the proxy http://, https:// or socks5h://[USER:PASSWORD@]HOST[:PORT]; '' for none "
+     "(default: ws_proxy or http_proxy, for wss:// wss_proxy or https_proxy, or all_proxy)",
+     OPTION_BY(store_proxy)},
+    {"noproxy", 0, "LIST",
+     "hosts, domains, addresses and networks (CIDR) to reach without a proxy, or * (default: "
+     "no_proxy)",
+     OPTION_AT(STRING, struct client_options, noproxy)},
+    {"unix-socket", 0, "PATH", "connect to this socket, whatever the URL's host",
+     OPTION_BY(store_unix_socket)},
+    {"resolve", 0, "HOST:PORT:ADDRESS[,...]",
+     "take these for the addresses of HOST (* for any) at PORT; may be given several times",
+     OPTION_BY(store_resolve)},
+    {"connect-to", 0, "HOST1:PORT1:HOST2:PORT2",
+     "connect to HOST2 and PORT2 for HOST1 and PORT1; each may be empty: any, or the same; may be "
+     "given several times",
+     OPTION_BY(store_connect_to)},
+    {"ipv4", '4', NULL, "use IPv4 only", OPTION_AT(FLAG, struct client_options, ipv4)},
+    {"ipv6", '6', NULL, "use IPv6 only", OPTION_AT(FLAG, struct client_options, ipv6)},
+    {.help = "TLS (wss://):"},
+    {"cacert", 0, "FILE",
+     "believe servers whose certificate is signed by, or is, one in FILE (PEM) (default: those "
+     "that the system trusts)",
+     OPTION_AT(STRING, struct client_options, cacert)},
+    {"cert", 0, "FILE", "show the server this certificate (PEM, its chain behind it)",
+     OPTION_AT(STRING, struct client_options, cert)},
+    {"key", 0, "FILE", "the key of --cert, if it is not in the same file",
+     OPTION_AT(STRING, struct client_options, key)},
+    {"insecure", 'k', NULL, "believe whoever answers: no check of the server's certificate",
+     OPTION_AT(FLAG, struct client_options, insecure)},
+    {.help = "Running:"},
+    {"no-compression", 0, NULL, "do not offer permessage-deflate",
+     OPTION_AT(FLAG, struct client_options, no_compression)},
+    {"timeout", 0, "SECONDS", "exit 124 when all is not done by then",
+     OPTION_AT(SECONDS, struct client_options, timeout), .min = 1},
+    {"verbose", 'v', NULL,
+     "show on stderr what is said: both handshakes without secrets, frames with their sizes, never "
+     "a payload",
+     OPTION_AT(FLAG, struct client_options, verbose)},
+    {"stats", 0, NULL,
+     "at the end say on stderr how many messages and bytes came, how fast, how well compressed, "
+     "round-trip times of pings, reconnects, gaps; SIGUSR1 asks for the same at any time",
+     OPTION_AT(FLAG, struct client_options, stats)},
+    {"quiet", 'q', NULL, "say nothing on stderr but errors",
+     OPTION_AT(FLAG, struct client_options, quiet)},
+    {"version", 'V', NULL, "print the version and exit",
+     OPTION_AT(FLAG, struct client_options, version)},
+    {"help", 'h', NULL, "print this help and exit", OPTION_AT(FLAG, struct client_options, help)},
+};
+
+static const struct option_status statuses[] = {
+    {CLIENT_OK,
+     "the server closed (1000, 1001 or no code), or what was asked for has happened: N messages of "
+     "-n came, or one that --until matches"},
+    {CLIENT_OUTPUT,
+     "cannot write to standard output; or it ended before N messages of -n came or one matched "
+     "--until; or standard input could not be read, or was not all sent with --input-eof close"},
+    {CLIENT_USAGE, "wrong usage"},
+    {CLIENT_CONNECT, "cannot resolve or connect, or not in time; or the proxy cannot"},
+    {CLIENT_TLS, "TLS failed"},
+    {CLIENT_REFUSED, "the server refused the opening handshake, or redirected in circles"},
+    {CLIENT_LOST, "the connection was lost: it ended without a Close, or went silent"},
+    {CLIENT_PROTOCOL, "the server broke the protocol"},
+    {CLIENT_CLOSED, "the server closed with another code than 1000 or 1001"},
+    {CLIENT_RETRIES, "--reconnect: the last of --retries failed"},
+    {CLIENT_GAP, "--fail-on-gap: messages were lost"},
+    {CLIENT_TIMEOUT, "the time of --timeout or --idle-timeout passed"},
+    {OPTION_STATUS_N, "of the command, with --exec-fail stop (128 + N when signal N ended it)"},
+};
+
+const struct option_table client_options_table = {
+    .program = "wsrecv",
+    .synopsis = "[OPTION]... [URL]",
+    .summary = "Connects to a WebSocket server (default: ws://localhost:8000/ws) and prints a\n"
+               "line 'Received: TEXT' for each message, as it comes. A binary message is\n"
+               "printed as 'base64:' and its bytes in base64. Only messages go to stdout.",
+    .specs = specs,
+    .count = sizeof specs / sizeof *specs,
+    .epilogue = "Examples:\n"
+                "  wsrecv :8000                        (ws://localhost:8000/ws)\n"
+                "  wsrecv server.example:8000/ws       (ws:// may be left out)\n"
+                "  wsrecv --cacert ours.pem wss://server.example/ws\n"
+                "  wsrecv -r -n 10 | sort\n"
+                "  wsrecv -r | while read -r line; do echo \"got $line\"; done\n",
+    .statuses = statuses,
+    .status_count = sizeof statuses / sizeof *statuses,
+};
+
+/* Options that make sense only with, or without, others. */
+static int check_together(const struct client_options *options, struct error *error)
+{
+    int users =
+        (options->user != NULL) + (options->user_file != NULL) + (options->bearer_file != NULL);
+
+    if (options->key != NULL && options->cert == NULL)
+        return error_set(error, UV_EINVAL, "option '--key' is for a certificate: --cert FILE");
+    if (users > 1)
+        return error_set(error, UV_EINVAL,
+                         "of '--user', '--user-file' and '--bearer-file' one is enough");
+    if (users > 0 && request_has_field(&options->fields, "Authorization"))
+        return error_set(error, UV_EINVAL,
+                         "option '--header' has an Authorization beside '--user', '--user-file' or "
+                         "'--bearer-file': give one of them");
+    if (!options->reconnect && (options->retries > 0 || options->retry_all_errors))
+        return error_set(error, UV_EINVAL, "option '%s' is for '--reconnect'",
+                         options->retries > 0 ? "--retries" : "--retry-all-errors");
+    return 0;
+}
+
+/* ---- what does not go together ---- */
+
+/* Which output option was given, and that it is the only one. */
+static int choose_mode(struct client_options *options, struct error *error)
+{
+    const struct {
+        const char *name;
+        bool given;
+        enum render_mode mode;
+    } modes[] = {
+        {"raw", options->raw, RENDER_RAW},
+        {"json", options->json, RENDER_JSON},
+        {"hex", options->hex, RENDER_HEX},
+        {"base64", options->base64, RENDER_BASE64},
+        {"format", options->format != NULL, RENDER_FORMAT},
+        {"binary-out", options->bytes, RENDER_BYTES},
+    };
+    const char *chosen = NULL;
+
+    options->mode = options->null              ? RENDER_RAW
+                    : options->command != NULL ? RENDER_BYTES
+                                               : RENDER_RECEIVED;
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        if (!modes[i].given)
+            continue;
+        if (chosen != NULL)
+            return error_set(error, UV_EINVAL,
+                             "options '--%s' and '--%s' exclude each other: choose one", chosen,
+                             modes[i].name);
+        chosen = modes[i].name;
+        options->mode = modes[i].mode;
+    }
+    return 0;
+}
+
+static int check_output(const struct client_options *options, struct error *error)
+{
+    if (options->stamps != STAMP_NONE && options->mode == RENDER_JSON)
+        return error_set(error, UV_EINVAL,
+                         "options '--timestamps' and '--json' exclude each other: an object has "
+                         "its time");
+    if (options->stamps != STAMP_NONE && options->mode == RENDER_FORMAT)
+        return error_set(error, UV_EINVAL,
+                         "options '--timestamps' and '--format' exclude each other: write %%I, %%U "
+                         "or %%r in the format");
+    if (options->mode == RENDER_BYTES && (options->stamps != STAMP_NONE || options->null))
+        return error_set(error, UV_EINVAL,
+                         "option '--%s' has no place among bare bytes (%s): choose an output "
+                         "option",
+                         options->null ? "null" : "timestamps",
+                         options->bytes ? "--binary-out" : "--exec");
+    return 0;
+}
+
+/* Formats and expressions are compiled where they are used; here only to hear what is wrong. */
+static int check_texts(const struct client_options *options, struct error *error)
+{
+    struct error why = {""};
+    struct until *until = NULL;
+    struct format format;
+    int status;
+
+    if (options->format != NULL) {
+        status = format_init(&format, options->format, &why);
+        if (status != 0)
+            return error_set(error, status, "option '--format': %s", why.text);
+        format_deinit(&format);
+    }
+    if (options->until != NULL) {
+        status = until_new(&until, options->until, &why);
+        if (status != 0)
+            return error_set(error, status, "option '--until': %s", why.text);
+        until_free(until);
+    }
+    return 0;
+}
+
+static int check_acting(const struct client_options *options, struct error *error)
+{
+    bool execs = options->command != NULL;
+
+    if (!execs && (options->jobs > 0 || options->exec_timeout > 0 ||
+                   options->exec_fail != CLIENT_EXEC_IGNORE))
+        return error_set(error, UV_EINVAL, "option '--exec-%s' is for a command: --exec COMMAND",
+                         options->jobs > 0           ? "jobs"
+                         : options->exec_timeout > 0 ? "timeout"
+                                                     : "fail");
+    if (execs && options->command[strspn(options->command, " \t\n")] == '\0')
+        return error_set(error, UV_EINVAL, "option '--exec': the command is empty");
+    if (execs && options->echo)
+        return error_set(error, UV_EINVAL,
+                         "options '--exec' and '--echo' exclude each other: choose one");
+    if (options->state_file != NULL && options->echo)
+        return error_set(error, UV_EINVAL,
+                         "options '--state-file' and '--echo' exclude each other: nothing is "
+                         "printed");
+    if (options->input_eof == CLIENT_EOF_CLOSE && !options->send)
+        return error_set(error, UV_EINVAL,
+                         "option '--input-eof' is for what is sent: --send or --send-binary");
+    return 0;
+}
+
+/* What the options say together; the first of these to fail says why. */
+static int settle(struct client_options *options, struct error *error)
+{
+    int status = choose_mode(options, error);
+
+    options->send = options->send || options->send_binary;
+    if (status == 0)
+        status = check_output(options, error);
+    if (status == 0)
+        status = check_texts(options, error);
+    if (status == 0)
+        status = check_acting(options, error);
+    if (options->jobs == 0)
+        options->jobs = 1;
+    return status;
+}
+
+int client_options_init(struct client_options *options, int argc, char **argv, struct error *error)
+{
+    int operands, status;
+
+    *options = (struct client_options){
+        .url = "ws://localhost:8000/ws",
+        .max_message = 16 * 1024 * 1024,
+        .input_eof = CLIENT_EOF_KEEP,
+        .retry_max_delay = DEFAULT_MAX_DELAY,
+        .ping_interval = DEFAULT_PING,
+        .ping_timeout = DEFAULT_PING,
+        .connect_timeout = DEFAULT_CONNECT_TIMEOUT,
+        .user_agent = "wsrecv/" WS_VERSION,
+        .max_redirs = DEFAULT_MAX_REDIRS,
+    };
+    status = options_parse(&client_options_table, argc, argv, options, &operands, error);
+    if (status == 0 && argc - operands > 1)
+        status = error_set(error, UV_EINVAL,
+                           "more than one URL is given; what has spaces in it needs quotes, as in "
+                           "-H 'NAME: VALUE'");
+    if (status == 0)
+        status = check_together(options, error);
+    if (status == 0)
+        status = settle(options, error);
+    if (status != 0) {
+        client_options_deinit(options);
+        return status;
+    }
+    if (operands < argc)
+        options->url = argv[operands];
+    return 0;
+}
+
+void client_options_deinit(struct client_options *options)
+{
+    free((void *) options->messages);
+    options->messages = NULL;
+    options->message_count = 0;
+    string_list_deinit(&options->fields);
+    string_list_deinit(&options->subprotocols);
+    string_list_deinit(&options->public_subprotocols);
+    route_deinit(&options->routes);
+}

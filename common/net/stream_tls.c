@@ -1,0 +1,349 @@
+#include "common/net/stream_tls.h"
+
+#include <stdlib.h>
+
+#include "common/base/list.h"
+#include "common/http/http_response.h"
+#include "common/net/socket_io.h"
+#include "common/net/stream_tls_layer.h"
+
+enum { HANDSHAKE = 16 * 1024 }; /* bytes of memory of a handshake, more or less */
+
+/* ---- from the peer ---- */
+
+static void deliver(struct stream_tls *layer, uint8_t *data, ssize_t n)
+{
+    uv_buf_t buf = uv_buf_init((char *) data, n > 0 ? (unsigned) n : 0);
+
+    if (n < 0) {
+        layer->ended = true;
+        (void) uv_read_stop(stream_tls_uv(layer));
+    }
+    layer->on_read(stream_tls_uv(layer), n, &buf);
+}
+
+/* The handshake has gone on, or is done. */
+static void note_step(struct stream_tls *layer)
+{
+    struct tls_loop *loop = layer->loop;
+
+    if (loop == NULL)
+        return;
+    if (tls_took_step(layer->tls))
+        tls_loop_count_step(loop, layer->granted);
+    layer->granted = false;
+    if (tls_is_established(layer->tls) && tls_context_verifies(loop->context))
+        tls_loop_list(loop, &layer->place, tls_is_current(layer->tls));
+}
+
+/* Whoever typed http:// or ws:// is told so, in what it can read. The connection ends with its
+ * client: to close it while something comes would take the answer back (RST). */
+static void answer_http(struct stream_tls *layer)
+{
+    static const char body[] = "this port speaks TLS, and the request came as plain HTTP: "
+                               "use wss:// in place of ws://, and https:// in place of http://\n";
+    const struct http_response answer = {
+        .status = 400,
+        .connection = "close",
+        .type = HTTP_RESPONSE_TEXT,
+        .body = body,
+        .len = sizeof body - 1,
+    };
+    struct buffer *output = tls_output(layer->tls);
+
+    buffer_drop(output, output->len);
+    layer->met_http = http_response_write(output, &answer) == 0 &&
+                      stream_tls_output_send(layer) == 0 && !stream_tls_is_sending(layer) &&
+                      socket_io_shut(socket_io_descriptor(&layer->stream->tcp)) == 0;
+}
+
+/* Goes on with the handshake; returns as tls_handshake does. */
+static int establish(struct stream_tls *layer)
+{
+    int status;
+
+    if (tls_is_established(layer->tls))
+        return 0;
+    status = tls_handshake(layer->tls);
+    note_step(layer);
+    if (status == UV_EPROTO && layer->loop != NULL && tls_met_text(layer->tls))
+        answer_http(layer);
+    else if (status == UV_EPROTO)
+        (void) stream_tls_output_send(layer); /* an alert says why */
+    else
+        stream_tls_output_advance(layer);
+    return status;
+}
+
+/* Decrypts what has been fed, as long as somebody reads; the rest is held. */
+static void decrypt(struct stream_tls *layer)
+{
+    uint8_t plain[TLS_MAX_RECORD];
+    const uint8_t *rest;
+    size_t len;
+
+    while (layer->reading && !layer->ended && !stream_tls_is_closing(layer)) {
+        ssize_t n = establish(layer);
+
+        if (n == 0 && stream_tls_is_closing(layer))
+            break;
+        if (n == 0)
+            n = tls_read(layer->tls, plain, sizeof plain);
+        if (n == UV_EPROTO)
+            (void) stream_tls_output_send(layer);
+        if (n == UV_EAGAIN || layer->met_http)
+            break;
+        deliver(layer, plain, n);
+    }
+    len = tls_take_back(layer->tls, &rest);
+    if (stream_tls_is_closing(layer) || layer->met_http)
+        return;
+    if (len > 0 && !layer->ended && buffer_append(&layer->held, rest, len) != 0)
+        deliver(layer, NULL, UV_ENOMEM);
+    else
+        stream_tls_output_advance(layer);
+}
+
+static bool is_waiting(const struct stream_tls *layer)
+{
+    return layer->held_up && list_linked(&layer->place.node);
+}
+
+/* What has come is read only if the handshake may take a step now. */
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    struct stream_tls *layer = handle->data;
+
+    layer->held_up = layer->loop != NULL && !layer->granted && !tls_is_established(layer->tls) &&
+                     !tls_loop_has_room(layer->loop);
+    if (layer->held_up)
+        *buf = uv_buf_init(NULL, 0);
+    else
+        layer->on_alloc(handle, suggested, buf);
+}
+
+/* The socket is not watched meanwhile: it would be found readable in each turn. */
+static void wait(struct stream_tls *layer)
+{
+    layer->has_waited = true;
+    (void) uv_read_stop(stream_tls_uv(layer));
+    tls_loop_wait(layer->loop, &layer->place);
+}
+
+static void on_input(uv_stream_t *uv, ssize_t n, const uv_buf_t *buf)
+{
+    struct stream_tls *layer = uv->data;
+
+    if (layer->held_up) {
+        wait(layer);
+    } else if (layer->met_http) {
+        if (n < 0 && n != UV_ENOBUFS)
+            deliver(layer, NULL, UV_EPROTO);
+    } else if (n > 0) {
+        tls_feed(layer->tls, (const uint8_t *) buf->base, (size_t) n);
+        decrypt(layer);
+    } else if (n < 0 && n != UV_ENOBUFS) { /* no buffer, no reading: a later turn's matter */
+        deliver(layer, NULL, tls_cut(layer->tls, (int) n));
+    }
+}
+
+static void start_reading(struct stream_tls *layer)
+{
+    int status = uv_read_start(stream_tls_uv(layer), on_alloc, on_input);
+
+    if (status != 0)
+        deliver(layer, NULL, status);
+}
+
+static void take_turn(struct tls_loop_place *place)
+{
+    struct stream_tls *layer = container_of(place, struct stream_tls, place);
+
+    layer->held_up = false;
+    layer->granted = true;
+    if (layer->reading)
+        start_reading(layer);
+}
+
+static void decrypt_held(struct stream_tls *layer)
+{
+    struct buffer held = layer->held;
+
+    buffer_init(&layer->held);
+    tls_feed(layer->tls, held.data, held.len);
+    decrypt(layer);
+    buffer_deinit(&held);
+    if (layer->reading && !layer->ended && !stream_tls_is_closing(layer) && layer->held.len == 0)
+        start_reading(layer);
+}
+
+/* Out of the way of whoever asked for it. */
+static void on_later(uv_idle_t *later)
+{
+    struct stream_tls *layer = container_of(later, struct stream_tls, later);
+
+    (void) uv_idle_stop(later);
+    stream_tls_output_advance(layer);
+    if (layer->reading && layer->held.len > 0 && !layer->ended && !stream_tls_is_closing(layer))
+        decrypt_held(layer);
+}
+
+void stream_tls_go_on_later(struct stream_tls *layer)
+{
+    (void) uv_idle_start(&layer->later, on_later); /* cannot fail */
+}
+
+int stream_tls_read_start(struct stream_tls *layer, uv_alloc_cb owners_alloc, uv_read_cb on_read)
+{
+    layer->on_alloc = owners_alloc;
+    layer->on_read = on_read;
+    if (layer->ended)
+        return 0;
+    layer->reading = true;
+    if (is_waiting(layer))
+        return 0;
+    if (layer->held.len > 0)
+        return uv_idle_start(&layer->later, on_later);
+    return uv_read_start(stream_tls_uv(layer), on_alloc, on_input);
+}
+
+void stream_tls_read_stop(struct stream_tls *layer)
+{
+    layer->reading = false;
+    (void) uv_read_stop(stream_tls_uv(layer));
+}
+
+/* ---- for tls_loop ---- */
+
+static bool is_admitted(struct tls_loop_place *place)
+{
+    return tls_is_admitted(container_of(place, struct stream_tls, place)->tls);
+}
+
+static struct stream *stream_of(struct tls_loop_place *place)
+{
+    return container_of(place, struct stream_tls, place)->stream;
+}
+
+static const struct tls_loop_ops loop_ops = {
+    .take_turn = take_turn,
+    .is_admitted = is_admitted,
+    .stream_of = stream_of,
+};
+
+/* ---- life ---- */
+
+static int make(struct stream_tls **layer, struct stream *stream, struct tls_context *context,
+                const char *host)
+{
+    struct stream_tls *fresh = calloc(1, sizeof *fresh);
+    int status;
+
+    if (fresh == NULL)
+        return UV_ENOMEM;
+    fresh->stream = stream;
+    tls_loop_place_init(&fresh->place, &loop_ops);
+    status = tls_new(&fresh->tls, context, host);
+    if (status != 0) {
+        free(fresh);
+        return status;
+    }
+    *layer = fresh;
+    return 0;
+}
+
+int stream_tls_new(struct stream_tls **layer, struct stream *stream, struct tls_context *context,
+                   const char *host)
+{
+    int status = make(layer, stream, context, host);
+
+    if (status != 0)
+        return status;
+    if (tls_handshake((*layer)->tls) != UV_EAGAIN) {
+        tls_free((*layer)->tls);
+        free(*layer);
+        return UV_EPROTO;
+    }
+    (void) uv_idle_init(stream->tcp.loop, &(*layer)->later); /* cannot fail */
+    (void) stream_tls_output_send(*layer); /* ClientHello; what fails is found again by reading */
+    return 0;
+}
+
+int stream_tls_new_accepted(struct stream_tls **layer, struct stream *stream, struct tls_loop *loop)
+{
+    int status = make(layer, stream, loop->context, NULL);
+
+    if (status != 0)
+        return status;
+    (*layer)->loop = loop;
+    return uv_idle_init(stream->tcp.loop, &(*layer)->later);
+}
+
+static void on_later_closed(uv_handle_t *handle)
+{
+    struct stream_tls *layer = container_of((uv_idle_t *) handle, struct stream_tls, later);
+    struct stream *stream = layer->stream;
+    uv_close_cb on_closed = layer->on_closed;
+
+    stream_tls_output_complete(layer, UV_ECANCELED);
+    tls_free(layer->tls);
+    buffer_deinit(&layer->held);
+    buffer_deinit(&layer->sending);
+    free(layer);
+    stream->tcp.data = NULL;
+    on_closed((uv_handle_t *) &stream->tcp);
+}
+
+static void on_tcp_closed(uv_handle_t *handle)
+{
+    struct stream_tls *layer = handle->data;
+
+    uv_close((uv_handle_t *) &layer->later, on_later_closed);
+}
+
+void stream_tls_close(struct stream_tls *layer, bool reset, uv_close_cb on_closed)
+{
+    if (!reset && !stream_tls_is_sending(layer)) {
+        tls_shutdown(layer->tls);
+        (void) stream_tls_output_send(layer);
+    }
+    if (!tls_is_established(layer->tls))
+        reset = false; /* nothing of the owner's is on its way; an alert may be */
+    (void) uv_idle_stop(&layer->later);
+    tls_loop_leave(&layer->place);
+    layer->on_closed = on_closed;
+    if (!reset || uv_tcp_close_reset(&layer->stream->tcp, on_tcp_closed) != 0)
+        uv_close((uv_handle_t *) &layer->stream->tcp, on_tcp_closed);
+}
+
+size_t stream_tls_held(const struct stream_tls *layer)
+{
+    size_t held = layer->held._size + layer->sending._size;
+
+    return tls_is_in_handshake(layer->tls) ? held + HANDSHAKE : held;
+}
+
+bool stream_tls_is_ready(const struct stream_tls *layer)
+{
+    return tls_is_established(layer->tls);
+}
+
+bool stream_tls_met_http(const struct stream_tls *layer)
+{
+    return layer->met_http;
+}
+
+bool stream_tls_has_waited(const struct stream_tls *layer)
+{
+    return layer->has_waited;
+}
+
+bool stream_tls_was_cut(const struct stream_tls *layer)
+{
+    return tls_was_cut(layer->tls);
+}
+
+const char *stream_tls_error(const struct stream_tls *layer)
+{
+    return tls_error(layer->tls);
+}

@@ -1,0 +1,321 @@
+#include "server/broadcast/history.h"
+
+#include <stdlib.h>
+
+enum {
+    MARKS = HISTORY_STEPS + 4,
+    SLACK = 512 * 1024, /* bytes of memory that the blocks may take beside a tenth of the bytes */
+};
+
+/* The message after `sequence` was published at `time`, and what followed, up to the next mark,
+ * within a step. */
+struct mark {
+    uint64_t time;
+    uint64_t sequence;
+};
+
+/* A ring, the oldest first. */
+struct history_marks {
+    unsigned first;
+    unsigned count;
+    struct mark ring[MARKS];
+};
+
+/* ---- all of them ---- */
+
+static uint64_t milliseconds(void)
+{
+    return uv_hrtime() / 1000000;
+}
+
+int histories_init(struct histories *histories, const struct history_policy *policy)
+{
+    histories->policy = *policy;
+    histories->now = milliseconds;
+    histories->relieve = NULL;
+    list_init(&histories->_order);
+    atomic_init(&histories->_held, 0);
+    return uv_mutex_init(&histories->_lock);
+}
+
+void histories_deinit(struct histories *histories)
+{
+    uv_mutex_destroy(&histories->_lock);
+}
+
+bool histories_are_over(struct histories *histories)
+{
+    return histories->policy.total > 0 &&
+           atomic_load_explicit(&histories->_held, memory_order_relaxed) > histories->policy.total;
+}
+
+struct block_note *histories_lock_oldest(struct histories *histories)
+{
+    struct list *first;
+
+    uv_mutex_lock(&histories->_lock);
+    first = histories->_order.next;
+    return first != &histories->_order ? container_of(first, struct block_note, order) : NULL;
+}
+
+void histories_unlock(struct histories *histories)
+{
+    uv_mutex_unlock(&histories->_lock);
+}
+
+static void hold(struct history *history, struct block_note *note)
+{
+    struct histories *histories = history->_histories;
+
+    note->held = true;
+    history->_held += note->size;
+    uv_mutex_lock(&histories->_lock);
+    list_append(&histories->_order, &note->order);
+    atomic_fetch_add(&histories->_held, note->size + HISTORY_OVERHEAD);
+    uv_mutex_unlock(&histories->_lock);
+}
+
+static void let_go(struct history *history, struct block_note *note)
+{
+    struct histories *histories = history->_histories;
+
+    if (!note->held)
+        return; /* nothing was ever kept in it: it was made for a message that failed */
+    note->held = false;
+    history->_held -= note->size;
+    uv_mutex_lock(&histories->_lock);
+    list_remove(&note->order);
+    atomic_fetch_sub(&histories->_held, note->size + HISTORY_OVERHEAD);
+    uv_mutex_unlock(&histories->_lock);
+}
+
+/* ---- one channel's ---- */
+
+void history_init(struct history *history, struct histories *histories)
+{
+    *history = (struct history){._histories = histories};
+    history->_keeps =
+        histories != NULL && (histories->policy.messages > 0 || histories->policy.bytes > 0 ||
+                              histories->policy.age > 0);
+}
+
+uint64_t history_messages(const struct history *history, uint64_t sequence)
+{
+    return history_is_empty(history) ? 0 : sequence - history->_sequence;
+}
+
+uint64_t history_bytes(const struct history *history)
+{
+    return history->_bytes;
+}
+
+void history_relieve(const struct history *history)
+{
+    struct histories *histories = history->_histories;
+
+    if (histories != NULL && histories->relieve != NULL && histories_are_over(histories))
+        histories->relieve(histories);
+}
+
+/* Nothing is retained of the oldest block any more. Its memory is kept until somebody has the time
+ * (history_take_dropped). */
+static void drop_note(struct history *history)
+{
+    let_go(history, block_log_note(&history->_cursor));
+    if (history->_dropped._block == NULL)
+        block_log_copy(&history->_cursor, &history->_dropped);
+}
+
+struct block_cursor history_take_dropped(struct history *history)
+{
+    struct block_cursor dropped = history->_dropped;
+
+    history->_dropped = (struct block_cursor){0};
+    return dropped;
+}
+
+/* Nothing is left: it holds nothing. */
+static void end(struct history *history)
+{
+    drop_note(history);
+    block_log_leave(&history->_cursor);
+    history->_bytes = 0;
+    free(history->_marks);
+    history->_marks = NULL;
+}
+
+/* Drops the oldest message. */
+static void drop(struct history *history)
+{
+    struct block_unit unit;
+
+    if (!block_log_unit(&history->_cursor, &unit))
+        return;
+    history->_sequence++;
+    history->_bytes -= unit.len;
+    if (history->_bytes == 0) {
+        end(history);
+        return;
+    }
+    if (unit.leaves)
+        drop_note(history);
+    block_log_advance(&history->_cursor, unit.len);
+}
+
+void history_drop_block(struct history *history)
+{
+    uint64_t sequence;
+    size_t len;
+
+    if (history_is_empty(history))
+        return;
+    if (!block_log_rest(&history->_cursor, &len, &sequence) || len == history->_bytes) {
+        end(history);
+        return;
+    }
+    history->_sequence = sequence;
+    history->_bytes -= len;
+    drop_note(history);
+    block_log_advance(&history->_cursor, len);
+}
+
+void history_deinit(struct history *history)
+{
+    while (!history_is_empty(history))
+        history_drop_block(history);
+    block_log_leave(&history->_dropped);
+}
+
+/* ---- age ---- */
+
+static struct mark *mark_at(struct history_marks *marks, unsigned i)
+{
+    return &marks->ring[(marks->first + i) % MARKS];
+}
+
+static uint64_t step_of(const struct history *history)
+{
+    return history->_histories->policy.age / HISTORY_STEPS + 1;
+}
+
+/* The message after `sequence` is published now: notes it, unless it is within a step of the last
+ * mark. There is room: older marks have expired. */
+static void set_mark(struct history *history, uint64_t now, uint64_t sequence)
+{
+    struct history_marks *marks = history->_marks;
+
+    if (marks->count > 0 && now < mark_at(marks, marks->count - 1)->time + step_of(history))
+        return;
+    *mark_at(marks, marks->count++) = (struct mark){now, sequence};
+}
+
+/* Takes the marks whose messages are too old; `last` is the newest of all. */
+static void take_expired(struct history *history, uint64_t now, uint64_t last)
+{
+    struct history_marks *marks = history->_marks;
+    uint64_t life = history->_histories->policy.age + step_of(history);
+
+    while (marks->count > 0 && mark_at(marks, 0)->time + life <= now) {
+        marks->first = (marks->first + 1) % MARKS;
+        marks->count--;
+        history->_expired = marks->count > 0 ? mark_at(marks, 0)->sequence : last;
+    }
+}
+
+void history_expire(struct history *history, uint64_t sequence)
+{
+    if (history->_marks != NULL)
+        take_expired(history, history->_histories->now(), sequence);
+}
+
+/* ---- messages come ---- */
+
+int history_begin(struct history *history, struct block_log *log, uint64_t sequence)
+{
+    if (history->_histories->policy.age > 0) {
+        uint64_t now = history->_histories->now();
+
+        if (history->_marks == NULL)
+            history->_marks = calloc(1, sizeof *history->_marks);
+        if (history->_marks == NULL) /* out of memory */
+            return UV_ENOMEM;
+        take_expired(history, now, sequence);
+        set_mark(history, now, sequence);
+    }
+    if (history_is_empty(history)) {
+        block_log_join(log, &history->_cursor);
+        history->_sequence = sequence;
+        hold(history, block_log_note(&history->_cursor));
+    } else if (!block_log_tail_note(log)->held) {
+        hold(history, block_log_tail_note(log));
+    }
+    return 0;
+}
+
+void history_add(struct history *history, size_t size)
+{
+    history->_bytes += size;
+}
+
+/* ---- messages go ---- */
+
+/* The last of the messages that are too many or too old. */
+static uint64_t too_far_back(const struct history *history, uint64_t last)
+{
+    uint64_t messages = history->_histories->policy.messages;
+    uint64_t many = messages > 0 && last > messages ? last - messages : 0;
+
+    return many > history->_expired ? many : history->_expired;
+}
+
+/* They take more memory than their bytes explain: it goes by blocks. */
+static bool holds_too_much(const struct history *history)
+{
+    uint64_t bytes = history->_histories->policy.bytes;
+
+    return bytes > 0 && history->_held > bytes + bytes / 10 + SLACK;
+}
+
+static bool is_too_much(const struct history *history, uint64_t last)
+{
+    uint64_t bytes = history->_histories->policy.bytes;
+
+    return history->_sequence < too_far_back(history, last) ||
+           (bytes > 0 && history->_bytes > bytes) || holds_too_much(history);
+}
+
+/* All messages of the oldest block are to go. */
+static bool goes_whole(const struct history *history, uint64_t last)
+{
+    uint64_t bytes = history->_histories->policy.bytes;
+    uint64_t sequence;
+    size_t len;
+
+    return block_log_rest(&history->_cursor, &len, &sequence) &&
+           (sequence <= too_far_back(history, last) ||
+            (bytes > 0 && history->_bytes - len >= bytes) || holds_too_much(history));
+}
+
+static unsigned cost_of_block(const struct history *history)
+{
+    size_t size = block_log_note(&history->_cursor)->size;
+
+    return HISTORY_BLOCK_COST * (unsigned) (1 + size / (2 * BLOCK_LOG_MAX_SIZE));
+}
+
+bool history_trim(struct history *history, uint64_t sequence)
+{
+    history->_step = 0;
+    while (!history_is_empty(history) && is_too_much(history, sequence)) {
+        if (history->_step >= HISTORY_STRIDE)
+            return true;
+        if (goes_whole(history, sequence)) {
+            history->_step += cost_of_block(history);
+            history_drop_block(history);
+        } else {
+            history->_step++;
+            drop(history);
+        }
+    }
+    return false;
+}
