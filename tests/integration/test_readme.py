@@ -335,3 +335,13 @@ def test_wsload(shell):
     result = json.loads(load.read_rest())
     assert result["ok"] and result["deliveries"] > 0
     stop(server)
+
+
+def test_conformance_names_tests_that_exist():
+    tests = ROOT / "tests/integration"
+    defined = "".join(path.read_text() for path in tests.glob("*.py"))
+    table = (ROOT / "tests/CONFORMANCE.md").read_text()
+    for name in set(re.findall(r"\b(test_\w+)\b(?!\.py|\.c)", table)):
+        assert f"def {name}(" in defined, name
+    for file in set(re.findall(r"`(\w+\.py)`", table)):
+        assert (tests / file).exists(), file
