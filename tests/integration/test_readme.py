@@ -345,3 +345,11 @@ def test_conformance_names_tests_that_exist():
         assert f"def {name}(" in defined, name
     for file in set(re.findall(r"`(\w+\.py)`", table)):
         assert (tests / file).exists(), file
+
+
+def test_contributing_names_files_that_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    for name in re.findall(r"`((?:server|client|common|tests|scripts|\.ci)/[\w./-]*)", text):
+        assert (ROOT / name).exists(), name
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert (ROOT / target).exists(), target
