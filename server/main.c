@@ -2,6 +2,7 @@
 #include <uv.h>
 
 #include "common/base/process.h"
+#include "server/http/routes.h"
 #include "server/server.h"
 
 enum { EXIT_USAGE = 2 };
@@ -14,7 +15,8 @@ int main(int argc, char **argv)
 
     process_prepare();
     log_init("wsbroadcastd", LOG_INFO);
-    if (server_options_parse(&options, argc, argv, &error) != 0) {
+    if (server_options_parse(&options, argc, argv, &error) != 0 ||
+        routes_check(&options, &error) != 0) {
         log_error("%s; 'wsbroadcastd --help' lists the options", error.text);
         return EXIT_USAGE;
     }

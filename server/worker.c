@@ -5,6 +5,7 @@
 
 #include "common/base/log.h"
 #include "common/base/plural.h"
+#include "server/http/routes.h"
 #include "server/net/listener.h"
 #include "server/peer/peer.h"
 #include "server/worker_private.h"
@@ -52,32 +53,21 @@ static struct transport_config transport_config_of(const struct server_options *
     };
 }
 
-static struct upgrade_policy upgrade_policy_of(const struct server_options *options,
-                                               const struct http_api *api)
+static struct connection_policy connection_policy_of(const struct worker *worker,
+                                                     const struct server_options *options)
 {
-    return (struct upgrade_policy){
-        .handshake =
-            {
-                .path = options->path,
-                .compression = !options->no_compression,
-                .no_echo = options->no_echo,
-                .origins =
-                    {
-                        .allowed = options->origins,
-                        .allowed_count = options->origin_count,
-                        .host_is_known = options->server_name_count > 0,
-                    },
-            },
+    return (struct connection_policy){
+        .router = &worker->router,
+        .services = &worker->services,
         .names = {options->server_names, options->server_name_count},
         .max_header_bytes = options->max_header_bytes,
         .max_header_count = options->max_header_count,
-        .api = api,
     };
 }
 
 static struct question_desk *desk_at(void *context, size_t i)
 {
-    const struct worker *worker = container_of(context, struct worker, api);
+    const struct worker *worker = container_of(context, struct worker, services);
 
     return &worker->shared->workers[i]->desk;
 }
@@ -110,11 +100,16 @@ static void connect_parts(struct worker *worker)
     tls_loop_init(&worker->tls, &worker->loop, worker->shared->tls, on_unadmitted);
     relief_init(&worker->relief, &worker->loop, &worker->inbox, &channels->memory, &worker->fanouts,
                 options->read_mildly);
-    question_desk_init(&worker->desk, &worker->inbox, &worker->api, desk_at,
+    question_desk_init(&worker->desk, &worker->inbox, &worker->services, desk_at,
                        worker->shared->worker_count);
-    worker->api = (struct http_api){
+    worker->services = (struct services){
         .options = options,
-        .origins = worker->policy.handshake.origins,
+        .origins =
+            {
+                .allowed = options->origins,
+                .allowed_count = options->origin_count,
+                .host_is_known = options->server_name_count > 0,
+            },
         .channels = channels,
         .fanouts = &worker->fanouts,
         .publish = &worker->publish,
@@ -146,7 +141,8 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
         return UV_ENOMEM;
     fresh->number = number;
     fresh->shared = shared;
-    fresh->policy = upgrade_policy_of(options, &fresh->api);
+    fresh->router = routes_of(options);
+    fresh->policy = connection_policy_of(fresh, options);
     list_init(&fresh->listeners);
     list_init(&fresh->due);
     status = uv_loop_init(&fresh->loop);

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <uv.h>
 
+#include "server/http/router.h"
+#include "server/http/services.h"
 #include "server/net/handoff.h"
 #include "server/net/listener.h"
 #include "server/peer/peer_context.h"
@@ -31,7 +33,7 @@ struct worker {
     _Atomic bool serving; /* it runs, and may have requests to finish: others wait for that */
     size_t number;
     const struct worker_shared *shared;
-    struct upgrade_policy policy;
+    struct connection_policy policy;
     struct channel_publisher publisher;
     struct publish_means publish;
     struct list listeners;
@@ -52,7 +54,8 @@ struct worker {
     struct list due; /* fanouts to be flushed at the end of this turn */
     struct fanouts fanouts;
     struct throttle throttle;
-    struct http_api api;
+    struct router router;
+    struct services services;
     struct question_desk desk;
     struct peer_context context; /* what its peers need of it */
 };

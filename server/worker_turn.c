@@ -49,6 +49,7 @@ static void on_turn_end(uv_prepare_t *prepare)
 {
     struct worker *worker = container_of(prepare, struct worker, turn_end);
     bool done = transport_context_go_on(&worker->context.transports);
+    bool asked = !question_desk_is_idle(&worker->desk);
 
     flush_due(worker);
     (void) question_desk_work(&worker->desk, QUESTION_BUDGET); /* its answers go out at once */
@@ -57,7 +58,8 @@ static void on_turn_end(uv_prepare_t *prepare)
     if (relief_check(&worker->relief))
         wake_reliefs(worker->shared);
     worker_turn_check_served(worker);
-    if (done && list_empty(&worker->due) && question_desk_is_idle(&worker->desk))
+    /* A request that an answer resumes may have more to read in the next turn. */
+    if (done && !asked && list_empty(&worker->due) && question_desk_is_idle(&worker->desk))
         (void) uv_idle_stop(&worker->go_on);
     else
         (void) uv_idle_start(&worker->go_on, on_go_on);

@@ -85,7 +85,7 @@ static int on_status(llhttp_t *parser, const char *at, size_t len)
     return append(head, at, len);
 }
 
-/* llhttp takes other protocols for HTTP when the methods fit. `at` is behind their names. */
+/* llhttp accepts other protocols if the method fits (RTSP, ICE): their name is before `at`. */
 static int on_version(llhttp_t *parser, const char *at, size_t len)
 {
     static const char name[5] = {'H', 'T', 'T', 'P', '/'};
@@ -171,8 +171,9 @@ static int on_headers_complete(llhttp_t *parser)
     head->has_body = (parser->flags & F_CHUNKED) != 0 || parser->content_length > 0;
     head->keep_alive = llhttp_should_keep_alive(parser) != 0;
     if ((parser->flags & F_TRANSFER_ENCODING) != 0 && (parser->flags & F_CHUNKED) == 0)
-        return reject(head, 400, "the length of the body cannot be known"); /* RFC 9112, 6.3 */
-    return HPE_PAUSED; /* here the head ends, whatever follows */
+        return reject(head, 400,
+                      "the length of the body is unknown: send Content-Length"); /* RFC 9112, 6.3 */
+    return HPE_PAUSED; /* the head ends here */
 }
 
 static const llhttp_settings_t http_head_settings = {
@@ -216,13 +217,13 @@ void http_head_limit(struct http_head *head, uint64_t bytes, uint64_t fields)
     head->_max_fields = fields > 0 && fields < UINT32_MAX ? (size_t) fields : UINT32_MAX;
 }
 
-/* What llhttp's own verdict means for the one who sent the head. */
+/* Translates an error of llhttp for the sender of the head. */
 static void explain(struct http_head *head, llhttp_errno_t error)
 {
     if (head->why != NULL)
-        return; /* a callback has said it already */
+        return; /* a callback has set it */
     if (error == HPE_INVALID_VERSION || error == HPE_PAUSED_H2_UPGRADE)
-        (void) reject(head, 505, "only HTTP/1.1 is spoken here");
+        (void) reject(head, 505, "only HTTP/1.1 is supported");
     else
         (void) reject(head, 400, "this is not a well-formed HTTP/1.1 message");
 }
@@ -230,20 +231,20 @@ static void explain(struct http_head *head, llhttp_errno_t error)
 static enum http_head_result finish(struct http_head *head)
 {
     if (head->major != 1) {
-        (void) reject(head, 505, "only HTTP/1.1 is spoken here");
+        (void) reject(head, 505, "only HTTP/1.1 is supported");
         return HTTP_HEAD_BAD;
     }
     if (head->_parser.type != HTTP_RESPONSE)
         return HTTP_HEAD_DONE;
     head->status = head->_parser.status_code;
     if (head->status < 100) { /* a status code has three digits: RFC 9112, 4 */
-        (void) reject(head, 400, "its status is none");
+        (void) reject(head, 400, "the status code of the response is not valid");
         return HTTP_HEAD_BAD;
     }
     return HTTP_HEAD_DONE;
 }
 
-/* Keeps the last bytes of the input for those who look back from the next. */
+/* Keeps the last bytes of the input, for callbacks that look back across two feeds. */
 static void remember(struct http_head *head, const uint8_t *data, size_t len)
 {
     size_t size = sizeof head->_before;
@@ -296,7 +297,7 @@ static bool is_interim(const struct http_head *head)
     return head->_parser.type == HTTP_RESPONSE && head->status < 200 && head->status != 101;
 }
 
-/* Drops what a head has said; the bytes of the next one count on. */
+/* Drops a head; the bytes of the next one are added to its count. */
 static void begin_anew(struct http_head *head)
 {
     struct http_head fresh;
@@ -415,6 +416,22 @@ bool http_head_has_token(const struct http_head *head, const char *name, const c
     while ((list = http_head_next(head, name, &cursor)) != NULL) {
         if (list_has_token(list, token))
             return true;
+    }
+    return false;
+}
+
+bool http_head_accepts(const struct http_head *head, const char *type)
+{
+    size_t len = strlen(type), cursor = 0;
+    const char *list;
+
+    while ((list = http_head_next(head, "Accept", &cursor)) != NULL) {
+        while (*list != '\0') {
+            list += strspn(list, ", \t");
+            if (strncasecmp(list, type, len) == 0 && strchr("; \t,", list[len]) != NULL)
+                return true; /* strchr finds the NUL as well */
+            list += strcspn(list, ",");
+        }
     }
     return false;
 }

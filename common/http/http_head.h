@@ -20,8 +20,8 @@ enum http_head_kind {
 
 enum http_head_result {
     HTTP_HEAD_MORE, /* not complete: feed what comes next */
-    HTTP_HEAD_DONE, /* complete: what follows in the input is not the head's */
-    HTTP_HEAD_BAD,  /* it can become nothing good: `status` and `why` say what to answer */
+    HTTP_HEAD_DONE, /* complete: the rest of the input is not part of the head */
+    HTTP_HEAD_BAD,  /* cannot be accepted: `status` and `why` are for the response */
 };
 
 /* The limits of a head, unless http_head_limit sets others: more is 431, a target that takes more
@@ -39,13 +39,13 @@ struct http_field {
 };
 
 struct http_head {
-    int status;        /* of a response; or, after HTTP_HEAD_BAD, of the answer a request earns */
+    int status;        /* of a response; or, after HTTP_HEAD_BAD, for the response to the request */
     const char *why;   /* after HTTP_HEAD_BAD: a phrase for people, static */
-    const char *limit; /* if that was for a limit: the option that sets it, static; else NULL */
+    const char *limit; /* if a limit was exceeded: the option that sets it, static; else NULL */
     uint8_t major;     /* HTTP version */
     uint8_t minor;
     bool has_body;   /* a body follows the head */
-    bool keep_alive; /* the sender is ready to go on with the connection (RFC 9112, 9.3) */
+    bool keep_alive; /* the sender keeps the connection open (RFC 9112, 9.3) */
 
     llhttp_t _parser;
     struct buffer _text;
@@ -68,7 +68,7 @@ struct http_head {
 void http_head_init(struct http_head *head, enum http_head_kind kind);
 void http_head_deinit(struct http_head *head);
 
-/* Bytes of memory that the head holds beside this struct. */
+/* Bytes of memory that the head holds in addition to this struct. */
 size_t http_head_held(const struct http_head *head);
 
 /* Before the first feed: allows this many bytes and header fields; 0 for no limit. */
@@ -99,5 +99,9 @@ const char *http_head_next(const struct http_head *head, const char *name, size_
 /* True when `token` is, in any case, a member of the comma-separated list that all fields of this
  * name make together (RFC 9110, 5.6.1). */
 bool http_head_has_token(const struct http_head *head, const char *name, const char *token);
+
+/* True when the media type is a member of Accept (RFC 9110, 12.5.1), whatever its parameters.
+ * Wildcards do not count: a client that takes anything has not asked for this type. */
+bool http_head_accepts(const struct http_head *head, const char *type);
 
 #endif

@@ -26,6 +26,7 @@ static const char *reason_phrase(int status)
         {431, "Request Header Fields Too Large"},
         {501, "Not Implemented"},
         {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
         {505, "HTTP Version Not Supported"},
     };
 
@@ -36,7 +37,7 @@ static const char *reason_phrase(int status)
     return "Refused";
 }
 
-/* RFC 9110, 5.6.7; strftime(3) would speak the language of the locale. */
+/* RFC 9110, 5.6.7; strftime(3) would use the language of the locale. */
 static int write_date(struct buffer *out)
 {
     static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
@@ -46,7 +47,7 @@ static int write_date(struct buffer *out)
     struct tm at;
 
     if (gmtime_r(&now, &at) == NULL)
-        return 0; /* a clock that is centuries off: better no date (RFC 9110, 6.6.1) */
+        return 0; /* the clock is centuries off: omit the date (RFC 9110, 6.6.1) */
     return buffer_printf(out, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n", days[at.tm_wday],
                          at.tm_mday, months[at.tm_mon], at.tm_year + 1900, at.tm_hour, at.tm_min,
                          at.tm_sec);

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { MAX_SUBPROTOCOL = 40 }; /* characters of one that is no credential */
+enum { MAX_SUBPROTOCOL = 40 }; /* characters; a longer one is taken for a credential */
 
 static bool is_alphanumeric(char c)
 {

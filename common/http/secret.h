@@ -1,5 +1,5 @@
-/* Credentials in texts that people see: a URL's query, a list of subprotocols. What looks like a
- * secret is shown as "***". */
+/* Masks credentials in texts that are displayed: the query of a URL, a list of subprotocols. What
+ * looks like a secret becomes "***". */
 #ifndef WS_COMMON_HTTP_SECRET_H
 #define WS_COMMON_HTTP_SECRET_H
 

@@ -190,8 +190,13 @@ void stream_peer_address(const struct stream *stream, struct sockaddr_storage *a
 
 const char *stream_peer_name(const struct stream *stream, char *out, size_t size)
 {
+    const char *known = stream_is_tls(stream) ? stream_tls_client(stream->tcp.data) : NULL;
     struct sockaddr_storage address;
 
+    if (known != NULL) {
+        (void) snprintf(out, size, "%s", known);
+        return out;
+    }
     stream_peer_address(stream, &address);
     return address_client_name((const struct sockaddr *) &address, out, size);
 }

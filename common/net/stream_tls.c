@@ -1,9 +1,11 @@
 #include "common/net/stream_tls.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/list.h"
 #include "common/http/http_response.h"
+#include "common/net/address.h"
 #include "common/net/socket_io.h"
 #include "common/net/stream_tls_layer.h"
 
@@ -36,6 +38,20 @@ static void note_step(struct stream_tls *layer)
         tls_loop_list(loop, &layer->place, tls_is_current(layer->tls));
 }
 
+/* The name is for the log, which is written when the connection has ended. */
+static void keep_name(struct stream_tls *layer)
+{
+    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+    char name[ADDRESS_NAME_SIZE];
+    int len = (int) sizeof address;
+
+    if (layer->client != NULL ||
+        uv_tcp_getpeername(&layer->stream->tcp, (struct sockaddr *) &address, &len) != 0)
+        return;
+    layer->client =
+        strdup(address_client_name((const struct sockaddr *) &address, name, sizeof name));
+}
+
 /* Whoever typed http:// or ws:// is told so, in what it can read. The connection ends with its
  * client: to close it while something comes would take the answer back (RST). */
 static void answer_http(struct stream_tls *layer)
@@ -51,6 +67,7 @@ static void answer_http(struct stream_tls *layer)
     };
     struct buffer *output = tls_output(layer->tls);
 
+    keep_name(layer);
     buffer_drop(output, output->len);
     layer->met_http = http_response_write(output, &answer) == 0 &&
                       stream_tls_output_send(layer) == 0 && !stream_tls_is_sending(layer) &&
@@ -289,6 +306,7 @@ static void on_later_closed(uv_handle_t *handle)
     tls_free(layer->tls);
     buffer_deinit(&layer->held);
     buffer_deinit(&layer->sending);
+    free(layer->client);
     free(layer);
     stream->tcp.data = NULL;
     on_closed((uv_handle_t *) &stream->tcp);
@@ -331,6 +349,11 @@ bool stream_tls_is_ready(const struct stream_tls *layer)
 bool stream_tls_met_http(const struct stream_tls *layer)
 {
     return layer->met_http;
+}
+
+const char *stream_tls_client(const struct stream_tls *layer)
+{
+    return layer->client;
 }
 
 bool stream_tls_has_waited(const struct stream_tls *layer)

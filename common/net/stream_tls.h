@@ -39,6 +39,10 @@ const char *stream_tls_error(const struct stream_tls *layer);
 /* True if an accepted stream got plain HTTP, and was answered with 400. */
 bool stream_tls_met_http(const struct stream_tls *layer);
 
+/* The name of such a client, as it was then: a socket whose connection has ended has none. Else
+ * NULL. */
+const char *stream_tls_client(const struct stream_tls *layer);
+
 /* True if the handshake of an accepted stream has had to wait for its turn. */
 bool stream_tls_has_waited(const struct stream_tls *layer);
 

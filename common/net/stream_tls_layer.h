@@ -34,6 +34,7 @@ struct stream_tls {
     uv_buf_t *bufs; /* the source's, copied */
     struct tls_source source;
     int write_status; /* why writing does not work any more */
+    char *client;     /* that sent plain HTTP: its name, for when the socket has lost it; or NULL */
     bool reading;
     bool ended;      /* the end of input, or an error, has been told */
     bool finishing;  /* FIN follows what is being sent */

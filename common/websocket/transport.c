@@ -5,13 +5,9 @@
 #include <string.h>
 
 #include "common/websocket/transport_output.h"
+#include "common/websocket/transport_private.h"
 #include "common/websocket/transport_time.h"
 #include "common/websocket/transport_work.h"
-
-enum {
-    TURN_INPUT = 1024 * 1024, /* bytes that are read in one turn, more or less */
-    MIN_READ = 4096,          /* bytes that one read may bring, however many read */
-};
 
 /* ---- the end ---- */
 
@@ -46,7 +42,7 @@ static void go_deaf(struct transport *transport)
     decoder_deinit(&transport->_decoder);
 }
 
-static void close_stream(struct transport *transport, bool reset)
+void transport_close_stream(struct transport *transport, bool reset)
 {
     transport->_stage = TRANSPORT_CLOSED;
     tell_end(transport, &(struct transport_end){.fate = TRANSPORT_LOST, .status = UV_EOF});
@@ -65,7 +61,7 @@ void transport_abort(struct transport *transport, int status)
         return;
     transport->_stage = TRANSPORT_CLOSED; /* nothing that on_end does can bring it back */
     tell_end(transport, &(struct transport_end){.fate = TRANSPORT_LOST, .status = status});
-    close_stream(transport, reset);
+    transport_close_stream(transport, reset);
 }
 
 void transport_abort_for(struct transport *transport, const char *limit)
@@ -75,14 +71,12 @@ void transport_abort_for(struct transport *transport, const char *limit)
     transport_abort(transport, UV_ETIMEDOUT);
 }
 
-static void start_reading(struct transport *transport);
-
 /* Input means nothing any more, but its end does, and a peer that is still sending has to get rid
  * of what it sends: whatever reading was paused for does not matter. */
 static void read_on(struct transport *transport)
 {
     transport->_paused = false;
-    start_reading(transport);
+    transport_read_start(transport);
 }
 
 /* All that was owed is written. The server says so with a FIN and waits for the client's; the
@@ -92,11 +86,11 @@ static void drain(struct transport *transport)
     transport->_stage = TRANSPORT_DRAINING;
     read_on(transport);
     if (transport->_eof) {
-        close_stream(transport, false);
+        transport_close_stream(transport, false);
         return;
     }
     if (transport->_finishing && stream_finish(&transport->stream) != 0) {
-        close_stream(transport, false);
+        transport_close_stream(transport, false);
         return;
     }
     go_deaf(transport);
@@ -400,15 +394,6 @@ void transport_wait_for_share(struct transport *transport)
         transport_work_defer(transport);
 }
 
-/* What was read, or kept, has been taken. */
-static void tell_taken(struct transport *transport)
-{
-    const struct transport_ops *ops = transport_context_of(transport)->ops;
-
-    if (ops->on_taken != NULL && transport->_stage != TRANSPORT_CLOSED)
-        ops->on_taken(transport);
-}
-
 void transport_go_on(struct transport *transport)
 {
     const struct transport_ops *ops = transport_context_of(transport)->ops;
@@ -420,81 +405,8 @@ void transport_go_on(struct transport *transport)
         return; /* transport_resume goes on */
     else if (decoder_is_suspended(&transport->_decoder))
         decode_on(transport);
-    start_reading(transport);
-    tell_taken(transport);
-}
-
-static void on_eof(struct transport *transport)
-{
-    bool owing = transport_output_owes(transport);
-
-    transport->_eof = true;
-    if (transport->_stage == TRANSPORT_DRAINING)
-        close_stream(transport, false);
-    else if (transport->_stage == TRANSPORT_OPENING && transport_context_of(transport)->_server &&
-             owing && !transport->_finishing)
-        transport_finish(transport); /* it asked, half-closed, and waits for the answer */
-    else if (!transport->_deaf || (transport->_raw && transport->_stage == TRANSPORT_OPEN))
-        transport_abort(transport, UV_EOF);
-}
-
-static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
-{
-    struct transport *transport = container_of(stream, struct transport, stream.tcp);
-
-    if (nread == UV_ENOBUFS)
-        return; /* on_alloc gave none: the rest waits in the socket for the next turn */
-    if (nread > 0) {
-        transport_context_of(transport)->_read += (size_t) nread;
-        transport_input(transport, (const uint8_t *) buf->base, (size_t) nread);
-        tell_taken(transport);
-    } else if (nread == UV_EOF) {
-        on_eof(transport);
-    } else if (nread < 0 && transport->_stage == TRANSPORT_DRAINING) {
-        close_stream(transport, false);
-    } else if (nread < 0) {
-        transport_abort(transport, (int) nread);
-    }
-}
-
-/* How much one read may bring. What all of them bring in one turn stays near TURN_INPUT, also when
- * many have much to say. */
-static size_t read_size(const struct transport_context *context)
-{
-    unsigned busy = context->_busy > context->_busy_before ? context->_busy : context->_busy_before;
-    size_t share = TURN_INPUT / (busy + 1);
-
-    if (context->_read >= TURN_INPUT) /* many have begun to talk at once */
-        return MIN_READ;
-    if (share > sizeof context->_input)
-        return sizeof context->_input;
-    return share > MIN_READ ? share : MIN_READ;
-}
-
-/* Reading is synchronous in libuv: alloc, read, callback. One buffer serves all. libuv asks again
- * at once (32 times) for a stream whose read has filled the buffer, and is given none: then it
- * leaves that stream until the next turn. */
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
-{
-    struct transport *transport = container_of(handle, struct transport, stream.tcp);
-    struct transport_context *context = transport_context_of(transport);
-    bool again = context->_reader == transport;
-
-    (void) suggested;
-    context->_reader = transport;
-    if (again)
-        context->_busy++;
-    *buf =
-        uv_buf_init(context->_input,
-                    again || !transport_work_begin(transport) ? 0 : (unsigned) read_size(context));
-}
-
-/* Unless there is a reason not to. */
-static void start_reading(struct transport *transport)
-{
-    if (!transport->_paused && !transport->_deferred && !transport->_eof && transport->_connected &&
-        transport->_stage != TRANSPORT_CLOSED)
-        (void) stream_read_start(&transport->stream, on_alloc, on_read);
+    transport_read_start(transport);
+    transport_read_taken(transport);
 }
 
 /* ---- life ---- */
@@ -510,7 +422,7 @@ int transport_start(struct transport *transport)
 {
     transport->_connected = true;
     transport_restart_opening(transport);
-    return stream_read_start(&transport->stream, on_alloc, on_read);
+    return transport_read_begin(transport);
 }
 
 int transport_open(struct transport *transport, const struct extension_deflate *deflate)
@@ -554,5 +466,5 @@ void transport_resume(struct transport *transport)
     transport->_paused = false;
     if (decoder_is_suspended(&transport->_decoder))
         transport_work_defer(transport); /* it was to go on while it was paused */
-    start_reading(transport);
+    transport_read_start(transport);
 }

@@ -86,8 +86,7 @@ static int enter_log(struct channel *channel, unsigned form)
     return status;
 }
 
-/* The plain log goes on while it holds history. */
-static void stop_if_unused(struct channel *channel, struct channel_log *log)
+void channel_stop_if_unused(struct channel *channel, struct channel_log *log)
 {
     if (log->readers == 0 &&
         (log != &channel->_logs[CHANNEL_LOG_PLAIN] || history_is_empty(&channel->_history)))
@@ -97,7 +96,7 @@ static void stop_if_unused(struct channel *channel, struct channel_log *log)
 static void leave_log(struct channel *channel, unsigned form)
 {
     count_reader(channel, form, false);
-    stop_if_unused(channel, log_for(channel, form));
+    channel_stop_if_unused(channel, log_for(channel, form));
 }
 
 /* The log that the cursor is in now. */
@@ -245,8 +244,8 @@ void channel_go_live(struct channel *channel, struct block_cursor *cursor,
     move_cursor(cursor, live_cursor);
 }
 
-int channel_skip(struct channel *channel, struct block_cursor *cursor, struct block_cursor *live_cursor,
-                 struct event_id *start)
+int channel_skip(struct channel *channel, struct block_cursor *cursor,
+                 struct block_cursor *live_cursor, struct event_id *start)
 {
     struct block_cursor fresh = {0};
     int status;
@@ -435,64 +434,6 @@ void channel_fold(struct channel *channel)
             block_log_fold(&channel->_logs[i].log);
     }
     uv_mutex_unlock(&channel->_lock);
-}
-
-/* ---- history ---- */
-
-/* With the lock held: messages have been dropped, or have begun to be retained. */
-static void note_history(struct channel *channel)
-{
-    atomic_store(&channel->_retains, !history_is_empty(&channel->_history));
-    stop_if_unused(channel, &channel->_logs[CHANNEL_LOG_PLAIN]);
-}
-
-bool channel_trim_step(struct channel *channel, struct block_cursor *dropped)
-{
-    bool more;
-
-    more = history_trim(&channel->_history, channel_sequence(channel));
-    *dropped = history_take_dropped(&channel->_history);
-    note_history(channel);
-    return more;
-}
-
-void channel_trim(struct channel *channel, unsigned steps)
-{
-    bool more = true;
-
-    for (unsigned i = 0; i < steps && more; i++) {
-        struct block_cursor dropped;
-
-        uv_mutex_lock(&channel->_lock);
-        more = channel_trim_step(channel, &dropped);
-        uv_mutex_unlock(&channel->_lock);
-        block_log_leave(&dropped);
-    }
-}
-
-void channel_expire(struct channel *channel)
-{
-    uv_mutex_lock(&channel->_lock);
-    history_expire(&channel->_history, channel_sequence(channel));
-    uv_mutex_unlock(&channel->_lock);
-    channel_trim(channel, UINT_MAX);
-}
-
-bool channel_retains(const struct channel *channel)
-{
-    return atomic_load(&channel->_retains);
-}
-
-void channel_drop_block(struct channel *channel)
-{
-    struct block_cursor dropped;
-
-    uv_mutex_lock(&channel->_lock);
-    history_drop_block(&channel->_history);
-    dropped = history_take_dropped(&channel->_history);
-    note_history(channel);
-    uv_mutex_unlock(&channel->_lock);
-    block_log_leave(&dropped);
 }
 
 struct channel *channel_of_note(const struct block_note *note)

@@ -1,5 +1,5 @@
-/* What the files of a channel share: channel.c (subscribers, looking, history) and
- * channel_publish.c (publishing). For them alone. */
+/* What the files of a channel share: channel.c (subscribers, and looking),
+ * channel_publish.c (publishing) and channel_history.c (what is retained). For them alone. */
 #ifndef WS_SERVER_BROADCAST_CHANNEL_PRIVATE_H
 #define WS_SERVER_BROADCAST_CHANNEL_PRIVATE_H
 
@@ -15,6 +15,9 @@ static inline uint64_t channel_sequence(const struct channel *channel)
 {
     return atomic_load_explicit(&channel->_sequence, memory_order_relaxed);
 }
+
+/* With the lock held: the plain log goes on while it holds history. */
+void channel_stop_if_unused(struct channel *channel, struct channel_log *log);
 
 /* With the lock held: drops a bounded part of what the history may not hold any more. True when
  * there is more to drop: release the lock, and call channel_trim. `*dropped` is for

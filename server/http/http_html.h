@@ -1,15 +1,15 @@
-/* What a browser is shown where it gets no other answer, until there is a page of its own: why, and
- * what lives here. */
+/* What a browser is shown until there is a page for it: what this server is, and how its
+ * endpoint is used. It is the body of a refusal, and what GET / shows where / is the endpoint. */
 #ifndef WS_SERVER_HTTP_HTTP_HTML_H
 #define WS_SERVER_HTTP_HTTP_HTML_H
 
 #include "common/base/buffer.h"
 
-/* The fields that go with the page, each with its line's end. */
+/* The header fields that go with the page, each with its CRLF. */
 extern const char http_html_fields[];
 
-/* Appends the page of a refusal: its status, why, and the path of the endpoint, as text. Returns 0
- * or UV_ENOMEM. */
+/* Appends the page for an endpoint of this path; of a refusal, with its status and why (NULL: of
+ * none). Returns 0 or UV_ENOMEM. */
 int http_html_write(struct buffer *out, int status, const char *why, const char *path);
 
 #endif

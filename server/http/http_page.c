@@ -8,7 +8,7 @@
 #include "server/broadcast/replay.h"
 
 enum {
-    MAX_PAGE = 1024 * 1024, /* bytes of JSON, unless it is one message */
+    MAX_PAGE = 1024 * 1024, /* bytes of JSON, but at least one message */
     CHUNK_HEAD = 10,        /* the size of a chunk as eight digits, and CRLF */
     MARGIN = 256,           /* bytes of the page beside its messages, and of a chunk */
 };
@@ -19,13 +19,13 @@ struct http_page {
     struct block_cursor cursor;
     struct replay replay;
     struct event_id start;
-    struct event_id place; /* of the last message that was begun */
-    struct event_id last;  /* of the channel, when the page was asked for */
+    struct event_id place; /* of the last message begun */
+    struct event_id last;  /* of the channel, at the time of the request */
     size_t limit;
     size_t count;   /* messages begun */
-    size_t written; /* bytes, without what chunks take */
+    size_t written; /* bytes, without chunk framing */
     bool begun;
-    size_t measured; /* bytes of messages, which costs time, too */
+    size_t measured; /* bytes of messages: measuring them takes time as well */
 };
 
 int http_page_new(struct http_page **page, struct channels *channels, struct channel *channel,
@@ -98,7 +98,8 @@ static int end(const struct http_page *page, struct buffer *out)
     return buffer_append(out, "], \"next\": null}\n", 17);
 }
 
-/* True when the page has no room for the next message, or there is none; `written` bytes are. */
+/* True when the page, of which `written` bytes are written, has no room for a further message, or
+ * there is none. */
 static bool is_full(struct http_page *page, size_t written)
 {
     struct channel_message message;
@@ -112,7 +113,7 @@ static bool is_full(struct http_page *page, size_t written)
                                !replay_json_fits(&message, MAX_PAGE - MARGIN - written));
 }
 
-/* Appends messages. Returns 0 when they all are written, UV_EAGAIN, or UV_ENOMEM. */
+/* Appends messages. Returns 0 when all are written, UV_EAGAIN when `out` is full, or UV_ENOMEM. */
 static int append_messages(struct http_page *page, struct buffer *out, size_t most)
 {
     size_t before = out->len;
@@ -155,7 +156,7 @@ static int end_chunk(struct buffer *out, size_t at, bool last)
     char head[CHUNK_HEAD + 1];
 
     if (len == 0) {
-        out->len = at; /* an empty chunk would be the end */
+        out->len = at; /* an empty chunk would end the body */
         return 0;
     }
     (void) snprintf(head, sizeof head, "%08x\r\n", (unsigned) len);

@@ -8,32 +8,34 @@
 
 #include "common/base/json_check.h"
 #include "common/base/utf8.h"
+#include "common/http/http_response.h"
+#include "server/http/services.h"
 
 enum {
-    MAX_LINES = 10000, /* messages of one request; */
-    MAX_MESSAGES = 4,  /* and no more bytes than so many of the longest messages */
+    MAX_LINES = 10000, /* messages of one request, */
+    MAX_MESSAGES = 4,  /* with at most the bytes of so many messages of --max-message */
 };
 
 /* ---- before the body ---- */
 
 /* True for a media type, whatever its parameters. */
-static bool has_type(const struct http_api_request *request, const char *type)
+static bool has_type(const struct request *request, const char *type)
 {
     const char *field = http_head_get(request->head, "Content-Type");
     size_t len = strlen(type);
 
     return field != NULL && strncasecmp(field, type, len) == 0 &&
-           strchr("; \t", field[len]) != NULL; /* strchr finds the NUL, too */
+           strchr("; \t", field[len]) != NULL; /* strchr finds the NUL as well */
 }
 
-static bool is_lines(const struct http_api_request *request)
+static bool is_lines(const struct request *request)
 {
     return has_type(request, "application/x-ndjson") || has_type(request, "application/ndjson");
 }
 
 /* The parameter `charset` of the media type (RFC 9110, 8.3.1), with its quotation marks, if it has
  * any; or NULL. `*len` is its length. */
-static const char *charset_of(const struct http_api_request *request, size_t *len)
+static const char *charset_of(const struct request *request, size_t *len)
 {
     static const char name[] = "charset=";
     const char *at = http_head_get(request->head, "Content-Type");
@@ -49,8 +51,8 @@ static const char *charset_of(const struct http_api_request *request, size_t *le
     return NULL;
 }
 
-/* True unless it is said that the body is in another character encoding than UTF-8. */
-static bool is_utf8(const struct http_api_request *request)
+/* True unless the body is declared to be in another character encoding than UTF-8. */
+static bool is_utf8(const struct request *request)
 {
     static const char *const same[] = {"utf-8", "utf8", "us-ascii"};
     size_t len = 0;
@@ -69,124 +71,154 @@ static bool is_utf8(const struct http_api_request *request)
     return false;
 }
 
-bool http_publish_may(const struct http_api *api, const struct http_api_request *request,
-                      struct http_api_answer *answer)
+/* Returns NULL, or why the head is refused, with its status. */
+static const char *check_head(const struct request *request, int *status)
 {
     const char *coding = http_head_get(request->head, "Content-Encoding");
     const char *expect = http_head_get(request->head, "Expect");
 
-    if (!publish_is_open(api->options, PUBLISH_HTTP))
-        http_api_refuse(answer, 403, "this feed is read-only");
-    else if (http_head_count(request->head, "Content-Type") > 1)
-        http_api_refuse(answer, 400, "Content-Type must appear once");
-    else if (!is_utf8(request))
-        http_api_refuse(answer, 415, "text is published in UTF-8: send it so, charset=utf-8");
-    else if (coding != NULL && strcasecmp(coding, "identity") != 0)
-        http_api_refuse(answer, 415, "send the message as it is, without Content-Encoding");
-    else if (expect != NULL && strcasecmp(expect, "100-continue") != 0)
-        http_api_refuse(answer, 417, "nothing but 100-continue can be expected here");
-    else if (http_head_get(request->head, "Content-Length") == NULL &&
-             http_head_get(request->head, "Transfer-Encoding") == NULL)
-        http_api_refuse(answer, 411, "the message has to be the body: send one, with its length");
-    else
-        return true;
-    return false;
+    *status = 403;
+    if (!publish_is_open(request->services->options, PUBLISH_HTTP))
+        return "publishing with POST is disabled on this server (--publish)";
+    *status = 400;
+    if (http_head_count(request->head, "Content-Type") > 1)
+        return "Content-Type must appear once";
+    *status = 415;
+    if (!is_utf8(request))
+        return "text must be UTF-8: send it as UTF-8, with charset=utf-8";
+    if (coding != NULL && strcasecmp(coding, "identity") != 0)
+        return "Content-Encoding is not supported: send the message unencoded";
+    *status = 417;
+    if (expect != NULL && strcasecmp(expect, "100-continue") != 0)
+        return "this expectation is not supported: only 100-continue is";
+    *status = 411;
+    if (http_head_get(request->head, "Content-Length") == NULL &&
+        http_head_get(request->head, "Transfer-Encoding") == NULL)
+        return "the body is missing: send the message as the body, with its Content-Length";
+    return NULL;
 }
 
-uint64_t http_publish_max_body(const struct http_api *api, const struct http_api_request *request)
+enum request_outcome http_publish_begin(struct request *request)
 {
-    return api->options->max_message * (is_lines(request) ? MAX_MESSAGES : 1);
+    const struct services *services = request->services;
+    int status;
+    const char *why = check_head(request, &status);
+
+    if (why != NULL)
+        return request_refuse(request, status, why);
+    if (memory_is_over(services->memory)) {
+        request->response.limit = "max-memory";
+        request->response.closes = true;
+        return request_refuse(request, 503, "the server is short of memory: try again later");
+    }
+    request->max_body = services->options->max_message * (is_lines(request) ? MAX_MESSAGES : 1);
+    return REQUEST_BODY;
 }
 
 /* ---- publishing ---- */
 
-static void tell_receipt(const struct channel_receipt *receipt, size_t count, bool counted,
-                         struct http_api_answer *answer)
+static void tell_receipt(struct request *request, const struct publish_result *result)
 {
+    struct response *response = &request->response;
     char id[EVENT_ID_SIZE], counts[32] = "";
 
-    if (counted)
-        (void) snprintf(counts, sizeof counts, "\"count\": %zu, ", count);
-    if (buffer_printf(&answer->json, "{\"id\": \"%s\", %s\"subscribers\": %zu}\n",
-                      event_id_print(receipt->id, id), counts, receipt->subscribers) != 0)
-        http_api_refuse(answer, 503, "it is published, but there is no memory for the answer");
+    if (is_lines(request))
+        (void) snprintf(counts, sizeof counts, "\"count\": %zu, ", result->published);
+    response->type = HTTP_RESPONSE_JSON;
+    if (buffer_printf(&response->body, "{\"id\": \"%s\", %s\"subscribers\": %zu}\n",
+                      event_id_print(result->receipt.id, id), counts,
+                      result->receipt.subscribers) != 0)
+        response_refuse(response, 503, "published, but out of memory for the receipt");
 }
 
-/* Publishes `count` messages, with nobody else's between them. */
-static void publish_items(const struct http_api *api, const struct http_api_request *request,
-                          const struct channel_item *items, size_t count,
-                          struct http_api_answer *answer)
+static void tell_limit(struct response *response, int status, const char *limit)
+{
+    response->limit = limit;
+    if (status == UV_EAGAIN) { /* what a WebSocket client may not send in a second */
+        response_refuse(response, 429, "too many messages: try again in a second");
+        return;
+    }
+    (void) snprintf(response->text, sizeof response->text,
+                    "this request exceeds what one client may publish in a second (--%s): send "
+                    "less at a time",
+                    limit);
+    response_refuse(response, 413, response->text);
+}
+
+/* The messages are published, or not, as `status` says (see publish_messages). */
+static void on_receipt(void *context, int status, const struct publish_result *result)
+{
+    struct request *request = context;
+    struct response *response = &request->response;
+
+    response->work = result->receipt.work;
+    if (status == 0) {
+        tell_receipt(request, result);
+    } else if (status == UV_E2BIG || status == UV_EAGAIN) {
+        tell_limit(response, status, result->limit);
+    } else {
+        (void) snprintf(response->text, sizeof response->text,
+                        "out of memory: only the first %zu messages have been published",
+                        result->published);
+        response_refuse(response, 503, response->text);
+    }
+    request_resume(request, REQUEST_ANSWERED);
+}
+
+/* Publishes `count` messages, with no others between them. */
+static enum request_outcome publish_items(struct request *request, const struct channel_item *items,
+                                          size_t count)
 {
     const struct publish_client client = {PUBLISH_HTTP, request->client, request->now,
                                           request->throttle};
+    const struct services *services = request->services;
     struct publish_result result = {.published = 0};
     struct channel *channel;
     int status =
-        channels_make(api->channels, request->channel.data, request->channel.len, &channel);
+        channels_make(services->channels, request->channel.name, request->channel.len, &channel);
 
-    if (status == UV_ENOENT) {
-        http_api_refuse(answer, 404, http_api_not_listed);
-        return;
-    }
+    if (status == UV_ENOENT)
+        return request_refuse(request, 404, RESPONSE_CHANNEL_NOT_LISTED);
     if (status == UV_EMFILE) {
-        answer->limit = "max-channels";
-        http_api_refuse(answer, 503, "there are too many channels: try again later");
-        return;
+        request->response.limit = "max-channels";
+        return request_refuse(request, 503, RESPONSE_TOO_MANY_CHANNELS);
     }
+    /* The receipt comes at once. One that comes later has to be told to forget the request. */
+    (void) request_wait(request, NULL, NULL);
+    request_wait_or(request, 504,
+                    "there was no receipt in time: whether it is published is unknown");
     if (status == 0) {
-        status = publish_messages(api->publish, &client, channel, items, count, &result);
-        channels_unref(api->channels, channel);
-        answer->work = result.receipt.work;
+        status = publish_messages(services->publish, &client, channel, items, count, &result);
+        channels_unref(services->channels, channel);
     }
-    if (status == 0) {
-        tell_receipt(&result.receipt, count, is_lines(request), answer);
-        return;
-    }
-    if (status == UV_E2BIG) {
-        answer->limit = result.limit;
-        (void) snprintf(answer->text, sizeof answer->text,
-                        "this is more than one client may publish in a whole second (--%s): send "
-                        "less at a time",
-                        result.limit);
-        http_api_refuse(answer, 413, answer->text);
-        return;
-    }
-    if (status == UV_EAGAIN) { /* what a WebSocket client may not say in a second */
-        answer->limit = result.limit;
-        http_api_refuse(answer, 429, "too fast: try again in a second");
-        return;
-    }
-    (void) snprintf(answer->text, sizeof answer->text,
-                    "out of memory: the first %zu of %zu messages are published", result.published,
-                    count);
-    http_api_refuse(answer, 503, answer->text);
+    on_receipt(request, status, &result);
+    return REQUEST_PENDING;
 }
 
-static void publish_one(const struct http_api *api, const struct http_api_request *request,
-                        const struct frame_part *payload, struct http_api_answer *answer)
+static enum request_outcome publish_one(struct request *request, const struct frame_part *payload)
 {
     bool binary = has_type(request, "application/octet-stream");
     struct channel_item item = {binary ? FRAME_BINARY : FRAME_TEXT, payload, 1};
 
-    if (!binary && !utf8_valid(payload->data, payload->len)) {
-        http_api_refuse(answer, 400,
-                        "this is not UTF-8, as text has to be: send binary with "
-                        "'Content-Type: application/octet-stream'");
-        return;
-    }
-    publish_items(api, request, &item, 1, answer);
+    if (!binary && !utf8_valid(payload->data, payload->len))
+        return request_refuse(request, 400,
+                              "text must be UTF-8: send binary data with "
+                              "'Content-Type: application/octet-stream'");
+    return publish_items(request, &item, 1);
 }
 
 /* ---- a message a line ---- */
 
-static void refuse_line(struct http_api_answer *answer, int status, size_t number, const char *why)
+static void refuse_line(struct request *request, int status, size_t number, const char *why)
 {
-    (void) snprintf(answer->text, sizeof answer->text, "line %zu %s: nothing is published", number,
-                    why);
-    http_api_refuse(answer, status, answer->text);
+    struct response *response = &request->response;
+
+    (void) snprintf(response->text, sizeof response->text, "nothing is published: line %zu %s",
+                    number, why);
+    response_refuse(response, status, response->text);
 }
 
-/* Cuts the next line from the front of the text, without what ends it. */
+/* Consumes the next line at the front of the text; returns it without its line break. */
 static struct frame_part cut_line(struct frame_part *text)
 {
     const char *begin = text->data, *newline = memchr(begin, '\n', text->len);
@@ -208,45 +240,52 @@ static bool is_blank(const struct frame_part *line)
     return n == line->len;
 }
 
-/* Judges a line that is not blank; `number` is its own, `count` how many came before it. */
-static bool is_good(const struct http_api *api, const struct frame_part *line, size_t number,
-                    size_t count, struct http_api_answer *answer)
+static bool check_json(struct request *request, const struct frame_part *line, size_t number)
 {
     struct json_check check = {0};
     size_t at;
     char why[64];
 
-    if (count == MAX_LINES) {
-        refuse_line(answer, 413, number, "is one message too many (at most 10000 in a request)");
-        return false;
-    }
-    if (api->options->max_message > 0 && line->len > api->options->max_message) {
-        refuse_line(answer, 413, number, "is too long (--max-message)");
-        return false;
-    }
     switch (json_check_feed(&check, line->data, line->len, &at)) {
     case 0:
         if (json_check_complete(&check))
             return true;
-        refuse_line(answer, 400, number, "is not complete JSON");
+        refuse_line(request, 400, number, "is not complete JSON");
         break;
     case UV_EILSEQ:
-        refuse_line(answer, 400, number, "is not UTF-8");
+        refuse_line(request, 400, number, "is not UTF-8");
         break;
     case UV_E2BIG:
-        refuse_line(answer, 400, number, "is nested more than 512 levels deep");
+        refuse_line(request, 400, number, "is nested more than 512 levels deep");
         break;
     default:
         (void) snprintf(why, sizeof why, "is not JSON (at byte %zu)", at + 1);
-        refuse_line(answer, 400, number, why);
+        refuse_line(request, 400, number, why);
     }
     return false;
 }
 
-/* How many messages the text has; blank lines are none. 0 if one of them is not good, or if there
- * are none, and the answer says so. */
-static size_t count_lines(const struct http_api *api, struct frame_part text,
-                          struct http_api_answer *answer)
+/* Checks a line that is not blank; `number` is its own, `count` how many came before it. */
+static bool check_line(struct request *request, const struct frame_part *line, size_t number,
+                       size_t count)
+{
+    uint64_t max_message = request->services->options->max_message;
+
+    if (count == MAX_LINES) {
+        refuse_line(request, 413, number,
+                    "is one message too many: send at most 10000 in a request");
+        return false;
+    }
+    if (max_message > 0 && line->len > max_message) {
+        refuse_line(request, 413, number, "is too long (--max-message)");
+        return false;
+    }
+    return check_json(request, line, number);
+}
+
+/* How many messages the text has, not counting blank lines. 0 if one of them is refused, or if
+ * there are none, and the response says so. */
+static size_t count_lines(struct request *request, struct frame_part text)
 {
     size_t count = 0;
 
@@ -255,29 +294,29 @@ static size_t count_lines(const struct http_api *api, struct frame_part text,
 
         if (is_blank(&line))
             continue;
-        if (!is_good(api, &line, number, count, answer))
+        if (!check_line(request, &line, number, count))
             return 0;
         count++;
     }
     if (count == 0)
-        http_api_refuse(answer, 400, "there is no message in it: nothing is published");
+        (void) request_refuse(request, 400, "nothing is published: the body has no message");
     return count;
 }
 
 /* The text is read twice, so that a request which is refused costs no memory but its own. */
-static void publish_lines(const struct http_api *api, const struct http_api_request *request,
-                          struct frame_part text, struct http_api_answer *answer)
+static enum request_outcome publish_lines(struct request *request, struct frame_part text)
 {
-    size_t count = count_lines(api, text, answer), n = 0;
+    enum request_outcome outcome = REQUEST_ANSWERED;
+    size_t count = count_lines(request, text), n = 0;
     struct channel_item *items = NULL;
     struct frame_part *lines = NULL;
 
     if (count == 0)
-        return;
+        return REQUEST_ANSWERED;
     items = calloc(count, sizeof *items);
     lines = calloc(count, sizeof *lines);
     if (items == NULL || lines == NULL) {
-        http_api_refuse(answer, 503, "out of memory: nothing is published");
+        (void) request_refuse(request, 503, "nothing is published: out of memory");
         goto done;
     }
     while (n < count) {
@@ -287,19 +326,17 @@ static void publish_lines(const struct http_api *api, const struct http_api_requ
         items[n] = (struct channel_item){FRAME_TEXT, &lines[n], 1};
         n++;
     }
-    publish_items(api, request, items, count, answer);
+    outcome = publish_items(request, items, count);
 done:
     free(lines);
     free(items);
+    return outcome;
 }
 
-void http_publish(const struct http_api *api, const struct http_api_request *request,
-                  const uint8_t *body, size_t len, struct http_api_answer *answer)
+enum request_outcome http_publish_body(struct request *request)
 {
-    struct frame_part payload = {body != NULL ? (const char *) body : "", len};
+    struct frame_part payload = {request->body != NULL ? (const char *) request->body : "",
+                                 request->body_len};
 
-    if (is_lines(request))
-        publish_lines(api, request, payload, answer);
-    else
-        publish_one(api, request, &payload, answer);
+    return is_lines(request) ? publish_lines(request, payload) : publish_one(request, &payload);
 }

@@ -1,18 +1,15 @@
-/* Publishing with POST: the body is a message, or one message a line. For http_api alone, whose
- * functions say what these do. */
+/* The handler of POST: publishes the body, as one message, or as one message a line. */
 #ifndef WS_SERVER_HTTP_HTTP_PUBLISH_H
 #define WS_SERVER_HTTP_HTTP_PUBLISH_H
 
-#include "server/http/http_api.h"
+#include "server/http/request.h"
 
-/* Judges what the head says: true when the body is wanted. */
-bool http_publish_may(const struct http_api *api, const struct http_api_request *request,
-                      struct http_api_answer *answer);
+/* Checks what the head says. Returns REQUEST_BODY, or refuses. */
+enum request_outcome http_publish_begin(struct request *request);
 
-uint64_t http_publish_max_body(const struct http_api *api, const struct http_api_request *request);
-
-/* Publishes all of the body, or nothing and says why. */
-void http_publish(const struct http_api *api, const struct http_api_request *request,
-                  const uint8_t *body, size_t len, struct http_api_answer *answer);
+/* Publishes all of the body, or nothing and says why. The request is pending until there is a
+ * receipt; if that takes too long the response is 504, as it is unknown what becomes of the
+ * messages. */
+enum request_outcome http_publish_body(struct request *request);
 
 #endif

@@ -4,7 +4,7 @@
 #include <strings.h>
 #include <uv.h>
 
-int request_target_parse(struct request_target *resource, const char *text)
+int request_target_parse(struct request_target *target, const char *text)
 {
     static const char *const schemes[] = {"http://", "https://", "ws://", "wss://"};
     bool rooted = false;
@@ -18,12 +18,12 @@ int request_target_parse(struct request_target *resource, const char *text)
     }
     if (*text != '/' && !rooted)
         return UV_EINVAL;
-    resource->path = *text == '/' ? text : "/"; /* RFC 9112, 3.2.2: an empty path */
-    resource->path_len = strcspn(resource->path, "?");
-    resource->query = *text == '/' ? text + resource->path_len : text;
-    if (*resource->query == '?')
-        resource->query++;
-    resource->query_len = strlen(resource->query);
+    target->path = *text == '/' ? text : "/"; /* RFC 9112, 3.2.2: an empty path */
+    target->path_len = strcspn(target->path, "?");
+    target->query = *text == '/' ? text + target->path_len : text;
+    if (*target->query == '?')
+        target->query++;
+    target->query_len = strlen(target->query);
     return 0;
 }
 
@@ -51,8 +51,7 @@ struct byte {
     bool encoded; /* it came as %XX */
 };
 
-/* Takes a byte from the front of a text, which is not empty. A '%' that encodes nothing is one
- * itself. */
+/* Consumes a byte at the front of a text that is not empty. An invalid '%' sequence is a '%'. */
 static struct byte take_byte(struct request_target_text *text)
 {
     struct byte byte = {*text->data, false};
@@ -81,7 +80,7 @@ size_t request_target_decode(struct request_target_text text, char *out, size_t 
     return len;
 }
 
-/* Takes `path` from the front of the text, if it stands there. Unreserved characters are the same
+/* Consumes `path` at the front of the text, if it is there. Unreserved characters are the same
  * whether they are encoded or not (RFC 3986, 6.2.2.2). */
 static bool take_path(struct request_target_text *text, const char *path)
 {
@@ -100,9 +99,9 @@ static bool take_path(struct request_target_text *text, const char *path)
     return true;
 }
 
-bool request_target_is(const struct request_target *resource, const char *path)
+bool request_target_is(const struct request_target *target, const char *path)
 {
-    struct request_target_text text = {resource->path, resource->path_len};
+    struct request_target_text text = {target->path, target->path_len};
 
     return take_path(&text, path) && text.len == 0;
 }
@@ -126,10 +125,10 @@ int request_target_parse_channel(struct request_target_text text,
     return channel_name_is_valid(channel->name, channel->len) ? 0 : UV_EINVAL;
 }
 
-int request_target_channel(const struct request_target *resource, const char *endpoint,
+int request_target_channel(const struct request_target *target, const char *endpoint,
                            struct request_target_channel *channel)
 {
-    struct request_target_text text = {resource->path, resource->path_len};
+    struct request_target_text text = {target->path, target->path_len};
 
     channel->name[0] = '\0';
     channel->len = 0;
@@ -148,14 +147,14 @@ int request_target_channel(const struct request_target *resource, const char *en
 
 /* ---- the query ---- */
 
-int request_target_parameter(const struct request_target *resource, const char *name,
+int request_target_parameter(const struct request_target *target, const char *name,
                              struct request_target_text *value)
 {
-    const char *end = resource->query + resource->query_len;
+    const char *end = target->query + target->query_len;
     size_t name_len = strlen(name);
 
     *value = (struct request_target_text){NULL, 0};
-    for (const char *at = resource->query; at < end;) {
+    for (const char *at = target->query; at < end;) {
         const char *stop = memchr(at, '&', (size_t) (end - at));
         size_t len = (size_t) ((stop != NULL ? stop : end) - at);
 

@@ -1,5 +1,5 @@
-/* What the target of a request names (RFC 9112, 3.2): a path, which may be the endpoint's or that
- * of a channel beneath it, and a query. Pure; everything is borrowed from the target's text. */
+/* The target of a request (RFC 9112, 3.2): a path, which may be that of the endpoint or of a
+ * channel beneath it, and a query. Pure; everything is borrowed from the text of the target. */
 #ifndef WS_SERVER_HTTP_REQUEST_TARGET_H
 #define WS_SERVER_HTTP_REQUEST_TARGET_H
 
@@ -11,11 +11,11 @@
 struct request_target {
     const char *path;
     size_t path_len;
-    const char *query; /* behind the '?'; "" if there is none */
+    const char *query; /* after the '?'; "" if there is none */
     size_t query_len;
 };
 
-/* A part of the text; {NULL, 0}: it is not there. */
+/* A part of the text; {NULL, 0}: absent. */
 struct request_target_text {
     const char *data;
     size_t len;
@@ -27,30 +27,30 @@ struct request_target_channel {
     size_t len;
 };
 
-/* Takes a target of origin-form or absolute-form apart. Returns 0, or UV_EINVAL for other forms. */
-int request_target_parse(struct request_target *resource, const char *text);
+/* Parses a target in origin-form or absolute-form. Returns 0, or UV_EINVAL for other forms. */
+int request_target_parse(struct request_target *target, const char *text);
 
-/* Decodes percent-encoding (RFC 3986, 2.1); a '%' that encodes nothing stays. Writes up to `size`
+/* Decodes percent-encoding (RFC 3986, 2.1); an invalid '%' sequence is kept. Writes up to `size`
  * bytes, and returns how many. */
 size_t request_target_decode(struct request_target_text text, char *out, size_t size);
 
 /* True when the path is this one. Unreserved characters are the same whether they are
  * percent-encoded or not (RFC 3986, 6.2.2.2). */
-bool request_target_is(const struct request_target *resource, const char *path);
+bool request_target_is(const struct request_target *target, const char *path);
 
-/* Which channel of the endpoint (a path) is meant: what is behind it and a '/', decoded, or "" for
- * the endpoint itself. Returns 0; UV_ENOENT when the path is neither the endpoint nor beneath it;
- * UV_EINVAL when what is beneath it is no channel's name. */
-int request_target_channel(const struct request_target *resource, const char *endpoint,
+/* The channel of the endpoint (a path) that the target names: the part after the endpoint and a
+ * '/', decoded, or "" for the endpoint itself. Returns 0; UV_ENOENT if the path is neither the
+ * endpoint nor beneath it; UV_EINVAL if what is beneath it is not a valid name. */
+int request_target_channel(const struct request_target *target, const char *endpoint,
                            struct request_target_channel *channel);
 
-/* The name of a channel as it stands in a URL, decoded. Returns 0 or UV_EINVAL. */
+/* Decodes the name of a channel in a URL. Returns 0 or UV_EINVAL. */
 int request_target_parse_channel(struct request_target_text text,
                                  struct request_target_channel *channel);
 
-/* The value of a parameter of the query, as it stands there: nothing is decoded. Returns 0 (the
- * value is NULL when there is no such parameter), or UV_EINVAL when there are several. */
-int request_target_parameter(const struct request_target *resource, const char *name,
+/* The value of a parameter of the query, not decoded. Returns 0 (with NULL if the parameter is
+ * absent), or UV_EINVAL if it is there more than once. */
+int request_target_parameter(const struct request_target *target, const char *name,
                              struct request_target_text *value);
 
 #endif

@@ -1,5 +1,5 @@
-/* The server's side of the opening handshake (RFC 6455, 4.2), without a socket: a request is
- * checked, and the response is written. */
+/* The server's side of the opening handshake (RFC 6455, 4.2), without a socket: the fields of a
+ * request are checked, once, and the response is written from what they came to. */
 #ifndef WS_SERVER_HTTP_SERVER_HANDSHAKE_H
 #define WS_SERVER_HTTP_SERVER_HANDSHAKE_H
 
@@ -10,53 +10,31 @@
 #include "common/websocket/event_id.h"
 #include "common/websocket/extension.h"
 #include "common/websocket/handshake.h"
-#include "server/http/request_target.h"
-#include "server/syntax/origin.h"
 
-/* The methods that the endpoint and its channels know (RFC 9110, 10.2.1). */
-#define SERVER_HANDSHAKE_ALLOW "GET, HEAD, POST, OPTIONS"
-
-/* What a request may become. */
-struct server_handshake_verdict {
-    int status;      /* 101: it becomes a WebSocket; else the HTTP status of the refusal */
-    const char *why; /* of a refusal: one line that says what to do; static, or `text` */
-    char text[256];
-    /* The refusal is because it does not ask to become a WebSocket; all before that is fine: what
-     * it asks for may be had by plain HTTP. */
-    bool plain;
-    bool by_proxy; /* the refusal is for what a proxy in between did: its operator can mend it */
-    /* When status is 101: */
+/* A handshake that is agreed on. */
+struct server_handshake {
     char accept[HANDSHAKE_ACCEPT_LEN + 1]; /* Sec-WebSocket-Accept */
     struct extension_deflate deflate;      /* permessage-deflate, if it was offered */
-    bool no_echo;                          /* as the policy has it */
-    /* Then, and when it is plain: */
-    struct request_target resource; /* borrowed from the request */
-    struct request_target_channel channel;
+    bool no_echo; /* the client is not sent its own messages, and the response says so */
 };
 
-/* What the server serves. */
-struct server_handshake_policy {
-    const char *path; /* the path that may be upgraded, and channels beneath it */
-    bool compression; /* offers of permessage-deflate are taken */
-    bool no_echo;     /* clients are not sent their own messages, and the response says so */
-    struct origin_policy origins;
-};
+/* True for a request that asks to become a WebSocket. */
+bool server_handshake_is_asked_for(const struct http_head *request);
 
-/* Judges a complete request head: the first thing that is wrong decides, in the order request
- * line, header fields, target, method, upgrade, origin. `loopback`: it came through a listener that
- * only this machine reaches. */
-void server_handshake_check(const struct http_head *request,
-                            const struct server_handshake_policy *policy, bool loopback,
-                            struct server_handshake_verdict *verdict);
+/* Why a request for a WebSocket does not arrive as one: proxies speak HTTP/1.0 to servers, or keep
+ * Upgrade to themselves, unless they are configured otherwise. Static; NULL if the request does not
+ * look like one, or asks for something else as well. */
+const char *server_handshake_lost(const struct http_head *request);
 
-/* Refuses (403) what comes from the page of an origin that is not allowed. */
-void server_handshake_check_origin(const struct http_head *request,
-                                   const struct origin_policy *policy, bool loopback,
-                                   struct server_handshake_verdict *verdict);
+/* Checks the method and the fields of a request that asks to become a WebSocket (RFC 6455, 4.2.1);
+ * the first thing that is wrong decides. With `compression`, an offer of permessage-deflate is
+ * accepted. Returns 0, or the HTTP status of the refusal with `*why` (static). */
+int server_handshake_check(const struct http_head *request, bool compression,
+                           struct server_handshake *handshake, const char **why);
 
-/* Appends the response to a verdict of 101; `place` is the ID just before the first message that
- * will be sent. Returns 0 or UV_ENOMEM. */
-int server_handshake_write(struct buffer *out, const struct server_handshake_verdict *verdict,
-                           struct event_id place);
+/* Appends the response (101); `start` is the ID just before the first message that will be sent.
+ * Returns 0 or UV_ENOMEM. */
+int server_handshake_write(struct buffer *out, const struct server_handshake *handshake,
+                           struct event_id start);
 
 #endif

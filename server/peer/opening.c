@@ -2,8 +2,7 @@
 
 #include "common/base/log.h"
 #include "server/broadcast/fanout.h"
-#include "server/http/http_api.h"
-#include "server/http/upgrade.h"
+#include "server/http/connection.h"
 #include "server/peer/peer_memory.h"
 #include "server/peer/peer_private.h"
 
@@ -15,10 +14,10 @@ static bool add_replay(struct peer *peer)
 }
 
 /* False when out of memory. */
-static bool end_upgrade(struct peer *peer)
+static bool end_connection(struct peer *peer)
 {
-    upgrade_free(peer->_cold->upgrade);
-    peer->_cold->upgrade = NULL;
+    connection_free(peer->_cold->connection);
+    peer->_cold->connection = NULL;
     peer->_cold->last_message = (uint32_t) peer_context_clock(peer_surroundings(peer));
     if (peer->subscriber.cursor.catching)
         return add_replay(peer);
@@ -29,15 +28,13 @@ static bool end_upgrade(struct peer *peer)
 void opening_refuse(struct peer *peer, const char *limit)
 {
     peer_hit(peer, limit, "refused with 503");
-    upgrade_refuse(peer->_cold->upgrade, &peer->transport, 503,
-                   "there are too many connections: try again later");
+    connection_refuse(peer->_cold->connection, &peer->transport, 503,
+                      "there are too many connections: try again later");
 }
-
-static const char going_away[] = "the server is going away: try again later";
 
 /* Finds the channel that is asked for, and joins it. Returns NULL, or why it is refused, with
  * `*http` as the status. */
-static const char *join(struct peer *peer, const struct upgrade_request *request,
+static const char *join(struct peer *peer, const struct connection_join *request,
                         struct event_id *start, int *http)
 {
     unsigned form = request->events           ? (unsigned) CHANNEL_EVENTS
@@ -47,16 +44,16 @@ static const char *join(struct peer *peer, const struct upgrade_request *request
 
     *http = 503;
     if (peer_surroundings(peer)->policy->ending)
-        return going_away;
+        return RESPONSE_GOING_AWAY;
     status = fanouts_get(peer_surroundings(peer)->fanouts, request->channel.name,
                          request->channel.len, &peer->_fanout);
     if (status == UV_ENOENT) {
         *http = 404;
-        return http_api_not_listed;
+        return RESPONSE_CHANNEL_NOT_LISTED;
     }
     if (status == UV_EMFILE) {
         peer_hit(peer, "max-channels", "refused with 503");
-        return "there are too many channels: try again later";
+        return RESPONSE_TOO_MANY_CHANNELS;
     }
     if (status == 0 && request->since.kind != CHANNEL_SINCE_NOW) {
         struct channel_info info;
@@ -66,18 +63,19 @@ static const char *join(struct peer *peer, const struct upgrade_request *request
     }
     if (status == 0)
         status = fanout_join(peer->_fanout, &peer->subscriber, form, &request->since, start);
-    if (status == UV_EINVAL && request->events) /* as an ID of another epoch: see since_parse_any */
+    if (status == UV_EINVAL &&
+        request->events) /* as an ID of another epoch: see replay_from_parse_any */
         status = fanout_join(peer->_fanout, &peer->subscriber, form,
                              &(struct channel_since){.kind = CHANNEL_SINCE_ALL}, start);
     if (status == UV_EINVAL) {
         *http = 400;
-        return "this event ID is of a message to come: send one as you got it";
+        return RESPONSE_FUTURE_ID;
     }
-    return status != 0 ? "out of memory" : NULL;
+    return status != 0 ? RESPONSE_OUT_OF_MEMORY : NULL;
 }
 
 /* It has joined, and is told so: from here on it gets frames, or events. */
-static int open_transport(struct peer *peer, const struct upgrade_request *request)
+static int open_transport(struct peer *peer, const struct connection_join *request)
 {
     if (log_enabled(LOG_DEBUG)) {
         char name[64];
@@ -94,56 +92,44 @@ static int open_transport(struct peer *peer, const struct upgrade_request *reque
 void opening_input(struct transport *transport, const uint8_t *data, size_t len)
 {
     struct peer *peer = peer_of_transport(transport);
-    struct upgrade_request request;
+    struct connection_join request;
     struct event_id start;
     const char *why;
     size_t used;
     int http;
-    enum upgrade_result result =
-        upgrade_input(peer->_cold->upgrade, transport, data, len, &used, &request);
+    enum connection_result result =
+        connection_input(peer->_cold->connection, transport, data, len, &used, &request);
 
-    if (result == UPGRADE_REFUSED && upgrade_limit(peer->_cold->upgrade) != NULL)
-        peer_hit(peer, upgrade_limit(peer->_cold->upgrade), "refused");
-    if (result != UPGRADE_JOIN)
+    if (result == CONNECTION_ENDED && connection_limit(peer->_cold->connection) != NULL)
+        peer_hit(peer, connection_limit(peer->_cold->connection), "refused");
+    if (result != CONNECTION_JOIN)
         return;
     why = join(peer, &request, &start, &http);
     if (why != NULL) {
-        upgrade_refuse(peer->_cold->upgrade, transport, http, why);
+        connection_refuse(peer->_cold->connection, transport, http, why);
         return;
     }
-    if (!upgrade_accept(peer->_cold->upgrade, transport, start))
+    if (!connection_accept(peer->_cold->connection, transport, start))
         return;
     transport->note = (uint32_t) start.sequence;
-    if (!end_upgrade(peer) || open_transport(peer, &request) != 0) {
+    if (!end_connection(peer) || open_transport(peer, &request) != 0) {
         transport_abort(transport, UV_ENOMEM);
         return;
     }
-    transport_input(transport, data + used, len - used);
+    if (len > used)
+        transport_input(transport, data + used, len - used);
 }
 
 bool opening_is_idle(const struct transport *transport)
 {
     const struct peer *peer = container_of(transport, struct peer, transport);
 
-    return upgrade_is_idle(peer->_cold->upgrade);
+    return connection_is_idle(peer->_cold->connection);
 }
 
 void opening_timeout(struct transport *transport)
 {
-    struct peer *peer = peer_of_transport(transport);
-    bool ending = peer_surroundings(peer)->policy->ending;
-
-    if (upgrade_is_answering(peer->_cold->upgrade)) {
-        transport_abort_for(transport,
-                            ending ? "close-timeout" : upgrade_time_limit(peer->_cold->upgrade));
-        return;
-    }
-    if (ending) {
-        upgrade_refuse(peer->_cold->upgrade, transport, 503, going_away);
-        return;
-    }
-    peer_hit(peer, upgrade_time_limit(peer->_cold->upgrade), "refused with 408");
-    upgrade_refuse(peer->_cold->upgrade, transport, 408, "the request did not come in time");
+    connection_expire(peer_of_transport(transport)->_cold->connection, transport);
 }
 
 /* Answers have left: the next piece of one may be made; or further requests, which were held, may
@@ -153,15 +139,18 @@ void opening_feed(struct peer *peer)
     struct buffer held;
 
     if (!peer_is_opening(peer) || !transport_is_writable(&peer->transport) ||
-        !upgrade_take_held(peer->_cold->upgrade, &peer->transport, &held))
+        !connection_take_held(peer->_cold->connection, &peer->transport, &held))
         return;
-    transport_input(&peer->transport, held.data, held.len);
+    if (held.len > 0)
+        transport_input(&peer->transport, held.data, held.len);
+    else
+        opening_input(&peer->transport, NULL, 0); /* its request was pending, and joins */
     buffer_deinit(&held);
 }
 
 void opening_flush(struct peer *peer)
 {
-    struct transport_bytes none = {.more = upgrade_is_answering(peer->_cold->upgrade)};
+    struct transport_bytes none = {.more = connection_is_answering(peer->_cold->connection)};
 
     if (transport_flush(&peer->transport, &none) == 0)
         opening_feed(peer);

@@ -8,7 +8,7 @@
 #include "common/base/escape.h"
 #include "common/base/log.h"
 #include "server/broadcast/fanout.h"
-#include "server/http/upgrade.h"
+#include "server/http/connection.h"
 #include "server/net/admission.h"
 #include "server/net/limits.h"
 #include "server/peer/peer_memory.h"
@@ -36,7 +36,7 @@ static void free_cold(struct peer *peer)
 {
     if (peer->_cold == NULL)
         return;
-    upgrade_free(peer->_cold->upgrade);
+    connection_free(peer->_cold->connection);
     throttle_forget(&peer->_cold->throttled);
     free(peer->_cold->rate);
     self_published_forget(peer);
@@ -51,7 +51,7 @@ void peer_free_cold_if_unused(struct peer *peer)
     const struct server_options *options = peer_surroundings(peer)->options;
     const struct peer_cold *cold = peer->_cold;
 
-    if (cold != NULL && cold->upgrade == NULL && cold->rate == NULL &&
+    if (cold != NULL && cold->connection == NULL && cold->rate == NULL &&
         cold->self_published == NULL && !cold->untold && cold->throttled == NULL &&
         cold->charge == 0 && cold->watched_since == 0 && !peer->subscriber.cursor.catching &&
         options->idle_timeout == 0 && options->min_read_rate == 0)
@@ -153,7 +153,8 @@ int peer_accept(struct transport_context *transports, int fd, bool loopback, boo
     if (status == 0 && tls)
         status = stream_accept_tls(&peer->transport.stream, context->tls);
     if (status == 0)
-        status = upgrade_new(&peer->_cold->upgrade, context->policy, loopback, admission.address);
+        status =
+            connection_new(&peer->_cold->connection, context->policy, loopback, admission.address);
     if (status == 0)
         status = transport_start(&peer->transport);
     if (status != 0)

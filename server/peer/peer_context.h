@@ -14,14 +14,14 @@
 #include "server/broadcast/fanouts.h"
 #include "server/broadcast/memory.h"
 #include "server/config/server_options.h"
-#include "server/http/upgrade.h"
+#include "server/http/connection.h"
 #include "server/journal/publish.h"
 #include "server/net/limits.h"
 
 struct peer_context {
     struct transport_context transports; /* a transport leads to it, and so a peer to this struct */
     const struct server_options *options;
-    const struct upgrade_policy *policy;
+    const struct connection_policy *policy;
     const struct publish_means *publish;
     struct limits *limits;
     struct memory *memory;

@@ -4,7 +4,7 @@
 
 #include "common/net/address.h"
 #include "server/broadcast/fanout.h"
-#include "server/http/upgrade.h"
+#include "server/http/connection.h"
 #include "server/net/limits.h"
 
 enum {
@@ -20,7 +20,7 @@ static uint64_t held_by(const struct peer *peer)
     uint64_t held = transport_held(&peer->transport);
 
     if (peer->_cold != NULL)
-        held += upgrade_held(peer->_cold->upgrade) + self_published_size(peer);
+        held += connection_held(peer->_cold->connection) + self_published_size(peer);
     return held;
 }
 
@@ -84,7 +84,7 @@ uint64_t peer_memory_cost(const struct peer *peer)
 
     if (fanout_has(&peer->subscriber))
         return cost + fanout_pinned(peer->_fanout, &peer->subscriber);
-    return peer->_cold != NULL ? cost + upgrade_pinned(peer->_cold->upgrade) : cost;
+    return peer->_cold != NULL ? cost + connection_pinned(peer->_cold->connection) : cost;
 }
 
 void peer_memory_key(const struct peer *peer, uint8_t key[PEER_MEMORY_KEY])
@@ -109,16 +109,16 @@ static void hit(const struct peer *peer, const char *done)
 static void give_up_request(struct peer *peer)
 {
     /* An answer that it does not take; or no request, so that none may be answered. */
-    if (transport_queued(&peer->transport) > 0 || upgrade_is_idle(peer->_cold->upgrade)) {
+    if (transport_queued(&peer->transport) > 0 || connection_is_idle(peer->_cold->connection)) {
         hit(peer, "dropped");
         transport_abort(&peer->transport, UV_ENOBUFS);
-        upgrade_forget(peer->_cold->upgrade);
+        connection_forget(peer->_cold->connection);
         return;
     }
     hit(peer, "refused with 503");
-    upgrade_refuse(peer->_cold->upgrade, &peer->transport, 503,
-                   "the server is short of memory: try again later");
-    upgrade_forget(peer->_cold->upgrade);
+    connection_refuse(peer->_cold->connection, &peer->transport, 503,
+                      "the server is short of memory: try again later");
+    connection_forget(peer->_cold->connection);
 }
 
 static void close_subscriber(struct peer *peer, uint64_t charge)
@@ -139,7 +139,7 @@ void peer_memory_give_up(struct peer *peer)
 
     if (!transport_is_writable(&peer->transport)) {
         transport_abort(&peer->transport, UV_ENOBUFS);
-    } else if (peer->_cold != NULL && peer->_cold->upgrade != NULL) {
+    } else if (peer->_cold != NULL && peer->_cold->connection != NULL) {
         give_up_request(peer);
     } else if (peer_surroundings(peer)->options->skip_slow && transport_is_open(&peer->transport) &&
                peer_memory_cost(peer) > 2 * charge) {

@@ -15,7 +15,7 @@
 #include "server/broadcast/channel.h"
 #include "server/broadcast/replay.h"
 #include "server/broadcast/throttle.h"
-#include "server/http/upgrade.h"
+#include "server/http/connection.h"
 #include "server/net/limits.h"
 #include "server/peer/peer.h"
 #include "server/peer/peer_context.h"
@@ -32,12 +32,12 @@ struct peer_replay {
 /* What a peer needs before it is upgraded, once it publishes, or for a limit that is off by
  * default. */
 struct peer_cold {
-    struct upgrade *upgrade;  /* NULL once upgraded */
-    struct limits_rate *rate; /* once it has published */
-    uint32_t last_message;    /* when it published last: milliseconds, modulo 2^32 */
-    uint32_t unread;          /* bytes that waited when its reading was last checked */
-    uint32_t watched_since;   /* while memory is scarce: when, and */
-    uint32_t watched_from;    /* stream_acknowledged at that time; 0 and 0: it is not watched */
+    struct connection *connection; /* NULL once upgraded */
+    struct limits_rate *rate;      /* once it has published */
+    uint32_t last_message;         /* when it published last: milliseconds, modulo 2^32 */
+    uint32_t unread;               /* bytes that waited when its reading was last checked */
+    uint32_t watched_since;        /* while memory is scarce: when, and */
+    uint32_t watched_from; /* stream_acknowledged at that time; 0 and 0: it is not watched */
     struct self_published_list *self_published; /* while it has yet to come to some of them */
     struct throttle_held *throttled;            /* while it is throttled */
     struct peer_replay *replay;                 /* while it catches up, and behind */
@@ -85,7 +85,7 @@ static inline bool peer_is_for_events(const struct peer *peer)
 /* True before it has become a subscriber. */
 static inline bool peer_is_opening(const struct peer *peer)
 {
-    return peer->_cold != NULL && peer->_cold->upgrade != NULL;
+    return peer->_cold != NULL && peer->_cold->connection != NULL;
 }
 
 /* True while an event of the replay has been written in part: nothing may come between. */

@@ -35,13 +35,13 @@ static bool ends_with(struct part part, const char *end, size_t len)
     return part.len >= len && strncasecmp(part.text + part.len - len, end, len) == 0;
 }
 
-/* ---- taking apart ---- */
+/* ---- parsing ---- */
 
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
 
-/* Takes the scheme and "://" from the front of the text. */
-static bool take_scheme(const char **text, struct part *scheme)
+/* Consumes the scheme and "://" at the front of the text. */
+static bool parse_scheme(const char **text, struct part *scheme)
 {
     *scheme = (struct part){*text, strspn(*text, LETTERS DIGITS "+-.")};
     if (scheme->len == 0 || strspn(*text, LETTERS) == 0 ||
@@ -51,9 +51,9 @@ static bool take_scheme(const char **text, struct part *scheme)
     return true;
 }
 
-/* Takes a host from the front of the text: a name, whose labels are not empty (but for that behind
- * a last dot), or an address. */
-static bool take_host(const char **text, struct part *host)
+/* Consumes a host at the front of the text: a name without empty labels (but for one after a final
+ * dot), or an address. */
+static bool parse_host(const char **text, struct part *host)
 {
     *host = (struct part){*text, strspn(*text, LETTERS DIGITS "-._")};
     if (**text == '[') {
@@ -69,8 +69,8 @@ static bool take_host(const char **text, struct part *host)
     return true;
 }
 
-/* Takes a port from the front of the text, if there is one; a default one is none. */
-static bool take_port(const char **text, struct part scheme, unsigned *port)
+/* Consumes a port at the front of the text, if there is one; a default port counts as none. */
+static bool parse_port(const char **text, struct part scheme, unsigned *port)
 {
     size_t digits;
 
@@ -90,15 +90,15 @@ static bool take_port(const char **text, struct part scheme, unsigned *port)
     return true;
 }
 
-/* Takes an origin apart, which is all of the text. False when it is none. */
+/* Parses an origin, which is the whole text. False if it is not valid. */
 static bool parse(const char *text, bool pattern, struct origin *origin)
 {
-    if (!take_scheme(&text, &origin->scheme))
+    if (!parse_scheme(&text, &origin->scheme))
         return false;
     origin->wildcard = pattern && strncmp(text, "*.", 2) == 0;
     if (origin->wildcard)
         text += 2;
-    return take_host(&text, &origin->host) && take_port(&text, origin->scheme, &origin->port) &&
+    return parse_host(&text, &origin->host) && parse_port(&text, origin->scheme, &origin->port) &&
            *text == '\0';
 }
 
@@ -107,13 +107,13 @@ static struct part host_of(const char *host)
 {
     struct part part;
 
-    if (host != NULL && take_host(&host, &part) &&
+    if (host != NULL && parse_host(&host, &part) &&
         (*host == '\0' || (*host == ':' && host[1 + strspn(host + 1, DIGITS)] == '\0')))
         return part;
     return (struct part){"", 0};
 }
 
-/* ---- judging ---- */
+/* ---- checking ---- */
 
 /* 127.0.0.0/8 in its usual form. */
 static bool is_loopback_v4(struct part host)
@@ -145,7 +145,7 @@ static bool matches(const struct origin *pattern, const struct origin *origin)
            origin->host.text[origin->host.len - len - 1] == '.';
 }
 
-/* `origin` is NULL for that of pages which have none, "null". */
+/* `origin` is NULL for the opaque origin, "null". */
 static bool is_listed(const struct origin_policy *policy, const struct origin *origin)
 {
     struct origin pattern;
@@ -160,7 +160,7 @@ static bool is_listed(const struct origin_policy *policy, const struct origin *o
     return false;
 }
 
-enum origin_verdict origin_judge(const struct origin_policy *policy,
+enum origin_verdict origin_check(const struct origin_policy *policy,
                                  const struct http_head *request, bool loopback)
 {
     const char *text = http_head_get(request, "Origin");
@@ -181,6 +181,17 @@ enum origin_verdict origin_judge(const struct origin_policy *policy,
     return ORIGIN_ADMITTED;
 }
 
+const char *origin_of_any(const struct origin_policy *policy)
+{
+    for (size_t i = 0; i < policy->allowed_count; i++) {
+        if (strcmp(policy->allowed[i], "*") == 0)
+            return "*";
+    }
+    if (policy->allowed_count != 1 || strstr(policy->allowed[0], "://*.") != NULL)
+        return NULL;
+    return policy->allowed[0];
+}
+
 bool origin_host_is_own(const struct http_head *request, bool loopback)
 {
     const char *host = http_head_get(request, "Host");
@@ -190,7 +201,7 @@ bool origin_host_is_own(const struct http_head *request, bool loopback)
 
 /* ---- the list ---- */
 
-/* True for a host that no name can lie beneath: an address. */
+/* True for an address: no names exist beneath it. */
 static bool is_address(struct part host)
 {
     size_t label = host.len;
@@ -220,7 +231,7 @@ int origin_check_pattern(const char *pattern, struct error *error)
                          "page's own address",
                          pattern);
     if (origin.wildcard && is_address(origin.host))
-        return error_set(error, UV_EINVAL, "'%s' never matches: no names lie beneath an address",
+        return error_set(error, UV_EINVAL, "'%s' never matches: an address has no names beneath it",
                          pattern);
     return 0;
 }

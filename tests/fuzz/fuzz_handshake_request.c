@@ -10,7 +10,7 @@
 #include <strings.h>
 #include <uv.h>
 
-#include "server/http/http_api.h"
+#include "tests/asked.h"
 #include "tests/fuzz/heads.h"
 
 static void check_deflate(const struct extension_deflate *deflate)
@@ -35,7 +35,7 @@ static void expected_accept(const char *key, char accept[HANDSHAKE_ACCEPT_LEN + 
 }
 
 static void check_accepted(const struct http_head *request,
-                           const struct server_handshake_verdict *verdict, bool compression)
+                           const struct server_handshake *handshake, bool compression)
 {
     struct client_handshake client = {0};
     struct extension_deflate agreed;
@@ -57,50 +57,48 @@ static void check_accepted(const struct http_head *request,
                "key"); /* 16 bytes, and the two of its padding */
     memcpy(client.key, key, HANDSHAKE_KEY_LEN);
     expected_accept(key, client.accept);
-    check_deflate(&verdict->deflate);
-    fuzz_check(compression || !verdict->deflate.agreed, "compression is off");
-    fuzz_check(server_handshake_write(&response, verdict, (struct event_id){1, 2}) == 0,
+    check_deflate(&handshake->deflate);
+    fuzz_check(compression || !handshake->deflate.agreed, "compression is off");
+    fuzz_check(server_handshake_write(&response, handshake, (struct event_id){1, 2}) == 0,
                "out of memory");
     fuzz_check(heads_parse_own(&head, HTTP_HEAD_RESPONSE, &response) == response.len, "bytes");
     fuzz_check(client_handshake_check_response(&client, &wish, &head, &agreed, &error) == 0,
                "our client refuses it: %s", error.text);
-    fuzz_check(agreed.agreed == verdict->deflate.agreed, "compression or none");
+    fuzz_check(agreed.agreed == handshake->deflate.agreed, "compression or none");
     if (agreed.agreed) {
         fuzz_check(agreed.server_no_context_takeover, "server_no_context_takeover");
-        fuzz_check(agreed.client_no_context_takeover == verdict->deflate.client_no_context_takeover,
+        fuzz_check(agreed.client_no_context_takeover ==
+                       handshake->deflate.client_no_context_takeover,
                    "client_no_context_takeover");
-        fuzz_check(agreed.server_max_window_bits == verdict->deflate.server_max_window_bits,
+        fuzz_check(agreed.server_max_window_bits == handshake->deflate.server_max_window_bits,
                    "server_max_window_bits");
-        fuzz_check(agreed.client_max_window_bits == verdict->deflate.client_max_window_bits,
+        fuzz_check(agreed.client_max_window_bits == handshake->deflate.client_max_window_bits,
                    "client_max_window_bits");
     }
     http_head_deinit(&head);
     buffer_deinit(&response);
 }
 
-static void check_refused(const struct server_handshake_verdict *verdict, bool keep_alive,
-                          bool head_only)
+static void check_refused(const struct response *refusal, bool keep_alive, bool head_only)
 {
-    struct http_api_answer refusal;
-    struct buffer answer = {0};
+    struct buffer out = {0};
     struct http_head head;
     size_t used, body;
 
-    fuzz_check(verdict->status >= 400 && verdict->status < 600, "status %d", verdict->status);
-    fuzz_check(verdict->why != NULL && strpbrk(verdict->why, "\r\n") == NULL, "not one line");
-    refusal = (struct http_api_answer){
-        .status = verdict->status, .why = verdict->why, .allow = SERVER_HANDSHAKE_ALLOW};
-    fuzz_check(http_api_write(&answer, &refusal, keep_alive, head_only) == 0, "out of memory");
-    used = heads_parse_own(&head, HTTP_HEAD_RESPONSE, &answer);
+    fuzz_check(refusal->status >= 400 && refusal->status < 600, "status %d", refusal->status);
+    fuzz_check(refusal->why != NULL && strpbrk(refusal->why, "\r\n") == NULL, "not one line");
+    fuzz_check(response_write(&out, refusal, keep_alive, head_only) == 0, "out of memory");
+    used = heads_parse_own(&head, HTTP_HEAD_RESPONSE, &out);
     body = strtoul(http_head_get(&head, "Content-Length"), NULL, 10);
-    fuzz_check(head.status == verdict->status, "status %d", head.status);
-    fuzz_check(body == strlen(verdict->why) + 1, "Content-Length %zu", body);
-    fuzz_check(answer.len == used + (head_only ? 0 : body), "bytes");
+    fuzz_check(head.status == refusal->status, "status %d", head.status);
+    fuzz_check(body == strlen(refusal->why) + 1, "Content-Length %zu", body);
+    fuzz_check(out.len == used + (head_only ? 0 : body), "bytes");
     fuzz_check(http_head_has_token(&head, "Connection", "close") == !keep_alive, "Connection");
-    fuzz_check(verdict->status != 426 || http_head_has_token(&head, "Connection", "upgrade"),
+    fuzz_check(refusal->status != 405 || *http_head_get(&head, "Allow") != '\0', "Allow");
+    fuzz_check(refusal->status != 426 || http_head_has_token(&head, "Connection", "upgrade"),
                "426 without Connection: Upgrade");
     http_head_deinit(&head);
-    buffer_deinit(&answer);
+    buffer_deinit(&out);
 }
 
 /* None, or the one that is listed, whose port may be told. */
@@ -121,24 +119,25 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct fuzz_input input = {data, size};
     uint8_t choice = fuzz_last(&input);
     static const char *const origins[] = {"https://example.org"};
-    struct server_handshake_policy policy = {
-        .path = "/ws",
-        .compression = (choice & 1) == 0,
+    const struct server_options options = {.path = "/ws", .no_compression = (choice & 1) != 0};
+    const struct services services = {
+        .options = &options,
         .origins = {.allowed = origins, .allowed_count = (choice & 8) != 0 ? 1 : 0},
     };
-    struct server_handshake_verdict verdict;
     struct http_head request;
+    struct asked asked;
 
     if (!heads_parse(&request, HTTP_HEAD_REQUEST, input.data, input.len))
         return 0;
-    server_handshake_check(&request, &policy, (choice & 16) != 0, &verdict);
-    fuzz_check(verdict.status != 101 || http_head_count(&request, "origin") <= 1, "two Origins");
-    if (verdict.status == 101 && (choice & 8) != 0 && (choice & 16) == 0)
+    asked_of(&asked, &request, &services, (choice & 16) != 0);
+    fuzz_check(asked.status != 101 || http_head_count(&request, "origin") <= 1, "two Origins");
+    if (asked.status <= 200 && (choice & 8) != 0 && (choice & 16) == 0)
         check_listed(http_head_get(&request, "origin"), origins[0]);
-    if (verdict.status == 101)
-        check_accepted(&request, &verdict, policy.compression);
-    else
-        check_refused(&verdict, (choice & 2) != 0, (choice & 4) != 0);
+    if (asked.status == 101 && !asked.request.join.events)
+        check_accepted(&request, &asked.request.join.handshake, !options.no_compression);
+    else if (asked.status != 200)
+        check_refused(&asked.request.response, (choice & 2) != 0, (choice & 4) != 0);
+    request_deinit(&asked.request);
     http_head_deinit(&request);
     return 0;
 }

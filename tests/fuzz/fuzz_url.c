@@ -4,7 +4,7 @@
 #include <uv.h>
 
 #include "client/connect/client_handshake.h"
-#include "server/http/server_handshake.h"
+#include "tests/asked.h"
 #include "tests/fuzz/heads.h"
 
 enum { MOST = 4096 }; /* longer targets are refused by the server, rightly */
@@ -18,25 +18,29 @@ static void check_plain(const char *text)
 
 static void check_request(const struct url *url)
 {
-    struct server_handshake_policy policy = {.compression = true};
+    struct server_options options = {0};
+    const struct services services = {.options = &options};
     struct client_handshake_request wish = {
         .authority = url->authority, .target = url->target, .compression = true};
-    struct server_handshake_verdict verdict;
     struct client_handshake client;
     struct buffer request = {0};
     struct http_head head;
+    struct asked asked;
     char *path = strndup(url->target, strcspn(url->target, "?"));
 
     fuzz_check(path != NULL && client_handshake_init(&client) == 0, "out of something");
-    policy.path = path;
+    options.path = path;
     fuzz_check(client_handshake_write_request(&client, &request, &wish) == 0, "out of memory");
     fuzz_check(heads_parse_own(&head, HTTP_HEAD_REQUEST, &request) == request.len, "bytes");
     fuzz_check(strcmp(http_head_target(&head), url->target) == 0, "target");
     fuzz_check(strcmp(http_head_get(&head, "Host"), url->authority) == 0, "Host");
-    server_handshake_check(&head, &policy, true, &verdict);
-    fuzz_check(verdict.status == 101, "our server refuses '%s' at '%s': %d %s", url->target,
-               url->authority, verdict.status, verdict.why);
-    fuzz_check(strcmp(verdict.accept, client.accept) == 0, "accept");
+    asked_of(&asked, &head, &services, true);
+    /* What its query says of a replay is not what is tested here. */
+    fuzz_check(asked.route != NULL && asked.route->validate != NULL,
+               "our server refuses '%s' at '%s': %d %s", url->target, url->authority, asked.status,
+               asked.why);
+    fuzz_check(strcmp(asked.request.join.handshake.accept, client.accept) == 0, "accept");
+    request_deinit(&asked.request);
     http_head_deinit(&head);
     buffer_deinit(&request);
     free(path);

@@ -487,6 +487,34 @@ def test_a_page_may_read_why_it_is_refused(wsbroadcastd, why):
         assert "access-control-allow-origin" not in client.recv_response().headers
 
 
+# What is refused before its Origin has come: at accept, in the midst of the head, in the target.
+EARLY = {
+    "at accept": (b"", 503),
+    "too slow": (b"POST /ws HTTP/1.1\r\nHost: x\r\n", 408),
+    "too many fields": (b"GET /ws HTTP/1.1\r\n" + b"X: y\r\n" * 300, 431),
+    "too long a target": (b"GET /" + b"x" * 20_000, 414),
+}
+
+
+@pytest.mark.parametrize("why", EARLY)
+@pytest.mark.parametrize(
+    ("origins", "reader"),
+    [([APP], APP), (["*"], "*"), ([APP, "https://other.example"], None), ([], None)],
+    ids=["one", "any", "two", "none"],
+)
+def test_a_refusal_before_the_origin_is_known_names_the_only_one_it_can_be(
+    wsbroadcastd, why, origins, reader
+):
+    request, status = EARLY[why]
+    limits = ["--max-connections", "1"] if status == 503 else ["--handshake-timeout", "1"]
+    server = wsbroadcastd(*limits, *(word for origin in origins for word in ("--origin", origin)))
+    with server.client(), Client(server.port) as client:
+        client.send(request)
+        answer = client.recv_response()
+    assert answer.status == status
+    assert answer.headers.get("access-control-allow-origin") == reader
+
+
 @pytest.mark.parametrize("target", ["/ws", "/ws/new", "/ws/a//b", "/", "/channels"])
 def test_a_preflight_needs_no_credential_whatever_it_is_for(wsbroadcastd, target):
     """And is not refused: else the page could not read why what comes next is."""
@@ -559,9 +587,12 @@ def test_the_log_shows_the_path_and_no_secret(wsbroadcastd, target, path):
     assert "secret" not in server.stderr
 
 
-def test_a_browser_is_shown_what_lives_here(server, peer):
+BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"
+
+
+def test_a_browser_is_shown_how_the_endpoint_is_used(server, peer):
     for target, status in [("/", 404), ("/ws", 426), ("/favicon.ico", 404)]:
-        answer = peer.ask("GET", target, Accept="text/html,application/xhtml+xml,*/*;q=0.8")
+        answer = peer.ask("GET", target, Accept=BROWSER)
         assert answer.status == status
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
         assert answer.body.startswith("<!doctype html>")
@@ -608,7 +639,7 @@ def test_publish_says_who_may(wsbroadcastd, who, ws, posts):
         if posts:
             assert listener.recv_message() == "by post"
         else:
-            assert answer.body == "this feed is read-only\n"
+            assert "--publish" in answer.body
 
 
 # Reading history
@@ -805,8 +836,39 @@ def test_counts_are_exact_after_a_storm(server):
         assert peer.get("/ws?info")["subscribers"] == 1
 
 
-def test_the_list_gives_way_to_the_endpoint(wsbroadcastd):
-    server = wsbroadcastd("--path", "/", "--prefix", "")
+def test_a_channel_whose_path_is_taken_is_refused_by_name(wsbroadcastd):
+    server = wsbroadcastd("--path", "/")
+    peer = Peer(server.port)
+    assert [entry["channel"] for entry in peer.get("/channels")["channels"]] == [""]
+    for answer in (
+        peer.ask("POST", "/channels", b"x"),
+        peer.ask("GET", "/channels", Accept="text/event-stream"),
+    ):
+        check_line(answer, 404)
+        assert "'channels'" in answer.body
+    with Client(server.port) as client:
+        client.send(client.request(target="/channels"))
+        check_line(client.recv_response(), 404)
+    with server.client("/channels/a"):
+        names = [entry["channel"] for entry in peer.get("/channels")["channels"]]
+        assert names == ["", "channels/a"]
+
+
+def test_the_list_gives_way_to_the_endpoint_itself(wsbroadcastd):
+    server = wsbroadcastd("--path", "/channels", "--prefix", "")
     with server.client("/channels") as client:
-        assert Peer(server.port).post("a channel", "/channels")["subscribers"] == 1
-        assert client.recv_message() == "a channel"
+        assert Peer(server.port).post("the default channel", "/channels")["subscribers"] == 1
+        assert client.recv_message() == "the default channel"
+
+
+def test_a_browser_gets_a_page_where_the_root_is_the_endpoint(wsbroadcastd):
+    server = wsbroadcastd("--path", "/")
+    peer = Peer(server.port)
+    answer = peer.ask("GET", "/", Accept=BROWSER)
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"] == "default-src 'none'"
+    assert "<code>/NAME</code>" in answer.body and "426" not in answer.body
+    assert peer.ask("HEAD", "/", Accept=BROWSER).status == 200
+    assert peer.ask("GET", "/", Accept="*/*").status == 426
+    assert peer.get("/?info")["subscribers"] == 0

@@ -59,6 +59,8 @@ def test_version_is_one_line_on_stdout(run, option):
         ["--max-message", "99999999999G"],
         ["--log-level", "loud"],
         ["--path", "no-slash"],
+        ["--path", "/", "--stdin=channels"],
+        ["--stdout=channels", "--path", "/"],
     ],
     ids=" ".join,
 )

@@ -82,7 +82,7 @@ def test_a_body_that_does_not_come_in_time_is_503(wsbroadcastd):
     stop(server)
     answer = poster.recv_response()
     check_line(answer, 503)
-    assert answer.headers["connection"] == "close" and "going away" in answer.body
+    assert answer.headers["connection"] == "close" and "shutting down" in answer.body
     poster.recv_eof()
     poster.disconnect()
     assert listener.recv_close()[0] == 1001

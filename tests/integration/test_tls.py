@@ -549,7 +549,7 @@ def test_plain_http_gets_a_400_that_says_so_and_is_counted(tls_server, bystander
             assert response.headers["content-type"].startswith("text/plain")
             assert "wss://" in response.body and "https://" in response.body
             client.recv_eof()
-    server.wait_stderr("limit plain-http: answered with 400", 2)
+    server.wait_stderr(r"127\.0\.0\.1 port \d+: limit plain-http: answered with 400", 2)
     server.stop()
     assert "limit plain-http: 2 hits" in server.stderr
 

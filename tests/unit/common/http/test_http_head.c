@@ -688,6 +688,41 @@ static void the_limits_can_be_set_or_lifted_and_their_breach_names_the_option(vo
     free(big);
 }
 
+/* RFC 9110, 12.5.1 */
+static void a_media_type_is_accepted_whatever_its_parameters_but_by_no_wildcard(void **state)
+{
+    static const struct {
+        const char *fields;
+        bool accepts;
+    } cases[] = {
+        {"Accept: text/html\r\n", true},
+        {"accept: TEXT/HTML;q=0.8\r\n", true},
+        {"Accept: a/b, text/html ;q=0.8,c/d\r\n", true},
+        {"Accept: a/b\r\nAccept: text/html\r\n", true},
+        {"Accept: */*\r\n", false},
+        {"Accept: text/*\r\n", false},
+        {"Accept: text/htmlx\r\n", false},
+        {"Accept: xtext/html\r\n", false},
+        {"Accept:\r\n", false},
+        {"X: text/html\r\n", false},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct http_head head;
+        char text[256];
+        int len = snprintf(text, sizeof text, "GET / HTTP/1.1\r\n%s\r\n", cases[i].fields);
+        size_t used;
+
+        http_head_init(&head, HTTP_HEAD_REQUEST);
+        assert_int_equal(http_head_feed(&head, (const uint8_t *) text, (size_t) len, &used),
+                         HTTP_HEAD_DONE);
+        if (http_head_accepts(&head, "text/html") != cases[i].accepts)
+            fail_msg("%d for: %s", !cases[i].accepts, cases[i].fields);
+        http_head_deinit(&head);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -714,6 +749,7 @@ int main(void)
         cmocka_unit_test(the_limit_is_the_heads_and_not_of_what_follows),
         cmocka_unit_test(there_may_be_so_many_fields_and_one_more_is_431),
         cmocka_unit_test(the_limits_can_be_set_or_lifted_and_their_breach_names_the_option),
+        cmocka_unit_test(a_media_type_is_accepted_whatever_its_parameters_but_by_no_wildcard),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,7 @@ static bool page_has(const char *why, const char *path, const char *text)
     return has;
 }
 
-static void it_says_why_and_what_lives_here(void **state)
+static void it_says_why_and_how_the_endpoint_is_used(void **state)
 {
     (void) state;
     assert_true(page_has("not here", "/ws", "404: not here"));
@@ -43,7 +43,7 @@ static void what_html_acts_on_is_escaped(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(it_says_why_and_what_lives_here),
+        cmocka_unit_test(it_says_why_and_how_the_endpoint_is_used),
         cmocka_unit_test(what_html_acts_on_is_escaped),
     };
 

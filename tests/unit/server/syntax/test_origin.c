@@ -27,7 +27,7 @@ static enum origin_verdict judge_by(const char *fields, const char *const *allow
     http_head_init(&head, HTTP_HEAD_REQUEST);
     assert_int_equal(http_head_feed(&head, (const uint8_t *) text, strlen(text), &used),
                      HTTP_HEAD_DONE);
-    verdict = origin_judge(&policy, &head, loopback);
+    verdict = origin_check(&policy, &head, loopback);
     http_head_deinit(&head);
     return verdict;
 }

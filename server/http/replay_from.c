@@ -1,9 +1,9 @@
-#include "server/http/since.h"
+#include "server/http/replay_from.h"
 
 #include <string.h>
 #include <uv.h>
 
-/* `any`: what is no ID of ours is that of another epoch, of which nothing is known. */
+/* With `any`, an ID in another form counts as one of another epoch, of which nothing is known. */
 static int parse_id(const char *text, size_t len, bool any, struct channel_since *since,
                     const char **why)
 {
@@ -11,7 +11,7 @@ static int parse_id(const char *text, size_t len, bool any, struct channel_since
     if (event_id_parse(text, len, &since->id) == 0)
         return 0;
     since->kind = CHANNEL_SINCE_ALL;
-    *why = "this is no event ID: send one as you got it, or leave it out";
+    *why = REPLAY_FROM_NOT_AN_ID;
     return any ? 0 : UV_EINVAL;
 }
 
@@ -20,7 +20,7 @@ static int parse_history(const struct request_target_text *value, struct channel
 {
     since->kind = CHANNEL_SINCE_LAST;
     since->count = 0;
-    *why = "history is a number of messages, or 'all'";
+    *why = "history must be a number of messages, or 'all'";
     if (value->len == 3 && memcmp(value->data, "all", 3) == 0) {
         since->kind = CHANNEL_SINCE_ALL;
         return 0;
@@ -35,16 +35,16 @@ static int parse_history(const struct request_target_text *value, struct channel
     return value->len > 0 ? 0 : UV_EINVAL;
 }
 
-static int parse(const struct http_head *request, const struct request_target *resource, bool any,
+static int parse(const struct http_head *request, const struct request_target *target, bool any,
                  struct channel_since *since, const char **why)
 {
     const char *field = http_head_get(request, "Last-Event-ID");
     struct request_target_text id, history;
 
     *since = (struct channel_since){.kind = CHANNEL_SINCE_NOW};
-    *why = "a parameter of the query stands there twice";
-    if (request_target_parameter(resource, "last_event_id", &id) != 0 ||
-        request_target_parameter(resource, "history", &history) != 0)
+    *why = "duplicate query parameter: last_event_id or history";
+    if (request_target_parameter(target, "last_event_id", &id) != 0 ||
+        request_target_parameter(target, "history", &history) != 0)
         return UV_EINVAL;
     *why = "Last-Event-ID must appear once";
     if (http_head_count(request, "Last-Event-ID") > 1)
@@ -56,14 +56,14 @@ static int parse(const struct http_head *request, const struct request_target *r
     return history.data != NULL ? parse_history(&history, since, why) : 0;
 }
 
-int since_parse(const struct http_head *request, const struct request_target *resource,
-                struct channel_since *since, const char **why)
+int replay_from_parse(const struct http_head *request, const struct request_target *target,
+                      struct channel_since *since, const char **why)
 {
-    return parse(request, resource, false, since, why);
+    return parse(request, target, false, since, why);
 }
 
-int since_parse_any(const struct http_head *request, const struct request_target *resource,
-                    struct channel_since *since, const char **why)
+int replay_from_parse_any(const struct http_head *request, const struct request_target *target,
+                          struct channel_since *since, const char **why)
 {
-    return parse(request, resource, true, since, why);
+    return parse(request, target, true, since, why);
 }

@@ -1,4 +1,4 @@
-#include "server/http/since.h"
+#include "server/http/replay_from.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #define ID "9f86d081884c7d65-7"
 #define OTHER "9f86d081884c7d65-9"
 
-static int judge_by(int (*parse)(const struct http_head *, const struct request_target *,
+static int check_by(int (*parse)(const struct http_head *, const struct request_target *,
                                  struct channel_since *, const char **),
                     const char *query, const char *fields, struct channel_since *since)
 {
@@ -36,9 +36,9 @@ static int judge_by(int (*parse)(const struct http_head *, const struct request_
     return status;
 }
 
-static int judge(const char *query, const char *fields, struct channel_since *since)
+static int check(const char *query, const char *fields, struct channel_since *since)
 {
-    return judge_by(since_parse, query, fields, since);
+    return check_by(replay_from_parse, query, fields, since);
 }
 
 static void each_form_is_understood(void **state)
@@ -46,22 +46,22 @@ static void each_form_is_understood(void **state)
     struct channel_since since;
 
     (void) state;
-    assert_int_equal(judge("", "", &since), 0);
+    assert_int_equal(check("", "", &since), 0);
     assert_int_equal(since.kind, CHANNEL_SINCE_NOW);
-    assert_int_equal(judge("?x=5", "", &since), 0);
+    assert_int_equal(check("?x=5", "", &since), 0);
     assert_int_equal(since.kind, CHANNEL_SINCE_NOW);
-    assert_int_equal(judge("?history=12", "", &since), 0);
+    assert_int_equal(check("?history=12", "", &since), 0);
     assert_int_equal(since.kind, CHANNEL_SINCE_LAST);
     assert_int_equal(since.count, 12);
-    assert_int_equal(judge("?history=all", "", &since), 0);
+    assert_int_equal(check("?history=all", "", &since), 0);
     assert_int_equal(since.kind, CHANNEL_SINCE_ALL);
-    assert_int_equal(judge("?last_event_id=" ID, "", &since), 0);
+    assert_int_equal(check("?last_event_id=" ID, "", &since), 0);
     assert_int_equal(since.kind, CHANNEL_SINCE_ID);
     assert_true(since.id.epoch == 0x9f86d081884c7d65 && since.id.sequence == 7);
-    assert_int_equal(judge("", "Last-Event-ID: " ID "\r\n", &since), 0);
+    assert_int_equal(check("", "Last-Event-ID: " ID "\r\n", &since), 0);
     assert_int_equal(since.kind, CHANNEL_SINCE_ID);
     assert_int_equal(since.id.sequence, 7);
-    assert_int_equal(judge("?history=99999999999999999999999999999999", "", &since), 0);
+    assert_int_equal(check("?history=99999999999999999999999999999999", "", &since), 0);
     assert_true(since.count > UINT32_MAX);
 }
 
@@ -70,11 +70,11 @@ static void an_id_says_more_than_a_history_and_the_field_more_than_the_query(voi
     struct channel_since since;
 
     (void) state;
-    assert_int_equal(judge("?history=3&last_event_id=" ID, "", &since), 0);
+    assert_int_equal(check("?history=3&last_event_id=" ID, "", &since), 0);
     assert_int_equal(since.kind, CHANNEL_SINCE_ID);
-    assert_int_equal(judge("?history=3", "Last-Event-ID: " ID "\r\n", &since), 0);
+    assert_int_equal(check("?history=3", "Last-Event-ID: " ID "\r\n", &since), 0);
     assert_int_equal(since.kind, CHANNEL_SINCE_ID);
-    assert_int_equal(judge("?last_event_id=" ID, "Last-Event-ID: " OTHER "\r\n", &since), 0);
+    assert_int_equal(check("?last_event_id=" ID, "Last-Event-ID: " OTHER "\r\n", &since), 0);
     assert_int_equal(since.id.sequence, 9);
 }
 
@@ -95,11 +95,11 @@ static void what_is_no_place_is_refused(void **state)
 
     (void) state;
     for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
-        if (judge(queries[i], "", &since) != UV_EINVAL)
+        if (check(queries[i], "", &since) != UV_EINVAL)
             fail_msg("%s was taken", queries[i]);
     }
-    assert_int_equal(judge("", "Last-Event-ID: x\r\n", &since), UV_EINVAL);
-    assert_int_equal(judge("", "Last-Event-ID: " ID "\r\nLast-Event-ID: " ID "\r\n", &since),
+    assert_int_equal(check("", "Last-Event-ID: x\r\n", &since), UV_EINVAL);
+    assert_int_equal(check("", "Last-Event-ID: " ID "\r\nLast-Event-ID: " ID "\r\n", &since),
                      UV_EINVAL);
 }
 
@@ -108,13 +108,13 @@ static void an_empty_id_is_none(void **state)
     struct channel_since since;
 
     (void) state;
-    assert_int_equal(judge("?last_event_id=", "", &since), 0);
+    assert_int_equal(check("?last_event_id=", "", &since), 0);
     assert_int_equal(since.kind, CHANNEL_SINCE_NOW);
-    assert_int_equal(judge("", "Last-Event-ID:\r\n", &since), 0);
+    assert_int_equal(check("", "Last-Event-ID:\r\n", &since), 0);
     assert_int_equal(since.kind, CHANNEL_SINCE_NOW);
-    assert_int_equal(judge("?last_event_id=" ID, "Last-Event-ID: \r\n", &since), 0);
+    assert_int_equal(check("?last_event_id=" ID, "Last-Event-ID: \r\n", &since), 0);
     assert_int_equal(since.kind, CHANNEL_SINCE_ID);
-    assert_int_equal(judge("?last_event_id&history=3", "Last-Event-ID:\r\n", &since), 0);
+    assert_int_equal(check("?last_event_id&history=3", "Last-Event-ID:\r\n", &since), 0);
     assert_int_equal(since.kind, CHANNEL_SINCE_LAST);
 }
 
@@ -123,13 +123,13 @@ static void for_an_event_stream_an_id_that_is_not_ours_is_one_of_another_epoch(v
     struct channel_since since;
 
     (void) state;
-    assert_int_equal(judge_by(since_parse_any, "", "Last-Event-ID: 17\r\n", &since), 0);
+    assert_int_equal(check_by(replay_from_parse_any, "", "Last-Event-ID: 17\r\n", &since), 0);
     assert_int_equal(since.kind, CHANNEL_SINCE_ALL);
-    assert_int_equal(judge_by(since_parse_any, "?last_event_id=x&history=3", "", &since), 0);
+    assert_int_equal(check_by(replay_from_parse_any, "?last_event_id=x&history=3", "", &since), 0);
     assert_int_equal(since.kind, CHANNEL_SINCE_ALL);
-    assert_int_equal(judge_by(since_parse_any, "?last_event_id=" ID, "", &since), 0);
+    assert_int_equal(check_by(replay_from_parse_any, "?last_event_id=" ID, "", &since), 0);
     assert_int_equal(since.kind, CHANNEL_SINCE_ID);
-    assert_int_equal(judge_by(since_parse_any, "?history=x", "", &since), UV_EINVAL);
+    assert_int_equal(check_by(replay_from_parse_any, "?history=x", "", &since), UV_EINVAL);
 }
 
 int main(void)

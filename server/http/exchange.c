@@ -1,0 +1,345 @@
+#include "server/http/exchange.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/list.h"
+#include "common/base/log.h"
+#include "server/http/services.h"
+
+enum {
+    PIECE = 32 * 1024, /* bytes of a page that are made, and held, at a time */
+    MEASURING = 3,     /* units of work for a byte of a message whose length as JSON is found */
+};
+
+static enum connection_result settle(struct exchange *exchange, enum request_outcome outcome);
+
+static struct exchange *exchange_of(struct request *request)
+{
+    return container_of(request, struct exchange, request);
+}
+
+/* ---- life ---- */
+
+/* NULL when out of memory. */
+static struct exchange *need_exchange(struct connection *connection, struct transport *transport)
+{
+    struct exchange *exchange = connection->exchange;
+
+    if (exchange == NULL) {
+        exchange = calloc(1, sizeof *exchange);
+        connection->exchange = exchange;
+    }
+    if (exchange != NULL) {
+        exchange->connection = connection;
+        exchange->transport = transport;
+    }
+    return exchange;
+}
+
+void exchange_end(struct exchange *exchange)
+{
+    if (exchange == NULL || !exchange->begun)
+        return;
+    exchange->begun = false;
+    exchange->joins = false;
+    exchange->in_body = false;
+    request_deinit(&exchange->request);
+    body_deinit(&exchange->body);
+    exchange->body = (struct body){0};
+    http_page_free(exchange->page);
+    exchange->page = NULL;
+}
+
+void exchange_free(struct exchange *exchange)
+{
+    if (exchange == NULL)
+        return;
+    exchange_end(exchange);
+    throttle_forget(&exchange->paused);
+    free(exchange->rate);
+    free(exchange);
+}
+
+/* ---- the response ---- */
+
+static void tell_limit(const struct exchange *exchange, const struct response *response)
+{
+    char name[64], done[32];
+
+    if (response->limit == NULL)
+        return;
+    (void) snprintf(done, sizeof done, "answered with %d", response->status);
+    limits_hit(exchange->connection->policy->services->limits, response->limit,
+               stream_peer_name(&exchange->transport->stream, name, sizeof name), done);
+}
+
+/* The response is written: the next request may come, or none. */
+static enum connection_result end_response(struct exchange *exchange, bool keep_alive)
+{
+    if (keep_alive)
+        connection_go_on(exchange->connection, exchange->transport);
+    else
+        transport_finish(exchange->transport);
+    return keep_alive ? CONNECTION_MORE : CONNECTION_ENDED;
+}
+
+enum connection_result exchange_write_page(struct exchange *exchange)
+{
+    struct connection *connection = exchange->connection;
+    struct transport *transport = exchange->transport;
+    struct buffer *out = transport_opening_output(transport);
+    size_t before = out != NULL ? out->len : 0;
+    bool done;
+
+    if (out == NULL ||
+        http_page_write(exchange->page, out, PIECE, connection->head.minor > 0, &done) != 0) {
+        transport_abort(transport, UV_ENOMEM);
+        return CONNECTION_ENDED;
+    }
+    transport_charge(transport, (out->len - before) * (uint64_t) TRANSPORT_WORK_COPY +
+                                    http_page_take_measured(exchange->page) * (uint64_t) MEASURING);
+    if (!done) {
+        transport_pause(transport);
+        transport_restart_opening(transport); /* it has this time for each piece */
+        return CONNECTION_MORE;
+    }
+    http_page_free(exchange->page);
+    exchange->page = NULL;
+    if (connection->held.len == 0)
+        transport_resume(transport);
+    /* The server may have begun to end since the head was written. */
+    return end_response(exchange, exchange->keep_alive && !connection->policy->ending);
+}
+
+/* True if the connection can go on behind the response. */
+static bool may_go_on(const struct exchange *exchange, const struct response *response)
+{
+    const struct connection *connection = exchange->connection;
+    /* A body that nobody wants is not read. */
+    bool whole = !connection->head.has_body || exchange->step == ROUTER_ON_BODY;
+    /* To HTTP/1.0 there are no chunks: a page lasts until the connection ends. */
+    bool lasts = response->page != NULL && connection->head.minor == 0;
+
+    return connection->head.keep_alive && whole && !lasts && !response->closes &&
+           !connection->policy->ending && exchange->refusals < EXCHANGE_MAX_REFUSALS;
+}
+
+/* Writes the response of the request. */
+static enum connection_result reply(struct exchange *exchange)
+{
+    struct connection *connection = exchange->connection;
+    struct transport *transport = exchange->transport;
+    struct response *response = &exchange->request.response;
+
+    transport_charge(transport,
+                     (response->body.len + response->work) * (uint64_t) TRANSPORT_WORK_COPY);
+    if (response->status >= 400) {
+        exchange->refusals++;
+        connection_log_refusal(connection, transport, response);
+    }
+    tell_limit(exchange, response);
+    exchange->keep_alive = may_go_on(exchange, response);
+    if (!connection_write(connection, transport, response, exchange->keep_alive))
+        return CONNECTION_ENDED;
+    if (response->page != NULL && !request_has_method(&exchange->request, "HEAD")) {
+        exchange->page = response->page;
+        response->page = NULL;
+        return exchange_write_page(exchange);
+    }
+    response_deinit(response);
+    return end_response(exchange, exchange->keep_alive);
+}
+
+/* ---- the body ---- */
+
+static enum connection_result refuse_body(struct exchange *exchange)
+{
+    struct request *request = &exchange->request;
+    struct response *response = &request->response;
+
+    response->closes = true;
+    response_refuse(response, exchange->body.status, exchange->body.why);
+    if (exchange->body.status == 413) {
+        response->limit = "max-message";
+        (void) snprintf(response->text, sizeof response->text,
+                        "the body is too long: at most %llu bytes are accepted (--max-message)",
+                        (unsigned long long) request->max_body);
+        response->why = response->text;
+    }
+    return reply(exchange);
+}
+
+static enum connection_result end_body(struct exchange *exchange)
+{
+    struct request *request = &exchange->request;
+
+    exchange->in_body = false;
+    exchange->step = ROUTER_ON_BODY;
+    request->body = exchange->body.data.data;
+    request->body_len = exchange->body.data.len;
+    request->now = uv_now(exchange->transport->stream.tcp.loop);
+    transport_charge(exchange->transport, request->body_len * (uint64_t) TRANSPORT_WORK_COPY);
+    return settle(exchange, router_run(exchange->connection->policy->router, exchange->route,
+                                       request, &exchange->step));
+}
+
+/* RFC 9110, 10.1.1: the client waits to be told that it may send the body. */
+static enum connection_result invite_body(struct exchange *exchange)
+{
+    struct transport *transport = exchange->transport;
+    const struct http_head *head = exchange->request.head;
+    struct buffer *out;
+
+    if (exchange->more || head->minor == 0 || http_head_get(head, "Expect") == NULL)
+        return CONNECTION_MORE;
+    out = transport_opening_output(transport);
+    if (out != NULL && buffer_printf(out, "HTTP/1.1 100 Continue\r\n\r\n") == 0)
+        return CONNECTION_MORE;
+    transport_abort(transport, UV_ENOMEM);
+    return CONNECTION_ENDED;
+}
+
+static enum connection_result begin_body(struct exchange *exchange)
+{
+    switch (body_begin(&exchange->body, &exchange->connection->head, exchange->request.max_body)) {
+    case BODY_DONE:
+        return end_body(exchange);
+    case BODY_BAD:
+        return refuse_body(exchange);
+    case BODY_MORE:
+        break;
+    }
+    exchange->in_body = true;
+    transport_expect_body(exchange->transport);
+    return invite_body(exchange);
+}
+
+enum connection_result exchange_feed_body(struct exchange *exchange, const uint8_t *data,
+                                          size_t len, size_t *used)
+{
+    switch (body_feed(&exchange->body, &exchange->connection->head, data, len, used)) {
+    case BODY_DONE:
+        return end_body(exchange);
+    case BODY_BAD:
+        return refuse_body(exchange);
+    case BODY_MORE:
+        break;
+    }
+    return CONNECTION_MORE;
+}
+
+/* ---- the steps ---- */
+
+/* While the request is pending nothing is read: what comes next has to wait, and so has the end of
+ * the input, as a client that has shut its side still waits for the response. */
+static enum connection_result wait(struct exchange *exchange)
+{
+    transport_pause(exchange->transport);
+    transport_restart_opening(exchange->transport);
+    return CONNECTION_MORE;
+}
+
+static enum connection_result settle(struct exchange *exchange, enum request_outcome outcome)
+{
+    switch (outcome) {
+    case REQUEST_ANSWERED:
+    case REQUEST_PASSED: /* a handler answers */
+        break;
+    case REQUEST_BODY:
+        return begin_body(exchange);
+    case REQUEST_JOIN:
+        return CONNECTION_JOIN;
+    case REQUEST_PENDING:
+        return wait(exchange);
+    }
+    return reply(exchange);
+}
+
+/* The request was pending, and is resumed. */
+static void on_resumed(struct request *request, enum request_outcome outcome)
+{
+    struct exchange *exchange = exchange_of(request);
+    struct transport *transport = exchange->transport;
+    struct connection *connection = exchange->connection;
+
+    if (!transport_is_writable(transport))
+        return; /* it is about to be freed */
+    if (outcome == REQUEST_PASSED && exchange->step < ROUTER_HANDLE) {
+        exchange->step++;
+        request->now = uv_now(transport->stream.tcp.loop);
+        outcome = router_run(connection->policy->router, exchange->route, request, &exchange->step);
+    }
+    if (outcome == REQUEST_PENDING) {
+        (void) wait(exchange);
+        return;
+    }
+    exchange->joins = outcome == REQUEST_JOIN;
+    if (!exchange->joins) {
+        if (connection->held.len == 0)
+            transport_resume(transport);
+        (void) settle(exchange, outcome);
+    }
+    if (exchange->joins || exchange->in_body)
+        transport_wait_for_share(transport); /* there may be no output whose end leads on */
+}
+
+/* It publishes faster than others can deliver: the next request is not read; or it may go on. */
+static void on_paused(void *publisher, bool paused)
+{
+    struct exchange *exchange = publisher;
+    struct transport *transport = exchange->transport;
+    char name[64];
+
+    if (!paused) {
+        transport_resume(transport);
+        transport_wait_for_share(transport); /* what is held comes first */
+        return;
+    }
+    transport_pause(transport);
+    if (log_enabled(LOG_DEBUG))
+        log_debug("%s: paused: subscribers of other workers are behind",
+                  stream_peer_name(&transport->stream, name, sizeof name));
+}
+
+enum connection_result exchange_begin(struct connection *connection, struct transport *transport,
+                                      bool more)
+{
+    const struct connection_policy *policy = connection->policy;
+    struct exchange *exchange = need_exchange(connection, transport);
+    enum request_outcome outcome;
+    struct request *request;
+
+    if (exchange == NULL) {
+        transport_abort(transport, UV_ENOMEM);
+        return CONNECTION_ENDED;
+    }
+    request = &exchange->request;
+    request_init(request, &connection->head, on_resumed);
+    request->services = policy->services;
+    request->client = (struct limits_client){connection->address, &exchange->rate};
+    request->throttle = (struct throttle_publisher){&exchange->paused, exchange, on_paused};
+    request->now = uv_now(transport->stream.tcp.loop);
+    exchange->begun = true;
+    exchange->more = more;
+    exchange->route = NULL;
+    exchange->step = ROUTER_VALIDATE;
+    outcome = request_check(request, &policy->names, stream_is_tls(&transport->stream),
+                            connection->loopback);
+    if (outcome == REQUEST_PASSED) {
+        exchange->route = router_find(policy->router, request);
+        outcome = exchange->route != NULL
+                      ? router_run(policy->router, exchange->route, request, &exchange->step)
+                      : REQUEST_ANSWERED;
+    }
+    return settle(exchange, outcome);
+}
+
+void exchange_expire(struct exchange *exchange, const char *limit)
+{
+    request_expire(&exchange->request);
+    exchange->request.response.limit = limit;
+    exchange->joins = false;
+    (void) reply(exchange);
+}

@@ -1,0 +1,25 @@
+/* What the handlers of a worker work with. The worker owns it, and all that it refers to is
+ * borrowed. Handlers reach it through their request. */
+#ifndef WS_SERVER_HTTP_SERVICES_H
+#define WS_SERVER_HTTP_SERVICES_H
+
+#include "server/broadcast/channels.h"
+#include "server/broadcast/fanouts.h"
+#include "server/config/server_options.h"
+#include "server/journal/publish.h"
+#include "server/net/limits.h"
+#include "server/syntax/origin.h"
+#include "server/thread/question.h"
+
+struct services {
+    const struct server_options *options;
+    struct origin_policy origins;
+    struct channels *channels;
+    struct fanouts *fanouts;
+    const struct publish_means *publish;
+    struct limits *limits;
+    const struct memory *memory;
+    struct question_desk *desk;
+};
+
+#endif

@@ -1,0 +1,72 @@
+#include "server/http/subscribe.h"
+
+#include "common/http/http_response.h"
+#include "server/http/replay_from.h"
+#include "server/http/services.h"
+
+bool subscribe_is_handshake(const struct request *request)
+{
+    return request->is_handshake;
+}
+
+enum request_outcome subscribe_validate(struct request *request)
+{
+    const struct server_options *options = request->services->options;
+    struct request_join *join = &request->join;
+    const char *why;
+    int status =
+        server_handshake_check(request->head, !options->no_compression, &join->handshake, &why);
+
+    if (status == 0)
+        return REQUEST_PASSED;
+    request->response.closes = status == 400; /* the end of what is malformed is not certain */
+    return request_refuse(request, status, why);
+}
+
+enum request_outcome subscribe_websocket(struct request *request)
+{
+    struct request_join *join = &request->join;
+    const char *why;
+
+    join->events = false;
+    join->handshake.no_echo = request->services->options->no_echo;
+    if (replay_from_parse(request->head, &request->target, &join->since, &why) == 0)
+        return REQUEST_JOIN;
+    request->response.closes = true;
+    return request_refuse(request, 400, why);
+}
+
+bool subscribe_is_lost(const struct request *request)
+{
+    return request_has_method(request, "GET") && server_handshake_lost(request->head) != NULL;
+}
+
+enum request_outcome subscribe_lost(struct request *request)
+{
+    request->response.by_proxy = true;
+    return request_refuse(request, 426, server_handshake_lost(request->head));
+}
+
+bool subscribe_is_for_events(const struct request *request)
+{
+    return request_accepts(request, HTTP_RESPONSE_EVENTS);
+}
+
+enum request_outcome subscribe_events(struct request *request)
+{
+    struct request_join *join = &request->join;
+    const char *why;
+
+    join->events = true;
+    if (!request_has_method(request, "GET"))
+        return request_refuse(request, 405, "an event stream does not end: request it with GET");
+    if (replay_from_parse_any(request->head, &request->target, &join->since, &why) != 0)
+        return request_refuse(request, 400, why);
+    return REQUEST_JOIN;
+}
+
+enum request_outcome subscribe_required(struct request *request)
+{
+    return request_refuse(request, 426,
+                          "this is a WebSocket endpoint: connect to it with a WebSocket client");
+}
