@@ -10,6 +10,7 @@
 #include "common/base/log_queue.h"
 #include "common/base/process.h"
 #include "server/broadcast/channels.h"
+#include "server/journal/journal.h"
 #include "server/net/fd_shortage.h"
 #include "server/net/limits.h"
 #include "server/net/sockets.h"
@@ -37,6 +38,7 @@ struct server {
     uv_signal_t sigusr2;
     struct tls_context *tls; /* NULL: ws:// */
     struct channels channels;
+    struct journal journal;
     const char *listed[2]; /* channels that can be made, if that is not up to anyone */
     uv_timer_t expiry;     /* of history, if its age matters */
     uv_timer_t trim;       /* of the heap: */
@@ -136,6 +138,7 @@ static int start_input(struct server *server, struct error *error)
                                   .context = server,
                                   .worker_count = server->shared.worker_count,
                                   .sink = &server->sink,
+                                  .journal = &server->journal,
                               });
     return status == 0
                ? 0
@@ -318,6 +321,7 @@ static int start(struct server *server, struct error *error)
         .options = server->options,
         .limits = &server->limits,
         .channels = &server->channels,
+        .journal = &server->journal,
         .tls = server->tls,
         .shortage = &server->shortage,
         .workers = calloc(server->options->workers, sizeof *server->workers),
@@ -401,6 +405,7 @@ int server_run(const struct server_options *options)
         goto fail_channel;
     server.channels.memory.max = options->max_memory;
     server.channels.memory.settles = options->workers > 1 ? MEMORY_SETTLES : 0;
+    journal_init_memory(&server.journal);
     list_channels(&server);
     status = prepare_tls(&server, &error);
     if (status == 0)

@@ -83,8 +83,9 @@ static void connect_parts(struct worker *worker)
         .deflater = worker->context.transports.deflater,
         .compression_min = (size_t) options->compression_min,
     };
-    worker->publish = (struct publish_means){
+    worker->publish = (struct submit_context){
         .options = options,
+        .journal = worker->shared->journal,
         .publisher = &worker->publisher,
         .limits = worker->shared->limits,
         .throttle = &worker->throttle,

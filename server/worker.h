@@ -18,7 +18,7 @@
 #include "server/broadcast/fanouts.h"
 #include "server/config/server_options.h"
 #include "server/http/connection.h"
-#include "server/journal/publish.h"
+#include "server/journal/submit.h"
 #include "server/net/fd_shortage.h"
 #include "server/net/limits.h"
 #include "server/thread/inbox.h"
@@ -30,6 +30,7 @@ struct worker_shared {
     const struct server_options *options;
     struct limits *limits;
     struct channels *channels;
+    struct journal *journal;
     struct tls_context *tls; /* NULL: no listener speaks TLS */
     struct fd_shortage *shortage;
     struct worker **workers; /* all of them: complete before the first one starts */

@@ -35,7 +35,7 @@ struct worker {
     const struct worker_shared *shared;
     struct connection_policy policy;
     struct channel_publisher publisher;
-    struct publish_means publish;
+    struct submit_context publish;
     struct list listeners;
     struct inbox inbox;
     struct inbox_item stop_item;

@@ -78,7 +78,7 @@ static const char *check_head(const struct request *request, int *status)
     const char *expect = http_head_get(request->head, "Expect");
 
     *status = 403;
-    if (!publish_is_open(request->services->options, PUBLISH_HTTP))
+    if (!submit_is_open(request->services->options, SUBMIT_HTTP))
         return "publishing with POST is disabled on this server (--publish)";
     *status = 400;
     if (http_head_count(request->head, "Content-Type") > 1)
@@ -117,17 +117,17 @@ enum request_outcome http_publish_begin(struct request *request)
 
 /* ---- publishing ---- */
 
-static void tell_receipt(struct request *request, const struct publish_result *result)
+static void tell_receipt(struct request *request, const struct submit_receipt *receipt)
 {
     struct response *response = &request->response;
     char id[EVENT_ID_SIZE], counts[32] = "";
 
     if (is_lines(request))
-        (void) snprintf(counts, sizeof counts, "\"count\": %zu, ", result->published);
+        (void) snprintf(counts, sizeof counts, "\"count\": %zu, ", receipt->published);
     response->type = HTTP_RESPONSE_JSON;
     if (buffer_printf(&response->body, "{\"id\": \"%s\", %s\"subscribers\": %zu}\n",
-                      event_id_print(result->receipt.id, id), counts,
-                      result->receipt.subscribers) != 0)
+                      event_id_print(receipt->channel.id, id), counts,
+                      receipt->channel.subscribers) != 0)
         response_refuse(response, 503, "published, but out of memory for the receipt");
 }
 
@@ -145,23 +145,24 @@ static void tell_limit(struct response *response, int status, const char *limit)
     response_refuse(response, 413, response->text);
 }
 
-/* The messages are published, or not, as `status` says (see publish_messages). */
-static void on_receipt(void *context, int status, const struct publish_result *result)
+static void refuse_for_memory(struct request *request, size_t published)
 {
-    struct request *request = context;
     struct response *response = &request->response;
 
-    response->work = result->receipt.work;
-    if (status == 0) {
-        tell_receipt(request, result);
-    } else if (status == UV_E2BIG || status == UV_EAGAIN) {
-        tell_limit(response, status, result->limit);
-    } else {
-        (void) snprintf(response->text, sizeof response->text,
-                        "out of memory: only the first %zu messages have been published",
-                        result->published);
-        response_refuse(response, 503, response->text);
-    }
+    (void) snprintf(response->text, sizeof response->text,
+                    "out of memory: only the first %zu messages have been published", published);
+    response_refuse(response, 503, response->text);
+}
+
+static void on_receipt(void *owner, const struct submit_receipt *receipt)
+{
+    struct request *request = owner;
+
+    request->response.work = receipt->channel.work;
+    if (receipt->status == 0)
+        tell_receipt(request, receipt);
+    else
+        refuse_for_memory(request, receipt->published);
     request_resume(request, REQUEST_ANSWERED);
 }
 
@@ -169,10 +170,10 @@ static void on_receipt(void *context, int status, const struct publish_result *r
 static enum request_outcome publish_items(struct request *request, const struct channel_item *items,
                                           size_t count)
 {
-    const struct publish_client client = {PUBLISH_HTTP, request->client, request->now,
-                                          request->throttle};
+    const struct submit_client client = {SUBMIT_HTTP, request->client, request->now,
+                                         request->throttle};
     const struct services *services = request->services;
-    struct publish_result result = {.published = 0};
+    const char *limit;
     struct channel *channel;
     int status =
         channels_make(services->channels, request->channel.name, request->channel.len, &channel);
@@ -183,15 +184,21 @@ static enum request_outcome publish_items(struct request *request, const struct 
         request->response.limit = "max-channels";
         return request_refuse(request, 503, RESPONSE_TOO_MANY_CHANNELS);
     }
+    if (status != 0) {
+        refuse_for_memory(request, 0);
+        return REQUEST_ANSWERED;
+    }
     /* The receipt comes at once. One that comes later has to be told to forget the request. */
     (void) request_wait(request, NULL, NULL);
     request_wait_or(request, 504,
                     "there was no receipt in time: whether it is published is unknown");
-    if (status == 0) {
-        status = publish_messages(services->publish, &client, channel, items, count, &result);
-        channels_unref(services->channels, channel);
+    status = submit_messages(services->publish, &client, channel, items, count, on_receipt, request,
+                             &limit);
+    channels_unref(services->channels, channel);
+    if (status != 0) {
+        tell_limit(&request->response, status, limit);
+        request_resume(request, REQUEST_ANSWERED);
     }
-    on_receipt(request, status, &result);
     return REQUEST_PENDING;
 }
 

@@ -6,7 +6,7 @@
 #include "server/broadcast/channels.h"
 #include "server/broadcast/fanouts.h"
 #include "server/config/server_options.h"
-#include "server/journal/publish.h"
+#include "server/journal/submit.h"
 #include "server/net/limits.h"
 #include "server/syntax/origin.h"
 #include "server/thread/question.h"
@@ -16,7 +16,7 @@ struct services {
     struct origin_policy origins;
     struct channels *channels;
     struct fanouts *fanouts;
-    const struct publish_means *publish;
+    const struct submit_context *publish;
     struct limits *limits;
     const struct memory *memory;
     struct question_desk *desk;

@@ -193,26 +193,35 @@ static void on_held(void *publisher, bool held)
     }
 }
 
-/* It may have left: one that cannot be written to any more can still be heard to its end. */
+/* A message of the peer's has been published, or could not be. */
+static void on_receipt(void *owner, const struct submit_receipt *receipt)
+{
+    struct peer *peer = owner;
+    int status = receipt->status;
+
+    transport_charge(&peer->transport, receipt->channel.work * (uint64_t) TRANSPORT_WORK_COPY);
+    if (status == 0)
+        peer->_cold->last_message = (uint32_t) peer_context_clock(peer_surroundings(peer));
+    if (status == 0 && peer_surroundings(peer)->options->no_echo)
+        status = self_published_add(peer, &receipt->channel);
+    if (status != 0)
+        transport_close(&peer->transport, CLOSE_INTERNAL_ERROR, "out of memory");
+}
+
+/* It may have left: one that cannot be written to any more can still be read from to its end. */
 static int say(struct peer *peer, enum frame_opcode opcode, const struct frame_part *payload,
-               struct publish_result *result)
+               const char **limit)
 {
     const struct channel_item item = {opcode, payload, 1};
-    const struct publish_client client = {
-        .way = PUBLISH_WS,
+    const struct submit_client client = {
+        .way = SUBMIT_WS,
         .counts = {peer_address(peer), &peer->_cold->rate},
         .now = uv_now(peer->transport.stream.tcp.loop),
         .throttle = {&peer->_cold->throttled, peer, on_held},
     };
-    int status = publish_messages(peer_surroundings(peer)->publish, &client, peer->_fanout->channel,
-                                  &item, 1, result);
 
-    transport_charge(&peer->transport, result->receipt.work * (uint64_t) TRANSPORT_WORK_COPY);
-    if (status == 0)
-        peer->_cold->last_message = (uint32_t) peer_context_clock(peer_surroundings(peer));
-    if (status == 0 && peer_surroundings(peer)->options->no_echo)
-        status = self_published_add(peer, &result->receipt);
-    return status;
+    return submit_messages(peer_surroundings(peer)->publish, &client, peer->_fanout->channel, &item,
+                           1, on_receipt, peer, limit);
 }
 
 static void on_message(struct transport *transport, enum frame_opcode opcode, const uint8_t *data,
@@ -220,20 +229,20 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
 {
     struct peer *peer = peer_of_transport(transport);
     struct frame_part payload = {data, len};
-    struct publish_result result = {.published = 0};
+    const char *limit = NULL;
     int status = UV_ENOMEM;
 
     /* Who cannot be written to has not heard the goodbye; the others have, and expect no more. */
     if (peer_surroundings(peer)->leaving)
         return;
     if (peer_need_cold(peer) != NULL)
-        status = say(peer, opcode, &payload, &result);
+        status = say(peer, opcode, &payload, &limit);
     if (status == UV_EACCES)
         transport_reject(transport, CLOSE_POLICY, "this feed is read-only", NULL);
     else if (status == UV_E2BIG)
-        transport_reject(transport, CLOSE_TOO_BIG, "more than a second's worth", result.limit);
+        transport_reject(transport, CLOSE_TOO_BIG, "more than a second's worth", limit);
     else if (status == UV_EAGAIN)
-        transport_reject(transport, CLOSE_POLICY, "too fast", result.limit);
+        transport_reject(transport, CLOSE_POLICY, "too fast", limit);
     else if (status != 0)
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
 }

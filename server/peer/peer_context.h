@@ -15,14 +15,14 @@
 #include "server/broadcast/memory.h"
 #include "server/config/server_options.h"
 #include "server/http/connection.h"
-#include "server/journal/publish.h"
+#include "server/journal/submit.h"
 #include "server/net/limits.h"
 
 struct peer_context {
     struct transport_context transports; /* a transport leads to it, and so a peer to this struct */
     const struct server_options *options;
     const struct connection_policy *policy;
-    const struct publish_means *publish;
+    const struct submit_context *publish;
     struct limits *limits;
     struct memory *memory;
     struct fanouts *fanouts;

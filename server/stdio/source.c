@@ -101,22 +101,31 @@ static void set_pace(struct source *source, const struct server_options *options
 
 /* ---- lines ---- */
 
+static void on_receipt(void *owner, const struct submit_receipt *receipt)
+{
+    struct source *source = owner;
+
+    if (receipt->status != 0)
+        log_error("line %llu of standard input is not sent: out of memory",
+                  (unsigned long long) input_line(&source->_input));
+    else
+        keep_pace(source, receipt->channel.bytes);
+}
+
 static void on_line(struct input *input, const uint8_t *line, size_t len)
 {
     struct source *source = container_of(input, struct source, _input);
-    const struct publish_client client = {.way = PUBLISH_STDIN};
+    const struct submit_client client = {.way = SUBMIT_STDIN};
     const struct frame_part payload = {line != NULL ? line : (const uint8_t *) "", len};
     const struct channel_item item = {FRAME_TEXT, &payload, 1};
-    struct publish_result result;
+    const char *limit;
 
     if (!utf8_valid(payload.data, len))
         log_error("line %llu of standard input is not UTF-8, as text has to be: not sent",
                   (unsigned long long) input_line(input));
-    else if (publish_messages(&source->_means, &client, source->_channel, &item, 1, &result) != 0)
-        log_error("line %llu of standard input is not sent: out of memory",
-                  (unsigned long long) input_line(input));
     else
-        keep_pace(source, result.receipt.bytes);
+        (void) submit_messages(&source->_means, &client, source->_channel, &item, 1, on_receipt,
+                               source, &limit); /* this way has no limits, and is open */
 }
 
 static void on_end(struct input *input)
@@ -158,7 +167,8 @@ static int prepare(struct source *source, uv_loop_t *loop, const struct server_o
 {
     int status = init_questions(source, readers);
 
-    source->_means = (struct publish_means){.options = options, .publisher = &source->_publisher};
+    source->_means = (struct submit_context){
+        .options = options, .journal = readers->journal, .publisher = &source->_publisher};
     set_pace(source, options);
     if (status == 0)
         status = init_publisher(&source->_publisher, options);

@@ -21,7 +21,7 @@
 #include "server/broadcast/channels.h"
 #include "server/broadcast/fanouts.h"
 #include "server/config/server_options.h"
-#include "server/journal/publish.h"
+#include "server/journal/submit.h"
 #include "server/thread/inbox.h"
 
 enum { SOURCE_AHEAD = 16 * 1024 * 1024 };
@@ -47,7 +47,7 @@ struct source {
     struct channels *_channels;
     struct channel *_channel; /* NULL: it was never started, or is closed */
     struct channel_publisher _publisher;
-    struct publish_means _means;
+    struct submit_context _means;
     struct input _input;
     uint64_t _bytes; /* appended since everybody was asked last, */
     uint64_t _messages;
@@ -71,6 +71,7 @@ struct source_readers {
     void *context;
     size_t worker_count;
     const struct sink *sink;
+    struct journal *journal; /* which gives its lines their order */
 };
 
 /* Reads standard input into the channel of options->stdin_channel, until its end or source_stop.

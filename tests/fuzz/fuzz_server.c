@@ -298,6 +298,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t more = fuzz_first(&play.input);
     struct server_options options = options_of(choice, tight, more);
     struct limits limits;
+    struct journal journal;
     struct fd_shortage shortage;
     struct channel *channel;
     _Atomic size_t running = 0;
@@ -317,10 +318,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_check(deflater_new(&play.deflater, 6) == 0, "out of memory");
     fuzz_check(limits_init(&limits, &options) == 0, "limits_init");
     fuzz_check(fd_shortage_init(&shortage) == 0, "fd_shortage_init");
+    journal_init_memory(&journal);
     perform(&play, choice, more,
             &(struct worker_shared){.options = &options,
                                     .limits = &limits,
                                     .channels = &channels,
+                                    .journal = &journal,
                                     .shortage = &shortage,
                                     .workers = &play.worker,
                                     .worker_count = 1,

@@ -30,6 +30,7 @@ struct stage {
     uv_loop_t _main_loop; /* what the worker tells when it is done */
     uv_async_t _done;
     _Atomic size_t _running;
+    struct journal _journal;
     struct worker_shared _shared;
 };
 
@@ -69,10 +70,12 @@ static inline void stage_on_turn(uv_idle_t *idle)
 /* After stage_init and what is to be changed of the options: makes all that a worker needs. */
 static inline void stage_open(struct stage *stage)
 {
+    journal_init_memory(&stage->_journal);
     stage->_shared = (struct worker_shared){
         .options = &stage->options,
         .limits = &stage->limits,
         .channels = &stage->channels,
+        .journal = &stage->_journal,
         .shortage = &stage->shortage,
         .workers = &stage->worker,
         .worker_count = 1,

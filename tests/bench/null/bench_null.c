@@ -41,6 +41,7 @@ static const uint8_t answer_to_goodbye[] = {0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9};
 
 struct bench {
     struct worker *worker;
+    struct journal journal;
     struct worker_shared shared;
     struct fd_shortage shortage;
     _Atomic size_t running;
@@ -572,9 +573,11 @@ static void set_up(struct bench *bench)
     bench->options.max_connections = bench->options.max_connections_per_address = 0;
     bench->options.ping_interval = (uint64_t) GROUPS * TICK_MS;
     bench->options.ping_timeout = 10 * bench->options.ping_interval;
+    journal_init_memory(&bench->journal);
     bench->shared = (struct worker_shared){.options = &bench->options,
                                            .limits = &bench->limits,
                                            .channels = &bench->channels,
+                                           .journal = &bench->journal,
                                            .shortage = &bench->shortage,
                                            .workers = &bench->worker,
                                            .worker_count = 1,

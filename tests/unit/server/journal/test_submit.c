@@ -1,8 +1,9 @@
-#include "server/journal/publish.h"
+#include "server/journal/submit.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "server/journal/journal.h"
 #include "tests/unit/publishing.h"
 
 #include <setjmp.h>
@@ -22,7 +23,8 @@ struct scene {
     struct block_cursor cursor;
     struct channel_listener listener;
     struct throttle throttle;
-    struct publish_means means;
+    struct submit_context means;
+    struct journal journal;
     struct limits_rate *rate;
     struct throttle_held *held;
     bool paused;
@@ -54,8 +56,9 @@ static void scene_init(struct scene *scene, const char *channel)
         .options = {.publish = SERVER_OPTIONS_PUBLISH_WS | SERVER_OPTIONS_PUBLISH_HTTP,
                     .prefix = "said: "},
     };
-    scene->means = (struct publish_means){&scene->options, &scene->publisher, &scene->limits,
-                                          &scene->throttle};
+    scene->means = (struct submit_context){&scene->options, &scene->journal, &scene->publisher,
+                                           &scene->limits, &scene->throttle};
+    journal_init_memory(&scene->journal);
     assert_int_equal(uv_loop_init(&scene->loop), 0);
     assert_int_equal(limits_init(&scene->limits, &scene->options), 0);
     assert_int_equal(channels_init(&scene->channels, &none, 0), 0);
@@ -82,21 +85,42 @@ static void scene_deinit(struct scene *scene)
     free(scene->rate);
 }
 
-static struct publish_client client(struct scene *scene, enum publish_way way)
+static struct submit_client client(struct scene *scene, enum submit_way way)
 {
-    return (struct publish_client){way, {NULL, &scene->rate}, 1000, {&scene->held, scene, on_held}};
+    return (struct submit_client){way, {NULL, &scene->rate}, 1000, {&scene->held, scene, on_held}};
 }
 
-/* Publishes the same text so many times at once. */
-static int say(struct scene *scene, enum publish_way way, enum frame_opcode opcode,
-               const char *text, size_t count, struct publish_result *result)
+/* What became of a submission. */
+struct result {
+    const char *limit;
+    unsigned receipts;
+    struct submit_receipt receipt;
+};
+
+static void on_receipt(void *owner, const struct submit_receipt *receipt)
 {
-    const struct publish_client one = client(scene, way);
+    struct result *result = owner;
+
+    result->receipts++;
+    result->receipt = *receipt;
+}
+
+/* Submits the same text so many times at once; returns the receipt's status, or why there is
+ * none. */
+static int say(struct scene *scene, enum submit_way way, enum frame_opcode opcode, const char *text,
+               size_t count, struct result *result)
+{
+    const struct submit_client one = client(scene, way);
     const struct frame_part part = {text, strlen(text)};
     const struct channel_item item = {opcode, &part, 1};
     struct channel_item items[] = {item, item, item};
+    int status;
 
-    return publish_messages(&scene->means, &one, scene->channel, items, count, result);
+    *result = (struct result){.limit = NULL};
+    status = submit_messages(&scene->means, &one, scene->channel, items, count, on_receipt, result,
+                             &result->limit);
+    assert_int_equal(result->receipts, status == 0 ? 1 : 0);
+    return status == 0 ? result->receipt.status : status;
 }
 
 static void check_heard(struct scene *scene, const char *expected)
@@ -118,26 +142,26 @@ static void check_silence(struct scene *scene)
 static void a_way_that_is_not_open_publishes_nothing(void **state)
 {
     const struct {
-        enum publish_way way;
+        enum submit_way way;
         unsigned options;
         int status;
     } cases[] = {
-        {PUBLISH_WS, SERVER_OPTIONS_PUBLISH_HTTP, UV_EACCES},
-        {PUBLISH_HTTP, SERVER_OPTIONS_PUBLISH_WS, UV_EACCES},
-        {PUBLISH_WS, SERVER_OPTIONS_PUBLISH_WS, 0},
-        {PUBLISH_HTTP, SERVER_OPTIONS_PUBLISH_HTTP, 0},
-        {PUBLISH_STDIN, 0, 0}, /* the operator's own */
+        {SUBMIT_WS, SERVER_OPTIONS_PUBLISH_HTTP, UV_EACCES},
+        {SUBMIT_HTTP, SERVER_OPTIONS_PUBLISH_WS, UV_EACCES},
+        {SUBMIT_WS, SERVER_OPTIONS_PUBLISH_WS, 0},
+        {SUBMIT_HTTP, SERVER_OPTIONS_PUBLISH_HTTP, 0},
+        {SUBMIT_STDIN, 0, 0}, /* the operator's own */
     };
 
     (void) state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct publish_result result;
+        struct result result;
         struct scene scene;
 
         scene_init(&scene, "a");
         scene.options.publish = cases[i].options;
         assert_int_equal(say(&scene, cases[i].way, FRAME_TEXT, "x", 1, &result), cases[i].status);
-        assert_int_equal(result.published, cases[i].status == 0 ? 1 : 0);
+        assert_int_equal(result.receipt.published, cases[i].status == 0 ? 1 : 0);
         if (cases[i].status == 0)
             check_heard(&scene, "x");
         check_silence(&scene);
@@ -148,19 +172,19 @@ static void a_way_that_is_not_open_publishes_nothing(void **state)
 static void the_prefix_is_for_text_of_websocket_clients_in_the_default_channel(void **state)
 {
     const struct {
-        enum publish_way way;
+        enum submit_way way;
         const char *channel;
         enum frame_opcode opcode;
         const char *heard;
     } cases[] = {
-        {PUBLISH_WS, "", FRAME_TEXT, "said: x"}, {PUBLISH_WS, "", FRAME_BINARY, "x"},
-        {PUBLISH_WS, "a", FRAME_TEXT, "x"},      {PUBLISH_HTTP, "", FRAME_TEXT, "x"},
-        {PUBLISH_STDIN, "", FRAME_TEXT, "x"},
+        {SUBMIT_WS, "", FRAME_TEXT, "said: x"}, {SUBMIT_WS, "", FRAME_BINARY, "x"},
+        {SUBMIT_WS, "a", FRAME_TEXT, "x"},      {SUBMIT_HTTP, "", FRAME_TEXT, "x"},
+        {SUBMIT_STDIN, "", FRAME_TEXT, "x"},
     };
 
     (void) state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct publish_result result;
+        struct result result;
         struct scene scene;
 
         scene_init(&scene, cases[i].channel);
@@ -172,39 +196,39 @@ static void the_prefix_is_for_text_of_websocket_clients_in_the_default_channel(v
 
 static void a_limit_that_one_message_exceeds_keeps_all_of_them_back(void **state)
 {
-    struct publish_result result;
+    struct result result;
     struct scene scene;
 
     (void) state;
     scene_init(&scene, "");
     scene.options.max_messages_per_second = 2;
-    assert_int_equal(say(&scene, PUBLISH_HTTP, FRAME_TEXT, "x", 3, &result), UV_E2BIG);
+    assert_int_equal(say(&scene, SUBMIT_HTTP, FRAME_TEXT, "x", 3, &result), UV_E2BIG);
     assert_string_equal(result.limit, "max-messages-per-second");
-    assert_int_equal(result.published, 0);
+    assert_int_equal(result.receipt.published, 0);
     check_silence(&scene);
-    assert_int_equal(say(&scene, PUBLISH_HTTP, FRAME_TEXT, "x", 1, &result), 0);
+    assert_int_equal(say(&scene, SUBMIT_HTTP, FRAME_TEXT, "x", 1, &result), 0);
     check_heard(&scene, "x");
-    assert_int_equal(say(&scene, PUBLISH_HTTP, FRAME_TEXT, "x", 2, &result), UV_EAGAIN);
+    assert_int_equal(say(&scene, SUBMIT_HTTP, FRAME_TEXT, "x", 2, &result), UV_EAGAIN);
     assert_string_equal(result.limit, "max-messages-per-second");
-    assert_int_equal(result.published, 0);
+    assert_int_equal(result.receipt.published, 0);
     check_silence(&scene);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(say(&scene, PUBLISH_STDIN, FRAME_TEXT, "x", 1, &result), 0);
+        assert_int_equal(say(&scene, SUBMIT_STDIN, FRAME_TEXT, "x", 1, &result), 0);
     scene_deinit(&scene);
 }
 
 /* The prefix is the server's own. */
 static void the_limit_on_bytes_is_of_what_was_said(void **state)
 {
-    struct publish_result result;
+    struct result result;
     struct scene scene;
 
     (void) state;
     scene_init(&scene, "");
     scene.options.max_bytes_per_second = 4;
     for (int i = 0; i < 4; i++)
-        assert_int_equal(say(&scene, PUBLISH_WS, FRAME_TEXT, "x", 1, &result), 0);
-    assert_int_equal(say(&scene, PUBLISH_WS, FRAME_TEXT, "x", 1, &result), UV_EAGAIN);
+        assert_int_equal(say(&scene, SUBMIT_WS, FRAME_TEXT, "x", 1, &result), 0);
+    assert_int_equal(say(&scene, SUBMIT_WS, FRAME_TEXT, "x", 1, &result), UV_EAGAIN);
     assert_string_equal(result.limit, "max-bytes-per-second");
     scene_deinit(&scene);
 }
@@ -213,19 +237,19 @@ static void whoever_publishes_more_than_others_deliver_is_paused_also_with_empty
     void **state)
 {
     static const struct {
-        enum publish_way way;
+        enum submit_way way;
         size_t count; /* at a time */
         bool paused;
     } cases[] = {
-        {PUBLISH_WS, 1, true},
-        {PUBLISH_HTTP, 1, true},
-        {PUBLISH_HTTP, 3, true},
-        {PUBLISH_STDIN, 1, false}, /* it asks the workers itself */
+        {SUBMIT_WS, 1, true},
+        {SUBMIT_HTTP, 1, true},
+        {SUBMIT_HTTP, 3, true},
+        {SUBMIT_STDIN, 1, false}, /* it asks the workers itself */
     };
 
     (void) state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct publish_result result;
+        struct result result;
         struct scene scene;
 
         scene_init(&scene, "a");

@@ -1,0 +1,72 @@
+/* The front door to publishing: whatever is published, by a WebSocket client, with POST (one message,
+ * or one a line) or on standard input, passes here, in this order:
+ *
+ *     permission   --publish says which ways are open
+ *     limits       how much and how often one client may publish
+ *     prefix       of what WebSocket clients send in the default channel
+ *     journal      decides the order, and delivers: appends to the channel's logs (journal.h)
+ *     receipt      the publisher is told, and throttled while subscribers of other workers are too
+ *                  far behind
+ *
+ * The first three are decided in submit.c alone. The receipt comes through a callback, as a journal
+ * may take its time; today's, of memory, delivers within the call. */
+#ifndef WS_SERVER_JOURNAL_SUBMIT_H
+#define WS_SERVER_JOURNAL_SUBMIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "server/broadcast/channel.h"
+#include "server/broadcast/throttle.h"
+#include "server/config/server_options.h"
+#include "server/net/limits.h"
+
+struct journal;
+
+enum submit_way {
+    SUBMIT_WS,
+    SUBMIT_HTTP,
+    SUBMIT_STDIN, /* which the operator opens, and no client; it is slowed down by source.h */
+};
+
+/* What a thread publishes with; all is borrowed. */
+struct submit_context {
+    const struct server_options *options;
+    struct journal *journal;
+    const struct channel_publisher *publisher;
+    struct limits *limits; /* these two: NULL for SUBMIT_STDIN */
+    struct throttle *throttle;
+};
+
+/* A publisher. */
+struct submit_client {
+    enum submit_way way;
+    struct limits_client counts; /* not for SUBMIT_STDIN, from here on */
+    uint64_t now;                /* milliseconds, of uv_now */
+    struct throttle_publisher throttle;
+};
+
+/* What has become of messages that were submitted together. */
+struct submit_receipt {
+    int status;       /* 0, or UV_ENOMEM: only the first `published` of them are published */
+    size_t published; /* messages, the first ones */
+    struct channel_receipt channel;
+};
+
+/* Runs once, on the thread that submitted, within submit_messages or later. */
+typedef void (*submit_receipt_cb)(void *owner, const struct submit_receipt *receipt);
+
+/* True if the way is open. */
+bool submit_is_open(const struct server_options *options, enum submit_way way);
+
+/* Submits messages, to be published with no others between them; those of a WebSocket client come one
+ * by one. Each item is a payload in one part, borrowed for the call. Returns 0 if `on_receipt` has
+ * been called or will be; otherwise nothing is published: UV_EACCES when the way is not open,
+ * UV_EAGAIN when a limit is exceeded in this second and UV_E2BIG when it is in any, with `*limit` as
+ * the option that sets it, static. */
+int submit_messages(const struct submit_context *context, const struct submit_client *client,
+                    struct channel *channel, const struct channel_item *items, size_t count,
+                    submit_receipt_cb on_receipt, void *owner, const char **limit);
+
+#endif
