@@ -120,6 +120,14 @@ def serve(shell: Callable[[str], Program], line: str) -> Program:
     return server
 
 
+def output(shell: Callable[[str], Program], line: str) -> str:
+    """What a command prints that ends by itself, with 0."""
+    program = shell(line)
+    said = program.read_rest()
+    program.wait()
+    return said
+
+
 def stop(*ended: Program) -> None:
     """Ends what runs until it is told to end: a server with 0, a listener by the signal."""
     for program in ended:
@@ -133,10 +141,10 @@ def test_quick_start(shell):
     server.wait_stderr("ws://127.0.0.1:8000/ws")
     listener = shell(command("quick-start", "wsrecv"))
     listener.wait_stderr("Connected to ws://localhost:8000/ws")
-    answer = json.loads(shell(command("quick-start", "curl")).read_rest())
+    answer = json.loads(output(shell, command("quick-start", "curl")))
     assert answer["subscribers"] == 1
     assert listener.read_line() == "Received: hello"
-    assert shell("wsrecv -q -m hello -n 1").read_line() == "Received: hello"
+    assert output(shell, "wsrecv -q -m hello -n 1") == "Received: hello\n"
     stop(listener, server)
 
 
@@ -229,7 +237,7 @@ def test_json(shell, log_server):
 
 def wait_for_subscriber(shell) -> None:
     def is_there() -> bool:
-        answer = shell(command("recipes", "curl 'http://127.0.0.1:8000/ws/log?info'")).read_rest()
+        answer = output(shell, command("recipes", "curl 'http://127.0.0.1:8000/ws/log?info'"))
         return json.loads(answer)["subscribers"] >= 1
 
     programs.wait_until("it is subscribed", is_there)
@@ -240,7 +248,7 @@ def test_publishing_and_looking(shell, log_server):
         if start == "node" and shutil.which("node") is None:
             continue
         shell(PUBLISHERS[start]).wait()
-    page = shell(command("recipes", "curl -H 'Accept: application/json'")).read_rest()
+    page = output(shell, command("recipes", "curl -H 'Accept: application/json'"))
     texts = [message["data"] for message in json.loads(page)["messages"]]
     assert texts == ["begun", "one", "two", "three", "four"][: len(texts)] and len(texts) >= 4
     events = shell(command("recipes", "curl -N"))
@@ -289,8 +297,8 @@ def test_behind_nginx_started_as_the_unit_says(shell, start, tmp_path):
         client.upgrade(Host="feed.example")
         events.send(b"GET /ws HTTP/1.1\r\nHost: feed.example\r\nAccept: text/event-stream\r\n\r\n")
         assert events.recv_head().status == 200
-        say = shell("curl -s -H 'Host: feed.example' -d hello http://127.0.0.1/ws")
-        assert json.loads(say.read_rest())["subscribers"] == 2
+        answer = output(shell, "curl -s -H 'Host: feed.example' -d hello http://127.0.0.1/ws")
+        assert json.loads(answer)["subscribers"] == 2
         assert client.recv_message() == "hello"
         assert b"data: hello" in b"".join(first_chunks(events))
     stop(nginx, server)
@@ -333,6 +341,7 @@ def test_wsload(shell):
     line = command("wsload", "wsload").replace("-n 1000", "-n 20 -m 100 --warmup 0.1")
     load = shell(line.replace('"$(pidof wsbroadcastd)"', str(server.pid)))
     result = json.loads(load.read_rest())
+    load.wait()
     assert result["ok"] and result["deliveries"] > 0
     stop(server)
 
