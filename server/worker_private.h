@@ -1,5 +1,6 @@
 /* What the files of a worker share: worker.c (its life, and how its parts are put together),
- * worker_turn.c (what each turn of its loop does) and worker_stop.c (how it ends). For them alone. */
+ * worker_turn.c (what each turn of its loop does) and worker_stop.c (how it ends). For them alone.
+ */
 #ifndef WS_SERVER_WORKER_PRIVATE_H
 #define WS_SERVER_WORKER_PRIVATE_H
 

@@ -1,5 +1,5 @@
-/* What the stand-ins for common/net/stream.c share: they speak no TLS, which has its own tests. So a
- * stream is ready at once, holds nothing back, and has no error of its own to tell. */
+/* What the stand-ins for common/net/stream.c share: they speak no TLS, which has its own tests. So
+ * a stream is ready at once, holds nothing back, and has no error of its own to tell. */
 #include "common/net/stream.h"
 
 int stream_start_tls(struct stream *stream, struct tls_context *context, const char *host)

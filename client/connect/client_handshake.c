@@ -115,7 +115,7 @@ int client_handshake_check_response(const struct client_handshake *client,
         why = "it needs exactly one Sec-WebSocket-Accept";
     else if (strcmp(accept, client->accept) != 0)
         why = "its Sec-WebSocket-Accept does not fit our key";
-    else if (extension_judge_answer(response, request->compression, deflate) != 0)
+    else if (extension_check_response(response, request->compression, deflate) != 0)
         why = "its Sec-WebSocket-Extensions does not answer what was offered";
     else if (!subprotocol_valid(request, response))
         why = "it names a subprotocol that was not offered";

@@ -1,4 +1,5 @@
-/* What client_options.c (the table) and client_options_check.c (what options mean together) share. */
+/* What client_options.c (the table) and client_options_check.c (what options mean together) share.
+ */
 #ifndef WS_CLIENT_OPTIONS_CLIENT_OPTIONS_PRIVATE_H
 #define WS_CLIENT_OPTIONS_CLIENT_OPTIONS_PRIVATE_H
 

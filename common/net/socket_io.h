@@ -13,8 +13,8 @@ static inline int socket_io_descriptor(const uv_tcp_t *tcp)
     return tcp->io_watcher.fd;
 }
 
-/* Writes what the socket takes at once. Returns the number of bytes, 0 when it is full, or a negative
- * UV_E* code. */
+/* Writes what the socket takes at once. Returns the number of bytes, 0 when it is full, or a
+ * negative UV_E* code. */
 ssize_t socket_io_send(int fd, const uv_buf_t *bufs, unsigned count);
 
 /* Sends the FIN of TCP. Returns 0 or a negative UV_E* code. */

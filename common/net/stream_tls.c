@@ -172,7 +172,7 @@ static void start_reading(struct stream_tls *layer)
         deliver(layer, NULL, status);
 }
 
-static void take_turn(struct tls_loop_place *place)
+static void take_turn(struct tls_loop_node *place)
 {
     struct stream_tls *layer = container_of(place, struct stream_tls, place);
 
@@ -232,12 +232,12 @@ void stream_tls_read_stop(struct stream_tls *layer)
 
 /* ---- for tls_loop ---- */
 
-static bool is_admitted(struct tls_loop_place *place)
+static bool is_admitted(struct tls_loop_node *place)
 {
     return tls_is_admitted(container_of(place, struct stream_tls, place)->tls);
 }
 
-static struct stream *stream_of(struct tls_loop_place *place)
+static struct stream *stream_of(struct tls_loop_node *place)
 {
     return container_of(place, struct stream_tls, place)->stream;
 }
@@ -259,7 +259,7 @@ static int make(struct stream_tls **layer, struct stream *stream, struct tls_con
     if (fresh == NULL)
         return UV_ENOMEM;
     fresh->stream = stream;
-    tls_loop_place_init(&fresh->place, &loop_ops);
+    tls_loop_node_init(&fresh->place, &loop_ops);
     status = tls_new(&fresh->tls, context, host);
     if (status != 0) {
         free(fresh);

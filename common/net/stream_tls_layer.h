@@ -22,7 +22,7 @@ struct stream_tls {
     struct stream *stream;
     struct tls *tls;
     struct tls_loop *loop; /* NULL: a client's */
-    struct tls_loop_place place;
+    struct tls_loop_node place;
     uv_idle_t later; /* active while there is something to do that must not be done at once */
     uv_alloc_cb on_alloc;
     uv_read_cb on_read;

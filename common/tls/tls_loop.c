@@ -9,9 +9,9 @@ static void keep_turning(struct tls_loop *loop)
     (void) uv_idle_start(&loop->_turn, on_turn); /* cannot fail */
 }
 
-static struct tls_loop_place *take_first(struct list *list)
+static struct tls_loop_node *take_first(struct list *list)
 {
-    return container_of(list_take_first(list), struct tls_loop_place, node);
+    return container_of(list_take_first(list), struct tls_loop_node, node);
 }
 
 /* Those who have waited longest take the steps of this turn: their sockets are read from in it. */
@@ -19,7 +19,7 @@ static void give_turns(struct tls_loop *loop)
 {
     loop->_left = TLS_LOOP_STEPS;
     while (loop->_left > 0 && !list_empty(&loop->_waiting)) {
-        struct tls_loop_place *place = take_first(&loop->_waiting);
+        struct tls_loop_node *place = take_first(&loop->_waiting);
 
         loop->_left--;
         place->ops->take_turn(place);
@@ -29,7 +29,7 @@ static void give_turns(struct tls_loop *loop)
 static void verify_some(struct tls_loop *loop)
 {
     for (int i = 0; i < TLS_LOOP_CHECKS && !list_empty(&loop->_doubtful); i++) {
-        struct tls_loop_place *place = take_first(&loop->_doubtful);
+        struct tls_loop_node *place = take_first(&loop->_doubtful);
 
         if (place->ops->is_admitted(place))
             list_append(&loop->_admitted, &place->node);
@@ -76,24 +76,24 @@ void tls_loop_count_step(struct tls_loop *loop, bool granted)
     keep_turning(loop); /* the next turn may take as many again */
 }
 
-void tls_loop_place_init(struct tls_loop_place *place, const struct tls_loop_ops *ops)
+void tls_loop_node_init(struct tls_loop_node *place, const struct tls_loop_ops *ops)
 {
     list_init(&place->node);
     place->ops = ops;
 }
 
-void tls_loop_wait(struct tls_loop *loop, struct tls_loop_place *place)
+void tls_loop_wait(struct tls_loop *loop, struct tls_loop_node *place)
 {
     list_append(&loop->_waiting, &place->node);
     keep_turning(loop);
 }
 
-void tls_loop_leave(struct tls_loop_place *place)
+void tls_loop_leave(struct tls_loop_node *place)
 {
     list_remove(&place->node);
 }
 
-void tls_loop_list(struct tls_loop *loop, struct tls_loop_place *place, bool current)
+void tls_loop_list(struct tls_loop *loop, struct tls_loop_node *place, bool current)
 {
     list_append(current ? &loop->_admitted : &loop->_doubtful, &place->node);
     if (!current)

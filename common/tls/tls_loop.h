@@ -26,7 +26,7 @@ enum {
 };
 
 /* A connection's place among those of its loop; embedded in it. */
-struct tls_loop_place {
+struct tls_loop_node {
     struct list node; /* in one of the loop's lists, or in none */
     const struct tls_loop_ops *ops;
 };
@@ -34,10 +34,10 @@ struct tls_loop_place {
 /* What a loop asks of its connections. */
 struct tls_loop_ops {
     /* The handshake may take one step: the socket is read from in this turn. */
-    void (*take_turn)(struct tls_loop_place *place);
+    void (*take_turn)(struct tls_loop_node *place);
     /* True if the client's certificate would be admitted now. */
-    bool (*is_admitted)(struct tls_loop_place *place);
-    struct stream *(*stream_of)(struct tls_loop_place *place);
+    bool (*is_admitted)(struct tls_loop_node *place);
+    struct stream *(*stream_of)(struct tls_loop_node *place);
 };
 
 struct tls_loop {
@@ -48,7 +48,7 @@ struct tls_loop {
     unsigned _left;  /* steps that this turn may still take */
     uv_idle_t _turn; /* active while there is something to do, or to count, in the next turn */
     uv_timer_t _hourly;
-    struct list _waiting;  /* for their turn: of struct tls_loop_place, as the next two */
+    struct list _waiting;  /* for their turn: of struct tls_loop_node, as the next two */
     struct list _admitted; /* established, with a client's certificate */
     struct list _doubtful; /* the same, to be verified again */
 };
@@ -66,7 +66,7 @@ void tls_loop_verify_all(struct tls_loop *loop);
 
 /* ---- for stream_tls ---- */
 
-void tls_loop_place_init(struct tls_loop_place *place, const struct tls_loop_ops *ops);
+void tls_loop_node_init(struct tls_loop_node *place, const struct tls_loop_ops *ops);
 
 /* True if a handshake may take a step in this turn: one is left, and nobody waits for it. */
 bool tls_loop_has_room(const struct tls_loop *loop);
@@ -75,13 +75,13 @@ bool tls_loop_has_room(const struct tls_loop *loop);
 void tls_loop_count_step(struct tls_loop *loop, bool granted);
 
 /* Enters the queue: take_turn follows, in one of the next turns. */
-void tls_loop_wait(struct tls_loop *loop, struct tls_loop_place *place);
+void tls_loop_wait(struct tls_loop *loop, struct tls_loop_node *place);
 
 /* A handshake is done in which the client has shown a certificate; `current` says that it was
  * judged by the rules that hold now. */
-void tls_loop_list(struct tls_loop *loop, struct tls_loop_place *place, bool current);
+void tls_loop_list(struct tls_loop *loop, struct tls_loop_node *place, bool current);
 
 /* The connection is closed: whatever it was in, it leaves. */
-void tls_loop_leave(struct tls_loop_place *place);
+void tls_loop_leave(struct tls_loop_node *place);
 
 #endif

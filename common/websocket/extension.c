@@ -237,8 +237,8 @@ int extension_write_offer(struct buffer *out)
     return buffer_printf(out, FIELD ": " DEFLATE "; client_max_window_bits\r\n");
 }
 
-int extension_judge_answer(const struct http_head *response, bool offered,
-                           struct extension_deflate *deflate)
+int extension_check_response(const struct http_head *response, bool offered,
+                             struct extension_deflate *deflate)
 {
     const char *at = http_head_get(response, FIELD);
     struct offer answer;

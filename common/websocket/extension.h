@@ -30,13 +30,13 @@ int extension_accept(const struct http_head *request, struct extension_deflate *
 int extension_write_answer(struct buffer *out, const struct extension_deflate *deflate);
 
 /* The client's side: appends the header field that offers permessage-deflate, as it is judged by
- * extension_judge_answer. Returns 0 or UV_ENOMEM. */
+ * extension_check_response. Returns 0 or UV_ENOMEM. */
 int extension_write_offer(struct buffer *out);
 
 /* What a response answers to that offer (or to none, if `offered` is false). Returns 0, or
  * UV_EPROTO when the answer is not one to it (RFC 6455, 4.1 point 5 of the response; RFC 7692,
  * 7.1). */
-int extension_judge_answer(const struct http_head *response, bool offered,
-                           struct extension_deflate *deflate);
+int extension_check_response(const struct http_head *response, bool offered,
+                             struct extension_deflate *deflate);
 
 #endif

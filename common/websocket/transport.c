@@ -36,9 +36,9 @@ static void tell_end(struct transport *transport, const struct transport_end *en
 }
 
 /* Input means nothing from here on; what the decoder held goes back. */
-static void go_deaf(struct transport *transport)
+static void shut_read(struct transport *transport)
 {
-    transport->_deaf = true;
+    transport->_read_shut = true;
     decoder_deinit(&transport->_decoder);
 }
 
@@ -48,7 +48,7 @@ void transport_close_stream(struct transport *transport, bool reset)
     tell_end(transport, &(struct transport_end){.fate = TRANSPORT_LOST, .status = UV_EOF});
     deadline_stop(&transport->_deadline);
     transport_work_forget(transport);
-    go_deaf(transport);
+    shut_read(transport);
     transport_output_drop(transport);
     stream_close(&transport->stream, reset, on_stream_closed);
 }
@@ -93,7 +93,7 @@ static void drain(struct transport *transport)
         transport_close_stream(transport, false);
         return;
     }
-    go_deaf(transport);
+    shut_read(transport);
     transport_time_start(transport, &transport_context_of(transport)->_closing);
 }
 
@@ -101,8 +101,8 @@ static void drain(struct transport *transport)
  * peer's Close is still to come. */
 void transport_last_written(struct transport *transport)
 {
-    transport->_mute = true;
-    if (transport->_finishing || transport->_deaf)
+    transport->_write_shut = true;
+    if (transport->_finishing || transport->_read_shut)
         drain(transport);
 }
 
@@ -125,13 +125,13 @@ static bool reads_on(const struct transport *transport, int status)
 
 /* Writing does not work any more. What the peer sent before may still lie in the socket: reading
  * goes on, and finds out how the connection ends. */
-void transport_fall_mute(struct transport *transport, int status)
+void transport_shut_write(struct transport *transport, int status)
 {
-    if (!reads_on(transport, status) || transport->_deaf) {
+    if (!reads_on(transport, status) || transport->_read_shut) {
         transport_abort(transport, status);
         return;
     }
-    transport->_mute = true;
+    transport->_write_shut = true;
     transport->_broken = true;
     transport_output_drop(transport);
     if (transport_context_of(transport)
@@ -153,7 +153,7 @@ static void watch(struct transport *transport, bool own, enum frame_opcode opcod
 static void close_raw(struct transport *transport)
 {
     transport->_stage = TRANSPORT_CLOSING;
-    if (transport->_mute)
+    if (transport->_write_shut)
         transport_abort(transport, UV_EPIPE);
     else
         transport_finish(transport);
@@ -168,7 +168,7 @@ static void queue_close(struct transport *transport, uint16_t code, const char *
 
     transport->_stage = TRANSPORT_CLOSING;
     transport_time_start(transport, &transport_context_of(transport)->_closing);
-    if (transport->_mute)
+    if (transport->_write_shut)
         return; /* it cannot be said; reading goes on until the end is known */
     watch(transport, true, FRAME_CLOSE, code == CLOSE_NO_STATUS ? 0 : 2 + strlen(reason));
     if (output != NULL)
@@ -190,7 +190,7 @@ void transport_close(struct transport *transport, enum frame_close_code code, co
 void transport_finish(struct transport *transport)
 {
     transport->_finishing = true;
-    transport->_deaf = true;
+    transport->_read_shut = true;
     transport_time_start(transport, &transport_context_of(transport)->_closing);
     if (transport_output_need(transport) == NULL)
         transport_abort(transport, UV_ENOMEM);
@@ -204,8 +204,8 @@ static void hear_no_more(struct transport *transport, const struct transport_end
     tell_end(transport, end);
     if (transport->_stage == TRANSPORT_CLOSED)
         return;
-    go_deaf(transport);
-    if (transport->_mute)
+    shut_read(transport);
+    if (transport->_write_shut)
         drain(transport);
 }
 
@@ -355,9 +355,10 @@ static void decode_on(struct transport *transport)
         transport_charge(transport,
                          TRANSPORT_WORK_EVENT +
                              (decoder_pool_inflated(pool) - inflated) * TRANSPORT_WORK_INFLATED);
-    } while (event.type != DECODER_MORE && !transport->_deaf && !transport_is_spent(transport));
+    } while (event.type != DECODER_MORE && !transport->_read_shut &&
+             !transport_is_spent(transport));
     transport->_heard = true;
-    if (event.type != DECODER_MORE && !transport->_deaf)
+    if (event.type != DECODER_MORE && !transport->_read_shut)
         wait_with_rest(transport);
     else
         transport_time_message(transport, completed);
@@ -379,7 +380,7 @@ static void decode(struct transport *transport, const uint8_t *data, size_t len)
 
 void transport_input(struct transport *transport, const uint8_t *data, size_t len)
 {
-    if (transport->_deaf || len == 0)
+    if (transport->_read_shut || len == 0)
         return;
     (void) transport_work_begin(transport);
     if (transport->_stage == TRANSPORT_OPENING)
@@ -438,7 +439,7 @@ void transport_open_raw(struct transport *transport)
 
     transport->_stage = TRANSPORT_OPEN;
     transport->_raw = true;
-    go_deaf(transport);
+    shut_read(transport);
     if (deadline_list_expires(&context->_quiet) && deadline_list_expires(&context->_asked))
         stream_limit_silence(&transport->stream, deadline_list_timeout(&context->_quiet) +
                                                      deadline_list_timeout(&context->_asked));
@@ -447,7 +448,7 @@ void transport_open_raw(struct transport *transport)
 
 bool transport_is_open(const struct transport *transport)
 {
-    return transport->_stage == TRANSPORT_OPEN && !transport->_mute;
+    return transport->_stage == TRANSPORT_OPEN && !transport->_write_shut;
 }
 
 void transport_pause(struct transport *transport)

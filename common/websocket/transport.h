@@ -184,9 +184,9 @@ struct transport {
     struct transport_output *_output; /* while it has something to say, or its socket is full */
     uint8_t _stage;
     bool _finishing : 1;  /* when all is written: FIN */
-    bool _mute : 1;       /* our Close is out, or writing has failed: nothing more is written */
+    bool _write_shut : 1; /* our Close is out, or writing has failed: nothing more is written */
     bool _broken : 1;     /* writing has failed */
-    bool _deaf : 1;       /* input means nothing any more */
+    bool _read_shut : 1;  /* input means nothing any more */
     bool _eof : 1;        /* the peer's FIN came */
     bool _told : 1;       /* on_end has run */
     bool _connected : 1;  /* there is a socket to read from */
@@ -204,10 +204,10 @@ struct transport {
 /* The owner's part of one flush: whole frames, borrowed for the call. */
 struct transport_bytes {
     const uv_buf_t *bufs;
-    unsigned count; /* at most TRANSPORT_MAX_BUFS */
-    bool more;      /* the owner has further bytes, which must come before the Close frame */
-    bool cut;       /* they begin within a frame, whose beginning was in an earlier flush */
-    size_t passed;  /* set by the flush: the owner goes on behind so many of these bytes */
+    unsigned count;   /* at most TRANSPORT_MAX_BUFS */
+    bool more;        /* the owner has further bytes, which must come before the Close frame */
+    bool mid_message; /* they begin within a frame, whose beginning was in an earlier flush */
+    size_t passed;    /* set by the flush: the owner goes on behind so many of these bytes */
 };
 
 /* The context of the loop that the transport lives on. */
@@ -296,7 +296,7 @@ bool transport_is_open(const struct transport *transport);
  * and while writing works. Once false it stays false. */
 static inline bool transport_is_writable(const struct transport *transport)
 {
-    return transport->_stage < TRANSPORT_DRAINING && !transport->_mute;
+    return transport->_stage < TRANSPORT_DRAINING && !transport->_write_shut;
 }
 
 /* True when the peer has yet to read what we wrote, and has read some of it since this was last

@@ -11,7 +11,7 @@ enum {
     BELL_SIZE = 1400,                  /* bytes left with libuv: about what one segment bears */
 };
 
-struct transport_bell {
+struct transport_pending_write {
     uv_write_t request;
     struct transport *transport;
     bool last; /* all that was to be written is */
@@ -35,7 +35,7 @@ struct transport_output *transport_output_need(struct transport *transport)
         output->transport = transport;
         transport->_output = output;
     }
-    if (output->bell == NULL && !list_linked(&output->dirty))
+    if (output->pending == NULL && !list_linked(&output->dirty))
         list_append(&transport_context_of(transport)->_dirty, &output->dirty);
     return output;
 }
@@ -56,7 +56,7 @@ void transport_output_drop(struct transport *transport)
 
     if (output == NULL)
         return;
-    if (output->bell == NULL) {
+    if (output->pending == NULL) {
         output_free(transport);
         return;
     }
@@ -68,7 +68,7 @@ void transport_output_drop(struct transport *transport)
 bool transport_output_owes(const struct transport *transport)
 {
     return transport->_output != NULL &&
-           (transport->_output->bell != NULL || !outbox_is_empty(&transport->_output->outbox));
+           (transport->_output->pending != NULL || !outbox_is_empty(&transport->_output->outbox));
 }
 
 struct outbox_coder transport_output_coder(const struct transport *transport)
@@ -113,7 +113,7 @@ size_t transport_queued(const struct transport *transport)
 
     if (output == NULL)
         return 0;
-    return output->outbox.frames.len + (output->bell != NULL ? output->bell->len : 0);
+    return output->outbox.frames.len + (output->pending != NULL ? output->pending->len : 0);
 }
 
 size_t transport_held(const struct transport *transport)
@@ -130,7 +130,7 @@ size_t transport_held(const struct transport *transport)
 
 bool transport_is_stalled(const struct transport *transport)
 {
-    return transport->_output != NULL && transport->_output->bell != NULL;
+    return transport->_output != NULL && transport->_output->pending != NULL;
 }
 
 size_t transport_waiting(const struct transport *transport)
@@ -146,14 +146,15 @@ bool transport_reads_on(struct transport *transport)
     return transport->_deadline.note != before && stream_waiting(&transport->stream) > 0;
 }
 
-static void on_bell(uv_write_t *request, int status)
+static void on_pending_written(uv_write_t *request, int status)
 {
-    struct transport_bell *bell = container_of(request, struct transport_bell, request);
-    struct transport *transport = bell->transport;
-    bool last = bell->last;
+    struct transport_pending_write *pending =
+        container_of(request, struct transport_pending_write, request);
+    struct transport *transport = pending->transport;
+    bool last = pending->last;
 
-    transport->_output->bell = NULL;
-    free(bell);
+    transport->_output->pending = NULL;
+    free(pending);
     if (transport->_stage == TRANSPORT_CLOSED) {
         output_free(transport);
         return; /* cancelled by closing: on_closed follows */
@@ -163,7 +164,7 @@ static void on_bell(uv_write_t *request, int status)
     else
         list_append(&transport_context_of(transport)->_dirty, &transport->_output->dirty);
     if (status != 0)
-        transport_fall_mute(transport, status);
+        transport_shut_write(transport, status);
     else if (last)
         transport_last_written(transport);
     if (transport->_asked && !transport->_in_message && transport_is_open(transport))
@@ -222,7 +223,7 @@ static void gather(struct flush *flush, struct transport *transport,
     assert(bytes->count <= TRANSPORT_MAX_BUFS);
     flush->count = 0;
     flush->total = flush->own = flush->close = 0;
-    flush->own_first = !bytes->cut;
+    flush->own_first = !bytes->mid_message;
     if (outbox != NULL && flush->own_first)
         add_own(flush, outbox);
     add_owners(flush, bytes);
@@ -252,7 +253,7 @@ static int settle(struct transport *transport, const struct flush *flush, size_t
 }
 
 /* Copies the next bytes of the flush behind the `done` that are written. */
-static void fill(struct transport_bell *bell, const struct flush *flush, size_t done)
+static void fill(struct transport_pending_write *pending, const struct flush *flush, size_t done)
 {
     size_t rest = flush->total - done;
     size_t wanted = rest < BELL_SIZE ? rest : BELL_SIZE;
@@ -260,8 +261,8 @@ static void fill(struct transport_bell *bell, const struct flush *flush, size_t 
     /* The Close is taken as a whole or not at all. */
     if (wanted < rest && wanted > rest - flush->close)
         wanted = rest - flush->close;
-    bell->last = flush->last && wanted == rest;
-    for (unsigned i = 0; i < flush->count && bell->len < wanted; i++) {
+    pending->last = flush->last && wanted == rest;
+    for (unsigned i = 0; i < flush->count && pending->len < wanted; i++) {
         const uv_buf_t *buf = &flush->bufs[i];
         size_t len;
 
@@ -269,9 +270,9 @@ static void fill(struct transport_bell *bell, const struct flush *flush, size_t 
             done -= buf->len;
             continue;
         }
-        len = buf->len - done < wanted - bell->len ? buf->len - done : wanted - bell->len;
-        memcpy(bell->bytes + bell->len, buf->base + done, len);
-        bell->len += (unsigned) len;
+        len = buf->len - done < wanted - pending->len ? buf->len - done : wanted - pending->len;
+        memcpy(pending->bytes + pending->len, buf->base + done, len);
+        pending->len += (unsigned) len;
         done = 0;
     }
 }
@@ -281,25 +282,25 @@ static int stall(struct transport *transport, const struct flush *flush, size_t 
                  size_t *passed)
 {
     struct transport_output *output = transport_output_need(transport);
-    struct transport_bell *bell = output != NULL ? calloc(1, sizeof *bell) : NULL;
+    struct transport_pending_write *pending = output != NULL ? calloc(1, sizeof *pending) : NULL;
     int status = UV_ENOMEM;
     uv_buf_t buf;
 
-    if (bell == NULL)
+    if (pending == NULL)
         goto fail;
-    bell->transport = transport;
-    fill(bell, flush, written);
-    status = settle(transport, flush, written + bell->len, passed);
-    buf = uv_buf_init(bell->bytes, bell->len);
+    pending->transport = transport;
+    fill(pending, flush, written);
+    status = settle(transport, flush, written + pending->len, passed);
+    buf = uv_buf_init(pending->bytes, pending->len);
     if (status == 0)
-        status = stream_write(&transport->stream, &bell->request, &buf, 1, on_bell);
+        status = stream_write(&transport->stream, &pending->request, &buf, 1, on_pending_written);
     if (status != 0) {
-        free(bell);
+        free(pending);
         goto fail;
     }
-    output->bell = bell;
+    output->pending = pending;
     list_remove(&output->dirty);
-    if (bell->last)
+    if (pending->last)
         output->outbox.close_len = 0;
     return UV_EAGAIN;
 
@@ -327,7 +328,7 @@ static int conclude(struct transport *transport, const struct flush *flush, ssiz
                     struct transport_bytes *bytes)
 {
     if (written < 0) {
-        transport_fall_mute(transport, (int) written);
+        transport_shut_write(transport, (int) written);
         return UV_EPIPE;
     }
     if ((size_t) written < flush->total)

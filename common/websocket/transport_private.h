@@ -1,5 +1,5 @@
-/* What transport.c (stages, and what frames mean) and transport_read.c (reading from the stream) share.
- * For the files of transport alone. */
+/* What transport.c (stages, and what frames mean) and transport_read.c (reading from the stream)
+ * share. For the files of transport alone. */
 #ifndef WS_COMMON_WEBSOCKET_TRANSPORT_PRIVATE_H
 #define WS_COMMON_WEBSOCKET_TRANSPORT_PRIVATE_H
 

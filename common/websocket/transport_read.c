@@ -25,7 +25,7 @@ static void on_eof(struct transport *transport)
     else if (transport->_stage == TRANSPORT_OPENING && transport_context_of(transport)->_server &&
              owing && !transport->_finishing)
         transport_finish(transport); /* it asked, half-closed, and waits for the answer */
-    else if (!transport->_deaf || (transport->_raw && transport->_stage == TRANSPORT_OPEN))
+    else if (!transport->_read_shut || (transport->_raw && transport->_stage == TRANSPORT_OPEN))
         transport_abort(transport, UV_EOF);
 }
 

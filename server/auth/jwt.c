@@ -199,8 +199,8 @@ static const char *check_parties(const struct jwt_policy *policy, const json_t *
     return NULL;
 }
 
-/* Adds the patterns of a claim. A selector of Mercure's is "*", for every topic, or a topic; its URI
- * templates are not understood here, and a token with one is refused, not taken for less. */
+/* Adds the patterns of a claim. A selector of Mercure's is "*", for every topic, or a topic; its
+ * URI templates are not understood here, and a token with one is refused, not taken for less. */
 static int add_rights(struct principal *principal, enum principal_right right, const json_t *list,
                       bool mercure)
 {

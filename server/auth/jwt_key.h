@@ -1,6 +1,6 @@
-/* The keys by which signed tokens (JWT, RFC 7519) are verified. A key decides which algorithms it is
- * good for, never the token (RFC 8725, 3.1): a secret for HMAC of up to its own length, an RSA key
- * for RS* and PS*, an EC key for the one ES* of its curve, an Ed25519 key for EdDSA.
+/* The keys by which signed tokens (JWT, RFC 7519) are verified. A key decides which algorithms it
+ * is good for, never the token (RFC 8725, 3.1): a secret for HMAC of up to its own length, an RSA
+ * key for RS* and PS*, an EC key for the one ES* of its curve, an Ed25519 key for EdDSA.
  *
  * A set is immutable once made and may be read from any thread. */
 #ifndef WS_SERVER_AUTH_JWT_KEY_H
@@ -46,10 +46,10 @@ struct jwt_keys {
     size_t count;
 };
 
-/* Reads a file into the set, which begins as {0}: a PEM public key or certificate, a JWK or a set of
- * them (RFC 7517), or else a secret as it is, but for one newline at its end. Keys of a JWK set that
- * are for something else (encryption, an unknown type) are left out. Returns 0, or a negative UV_E*
- * code with a text; the set is to be deinitialized in any case. */
+/* Reads a file into the set, which begins as {0}: a PEM public key or certificate, a JWK or a set
+ * of them (RFC 7517), or else a secret as it is, but for one newline at its end. Keys of a JWK set
+ * that are for something else (encryption, an unknown type) are left out. Returns 0, or a negative
+ * UV_E* code with a text; the set is to be deinitialized in any case. */
 int jwt_keys_read(struct jwt_keys *keys, const char *path, struct error *error);
 
 void jwt_keys_deinit(struct jwt_keys *keys);

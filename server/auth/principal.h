@@ -1,6 +1,6 @@
-/* A principal: as whom a connection or a request comes, and what it may do. Anonymous is NULL; a user
- * has an ID, rights, and an end of validity. Immutable once made, counted, and shared by all threads:
- * connections that came in by the same credential refer to the same principal. */
+/* A principal: as whom a connection or a request comes, and what it may do. Anonymous is NULL; a
+ * user has an ID, rights, and an end of validity. Immutable once made, counted, and shared by all
+ * threads: connections that came in by the same credential refer to the same principal. */
 #ifndef WS_SERVER_AUTH_PRINCIPAL_H
 #define WS_SERVER_AUTH_PRINCIPAL_H
 

@@ -4,8 +4,8 @@
  *
  * HEX is the SHA-256 of the token, so that who reads the file learns none. A token has 256 random
  * bits: its hash cannot be guessed from, and needs no salt and no slow hash. Blank lines and lines
- * that begin with '#' are passed over. A line that names no rights leaves them to [user NAME] of the
- * configuration. Immutable once read; may be used from any thread. */
+ * that begin with '#' are passed over. A line that names no rights leaves them to [user NAME] of
+ * the configuration. Immutable once read; may be used from any thread. */
 #ifndef WS_SERVER_AUTH_TOKEN_FILE_H
 #define WS_SERVER_AUTH_TOKEN_FILE_H
 
@@ -25,9 +25,9 @@ struct token_file {
     size_t count;
 };
 
-/* Reads the file into `*file`, which begins as {0} and is to be deinitialized in any case. Returns 0,
- * or a negative UV_E* code. Each line that is wrong is told to `complain` with FILE:LINE:, what is
- * wrong and what it should be; all of them, not just the first. */
+/* Reads the file into `*file`, which begins as {0} and is to be deinitialized in any case. Returns
+ * 0, or a negative UV_E* code. Each line that is wrong is told to `complain` with FILE:LINE:, what
+ * is wrong and what it should be; all of them, not just the first. */
 int token_file_read(struct token_file *file, const char *path,
                     void (*complain)(void *context, const char *text), void *context);
 
@@ -37,9 +37,9 @@ void token_file_deinit(struct token_file *file);
  * takes depends on the number of lines, not on the token. */
 struct principal *token_file_find(const struct token_file *file, const char *token, size_t len);
 
-/* Draws a token, and writes the line that goes into the file: with rights for every channel. Returns
- * 0, UV_EINVAL if the name is none that a line can have, or UV_EIO if the random number generator
- * fails. */
+/* Draws a token, and writes the line that goes into the file: with rights for every channel.
+ * Returns 0, UV_EINVAL if the name is none that a line can have, or UV_EIO if the random number
+ * generator fails. */
 int token_file_new_token(const char *name, char token[TOKEN_FILE_TOKEN + 1],
                          char line[TOKEN_FILE_LINE]);
 

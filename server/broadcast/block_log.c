@@ -20,7 +20,7 @@ struct block {
     struct block *_Atomic next;
     _Atomic uint64_t *memory; /* where it is counted, or NULL */
     enum block_log_kind kind;
-    struct block_note note;
+    struct block_retention retention;
     uint8_t data[];
 };
 
@@ -41,10 +41,10 @@ static struct block *block_new(struct block_log *log, uint32_t size)
     block->memory = log->_memory;
     if (block->memory != NULL)
         atomic_fetch_add_explicit(block->memory, sizeof *block + size, memory_order_relaxed);
-    block->note.log = log;
-    block->note.size = sizeof *block + size;
-    block->note.held = false;
-    list_init(&block->note.order);
+    block->retention.log = log;
+    block->retention.size = sizeof *block + size;
+    block->retention.held = false;
+    list_init(&block->retention.order);
     return block;
 }
 
@@ -183,7 +183,7 @@ void block_log_join(struct block_log *log, struct block_cursor *cursor)
     cursor->_block = block_walk(log->_tail);
     cursor->_offset = block_len(log->_tail);
     cursor->_last = false;
-    cursor->cut = false;
+    cursor->mid_message = false;
 }
 
 void block_log_leave(struct block_cursor *cursor)
@@ -195,7 +195,7 @@ void block_log_leave(struct block_cursor *cursor)
     cursor->_block = NULL;
     cursor->_offset = 0;
     cursor->_last = false;
-    cursor->cut = false;
+    cursor->mid_message = false;
 }
 
 static uint64_t unit_length(const struct block *block, uint64_t offset)
@@ -308,7 +308,7 @@ uint64_t block_log_position(const struct block_cursor *cursor)
     return cursor->_block != NULL ? cursor->_block->start + cursor->_offset : 0;
 }
 
-uint64_t block_log_place(const struct block_cursor *cursor)
+uint64_t block_log_sequence(const struct block_cursor *cursor)
 {
     const struct block *block = cursor->_block;
     uint64_t units = 0;
@@ -335,7 +335,7 @@ void block_log_seek(struct block_cursor *cursor, uint64_t units)
     for (uint64_t n = cursor->_block->units; n < units; n++)
         at += unit_length(cursor->_block, at);
     cursor->_offset = (uint32_t) at;
-    cursor->cut = false;
+    cursor->mid_message = false;
 }
 
 void block_log_copy(const struct block_cursor *cursor, struct block_cursor *copy)
@@ -343,7 +343,7 @@ void block_log_copy(const struct block_cursor *cursor, struct block_cursor *copy
     copy->_block = block_walk(cursor->_block);
     copy->_offset = cursor->_offset;
     copy->_last = false;
-    copy->cut = false;
+    copy->mid_message = false;
 }
 
 bool block_log_unit(struct block_cursor *cursor, struct block_unit *unit)
@@ -384,14 +384,14 @@ bool block_log_rest(const struct block_cursor *cursor, size_t *len, uint64_t *un
     return true;
 }
 
-struct block_note *block_log_note(const struct block_cursor *cursor)
+struct block_retention *block_log_retention(const struct block_cursor *cursor)
 {
-    return &cursor->_block->note;
+    return &cursor->_block->retention;
 }
 
-struct block_note *block_log_tail_note(struct block_log *log)
+struct block_retention *block_log_tail_retention(struct block_log *log)
 {
-    return &log->_tail->note;
+    return &log->_tail->retention;
 }
 
 void block_log_fold(struct block_log *log)

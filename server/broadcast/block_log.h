@@ -53,7 +53,7 @@ struct block_unit {
 };
 
 /* What the owner of a log may note in a block, for as long as a cursor of its own stands there. */
-struct block_note {
+struct block_retention {
     struct list order;
     struct block_log *log;
     size_t size; /* bytes of memory that the block takes */
@@ -64,11 +64,12 @@ struct block_note {
 struct block_cursor {
     struct block *_block;
     uint32_t _offset;
-    bool _last : 1;    /* it goes no further than the unit it stands in */
-    bool catching : 1; /* the channel's notes: the reader reads history, and not yet what is new; */
-    uint8_t form;      /* in which form it reads that */
-    uint8_t where;     /* the fanout's note: among whom it is */
-    bool cut;          /* the reader's note: what it read last ended within a unit */
+    bool _last : 1; /* it goes no further than the unit it stands in */
+    bool catching_up : 1; /* the channel's notes: the reader reads history, and not yet what is new;
+                           */
+    uint8_t encoding;    /* in which form it reads that */
+    uint8_t where;       /* the fanout's note: among whom it is */
+    bool mid_message;    /* the reader's note: what it read last ended within a unit */
 };
 
 enum {
@@ -137,10 +138,10 @@ void block_log_advance(struct block_cursor *cursor, size_t len);
 /* Where the cursor stands, in bytes as block_log_end counts them, and as the number of units that
  * begin before it: walks through the units of the block. 0 when it stands nowhere. */
 uint64_t block_log_position(const struct block_cursor *cursor);
-uint64_t block_log_place(const struct block_cursor *cursor);
+uint64_t block_log_sequence(const struct block_cursor *cursor);
 
 /* The same without the walk: the units before the block that it stands in, at most
- * block_log_place. */
+ * block_log_sequence. */
 uint64_t block_log_least_place(const struct block_cursor *cursor);
 
 /* Moves the cursor forward to where `units` of them are before it: no fewer than are before it now,
@@ -164,10 +165,10 @@ bool block_log_unit_around(struct block_cursor *cursor, size_t within, struct bl
 bool block_log_rest(const struct block_cursor *cursor, size_t *len, uint64_t *units);
 
 /* The note of the block that the cursor stands in. */
-struct block_note *block_log_note(const struct block_cursor *cursor);
+struct block_retention *block_log_retention(const struct block_cursor *cursor);
 
 /* The note of the last block of a log that is started. */
-struct block_note *block_log_tail_note(struct block_log *log);
+struct block_retention *block_log_tail_retention(struct block_log *log);
 
 /* Begins a new, small block, unless the tail is small: the tail is gone once nobody stands in it.
  */

@@ -39,7 +39,7 @@ void channel_listen(struct channel *channel, struct channel_listener *listener,
     listener->_thread = uv_thread_self();
     list_init(&listener->_node);
     uv_mutex_lock(&channel->_lock);
-    atomic_store(&listener->reached, channel_appended(channel));
+    atomic_store(&listener->delivered, channel_appended(channel));
     list_append(&channel->_listeners, &listener->_node);
     uv_mutex_unlock(&channel->_lock);
 }
@@ -53,36 +53,36 @@ void channel_unlisten(struct channel *channel, struct channel_listener *listener
 
 /* ---- who reads which log ---- */
 
-static struct channel_log *log_for(struct channel *channel, unsigned form)
+static struct channel_log *log_for(struct channel *channel, unsigned encoding)
 {
-    if (form == CHANNEL_PLAIN)
+    if (encoding == CHANNEL_PLAIN)
         return &channel->_logs[CHANNEL_LOG_PLAIN];
-    return &channel->_logs[form == CHANNEL_EVENTS ? CHANNEL_LOG_EVENTS : CHANNEL_LOG_DEFLATED];
+    return &channel->_logs[encoding == CHANNEL_EVENTS ? CHANNEL_LOG_EVENTS : CHANNEL_LOG_DEFLATED];
 }
 
 /* Counts a subscriber in or out, and tells publishers what is to be made. */
-static void count_reader(struct channel *channel, unsigned form, bool joins)
+static void count_reader(struct channel *channel, unsigned encoding, bool joins)
 {
-    struct channel_log *log = log_for(channel, form);
+    struct channel_log *log = log_for(channel, encoding);
     unsigned bits = CHANNEL_LEAST_BITS;
 
     log->readers = joins ? log->readers + 1 : log->readers - 1;
     atomic_store(&channel->_has_events, channel->_logs[CHANNEL_LOG_EVENTS].readers > 0);
     if (log != &channel->_logs[CHANNEL_LOG_DEFLATED])
         return;
-    channel->_windows[form - CHANNEL_LEAST_BITS] += joins ? 1 : UINT32_MAX;
+    channel->_windows[encoding - CHANNEL_LEAST_BITS] += joins ? 1 : UINT32_MAX;
     while (bits <= CHANNEL_MOST_BITS && channel->_windows[bits - CHANNEL_LEAST_BITS] == 0)
         bits++;
     atomic_store(&channel->_bits, bits <= CHANNEL_MOST_BITS ? bits : 0);
 }
 
-/* One more reads the log of this form, which is written from now on. Returns 0 or UV_ENOMEM. */
-static int enter_log(struct channel *channel, unsigned form)
+/* One more reads the log of this encoding, which is written from now on. Returns 0 or UV_ENOMEM. */
+static int enter_log(struct channel *channel, unsigned encoding)
 {
-    int status = block_log_start(&log_for(channel, form)->log, channel_sequence(channel));
+    int status = block_log_start(&log_for(channel, encoding)->log, channel_sequence(channel));
 
     if (status == 0)
-        count_reader(channel, form, true);
+        count_reader(channel, encoding, true);
     return status;
 }
 
@@ -93,38 +93,38 @@ void channel_stop_if_unused(struct channel *channel, struct channel_log *log)
         block_log_stop(&log->log);
 }
 
-static void leave_log(struct channel *channel, unsigned form)
+static void leave_log(struct channel *channel, unsigned encoding)
 {
-    count_reader(channel, form, false);
-    channel_stop_if_unused(channel, log_for(channel, form));
+    count_reader(channel, encoding, false);
+    channel_stop_if_unused(channel, log_for(channel, encoding));
 }
 
 /* The log that the cursor is in now. */
-static unsigned form_read(const struct block_cursor *cursor)
+static unsigned encoding_read(const struct block_cursor *cursor)
 {
-    return cursor->catching ? CHANNEL_PLAIN : cursor->form;
+    return cursor->catching_up ? CHANNEL_PLAIN : cursor->encoding;
 }
 
 /* ---- where to begin ---- */
 
 /* The message just before the first that `since` asks for and that can be had. */
-static int begin_of(const struct channel *channel, const struct channel_since *since,
+static int begin_of(const struct channel *channel, const struct channel_replay_from *since,
                     uint64_t *sequence)
 {
     uint64_t last = channel_sequence(channel);
     uint64_t oldest = last - history_messages(&channel->_history, last);
 
     *sequence = last;
-    switch (since != NULL ? since->kind : CHANNEL_SINCE_NOW) {
-    case CHANNEL_SINCE_NOW:
+    switch (since != NULL ? since->kind : CHANNEL_REPLAY_NOW) {
+    case CHANNEL_REPLAY_NOW:
         break;
-    case CHANNEL_SINCE_LAST:
+    case CHANNEL_REPLAY_LAST:
         *sequence = since->count < last - oldest ? last - since->count : oldest;
         break;
-    case CHANNEL_SINCE_ALL:
+    case CHANNEL_REPLAY_ALL:
         *sequence = oldest;
         break;
-    case CHANNEL_SINCE_ID:
+    case CHANNEL_REPLAY_ID:
         if (since->id.epoch == channel->_epoch && since->id.sequence > last)
             return UV_EINVAL;
         *sequence = since->id.epoch == channel->_epoch && since->id.sequence > oldest
@@ -138,59 +138,60 @@ static int begin_of(const struct channel *channel, const struct channel_since *s
 /* ---- subscribers ---- */
 
 /* With the lock held: the cursor joins where the message after `begin` is. */
-static int join_at(struct channel *channel, unsigned form, uint64_t begin,
+static int join_at(struct channel *channel, unsigned encoding, uint64_t begin,
                    struct block_cursor *cursor)
 {
-    bool catching = begin < channel_sequence(channel);
-    int status = enter_log(channel, catching ? CHANNEL_PLAIN : form);
+    bool catching_up = begin < channel_sequence(channel);
+    int status = enter_log(channel, catching_up ? CHANNEL_PLAIN : encoding);
 
     if (status != 0)
         return status;
-    if (catching)
+    if (catching_up)
         block_log_copy(&channel->_history._cursor, cursor);
     else
-        block_log_join(&log_for(channel, form)->log, cursor);
-    cursor->form = (uint8_t) form;
-    cursor->catching = catching;
+        block_log_join(&log_for(channel, encoding)->log, cursor);
+    cursor->encoding = (uint8_t) encoding;
+    cursor->catching_up = catching_up;
     return 0;
 }
 
-int channel_join(struct channel *channel, unsigned form, const struct channel_since *since,
-                 struct block_cursor *cursor, struct event_id *start)
+int channel_join(struct channel *channel, unsigned encoding,
+                 const struct channel_replay_from *since, struct block_cursor *cursor,
+                 struct event_id *start)
 {
     uint64_t begin;
     int status;
 
-    if (form < CHANNEL_LEAST_BITS)
-        form = CHANNEL_PLAIN;
+    if (encoding < CHANNEL_LEAST_BITS)
+        encoding = CHANNEL_PLAIN;
     uv_mutex_lock(&channel->_lock);
     status = begin_of(channel, since, &begin);
     if (status == 0)
-        status = join_at(channel, form, begin, cursor);
+        status = join_at(channel, encoding, begin, cursor);
     if (status == 0)
         atomic_fetch_add(&channel->_subscribers, 1);
     uv_mutex_unlock(&channel->_lock);
     if (status == 0 && start != NULL)
         *start = channel_id_of(channel, begin);
     /* Finding the place takes no lock: the cursor holds all from the oldest message on. */
-    if (status == 0 && cursor->catching)
+    if (status == 0 && cursor->catching_up)
         block_log_seek(cursor, begin);
     return status;
 }
 
 /* With the lock held: the second cursor is not needed. */
-static void forget_meeting(struct channel *channel, const struct block_cursor *live_cursor)
+static void leave_live_log(struct channel *channel, const struct block_cursor *live_cursor)
 {
     if (live_cursor != NULL && live_cursor->_block != NULL)
-        leave_log(channel, live_cursor->form);
+        leave_log(channel, live_cursor->encoding);
 }
 
 void channel_leave(struct channel *channel, struct block_cursor *cursor,
                    struct block_cursor *live_cursor)
 {
     uv_mutex_lock(&channel->_lock);
-    forget_meeting(channel, live_cursor);
-    leave_log(channel, form_read(cursor));
+    leave_live_log(channel, live_cursor);
+    leave_log(channel, encoding_read(cursor));
     atomic_fetch_sub(&channel->_subscribers, 1);
     uv_mutex_unlock(&channel->_lock);
     if (live_cursor != NULL)
@@ -203,11 +204,11 @@ int channel_meet(struct channel *channel, const struct block_cursor *cursor,
 {
     int status;
 
-    *live_cursor = (struct block_cursor){.form = cursor->form};
+    *live_cursor = (struct block_cursor){.encoding = cursor->encoding};
     uv_mutex_lock(&channel->_lock);
-    status = enter_log(channel, cursor->form);
+    status = enter_log(channel, cursor->encoding);
     if (status == 0)
-        block_log_join(&log_for(channel, cursor->form)->log, live_cursor);
+        block_log_join(&log_for(channel, cursor->encoding)->log, live_cursor);
     *stop = block_log_end(&channel->_logs[CHANNEL_LOG_PLAIN].log);
     uv_mutex_unlock(&channel->_lock);
     return status;
@@ -218,7 +219,7 @@ void channel_part(struct channel *channel, struct block_cursor *live_cursor)
     if (live_cursor->_block == NULL)
         return;
     uv_mutex_lock(&channel->_lock);
-    forget_meeting(channel, live_cursor);
+    leave_live_log(channel, live_cursor);
     uv_mutex_unlock(&channel->_lock);
     block_log_leave(live_cursor);
 }
@@ -229,8 +230,8 @@ static void move_cursor(struct block_cursor *cursor, struct block_cursor *other)
     cursor->_block = other->_block;
     cursor->_offset = other->_offset;
     cursor->_last = false;
-    cursor->cut = false;
-    cursor->catching = false;
+    cursor->mid_message = false;
+    cursor->catching_up = false;
     *other = (struct block_cursor){0};
 }
 
@@ -252,11 +253,11 @@ int channel_skip(struct channel *channel, struct block_cursor *cursor,
 
     block_log_leave(cursor);
     uv_mutex_lock(&channel->_lock);
-    forget_meeting(channel, live_cursor);
-    status = enter_log(channel, cursor->form);
+    leave_live_log(channel, live_cursor);
+    status = enter_log(channel, cursor->encoding);
     if (status == 0) {
-        leave_log(channel, form_read(cursor));
-        block_log_join(&log_for(channel, cursor->form)->log, &fresh);
+        leave_log(channel, encoding_read(cursor));
+        block_log_join(&log_for(channel, cursor->encoding)->log, &fresh);
     }
     if (start != NULL)
         *start = channel_id_of(channel, channel_sequence(channel));
@@ -273,7 +274,7 @@ int channel_skip(struct channel *channel, struct block_cursor *cursor,
 static const struct block_log *log_of(const struct channel *channel,
                                       const struct block_cursor *cursor)
 {
-    return &log_for((struct channel *) (uintptr_t) channel, form_read(cursor))->log;
+    return &log_for((struct channel *) (uintptr_t) channel, encoding_read(cursor))->log;
 }
 
 uint64_t channel_lag(const struct channel *channel, const struct block_cursor *cursor)
@@ -294,19 +295,20 @@ uint64_t channel_lag_beyond_history(struct channel *channel, const struct block_
                 ? block_log_end(&channel->_logs[CHANNEL_LOG_PLAIN].log)
                 : block_log_position(&channel->_history._cursor);
     uv_mutex_unlock(&channel->_lock);
-    place = block_log_place(cursor);
+    place = block_log_sequence(cursor);
     bytes = begin > position ? begin - position : 0;
     *messages = first > place ? first - place : 0;
     /* In the plain log the second cursor holds nothing that the first one does not. */
-    if (live_cursor == NULL || live_cursor->_block == NULL || live_cursor->form == CHANNEL_PLAIN)
+    if (live_cursor == NULL || live_cursor->_block == NULL ||
+        live_cursor->encoding == CHANNEL_PLAIN)
         return bytes;
-    place = block_log_place(live_cursor);
+    place = block_log_sequence(live_cursor);
     if (last > place && last - place > *messages)
         *messages = last - place;
-    return bytes + block_log_lag(&log_for(channel, live_cursor->form)->log, live_cursor);
+    return bytes + block_log_lag(&log_for(channel, live_cursor->encoding)->log, live_cursor);
 }
 
-struct event_id channel_place(struct channel *channel, const struct block_cursor *cursor)
+struct event_id channel_id_at(struct channel *channel, const struct block_cursor *cursor)
 {
     bool at_end;
     uint64_t last;
@@ -315,7 +317,7 @@ struct event_id channel_place(struct channel *channel, const struct block_cursor
     last = channel_sequence(channel);
     at_end = cursor->_block == NULL || channel_lag(channel, cursor) == 0;
     uv_mutex_unlock(&channel->_lock);
-    return channel_id_of(channel, at_end && !cursor->_last ? last : block_log_place(cursor));
+    return channel_id_of(channel, at_end && !cursor->_last ? last : block_log_sequence(cursor));
 }
 
 uint64_t channel_messages_behind(const struct channel *channel, const struct block_cursor *cursor,
@@ -326,7 +328,7 @@ uint64_t channel_messages_behind(const struct channel *channel, const struct blo
 
     if (sequence <= place || sequence - place <= least)
         return least;
-    place = block_log_place(cursor);
+    place = block_log_sequence(cursor);
     return sequence > place && sequence - place > least ? sequence - place : least;
 }
 
@@ -340,7 +342,7 @@ static bool is_free(const struct channel_listener *listener)
            uv_thread_equal(&self, &listener->_thread) != 0;
 }
 
-uint64_t channel_reached(struct channel *channel)
+uint64_t channel_delivered(struct channel *channel)
 {
     uint64_t least = UINT64_MAX;
     struct list *node;
@@ -348,10 +350,10 @@ uint64_t channel_reached(struct channel *channel)
     uv_mutex_lock(&channel->_lock);
     for (node = channel->_listeners.next; node != &channel->_listeners; node = node->next) {
         struct channel_listener *listener = container_of(node, struct channel_listener, _node);
-        uint64_t reached = atomic_load_explicit(&listener->reached, memory_order_relaxed);
+        uint64_t delivered = atomic_load_explicit(&listener->delivered, memory_order_relaxed);
 
-        if (!is_free(listener) && reached < least)
-            least = reached;
+        if (!is_free(listener) && delivered < least)
+            least = delivered;
     }
     uv_mutex_unlock(&channel->_lock);
     return least;
@@ -383,7 +385,7 @@ uint64_t channel_appended(const struct channel *channel)
     return appended;
 }
 
-int channel_look_back(struct channel *channel, const struct channel_since *since,
+int channel_look_back(struct channel *channel, const struct channel_replay_from *since,
                       struct block_cursor *cursor, struct event_id *start)
 {
     uint64_t begin;
@@ -436,7 +438,7 @@ void channel_fold(struct channel *channel)
     uv_mutex_unlock(&channel->_lock);
 }
 
-struct channel *channel_of_note(const struct block_note *note)
+struct channel *channel_of_retention(const struct block_retention *retention)
 {
-    return container_of(note->log, struct channel, _logs[CHANNEL_LOG_PLAIN].log);
+    return container_of(retention->log, struct channel, _logs[CHANNEL_LOG_PLAIN].log);
 }

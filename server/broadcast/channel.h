@@ -56,7 +56,7 @@ struct channel_listener {
     void (*_on_published)(struct channel_listener *listener);
     /* channel_appended up to where it has delivered all, but to those whose sockets are full. Only
      * of one that throttles. */
-    _Atomic uint64_t reached;
+    _Atomic uint64_t delivered;
 };
 
 /* The form in which a subscriber reads: the bits of its window, or one of the others.
@@ -123,12 +123,12 @@ struct channel_receipt {
 };
 
 /* Where a subscriber wants to begin. */
-struct channel_since {
+struct channel_replay_from {
     enum {
-        CHANNEL_SINCE_NOW,
-        CHANNEL_SINCE_LAST, /* the last `count` messages, or as many as are retained */
-        CHANNEL_SINCE_ALL,  /* all that are retained */
-        CHANNEL_SINCE_ID,   /* behind `id`; if that is not known any more, all that are retained */
+        CHANNEL_REPLAY_NOW,
+        CHANNEL_REPLAY_LAST, /* the last `count` messages, or as many as are retained */
+        CHANNEL_REPLAY_ALL,  /* all that are retained */
+        CHANNEL_REPLAY_ID,   /* behind `id`; if that is not known any more, all that are retained */
     } kind;
     uint64_t count;
     struct event_id id;
@@ -173,10 +173,11 @@ void channel_unlisten(struct channel *channel, struct channel_listener *listener
 /* The cursor reads the channel in `form` (a window's bits, CHANNEL_PLAIN or CHANNEL_EVENTS; see
  * CHANNEL_LEAST_BITS), from where `since` says (NULL: from now on); `*start`, which may be NULL,
  * becomes the ID just before the first message it will get. If the cursor is `catching` then, it
- * reads plain frames, whatever its form, up to channel_go_live. Returns 0, UV_ENOMEM, or UV_EINVAL
- * if the ID is of a message to come. */
-int channel_join(struct channel *channel, unsigned form, const struct channel_since *since,
-                 struct block_cursor *cursor, struct event_id *start);
+ * reads plain frames, whatever its encoding, up to channel_go_live. Returns 0, UV_ENOMEM, or
+ * UV_EINVAL if the ID is of a message to come. */
+int channel_join(struct channel *channel, unsigned encoding,
+                 const struct channel_replay_from *since, struct block_cursor *cursor,
+                 struct event_id *start);
 
 /* The counterpart. `live_cursor` is the second cursor, or NULL. */
 void channel_leave(struct channel *channel, struct block_cursor *cursor,
@@ -195,9 +196,9 @@ void channel_part(struct channel *channel, struct block_cursor *live_cursor);
 void channel_go_live(struct channel *channel, struct block_cursor *cursor,
                      struct block_cursor *live_cursor);
 
-/* Puts a cursor that has joined at the end of the log of its form, wherever it was; it is not
- * catching up then. `live_cursor` as above; `*start` as for channel_join. Returns 0, or UV_ENOMEM with
- * the cursor nowhere. */
+/* Puts a cursor that has joined at the end of the log of its encoding, wherever it was; it is not
+ * catching up then. `live_cursor` as above; `*start` as for channel_join. Returns 0, or UV_ENOMEM
+ * with the cursor nowhere. */
 int channel_skip(struct channel *channel, struct block_cursor *cursor,
                  struct block_cursor *live_cursor, struct event_id *start);
 
@@ -217,7 +218,7 @@ uint64_t channel_messages_behind(const struct channel *channel, const struct blo
                                  uint64_t least);
 
 /* The ID of the last message that begins before the cursor. */
-struct event_id channel_place(struct channel *channel, const struct block_cursor *cursor);
+struct event_id channel_id_at(struct channel *channel, const struct block_cursor *cursor);
 
 /* ---- publishing: from any thread ---- */
 
@@ -254,12 +255,12 @@ uint64_t channel_appended(const struct channel *channel);
 
 /* From a publisher's thread: what all listeners for which publishers are throttled have reached,
  * but those of that thread itself; UINT64_MAX when there are none. */
-uint64_t channel_reached(struct channel *channel);
+uint64_t channel_delivered(struct channel *channel);
 
 /* Puts a cursor that is no subscriber's on the history, from where `since` says; it ends with
  * block_log_leave. `*start` is the ID just before the first message. Returns 0 or UV_EINVAL, as
  * channel_join. */
-int channel_look_back(struct channel *channel, const struct channel_since *since,
+int channel_look_back(struct channel *channel, const struct channel_replay_from *since,
                       struct block_cursor *cursor, struct event_id *start);
 
 /* The message at such a cursor (or at one that is catching up), which has advanced (by
@@ -287,6 +288,6 @@ bool channel_retains(const struct channel *channel);
 void channel_drop_block(struct channel *channel);
 
 /* The channel whose history holds a block. */
-struct channel *channel_of_note(const struct block_note *note);
+struct channel *channel_of_retention(const struct block_retention *retention);
 
 #endif

@@ -4,7 +4,7 @@
 #include "server/broadcast/channel_private.h"
 
 /* With the lock held: messages have been dropped, or have begun to be retained. */
-static void note_history(struct channel *channel)
+static void update_retains(struct channel *channel)
 {
     atomic_store(&channel->_retains, !history_is_empty(&channel->_history));
     channel_stop_if_unused(channel, &channel->_logs[CHANNEL_LOG_PLAIN]);
@@ -16,7 +16,7 @@ bool channel_trim_step(struct channel *channel, struct block_cursor *dropped)
 
     more = history_trim(&channel->_history, channel_sequence(channel));
     *dropped = history_take_dropped(&channel->_history);
-    note_history(channel);
+    update_retains(channel);
     return more;
 }
 
@@ -54,7 +54,7 @@ void channel_drop_block(struct channel *channel)
     uv_mutex_lock(&channel->_lock);
     history_drop_block(&channel->_history);
     dropped = history_take_dropped(&channel->_history);
-    note_history(channel);
+    update_retains(channel);
     uv_mutex_unlock(&channel->_lock);
     block_log_leave(&dropped);
 }

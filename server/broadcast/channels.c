@@ -94,8 +94,8 @@ static void relieve(struct histories *histories)
     struct channels *channels = container_of(histories, struct channels, histories);
 
     while (histories_are_over(histories)) {
-        struct block_note *note = histories_lock_oldest(histories);
-        struct channel *channel = note != NULL ? channel_of_note(note) : NULL;
+        struct block_retention *retention = histories_lock_oldest(histories);
+        struct channel *channel = retention != NULL ? channel_of_retention(retention) : NULL;
 
         if (channel != NULL)
             channels_ref(channel);

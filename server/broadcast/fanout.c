@@ -19,7 +19,7 @@ static void want_flush(struct fanout *fanout)
 
 static void mark_due(struct fanout *fanout)
 {
-    round_robin_mark(&fanout->_ready, channel_appended(fanout->channel));
+    round_robin_note_end(&fanout->_ready, channel_appended(fanout->channel));
     want_flush(fanout);
 }
 
@@ -76,10 +76,11 @@ static bool has_subscribers(struct fanout *fanout)
            !list_empty(&fanout->_catching_up);
 }
 
-/* Puts a subscriber into one of the lists. One that is ready has all there is, or is flushed at once. */
+/* Puts a subscriber into one of the lists. One that is ready has all there is, or is flushed at
+ * once. */
 static void put(struct fanout *fanout, struct subscriber *subscriber, bool stalled)
 {
-    if (stalled || subscriber->cursor.catching) {
+    if (stalled || subscriber->cursor.catching_up) {
         subscriber->cursor.where = stalled ? STALLED : CATCHING;
         list_append(stalled ? &fanout->_stalled : &fanout->_catching_up, &subscriber->node);
         if (!stalled)
@@ -101,15 +102,15 @@ static void take_out(struct fanout *fanout, struct subscriber *subscriber)
     subscriber->cursor.where = NOWHERE;
 }
 
-int fanout_join(struct fanout *fanout, struct subscriber *subscriber, unsigned form,
-                const struct channel_since *since, struct event_id *start)
+int fanout_join(struct fanout *fanout, struct subscriber *subscriber, unsigned encoding,
+                const struct channel_replay_from *since, struct event_id *start)
 {
     bool first = !has_subscribers(fanout);
     int status;
 
     if (first) /* before it stands in the log: nothing that it is to get goes unheard */
         channel_listen(fanout->channel, &fanout->_listener, CHANNEL_THROTTLES, on_published);
-    status = channel_join(fanout->channel, form, since, &subscriber->cursor, start);
+    status = channel_join(fanout->channel, encoding, since, &subscriber->cursor, start);
     if (status == 0)
         put(fanout, subscriber, fanout->_ops->is_stalled(subscriber));
     else if (first)
@@ -131,8 +132,8 @@ bool fanout_has(const struct subscriber *subscriber)
     return subscriber->cursor.where != NOWHERE;
 }
 
-/* The subscriber, which stays, goes over to another list: it may go from one that fanout_look has yet to
- * come to, to one that it has seen. */
+/* The subscriber, which stays, goes over to another list: it may go from one that fanout_look has
+ * yet to come to, to one that it has seen. */
 static void move(struct fanout *fanout, struct subscriber *subscriber, bool stalled)
 {
     if (fanout->_looking)
@@ -173,10 +174,10 @@ static void close_one(const struct fanout *fanout, struct subscriber *subscriber
 /* All but the stalled have got what was appended up to here: others may wait for that. */
 static void tell_delivered(struct fanout *fanout)
 {
-    uint64_t end = round_robin_reached(&fanout->_ready);
+    uint64_t end = round_robin_delivered(&fanout->_ready);
 
-    if (end > atomic_load_explicit(&fanout->_listener.reached, memory_order_relaxed))
-        atomic_store_explicit(&fanout->_listener.reached, end, memory_order_relaxed);
+    if (end > atomic_load_explicit(&fanout->_listener.delivered, memory_order_relaxed))
+        atomic_store_explicit(&fanout->_listener.delivered, end, memory_order_relaxed);
 }
 
 /* Gives a subscriber what there is. It may leave or stall. */
@@ -196,7 +197,7 @@ static void spend(struct fanout_budget *budget, unsigned visits)
 /* What one visit costs now: most subscribers get what not all have got. */
 static unsigned visit_cost(const struct fanout *fanout)
 {
-    uint64_t bytes = channel_appended(fanout->channel) - round_robin_reached(&fanout->_ready);
+    uint64_t bytes = channel_appended(fanout->channel) - round_robin_delivered(&fanout->_ready);
 
     return 1 + (unsigned) (bytes < UINT32_MAX ? bytes / VISIT_BYTES : UINT32_MAX / VISIT_BYTES);
 }

@@ -1,13 +1,14 @@
 /* One worker's subscribers of one channel, and the flush that gives them what is new.
  *
  *     ready     everybody whose socket takes bytes: a ring that the flush goes round
- *     stalled   subscribers whose socket is full: not visited until it drains; watched for their lag
- *     catching  subscribers that still read history: a few bounded writes after each flush, so that
- *               nobody else waits for them
+ *     stalled   subscribers whose socket is full: not visited until it drains; watched for their
+ * lag catching_up  subscribers that still read history: a few bounded writes after each flush, so
+ * that nobody else waits for them
  *
- * The flush gives each subscriber everything up to the newest byte, and may stop after any of them, so
- * that the loop can look at its input: a subscriber that was visited before that input was published is
- * visited again, and the others get old and new with one system call (see round_robin.h).
+ * The flush gives each subscriber everything up to the newest byte, and may stop after any of them,
+ * so that the loop can look at its input: a subscriber that was visited before that input was
+ * published is visited again, and the others get old and new with one system call (see
+ * round_robin.h).
  *
  * A publication on this worker's thread marks the fanout as due; one on another thread posts to the
  * worker's inbox, once however many messages come. Due fanouts are flushed at the end of the
@@ -32,12 +33,13 @@ struct fanout_limits {
     uint64_t time; /* milliseconds that a message waits for it */
 };
 
-/* How far behind the slowest of the subscribers is, and what all that can say so have acknowledged. */
+/* How far behind the slowest of the subscribers is, and what all that can say so have acknowledged.
+ */
 struct fanout_lag {
     uint64_t bytes;
     uint64_t messages;
-    uint64_t
-        unacknowledged; /* bytes that the system has taken for one subscriber, and TCP has not brought */
+    uint64_t unacknowledged; /* bytes that the system has taken for one subscriber, and TCP has not
+                                brought */
     bool acknowledges; /* there are such subscribers: */
     uint64_t acknowledged;
 };
@@ -89,11 +91,11 @@ void fanout_init(struct fanout *fanout, struct channel *channel, const struct su
 /* All subscribers have left. */
 void fanout_deinit(struct fanout *fanout);
 
-/* The subscriber joins: it will get the channel's messages in this form (see channel_join), from where
- * `since` says; `*start` becomes the ID before the first. Returns 0, UV_ENOMEM, or UV_EINVAL if
- * `since` is of a message to come. */
-int fanout_join(struct fanout *fanout, struct subscriber *subscriber, unsigned form,
-                const struct channel_since *since, struct event_id *start);
+/* The subscriber joins: it will get the channel's messages in this form (see channel_join), from
+ * where `since` says; `*start` becomes the ID before the first. Returns 0, UV_ENOMEM, or UV_EINVAL
+ * if `since` is of a message to come. */
+int fanout_join(struct fanout *fanout, struct subscriber *subscriber, unsigned encoding,
+                const struct channel_replay_from *since, struct event_id *start);
 
 /* The subscriber, which has joined, leaves; what it has not read is forgotten. `live_cursor` is for
  * channel_leave. */
@@ -103,8 +105,9 @@ void fanout_leave(struct fanout *fanout, struct subscriber *subscriber,
 /* True from when the subscriber has joined until it leaves. */
 bool fanout_has(const struct subscriber *subscriber);
 
-/* The subscriber's socket is full (has drained): it is not visited (is visited) by flushes. Harmless when
- * that is so already. To be called also when the subscriber's cursor has begun or ceased to catch up. */
+/* The subscriber's socket is full (has drained): it is not visited (is visited) by flushes.
+ * Harmless when that is so already. To be called also when the subscriber's cursor has begun or
+ * ceased to catch up. */
 void fanout_stall(struct fanout *fanout, struct subscriber *subscriber);
 void fanout_resume(struct fanout *fanout, struct subscriber *subscriber);
 
@@ -116,9 +119,9 @@ struct fanout_budget {
                         read before everybody has that */
 };
 
-/* Judges the lag of the stalled subscribers, and flushes the ready ones that have something to get, as
- * far as the budget goes. Takes the fanout off the list of those that are due; it is listed again,
- * behind the others, when not all are done. */
+/* Judges the lag of the stalled subscribers, and flushes the ready ones that have something to get,
+ * as far as the budget goes. Takes the fanout off the list of those that are due; it is listed
+ * again, behind the others, when not all are done. */
 void fanout_flush(struct fanout *fanout, struct fanout_budget *budget);
 
 /* How far somebody is behind: in bytes, and in messages if these are limited. */
@@ -127,35 +130,37 @@ struct fanout_behind {
     uint64_t messages;
 };
 
-/* How far the subscriber is behind that is furthest behind; what the history holds costs nothing. */
+/* How far the subscriber is behind that is furthest behind; what the history holds costs nothing.
+ */
 struct fanout_behind fanout_behind(struct fanout *fanout);
 
-/* Bytes of the channel's logs that the subscriber keeps from being freed, if nobody else does: what it
- * has yet to read, but for what the history retains. */
+/* Bytes of the channel's logs that the subscriber keeps from being freed, if nobody else does: what
+ * it has yet to read, but for what the history retains. */
 uint64_t fanout_pinned(struct fanout *fanout, const struct subscriber *subscriber);
 
-/* Calls `see` for each subscriber that is behind for longer than a flush: those that are stalled, and
- * those that catch up. */
+/* Calls `see` for each subscriber that is behind for longer than a flush: those that are stalled,
+ * and those that catch up. */
 void fanout_each_behind(struct fanout *fanout,
                         void (*see)(struct subscriber *subscriber, void *argument), void *argument);
 
-/* Memory is scarce: subscribers that have read all, and the logs they read, keep next to nothing. */
+/* Memory is scarce: subscribers that have read all, and the logs they read, keep next to nothing.
+ */
 void fanout_fold(struct fanout *fanout);
 
 /* Has every subscriber look whether it has been idle or reads too slowly. */
 void fanout_sweep(struct fanout *fanout, const struct subscriber_sweep *sweep);
 
-/* Judges for how long messages have waited for the stalled subscribers, if that is limited; to be called
- * several times in that time. `now` in milliseconds. */
+/* Judges for how long messages have waited for the stalled subscribers, if that is limited; to be
+ * called several times in that time. `now` in milliseconds. */
 void fanout_check_time(struct fanout *fanout, uint64_t now);
 
-/* Looks at the subscribers, at `*budget` of them at most, from which they are taken: to be called until
- * it is true, in turn after turn. Then `*lag` is what it has found; who has come meanwhile may or
- * may not be in it. One at a time may do so. */
+/* Looks at the subscribers, at `*budget` of them at most, from which they are taken: to be called
+ * until it is true, in turn after turn. Then `*lag` is what it has found; who has come meanwhile
+ * may or may not be in it. One at a time may do so. */
 bool fanout_look(struct fanout *fanout, unsigned *budget, struct fanout_lag *lag);
 
-/* Starts the closing handshake with every subscriber: with those whose sockets are full or who catch up
- * at once, with the others as the flush comes to them. `reason` is static. */
+/* Starts the closing handshake with every subscriber: with those whose sockets are full or who
+ * catch up at once, with the others as the flush comes to them. `reason` is static. */
 void fanout_close(struct fanout *fanout, enum frame_close_code code, const char *reason);
 
 /* Drops every subscriber. */

@@ -13,7 +13,7 @@ static bool exceeds(uint64_t lag, uint64_t most)
 }
 
 /* What is in the history costs nothing: to lag there is allowed. Where it will go on, in the log of
- * its form, it holds what comes. */
+ * its encoding, it holds what comes. */
 static bool catches_up_too_slowly(struct fanout *fanout, const struct subscriber *subscriber)
 {
     uint64_t messages;
@@ -31,7 +31,7 @@ static bool is_too_slow(struct fanout *fanout, const struct subscriber *subscrib
 
     if (lag == 0) /* or it was given up already */
         return false;
-    if (subscriber->cursor.catching)
+    if (subscriber->cursor.catching_up)
         return catches_up_too_slowly(fanout, subscriber);
     if (exceeds(lag + fanout->_ops->queued(subscriber), limits->bytes))
         return true;
@@ -95,9 +95,9 @@ static bool has_waited(struct fanout *fanout, const struct subscriber *subscribe
     uint64_t messages;
 
     if (channel_lag(fanout->channel, &subscriber->cursor) == 0 ||
-        block_log_place(&subscriber->cursor) >= sequence)
+        block_log_sequence(&subscriber->cursor) >= sequence)
         return false;
-    if (!subscriber->cursor.catching)
+    if (!subscriber->cursor.catching_up)
         return true;
     (void) channel_lag_beyond_history(fanout->channel, &subscriber->cursor, NULL, &messages);
     return messages > 0;
@@ -139,7 +139,7 @@ static void count_behind(struct fanout *fanout, const struct subscriber *subscri
 
     if (bytes == 0)
         return;
-    if (subscriber->cursor.catching)
+    if (subscriber->cursor.catching_up)
         bytes = channel_lag_beyond_history(fanout->channel, &subscriber->cursor,
                                            fanout->_ops->live_cursor(subscriber), &messages);
     else if (fanout->_limits->messages > 0)
@@ -170,7 +170,7 @@ uint64_t fanout_pinned(struct fanout *fanout, const struct subscriber *subscribe
 {
     uint64_t messages;
 
-    if (subscriber->cursor.catching)
+    if (subscriber->cursor.catching_up)
         return channel_lag_beyond_history(fanout->channel, &subscriber->cursor,
                                           fanout->_ops->live_cursor(subscriber), &messages);
     return channel_lag(fanout->channel, &subscriber->cursor);

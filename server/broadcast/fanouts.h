@@ -1,6 +1,6 @@
-/* The fanouts of one worker, one for each channel that subscribers of this worker have come for. A fanout
- * is made when the first of them comes, and let go at the end of the turn in which the last has
- * gone. All on the worker's thread. */
+/* The fanouts of one worker, one for each channel that subscribers of this worker have come for. A
+ * fanout is made when the first of them comes, and let go at the end of the turn in which the last
+ * has gone. All on the worker's thread. */
 #ifndef WS_SERVER_BROADCAST_FANOUTS_H
 #define WS_SERVER_BROADCAST_FANOUTS_H
 
@@ -27,8 +27,8 @@ void fanouts_init(struct fanouts *fanouts, struct channels *channels,
                   const struct subscriber_ops *ops, struct inbox *inbox, struct list *due,
                   const struct fanout_limits *limits);
 
-/* The fanout of the channel of this name (valid, or ""), which is made if there is none, for a subscriber
- * that comes. Returns 0 or an error as channels_make. */
+/* The fanout of the channel of this name (valid, or ""), which is made if there is none, for a
+ * subscriber that comes. Returns 0 or an error as channels_make. */
 int fanouts_get(struct fanouts *fanouts, const char *name, size_t len, struct fanout **fanout);
 
 /* As fanout_look, of this worker's subscribers of a channel; all 0 if there are none. */

@@ -49,13 +49,13 @@ bool histories_are_over(struct histories *histories)
            atomic_load_explicit(&histories->_held, memory_order_relaxed) > histories->policy.total;
 }
 
-struct block_note *histories_lock_oldest(struct histories *histories)
+struct block_retention *histories_lock_oldest(struct histories *histories)
 {
     struct list *first;
 
     uv_mutex_lock(&histories->_lock);
     first = histories->_order.next;
-    return first != &histories->_order ? container_of(first, struct block_note, order) : NULL;
+    return first != &histories->_order ? container_of(first, struct block_retention, order) : NULL;
 }
 
 void histories_unlock(struct histories *histories)
@@ -63,29 +63,29 @@ void histories_unlock(struct histories *histories)
     uv_mutex_unlock(&histories->_lock);
 }
 
-static void hold(struct history *history, struct block_note *note)
+static void hold(struct history *history, struct block_retention *retention)
 {
     struct histories *histories = history->_histories;
 
-    note->held = true;
-    history->_held += note->size;
+    retention->held = true;
+    history->_held += retention->size;
     uv_mutex_lock(&histories->_lock);
-    list_append(&histories->_order, &note->order);
-    atomic_fetch_add(&histories->_held, note->size + HISTORY_OVERHEAD);
+    list_append(&histories->_order, &retention->order);
+    atomic_fetch_add(&histories->_held, retention->size + HISTORY_OVERHEAD);
     uv_mutex_unlock(&histories->_lock);
 }
 
-static void let_go(struct history *history, struct block_note *note)
+static void let_go(struct history *history, struct block_retention *retention)
 {
     struct histories *histories = history->_histories;
 
-    if (!note->held)
+    if (!retention->held)
         return; /* nothing was ever kept in it: it was made for a message that failed */
-    note->held = false;
-    history->_held -= note->size;
+    retention->held = false;
+    history->_held -= retention->size;
     uv_mutex_lock(&histories->_lock);
-    list_remove(&note->order);
-    atomic_fetch_sub(&histories->_held, note->size + HISTORY_OVERHEAD);
+    list_remove(&retention->order);
+    atomic_fetch_sub(&histories->_held, retention->size + HISTORY_OVERHEAD);
     uv_mutex_unlock(&histories->_lock);
 }
 
@@ -121,7 +121,7 @@ void history_relieve(const struct history *history)
  * (history_take_dropped). */
 static void drop_note(struct history *history)
 {
-    let_go(history, block_log_note(&history->_cursor));
+    let_go(history, block_log_retention(&history->_cursor));
     if (history->_dropped._block == NULL)
         block_log_copy(&history->_cursor, &history->_dropped);
 }
@@ -245,9 +245,9 @@ int history_begin(struct history *history, struct block_log *log, uint64_t seque
     if (history_is_empty(history)) {
         block_log_join(log, &history->_cursor);
         history->_sequence = sequence;
-        hold(history, block_log_note(&history->_cursor));
-    } else if (!block_log_tail_note(log)->held) {
-        hold(history, block_log_tail_note(log));
+        hold(history, block_log_retention(&history->_cursor));
+    } else if (!block_log_tail_retention(log)->held) {
+        hold(history, block_log_tail_retention(log));
     }
     return 0;
 }
@@ -298,7 +298,7 @@ static bool goes_whole(const struct history *history, uint64_t last)
 
 static unsigned cost_of_block(const struct history *history)
 {
-    size_t size = block_log_note(&history->_cursor)->size;
+    size_t size = block_log_retention(&history->_cursor)->size;
 
     return HISTORY_BLOCK_COST * (unsigned) (1 + size / (2 * BLOCK_LOG_MAX_SIZE));
 }

@@ -76,7 +76,7 @@ bool histories_are_over(struct histories *histories);
 
 /* The note of the oldest block of all, or NULL; its log is not to be freed while the lock is held,
  * which histories_unlock ends. */
-struct block_note *histories_lock_oldest(struct histories *histories);
+struct block_retention *histories_lock_oldest(struct histories *histories);
 void histories_unlock(struct histories *histories);
 
 /* `histories` may be NULL. */

@@ -78,8 +78,8 @@ static size_t write_event(uint8_t *out, size_t room, const struct channel_messag
                                         message->payload, message->len, place);
 }
 
-int replay_message(struct replay *replay, enum replay_form form, struct block_cursor *cursor,
-                   struct event_id id, struct buffer *out, size_t most)
+int replay_message(struct replay *replay, enum replay_encoding encoding,
+                   struct block_cursor *cursor, struct event_id id, struct buffer *out, size_t most)
 {
     struct channel_message message;
     size_t room, enough, within;
@@ -95,7 +95,7 @@ int replay_message(struct replay *replay, enum replay_form form, struct block_cu
     if (buffer_reserve(out, room) != 0)
         return UV_ENOMEM;
     out->len +=
-        form == REPLAY_JSON
+        encoding == REPLAY_JSON
             ? write_json(out->data + out->len, room, &message, id, &replay->_place)
             : write_event(out->data + out->len, room, &message, id, replay, &replay->_place);
     /* A frame has at least two bytes beside its payload: before the end, the cursor stands within.

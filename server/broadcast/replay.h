@@ -19,7 +19,7 @@
 #include "server/broadcast/channel.h"
 #include "server/broadcast/event_stream.h"
 
-enum replay_form {
+enum replay_encoding {
     REPLAY_EVENTS, /* of an event stream */
     REPLAY_JSON,   /* an object with the members id, type, and data or base64 */
 };
@@ -42,8 +42,9 @@ static inline bool replay_is_within(const struct replay *replay)
  * Returns 0 with the cursor behind the message; UV_EAGAIN when `out` has `most` bytes or nearly so
  * (within REPLAY_MIN_ROOM): call again for what is left, when there is room; UV_ENOENT when there
  * is no message; or UV_ENOMEM. */
-int replay_message(struct replay *replay, enum replay_form form, struct block_cursor *cursor,
-                   struct event_id id, struct buffer *out, size_t most);
+int replay_message(struct replay *replay, enum replay_encoding encoding,
+                   struct block_cursor *cursor, struct event_id id, struct buffer *out,
+                   size_t most);
 
 /* True if the whole message at the cursor takes at most `most` bytes as JSON. It is measured where
  * a bound does not tell; but none that is longer than `most`. */

@@ -26,7 +26,7 @@ void round_robin_remove(struct round_robin *ring, struct list *node)
         ring->_lap = ring->_count;
 }
 
-void round_robin_mark(struct round_robin *ring, uint64_t position)
+void round_robin_note_end(struct round_robin *ring, uint64_t position)
 {
     ring->_unvisited = ring->_count;
     ring->_marked = position;

@@ -1,5 +1,5 @@
-/* The order in which a flush visits its subscribers, and the count of how far all of them have got. Pure
- * bookkeeping on list nodes: it knows no subscriber, no channel and no clock.
+/* The order in which a flush visits its subscribers, and the count of how far all of them have got.
+ * Pure bookkeeping on list nodes: it knows no subscriber, no channel and no clock.
  *
  *     ring:   A  B  C  D  E  F  G  H  I          take() goes round
  *                      ▲ next
@@ -7,8 +7,8 @@
  *              lap: visited since it    the `_lap` nodes from `next` on have yet to be visited
  *              began                    in this lap
  *
- * Positions are counts of bytes ever appended. round_robin_mark says that there is something new:
- * from then on the `_unvisited` nodes from `next` on may have something to get. A node that is
+ * Positions are counts of bytes ever appended. round_robin_note_end says that there is something
+ * new: from then on the `_unvisited` nodes from `next` on may have something to get. A node that is
  * added stands just before `next`: it is the last in the order, and neither count changes.
  *
  * "Reached" is a position up to which every node of the ring has got everything. It is reported at
@@ -45,7 +45,7 @@ void round_robin_add(struct round_robin *ring, struct list *node);
 void round_robin_remove(struct round_robin *ring, struct list *node);
 
 /* All nodes may have something to get: `position` bytes have been appended by now. */
-void round_robin_mark(struct round_robin *ring, uint64_t position);
+void round_robin_note_end(struct round_robin *ring, uint64_t position);
 
 /* Nobody is left to visit: what was marked is reached. */
 void round_robin_rest(struct round_robin *ring);
@@ -112,7 +112,7 @@ static inline bool round_robin_visited(struct round_robin *ring)
 }
 
 /* A position up to which every node has got everything; never falls. */
-static inline uint64_t round_robin_reached(const struct round_robin *ring)
+static inline uint64_t round_robin_delivered(const struct round_robin *ring)
 {
     return ring->_reached;
 }

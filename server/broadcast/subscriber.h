@@ -1,6 +1,7 @@
-/* A subscriber of a channel, as its fanout knows it: a node in one of the fanout's lists, and a cursor
- * in the channel's log. It is embedded in whatever reads (a peer), which the fanout never sees: what
- * it has to do for the fanout is in one table of operations, the same for all subscribers. */
+/* A subscriber of a channel, as its fanout knows it: a node in one of the fanout's lists, and a
+ * cursor in the channel's log. It is embedded in whatever reads (a peer), which the fanout never
+ * sees: what it has to do for the fanout is in one table of operations, the same for all
+ * subscribers. */
 #ifndef WS_SERVER_BROADCAST_SUBSCRIBER_H
 #define WS_SERVER_BROADCAST_SUBSCRIBER_H
 

@@ -7,9 +7,9 @@ enum {
     SCARCE = 200, /* milliseconds at most, for which memory that is used up pauses a publisher */
 };
 
-struct throttle_held {
+struct throttle_paused {
     struct list node;
-    struct throttle_held **place; /* the publisher's pointer to this */
+    struct throttle_paused **place; /* the publisher's pointer to this */
     void *publisher;
     struct channels *channels;
     struct channel *channel; /* referred to */
@@ -18,7 +18,7 @@ struct throttle_held {
     void (*on_held)(void *publisher, bool held);
 };
 
-static void let_go(struct throttle_held *held)
+static void let_go(struct throttle_paused *held)
 {
     void *publisher = held->publisher;
     void (*on_held)(void *publisher, bool held) = held->on_held;
@@ -36,9 +36,9 @@ static void on_timer(uv_timer_t *timer)
     list_init(&judged);
     list_splice(&judged, &throttle->_held);
     while ((node = list_take_first(&judged)) != NULL) {
-        struct throttle_held *held = container_of(node, struct throttle_held, node);
+        struct throttle_paused *held = container_of(node, struct throttle_paused, node);
 
-        if (channel_reached(held->channel) < held->until ||
+        if (channel_delivered(held->channel) < held->until ||
             (memory_is_over(&throttle->_channels->memory) &&
              uv_now(timer->loop) - held->since < SCARCE))
             list_append(&throttle->_held, node);
@@ -74,24 +74,24 @@ void throttle_published(struct throttle *throttle, const struct throttle_publish
                         struct channel *channel, const struct channel_receipt *receipt)
 {
     uint64_t end = receipt->appended;
-    struct throttle_held *fresh;
+    struct throttle_paused *fresh;
     bool outruns;
 
     if (*publisher->held != NULL || !is_look_due(throttle, receipt))
         return;
-    outruns = end >= PACE_BEHIND && channel_reached(channel) < end - PACE_BEHIND;
+    outruns = end >= PACE_BEHIND && channel_delivered(channel) < end - PACE_BEHIND;
     if (!outruns && !memory_is_over(&throttle->_channels->memory))
         return;
     fresh = malloc(sizeof *fresh);
     if (fresh == NULL)
         return;
-    *fresh = (struct throttle_held){.place = publisher->held,
-                                    .publisher = publisher->publisher,
-                                    .channels = throttle->_channels,
-                                    .channel = channel,
-                                    .until = outruns ? end : 0,
-                                    .since = uv_now(throttle->_timer.loop),
-                                    .on_held = publisher->on_held};
+    *fresh = (struct throttle_paused){.place = publisher->held,
+                                      .publisher = publisher->publisher,
+                                      .channels = throttle->_channels,
+                                      .channel = channel,
+                                      .until = outruns ? end : 0,
+                                      .since = uv_now(throttle->_timer.loop),
+                                      .on_held = publisher->on_held};
     channels_ref(channel);
     list_init(&fresh->node);
     list_append(&throttle->_held, &fresh->node);
@@ -101,7 +101,7 @@ void throttle_published(struct throttle *throttle, const struct throttle_publish
     publisher->on_held(publisher->publisher, true);
 }
 
-void throttle_forget(struct throttle_held **held)
+void throttle_forget(struct throttle_paused **held)
 {
     if (*held == NULL)
         return;

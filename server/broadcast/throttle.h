@@ -28,7 +28,7 @@ struct throttle {
 };
 
 /* A paused publisher: allocated only while it is paused. */
-struct throttle_held;
+struct throttle_paused;
 
 /* Cannot fail. `channels` is borrowed. */
 void throttle_init(struct throttle *throttle, uv_loop_t *loop, struct channels *channels);
@@ -38,7 +38,7 @@ void throttle_close(struct throttle *throttle);
 
 /* One that publishes. */
 struct throttle_publisher {
-    struct throttle_held **held; /* NULL unless it is paused */
+    struct throttle_paused **held; /* NULL unless it is paused */
     void *publisher;
     void (*on_held)(void *publisher, bool held);
 };
@@ -51,6 +51,6 @@ void throttle_published(struct throttle *throttle, const struct throttle_publish
                         struct channel *channel, const struct channel_receipt *receipt);
 
 /* The publisher goes away. */
-void throttle_forget(struct throttle_held **held);
+void throttle_forget(struct throttle_paused **held);
 
 #endif

@@ -1,5 +1,5 @@
-/* The values of options that are more than a number or a text: each function checks one, and stores it
- * in the struct server_options that `target` is. For the option table alone. They return 0, or
+/* The values of options that are more than a number or a text: each function checks one, and stores
+ * it in the struct server_options that `target` is. For the option table alone. They return 0, or
  * UV_EINVAL with a text. */
 #ifndef WS_SERVER_CONFIG_OPTION_VALUES_H
 #define WS_SERVER_CONFIG_OPTION_VALUES_H

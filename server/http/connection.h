@@ -30,7 +30,7 @@ struct connection_join {
     bool events;                      /* an event stream; else a WebSocket */
     struct extension_deflate deflate; /* as agreed on */
     struct request_target_channel channel;
-    struct channel_since since;
+    struct channel_replay_from since;
 };
 
 /* What the requests of a listener are served by; all is borrowed. */

@@ -20,12 +20,12 @@ struct exchange {
     bool more;  /* bytes behind the head have come with it */
     bool joins; /* it was pending, and is to join: the owner has to be called */
     bool in_body;
-    struct body body;             /* while in_body */
-    struct http_page *page;       /* NULL, or what is being written */
-    bool keep_alive;              /* the connection goes on behind it */
-    unsigned refusals;            /* so far, of the connection */
-    struct limits_rate *rate;     /* what the connection has published lately */
-    struct throttle_held *paused; /* while it publishes faster than others can deliver */
+    struct body body;               /* while in_body */
+    struct http_page *page;         /* NULL, or what is being written */
+    bool keep_alive;                /* the connection goes on behind it */
+    unsigned refusals;              /* so far, of the connection */
+    struct limits_rate *rate;       /* what the connection has published lately */
+    struct throttle_paused *paused; /* while it publishes faster than others can deliver */
     struct connection *connection;
     struct transport *transport;
 };

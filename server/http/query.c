@@ -257,7 +257,7 @@ enum request_outcome query_info(struct request *request)
 /* ---- messages ---- */
 
 /* Where the page begins. False if the parameters are not valid, and the response says so. */
-static bool get_start(struct request *request, struct channel_since *since)
+static bool get_start(struct request *request, struct channel_replay_from *since)
 {
     struct request_target_text after;
     const char *why;
@@ -265,7 +265,7 @@ static bool get_start(struct request *request, struct channel_since *since)
     if (!get_after(request, &after))
         return false;
     if (after.len > 0) {
-        since->kind = CHANNEL_SINCE_ID;
+        since->kind = CHANNEL_REPLAY_ID;
         if (event_id_parse(after.data, after.len, &since->id) == 0)
             return true;
         (void) request_refuse(request, 400, REPLAY_FROM_NOT_AN_ID);
@@ -275,8 +275,8 @@ static bool get_start(struct request *request, struct channel_since *since)
         (void) request_refuse(request, 400, why);
         return false;
     }
-    if (since->kind == CHANNEL_SINCE_NOW)
-        since->kind = CHANNEL_SINCE_ALL;
+    if (since->kind == CHANNEL_REPLAY_NOW)
+        since->kind = CHANNEL_REPLAY_ALL;
     return true;
 }
 
@@ -289,7 +289,7 @@ enum request_outcome query_messages(struct request *request)
 {
     struct channels *channels = request->services->channels;
     struct response *response = &request->response;
-    struct channel_since since;
+    struct channel_replay_from since;
     struct block_cursor cursor;
     struct channel *channel;
     struct event_id start;

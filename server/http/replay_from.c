@@ -4,25 +4,25 @@
 #include <uv.h>
 
 /* With `any`, an ID in another form counts as one of another epoch, of which nothing is known. */
-static int parse_id(const char *text, size_t len, bool any, struct channel_since *since,
+static int parse_id(const char *text, size_t len, bool any, struct channel_replay_from *since,
                     const char **why)
 {
-    since->kind = CHANNEL_SINCE_ID;
+    since->kind = CHANNEL_REPLAY_ID;
     if (event_id_parse(text, len, &since->id) == 0)
         return 0;
-    since->kind = CHANNEL_SINCE_ALL;
+    since->kind = CHANNEL_REPLAY_ALL;
     *why = REPLAY_FROM_NOT_AN_ID;
     return any ? 0 : UV_EINVAL;
 }
 
-static int parse_history(const struct request_target_text *value, struct channel_since *since,
+static int parse_history(const struct request_target_text *value, struct channel_replay_from *since,
                          const char **why)
 {
-    since->kind = CHANNEL_SINCE_LAST;
+    since->kind = CHANNEL_REPLAY_LAST;
     since->count = 0;
     *why = "history must be a number of messages, or 'all'";
     if (value->len == 3 && memcmp(value->data, "all", 3) == 0) {
-        since->kind = CHANNEL_SINCE_ALL;
+        since->kind = CHANNEL_REPLAY_ALL;
         return 0;
     }
     for (size_t i = 0; i < value->len; i++) {
@@ -36,12 +36,12 @@ static int parse_history(const struct request_target_text *value, struct channel
 }
 
 static int parse(const struct http_head *request, const struct request_target *target, bool any,
-                 struct channel_since *since, const char **why)
+                 struct channel_replay_from *since, const char **why)
 {
     const char *field = http_head_get(request, "Last-Event-ID");
     struct request_target_text id, history;
 
-    *since = (struct channel_since){.kind = CHANNEL_SINCE_NOW};
+    *since = (struct channel_replay_from){.kind = CHANNEL_REPLAY_NOW};
     *why = "duplicate query parameter: last_event_id or history";
     if (request_target_parameter(target, "last_event_id", &id) != 0 ||
         request_target_parameter(target, "history", &history) != 0)
@@ -57,13 +57,13 @@ static int parse(const struct http_head *request, const struct request_target *t
 }
 
 int replay_from_parse(const struct http_head *request, const struct request_target *target,
-                      struct channel_since *since, const char **why)
+                      struct channel_replay_from *since, const char **why)
 {
     return parse(request, target, false, since, why);
 }
 
 int replay_from_parse_any(const struct http_head *request, const struct request_target *target,
-                          struct channel_since *since, const char **why)
+                          struct channel_replay_from *since, const char **why)
 {
     return parse(request, target, true, since, why);
 }

@@ -42,7 +42,7 @@ enum request_outcome {
 struct request_join {
     bool events;                       /* an event stream; else a WebSocket, with this handshake: */
     struct server_handshake handshake; /* (its verdict, made once) */
-    struct channel_since since;        /* where to begin */
+    struct channel_replay_from since;  /* where to begin */
 };
 
 enum { REQUEST_MAX_ALLOW = 64 }; /* bytes of a list of methods */

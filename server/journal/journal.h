@@ -4,8 +4,8 @@
  *     deliver   in the journal's order it is appended to the channel's logs, which gives it its
  *               sequence numbers and makes it visible; then the publisher gets its receipt
  *
- * Between them a durable journal commits, and a distributed one agrees: so nothing is ever seen that
- * a crash could take back. The fan-out knows no journal. Only deliver appends to a log. */
+ * Between them a durable journal commits, and a distributed one agrees: so nothing is ever seen
+ * that a crash could take back. The fan-out knows no journal. Only deliver appends to a log. */
 #ifndef WS_SERVER_JOURNAL_JOURNAL_H
 #define WS_SERVER_JOURNAL_JOURNAL_H
 
@@ -43,8 +43,8 @@ struct journal {
  * that submits; a channel's lock gives the order. Cannot fail; holds nothing. */
 void journal_init_memory(struct journal *journal);
 
-/* For journals: appends the batch to the channel's logs, throttles the publisher where it has to be,
- * and gives the receipt. */
+/* For journals: appends the batch to the channel's logs, throttles the publisher where it has to
+ * be, and gives the receipt. */
 void journal_deliver(const struct submission *submission);
 
 #endif

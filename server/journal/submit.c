@@ -28,10 +28,10 @@ static int check_limits(const struct submit_context *context, const struct submi
         return 0;
     for (size_t i = 0; i < count; i++)
         bytes += items[i].parts->len;
-    *limit = limits_judge_size(context->limits, count, bytes);
+    *limit = limits_check_size(context->limits, count, bytes);
     if (*limit != NULL)
         return UV_E2BIG;
-    *limit = limits_judge_messages(context->limits, &client->counts, client->now, count, bytes);
+    *limit = limits_check_messages(context->limits, &client->counts, client->now, count, bytes);
     return *limit != NULL ? UV_EAGAIN : 0;
 }
 

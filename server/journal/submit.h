@@ -1,5 +1,5 @@
-/* The front door to publishing: whatever is published, by a WebSocket client, with POST (one message,
- * or one a line) or on standard input, passes here, in this order:
+/* The front door to publishing: whatever is published, by a WebSocket client, with POST (one
+ * message, or one a line) or on standard input, passes here, in this order:
  *
  *     permission   --publish says which ways are open
  *     limits       how much and how often one client may publish
@@ -60,11 +60,11 @@ typedef void (*submit_receipt_cb)(void *owner, const struct submit_receipt *rece
 /* True if the way is open. */
 bool submit_is_open(const struct server_options *options, enum submit_way way);
 
-/* Submits messages, to be published with no others between them; those of a WebSocket client come one
- * by one. Each item is a payload in one part, borrowed for the call. Returns 0 if `on_receipt` has
- * been called or will be; otherwise nothing is published: UV_EACCES when the way is not open,
- * UV_EAGAIN when a limit is exceeded in this second and UV_E2BIG when it is in any, with `*limit` as
- * the option that sets it, static. */
+/* Submits messages, to be published with no others between them; those of a WebSocket client come
+ * one by one. Each item is a payload in one part, borrowed for the call. Returns 0 if `on_receipt`
+ * has been called or will be; otherwise nothing is published: UV_EACCES when the way is not open,
+ * UV_EAGAIN when a limit is exceeded in this second and UV_E2BIG when it is in any, with `*limit`
+ * as the option that sets it, static. */
 int submit_messages(const struct submit_context *context, const struct submit_client *client,
                     struct channel *channel, const struct channel_item *items, size_t count,
                     submit_receipt_cb on_receipt, void *owner, const char **limit);

@@ -118,7 +118,7 @@ static struct limits_rate *rate_of(struct limits_rate **rate)
     return *rate;
 }
 
-const char *limits_judge_size(const struct limits *limits, uint64_t count, uint64_t bytes)
+const char *limits_check_size(const struct limits *limits, uint64_t count, uint64_t bytes)
 {
     const struct server_options *options = limits->options;
 
@@ -129,7 +129,7 @@ const char *limits_judge_size(const struct limits *limits, uint64_t count, uint6
     return NULL;
 }
 
-const char *limits_judge_messages(const struct limits *limits, const struct limits_client *client,
+const char *limits_check_messages(const struct limits *limits, const struct limits_client *client,
                                   uint64_t now, uint64_t count, uint64_t bytes)
 {
     const struct server_options *options = limits->options;
@@ -147,7 +147,7 @@ const char *limits_judge_messages(const struct limits *limits, const struct limi
     return NULL;
 }
 
-const char *limits_judge_control(const struct limits *limits, struct limits_rate **rate,
+const char *limits_check_control(const struct limits *limits, struct limits_rate **rate,
                                  uint64_t now)
 {
     uint64_t most = limits->options->max_control_per_second;

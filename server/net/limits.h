@@ -73,15 +73,15 @@ void limits_report(const struct limits *limits);
 /* Judges messages that a client sends at once at the time `now` (milliseconds, of uv_now): `count`
  * of them, with `bytes` of payload. Returns NULL and counts them, or the name of the limit that
  * they exceed. */
-const char *limits_judge_messages(const struct limits *limits, const struct limits_client *client,
+const char *limits_check_messages(const struct limits *limits, const struct limits_client *client,
                                   uint64_t now, uint64_t count, uint64_t bytes);
 
 /* The limit that forbids to send so much at once in any second, or NULL. */
-const char *limits_judge_size(const struct limits *limits, uint64_t count, uint64_t bytes);
+const char *limits_check_size(const struct limits *limits, uint64_t count, uint64_t bytes);
 
 /* The same for one control frame that nobody asked for, which is counted for the connection: that
  * limit is on by default, and far below the cost of connecting anew. */
-const char *limits_judge_control(const struct limits *limits, struct limits_rate **rate,
+const char *limits_check_control(const struct limits *limits, struct limits_rate **rate,
                                  uint64_t now);
 
 #endif

@@ -34,15 +34,15 @@ struct proxy_arrivals {
                       const struct sockaddr *client);
 };
 
-/* `on_ready` takes the socket; `client` is the address that the header says, or NULL if it says none:
- * then the connection's own address stands. Cannot fail. */
+/* `on_ready` takes the socket; `client` is the address that the header says, or NULL if it says
+ * none: then the connection's own address stands. Cannot fail. */
 void proxy_arrivals_init(struct proxy_arrivals *arrivals, uv_loop_t *loop, uint64_t timeout,
                          void (*on_ready)(void *owner, int fd, const struct proxy_arrival *arrival,
                                           const struct sockaddr *client),
                          void *owner);
 
-/* Takes an accepted socket, which does not block. Returns 0, or a negative UV_E* code with the socket
- * closed. */
+/* Takes an accepted socket, which does not block. Returns 0, or a negative UV_E* code with the
+ * socket closed. */
 int proxy_arrivals_add(struct proxy_arrivals *arrivals, int fd,
                        const struct proxy_arrival *arrival);
 

@@ -19,7 +19,7 @@ static bool end_connection(struct peer *peer)
     connection_free(peer->_cold->connection);
     peer->_cold->connection = NULL;
     peer->_cold->last_message = (uint32_t) peer_context_clock(peer_surroundings(peer));
-    if (peer->subscriber.cursor.catching)
+    if (peer->subscriber.cursor.catching_up)
         return add_replay(peer);
     peer_free_cold_if_unused(peer);
     return true;
@@ -37,9 +37,9 @@ void opening_refuse(struct peer *peer, const char *limit)
 static const char *join(struct peer *peer, const struct connection_join *request,
                         struct event_id *start, int *http)
 {
-    unsigned form = request->events           ? (unsigned) CHANNEL_EVENTS
-                    : request->deflate.agreed ? request->deflate.server_max_window_bits
-                                              : (unsigned) CHANNEL_PLAIN;
+    unsigned encoding = request->events           ? (unsigned) CHANNEL_EVENTS
+                        : request->deflate.agreed ? request->deflate.server_max_window_bits
+                                                  : (unsigned) CHANNEL_PLAIN;
     int status;
 
     *http = 503;
@@ -55,18 +55,18 @@ static const char *join(struct peer *peer, const struct connection_join *request
         peer_hit(peer, "max-channels", "refused with 503");
         return RESPONSE_TOO_MANY_CHANNELS;
     }
-    if (status == 0 && request->since.kind != CHANNEL_SINCE_NOW) {
+    if (status == 0 && request->since.kind != CHANNEL_REPLAY_NOW) {
         struct channel_info info;
 
         channel_info(peer->_fanout->channel, &info);
         transport_charge(&peer->transport, channel_seek_work(info.bytes));
     }
     if (status == 0)
-        status = fanout_join(peer->_fanout, &peer->subscriber, form, &request->since, start);
+        status = fanout_join(peer->_fanout, &peer->subscriber, encoding, &request->since, start);
     if (status == UV_EINVAL &&
         request->events) /* as an ID of another epoch: see replay_from_parse_any */
-        status = fanout_join(peer->_fanout, &peer->subscriber, form,
-                             &(struct channel_since){.kind = CHANNEL_SINCE_ALL}, start);
+        status = fanout_join(peer->_fanout, &peer->subscriber, encoding,
+                             &(struct channel_replay_from){.kind = CHANNEL_REPLAY_ALL}, start);
     if (status == UV_EINVAL) {
         *http = 400;
         return RESPONSE_FUTURE_ID;

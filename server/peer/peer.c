@@ -53,7 +53,7 @@ void peer_free_cold_if_unused(struct peer *peer)
 
     if (cold != NULL && cold->connection == NULL && cold->rate == NULL &&
         cold->self_published == NULL && !cold->untold && cold->throttled == NULL &&
-        cold->charge == 0 && cold->watched_since == 0 && !peer->subscriber.cursor.catching &&
+        cold->charge == 0 && cold->watched_since == 0 && !peer->subscriber.cursor.catching_up &&
         options->idle_timeout == 0 && options->min_read_rate == 0)
         free_cold(peer);
 }
@@ -188,7 +188,7 @@ static void on_held(void *publisher, bool held)
     if (log_enabled(LOG_DEBUG)) {
         char name[64];
 
-        log_debug("%s: waits for the subscribers of other workers",
+        log_debug("%s: paused: subscribers of other workers are behind",
                   stream_peer_name(&peer->transport.stream, name, sizeof name));
     }
 }
@@ -254,7 +254,7 @@ static void on_control(struct transport *transport)
     const char *limit = NULL;
 
     if (cold != NULL)
-        limit = limits_judge_control(peer_surroundings(peer)->limits, &cold->rate,
+        limit = limits_check_control(peer_surroundings(peer)->limits, &cold->rate,
                                      uv_now(transport->stream.tcp.loop));
     if (limit != NULL)
         transport_reject(transport, CLOSE_POLICY, "too many control frames", limit);
@@ -294,7 +294,7 @@ static size_t ping_payload(struct transport *transport, char *out)
         return sizeof heartbeat;
     }
     return strlen(
-        event_id_print(channel_place(peer->_fanout->channel, &peer->subscriber.cursor), out));
+        event_id_print(channel_id_at(peer->_fanout->channel, &peer->subscriber.cursor), out));
 }
 
 /* The echo of an ID acknowledges all up to there. */
@@ -380,8 +380,8 @@ static void log_end(const struct peer *peer, const struct transport_end *end)
         log_debug("%s: lost: %s", name, why_lost(&peer->transport, end->status));
 }
 
-/* A notice, which may come in the midst of subscription_flush: the peer leaves its channel at the end of
- * its flush, or in on_closed. */
+/* A notice, which may come in the midst of subscription_flush: the peer leaves its channel at the
+ * end of its flush, or in on_closed. */
 static void on_end(struct transport *transport, const struct transport_end *end)
 {
     const struct peer *peer = peer_of_transport(transport);

@@ -1,5 +1,5 @@
-/* One connection's life: it arrives, asks to be upgraded, subscribes, publishes and receives messages,
- * and leaves. */
+/* One connection's life: it arrives, asks to be upgraded, subscribes, publishes and receives
+ * messages, and leaves. */
 #ifndef WS_SERVER_PEER_PEER_H
 #define WS_SERVER_PEER_PEER_H
 
@@ -24,16 +24,17 @@ extern const struct transport_ops peer_transport_ops;
 extern const struct subscriber_ops peer_subscriber_ops;
 
 /* Takes an accepted socket, which came through a listener that only this machine reaches if
- * `loopback`, and on which TLS is spoken if `tls`. `transports` is that of a struct peer_context. The
- * peer owns itself from then on, and calls the context's on_left when it is gone. Returns 0, or a
- * negative UV_E* code if there was no memory for a peer, and the socket is closed. */
+ * `loopback`, and on which TLS is spoken if `tls`. `transports` is that of a struct peer_context.
+ * The peer owns itself from then on, and calls the context's on_left when it is gone. Returns 0, or
+ * a negative UV_E* code if there was no memory for a peer, and the socket is closed. */
 int peer_accept(struct transport_context *transports, int fd, bool loopback, bool tls);
 
 /* Drops the connection that has waited longest for a further request to begin: its descriptor is
  * free, and it is not counted any more. False when there is none. */
 bool peer_drop_kept(struct transport_context *transports);
 
-/* Ends the peer, whose client's certificate is no longer admitted: with 1008 if it speaks frames. */
+/* Ends the peer, whose client's certificate is no longer admitted: with 1008 if it speaks frames.
+ */
 void peer_expel(struct peer *peer);
 
 /* The last message that the peer, which has joined, has acknowledged; where it began, at first. */

@@ -1,5 +1,6 @@
-/* The surroundings of a worker's peers: all that they need of the thread that they live on. A worker
- * embeds one and fills it in; everything is borrowed, and touched on the worker's thread alone. */
+/* The surroundings of a worker's peers: all that they need of the thread that they live on. A
+ * worker embeds one and fills it in; everything is borrowed, and touched on the worker's thread
+ * alone. */
 #ifndef WS_SERVER_PEER_PEER_CONTEXT_H
 #define WS_SERVER_PEER_PEER_CONTEXT_H
 
@@ -32,8 +33,8 @@ struct peer_context {
     bool leaving;             /* the goodbye has been said */
     size_t peers;             /* that there are, */
     uint64_t peers_ever;      /* and that there were */
-    /* Frees the place of a connection that is kept for further requests and idle, here or, later, on
-     * another worker. True when it is free. */
+    /* Frees the place of a connection that is kept for further requests and idle, here or, later,
+     * on another worker. True when it is free. */
     bool (*make_room)(struct peer_context *context);
     /* A peer is gone, and not counted any more. */
     void (*on_left)(struct peer_context *context);

@@ -39,7 +39,7 @@ struct peer_cold {
     uint32_t watched_since;        /* while memory is scarce: when, and */
     uint32_t watched_from; /* stream_acknowledged at that time; 0 and 0: it is not watched */
     struct self_published_list *self_published; /* while it has yet to come to some of them */
-    struct throttle_held *throttled;            /* while it is throttled */
+    struct throttle_paused *throttled;          /* while it is throttled */
     struct peer_replay *replay;                 /* while it catches up, and behind */
     uint64_t charge;     /* bytes that it is charged with in the memory account; */
     struct list charged; /* then it is in its worker's list of those */
@@ -79,7 +79,7 @@ static inline struct peer_replay *peer_replay(const struct peer *peer)
 /* True for an event stream, which publishes nothing. */
 static inline bool peer_is_for_events(const struct peer *peer)
 {
-    return peer->subscriber.cursor.form == CHANNEL_EVENTS;
+    return peer->subscriber.cursor.encoding == CHANNEL_EVENTS;
 }
 
 /* True before it has become a subscriber. */
@@ -152,8 +152,8 @@ void subscription_send_id(struct peer *peer, struct event_id id);
 
 /* ---- self_published.c ---- */
 
-/* The peer has published this message, which it is not to receive: it gets a ping with the ID of the
- * last of those that were left out together. Returns 0 or UV_ENOMEM. */
+/* The peer has published this message, which it is not to receive: it gets a ping with the ID of
+ * the last of those that were left out together. Returns 0 or UV_ENOMEM. */
 int self_published_add(struct peer *peer, const struct channel_receipt *receipt);
 
 /* Moves the cursor over those that it has come to. */

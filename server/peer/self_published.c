@@ -1,7 +1,7 @@
-/* With --no-echo, the messages that a peer has published itself. They lie in the log as everybody's:
- * the cursor skips them. A peer that has read all before, as most have, does so at once; otherwise it
- * is remembered where they are. A ping with the ID of the last of them follows before anything else
- * of the log, as a client that counts messages cannot count these. */
+/* With --no-echo, the messages that a peer has published itself. They lie in the log as
+ * everybody's: the cursor skips them. A peer that has read all before, as most have, does so at
+ * once; otherwise it is remembered where they are. A ping with the ID of the last of them follows
+ * before anything else of the log, as a client that counts messages cannot count these. */
 #include <stdlib.h>
 
 #include "common/base/buffer.h"
@@ -84,7 +84,7 @@ static int append(struct peer *peer, const struct self_published *message)
 /* Where the message begins in the log that the cursor is in now. */
 static uint64_t position_of(const struct peer *peer, const struct self_published *message)
 {
-    return peer->subscriber.cursor.catching ? message->plain_at : message->live_at;
+    return peer->subscriber.cursor.catching_up ? message->plain_at : message->live_at;
 }
 
 static bool is_at(const struct peer *peer, const struct self_published *message)
@@ -114,7 +114,7 @@ void self_published_skip(struct peer *peer)
     if (peer->_cold != NULL && peer->_cold->untold && fanout_has(&peer->subscriber) &&
         !subscription_is_given_up(peer)) {
         peer->_cold->untold = false;
-        subscription_send_id(peer, channel_place(peer->_fanout->channel, &peer->subscriber.cursor));
+        subscription_send_id(peer, channel_id_at(peer->_fanout->channel, &peer->subscriber.cursor));
     }
 }
 
@@ -131,8 +131,8 @@ int self_published_add(struct peer *peer, const struct channel_receipt *receipt)
 {
     const struct self_published message = {
         .plain_at = receipt->plain_at,
-        .live_at = peer->subscriber.cursor.form == CHANNEL_PLAIN ? receipt->plain_at
-                                                                 : receipt->deflated_at,
+        .live_at = peer->subscriber.cursor.encoding == CHANNEL_PLAIN ? receipt->plain_at
+                                                                     : receipt->deflated_at,
     };
 
     if (!fanout_has(&peer->subscriber) || subscription_is_given_up(peer))

@@ -21,7 +21,8 @@ struct block_cursor *subscription_live_cursor(const struct peer *peer)
 
 bool subscription_has_met(const struct peer *peer)
 {
-    const struct peer_replay *replay = peer->subscriber.cursor.catching ? peer_replay(peer) : NULL;
+    const struct peer_replay *replay =
+        peer->subscriber.cursor.catching_up ? peer_replay(peer) : NULL;
 
     return replay != NULL && replay->live_cursor._block != NULL &&
            block_log_position(&peer->subscriber.cursor) == replay->stop;
@@ -112,7 +113,8 @@ static void cut_bufs(uv_buf_t *bufs, unsigned *count, size_t *len, uint64_t most
 static void catch_up(struct peer *peer, struct peer_replay *replay)
 {
     uv_buf_t bufs[CATCH_UP_BUFS];
-    struct transport_bytes bytes = {.bufs = bufs, .cut = peer->subscriber.cursor.cut};
+    struct transport_bytes bytes = {.bufs = bufs,
+                                    .mid_message = peer->subscriber.cursor.mid_message};
     size_t len;
     int status;
 
@@ -126,7 +128,7 @@ static void catch_up(struct peer *peer, struct peer_replay *replay)
     status = transport_flush(&peer->transport, &bytes);
     if (bytes.passed > 0) { /* else it is own frames that may be cut, and go first again */
         block_log_advance(&peer->subscriber.cursor, bytes.passed);
-        peer->subscriber.cursor.cut = bytes.passed < len;
+        peer->subscriber.cursor.mid_message = bytes.passed < len;
     }
     self_published_skip(peer);
     if (status == UV_EAGAIN)
@@ -147,7 +149,7 @@ static bool is_replayed(const struct peer *peer, const struct peer_replay *repla
  * UV_ENOMEM. */
 static int append_events(struct peer *peer, struct peer_replay *replay, struct buffer *out)
 {
-    struct event_id id = channel_place(peer->_fanout->channel, &peer->subscriber.cursor);
+    struct event_id id = channel_id_at(peer->_fanout->channel, &peer->subscriber.cursor);
     int status = 0;
 
     while (status == 0 && (replay_is_within(&replay->events) || !is_replayed(peer, replay))) {
@@ -190,13 +192,13 @@ __attribute__((noinline)) static bool is_catching_up(struct peer *peer)
         catch_up_with_events(peer, peer_replay(peer));
     else
         catch_up(peer, peer_replay(peer));
-    return peer->subscriber.cursor.catching && transport_is_writable(&peer->transport);
+    return peer->subscriber.cursor.catching_up && transport_is_writable(&peer->transport);
 }
 
 /* What comes before own frames that wait, which bear the place behind it: the rest of a frame. */
 static unsigned read_log(const struct peer *peer, uv_buf_t *bufs, size_t *len, bool *more)
 {
-    if (!peer->subscriber.cursor.cut || transport_queued(&peer->transport) == 0)
+    if (!peer->subscriber.cursor.mid_message || transport_queued(&peer->transport) == 0)
         return block_log_read(&peer->subscriber.cursor, bufs, TRANSPORT_MAX_BUFS, len, more);
     *more = true;
     return block_log_read_unit(&peer->subscriber.cursor, bufs, len);
@@ -208,7 +210,7 @@ void subscription_flush(struct peer *peer)
     struct transport_bytes bytes = {.bufs = bufs, .more = true};
 
     if (transport_is_stalled(&peer->transport) ||
-        (peer->subscriber.cursor.catching && is_catching_up(peer)))
+        (peer->subscriber.cursor.catching_up && is_catching_up(peer)))
         return;
     while (bytes.more && transport_is_writable(&peer->transport)) {
         size_t len;
@@ -222,11 +224,11 @@ void subscription_flush(struct peer *peer)
             cut_bufs(bufs, &bytes.count, &len, self_published_ahead(peer));
             bytes.more = true;
         }
-        bytes.cut = peer->subscriber.cursor.cut;
+        bytes.mid_message = peer->subscriber.cursor.mid_message;
         status = transport_flush(&peer->transport, &bytes);
         if (bytes.passed > 0) { /* else it is own frames that may be cut, and go first again */
             block_log_advance(&peer->subscriber.cursor, bytes.passed);
-            peer->subscriber.cursor.cut = bytes.passed < len;
+            peer->subscriber.cursor.mid_message = bytes.passed < len;
         }
         if (status == UV_EAGAIN) {
             if (fanout_has(&peer->subscriber))

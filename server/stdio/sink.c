@@ -106,7 +106,7 @@ static bool judge(struct sink *sink)
 
     if (sink->_finishing || !is_too_slow(sink))
         return true;
-    place = block_log_place(&sink->_cursor);
+    place = block_log_sequence(&sink->_cursor);
     if (channel_skip(sink->_channel, &sink->_cursor, NULL, &start) != 0) {
         break_off(sink, UV_ENOMEM);
         return false;

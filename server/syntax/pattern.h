@@ -17,8 +17,8 @@ enum { PATTERN_MAX = 256 }; /* bytes */
 /* True if it is a pattern that can match some channel's name. */
 bool pattern_is_valid(const char *pattern);
 
-/* True if the valid pattern matches the name of a channel, decoded; "" is the default channel. Takes
- * time in proportion to the product of their lengths at most. */
+/* True if the valid pattern matches the name of a channel, decoded; "" is the default channel.
+ * Takes time in proportion to the product of their lengths at most. */
 bool pattern_matches(const char *pattern, const char *name);
 
 /* True if every name that `narrow` matches is matched by `wide`, as far as that is easily seen: a

@@ -49,7 +49,7 @@ static void check_answer(const struct extension_deflate *deflate)
     fuzz_check(extension_write_answer(&answer, deflate) == 0, "out of memory");
     fuzz_check(buffer_printf(&answer, "\r\n") == 0, "out of memory");
     (void) heads_parse_own(&head, HTTP_HEAD_RESPONSE, &answer);
-    fuzz_check(extension_judge_answer(&head, true, &understood) == 0, "our client refuses: %.*s",
+    fuzz_check(extension_check_response(&head, true, &understood) == 0, "our client refuses: %.*s",
                (int) answer.len, (const char *) answer.data);
     fuzz_check(understood.agreed == deflate->agreed, "agreed");
     if (deflate->agreed) {
@@ -81,11 +81,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         http_head_deinit(&head);
     }
     if (parse(&head, HTTP_HEAD_RESPONSE, input)) {
-        fuzz_check(extension_judge_answer(&head, false, &deflate) == 0 ||
+        fuzz_check(extension_check_response(&head, false, &deflate) == 0 ||
                        http_head_get(&head, "Sec-WebSocket-Extensions") != NULL,
                    "no answer to no offer is right");
         fuzz_check(!deflate.agreed, "agreed on what was not offered");
-        if (extension_judge_answer(&head, true, &deflate) == 0 && deflate.agreed)
+        if (extension_check_response(&head, true, &deflate) == 0 && deflate.agreed)
             check_bits(&deflate);
         http_head_deinit(&head);
     }

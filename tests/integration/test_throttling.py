@@ -205,7 +205,7 @@ def test_a_client_that_posts_waits_for_the_subscribers_of_another_worker(
         post_bodies(server, "text/plain" if kind == "post" else "application/x-ndjson", bodies)
         reading.join()
         assert heard == [f'"{number}x' for number in range(4)]
-        server.wait_stderr("waits for the subscribers of other workers")
+        server.wait_stderr("paused: subscribers of other workers are behind")
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -278,4 +278,4 @@ def test_a_publisher_waits_for_the_subscribers_of_another_worker(wsbroadcastd, t
             said = bytes([number]) * (5 << 20)
             publisher.send_binary(said)
             assert publisher.recv_message() == there.recv_message() == said
-            server.wait_stderr("waits for the subscribers of other workers", number + 1)
+            server.wait_stderr("paused: subscribers of other workers are behind", number + 1)

@@ -146,7 +146,8 @@ static void join_one(struct bench *bench)
                                   "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                                   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-    if (worker_turn_connection(&(struct listener){.owner = bench->worker, .loopback = true}, -1) != 0)
+    if (worker_turn_connection(&(struct listener){.owner = bench->worker, .loopback = true}, -1) !=
+        0)
         broken("a connection is refused");
     bench->streams[bench->count++] = null_network_accepted();
     null_stream_say(null_network_accepted(), request, sizeof request - 1);

@@ -11,7 +11,7 @@ enum { MANY = 33 };
 
 /* A connection that does as it is told. */
 struct fake {
-    struct tls_loop_place place;
+    struct tls_loop_node place;
     bool admitted;
     int turn; /* in which it was given its turn, or looked at; 0: it was not */
 };
@@ -23,7 +23,7 @@ static int turn;
 static size_t order[MANY], count;
 static size_t unadmitted;
 
-static struct fake *fake_of(struct tls_loop_place *place)
+static struct fake *fake_of(struct tls_loop_node *place)
 {
     return container_of(place, struct fake, place);
 }
@@ -34,18 +34,18 @@ static void note(struct fake *fake)
     order[count++] = (size_t) (fake - fakes);
 }
 
-static void take_turn(struct tls_loop_place *place)
+static void take_turn(struct tls_loop_node *place)
 {
     note(fake_of(place));
 }
 
-static bool is_admitted(struct tls_loop_place *place)
+static bool is_admitted(struct tls_loop_node *place)
 {
     note(fake_of(place));
     return fake_of(place)->admitted;
 }
 
-static struct stream *stream_of(struct tls_loop_place *place)
+static struct stream *stream_of(struct tls_loop_node *place)
 {
     return (struct stream *) (void *) fake_of(place); /* only its address counts */
 }
@@ -81,7 +81,7 @@ static int set_up(void **state)
         return -1;
     tls_loop_init(&loop, &uv, NULL, on_unadmitted);
     for (size_t i = 0; i < MANY; i++)
-        tls_loop_place_init(&fakes[i].place, &ops);
+        tls_loop_node_init(&fakes[i].place, &ops);
     return 0;
 }
 

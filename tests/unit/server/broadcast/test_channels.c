@@ -198,7 +198,7 @@ static void a_channel_stays_until_its_history_has_expired(void **state)
 /* The number of the oldest message that is retained; 0: the channel is gone. */
 static unsigned oldest_of(struct channels *channels, const char *name)
 {
-    const struct channel_since since = {.kind = CHANNEL_SINCE_ALL};
+    const struct channel_replay_from since = {.kind = CHANNEL_REPLAY_ALL};
     struct channel_message message;
     struct block_cursor cursor;
     struct channel *channel;
@@ -314,16 +314,16 @@ struct working {
 };
 
 /* What is read from there on is one message after the other, up to the newest that it has seen. */
-static bool replay(struct channel *channel, unsigned form, struct channel_since since)
+static bool replay(struct channel *channel, unsigned encoding, struct channel_replay_from since)
 {
     struct block_cursor cursor = {0};
     struct channel_message message;
     struct event_id start;
     uint64_t last = channel_last_id(channel).sequence, count = 0;
 
-    if (channel_join(channel, form, &since, &cursor, &start) != 0)
+    if (channel_join(channel, encoding, &since, &cursor, &start) != 0)
         return false;
-    if (!cursor.catching) {
+    if (!cursor.catching_up) {
         channel_leave(channel, &cursor, NULL);
         return true;
     }
@@ -340,8 +340,8 @@ static void *work(void *argument)
 
     working->failed = !publishing_init(&publisher);
     for (unsigned i = 0; i < ROUNDS && !working->failed; i++) {
-        struct channel_since since = {.kind = i % 2 == 0 ? CHANNEL_SINCE_ALL : CHANNEL_SINCE_LAST,
-                                      .count = i};
+        struct channel_replay_from since = {
+            .kind = i % 2 == 0 ? CHANNEL_REPLAY_ALL : CHANNEL_REPLAY_LAST, .count = i};
         struct channel *channel;
         char name[2] = {(char) ('a' + (i + working->number) % NAMES), '\0'};
 

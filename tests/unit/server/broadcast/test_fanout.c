@@ -119,7 +119,7 @@ static void what_is_published_within_a_flush_makes_it_due_once(void **state)
 
 static uint64_t reached(void)
 {
-    return atomic_load(&scene.fanout._listener.reached);
+    return atomic_load(&scene.fanout._listener.delivered);
 }
 
 static void the_channel_is_told_how_far_all_have_got(void **state)

@@ -53,7 +53,7 @@ static void publish(struct past *past, unsigned count, size_t size)
 /* The messages from `first` to the last are there, and nothing else. */
 static void check_retained(struct past *past, unsigned first)
 {
-    const struct channel_since since = {.kind = CHANNEL_SINCE_ALL};
+    const struct channel_replay_from since = {.kind = CHANNEL_REPLAY_ALL};
     struct block_cursor cursor;
     struct channel_message message;
     struct channel_info info;
@@ -355,16 +355,16 @@ static void it_costs_a_tenth_and_a_mebibyte_more_than_it_holds(void **state)
 static void all_together_hold_no_more_than_they_may(void **state)
 {
     struct past past;
-    struct block_note *note;
+    struct block_retention *retention;
 
     (void) state;
     begin(&past, &(struct history_policy){.messages = 1000000, .total = 100 * 1024});
     publish(&past, 10000, 100);
     assert_true(histories_are_over(&past.histories));
     while (histories_are_over(&past.histories)) {
-        note = histories_lock_oldest(&past.histories);
-        assert_non_null(note);
-        assert_ptr_equal(channel_of_note(note), &past.channel);
+        retention = histories_lock_oldest(&past.histories);
+        assert_non_null(retention);
+        assert_ptr_equal(channel_of_retention(retention), &past.channel);
         histories_unlock(&past.histories);
         channel_drop_block(&past.channel);
     }
@@ -375,14 +375,14 @@ static void all_together_hold_no_more_than_they_may(void **state)
 
 /* ---- who asks for it ---- */
 
-static uint64_t begin_since(struct past *past, struct channel_since since)
+static uint64_t begin_since(struct past *past, struct channel_replay_from since)
 {
     struct block_cursor cursor = {0};
     struct event_id start = {0};
     struct channel_message message;
 
     assert_int_equal(channel_join(&past->channel, CHANNEL_PLAIN, &since, &cursor, &start), 0);
-    assert_int_equal(cursor.catching, start.sequence < past->last);
+    assert_int_equal(cursor.catching_up, start.sequence < past->last);
     for (uint64_t i = start.sequence + 1; i <= past->last; i++) {
         assert_true(channel_next(&cursor, &message));
         assert_int_equal(publishing_read(&message), i);
@@ -402,11 +402,13 @@ static void a_joiner_begins_where_it_asks_to_or_as_near_as_can_be(void **state)
     begin(&past, &(struct history_policy){.messages = 500});
     epoch = channel_last_id(&past.channel).epoch;
     publish(&past, 2000, 30);
-    assert_int_equal(begin_since(&past, (struct channel_since){.kind = CHANNEL_SINCE_NOW}), 2000);
-    assert_int_equal(begin_since(&past, (struct channel_since){.kind = CHANNEL_SINCE_ALL}), 1500);
+    assert_int_equal(begin_since(&past, (struct channel_replay_from){.kind = CHANNEL_REPLAY_NOW}),
+                     2000);
+    assert_int_equal(begin_since(&past, (struct channel_replay_from){.kind = CHANNEL_REPLAY_ALL}),
+                     1500);
     for (uint64_t n = 0; n < 700; n += 3) {
-        struct channel_since last = {.kind = CHANNEL_SINCE_LAST, .count = n};
-        struct channel_since id = {.kind = CHANNEL_SINCE_ID, .id = {epoch, 2000 - n}};
+        struct channel_replay_from last = {.kind = CHANNEL_REPLAY_LAST, .count = n};
+        struct channel_replay_from id = {.kind = CHANNEL_REPLAY_ID, .id = {epoch, 2000 - n}};
 
         assert_int_equal(begin_since(&past, last), n < 500 ? 2000 - n : 1500);
         assert_int_equal(begin_since(&past, id), n < 500 ? 2000 - n : 1500);
@@ -415,17 +417,17 @@ static void a_joiner_begins_where_it_asks_to_or_as_near_as_can_be(void **state)
     }
     assert_int_equal(
         channel_join(&past.channel, CHANNEL_PLAIN,
-                     &(struct channel_since){.kind = CHANNEL_SINCE_ID, .id = {epoch, 2001}},
+                     &(struct channel_replay_from){.kind = CHANNEL_REPLAY_ID, .id = {epoch, 2001}},
                      &cursor, NULL),
         UV_EINVAL);
     assert_int_equal(past.channel._subscribers, 0);
     end(&past);
 }
 
-/* It reads plain frames up to where it meets the log of its form, and there it goes on. */
+/* It reads plain frames up to where it meets the log of its encoding, and there it goes on. */
 static void who_catches_up_goes_on_in_its_own_log_at_the_very_message(void **state)
 {
-    const struct channel_since since = {.kind = CHANNEL_SINCE_ALL};
+    const struct channel_replay_from since = {.kind = CHANNEL_REPLAY_ALL};
     static const unsigned forms[] = {CHANNEL_PLAIN, CHANNEL_LEAST_BITS, 15, CHANNEL_EVENTS};
     struct past past;
 
@@ -439,16 +441,16 @@ static void who_catches_up_goes_on_in_its_own_log_at_the_very_message(void **sta
 
         publish(&past, 50, 200);
         assert_int_equal(channel_join(&past.channel, forms[i], &since, &cursor, &start), 0);
-        assert_true(cursor.catching);
+        assert_true(cursor.catching_up);
         assert_int_equal(channel_meet(&past.channel, &cursor, &live_cursor, &stop), 0);
         publish(&past, 7, 200);
         for (place = start.sequence; block_log_position(&cursor) < stop; place++)
             assert_true(channel_next(&cursor, &message));
         assert_int_equal(block_log_position(&cursor), stop);
-        assert_int_equal(channel_place(&past.channel, &cursor).sequence, place);
+        assert_int_equal(channel_id_at(&past.channel, &cursor).sequence, place);
         channel_go_live(&past.channel, &cursor, &live_cursor);
-        assert_false(cursor.catching);
-        assert_int_equal(block_log_place(&cursor), place);
+        assert_false(cursor.catching_up);
+        assert_int_equal(block_log_sequence(&cursor), place);
         assert_int_equal(place, past.last - 7);
         assert_true(channel_lag(&past.channel, &cursor) > 0);
         channel_leave(&past.channel, &cursor, &live_cursor);
@@ -459,7 +461,7 @@ static void who_catches_up_goes_on_in_its_own_log_at_the_very_message(void **sta
 /* However it leaves, nobody is said to read a log that nobody reads. */
 static void who_leaves_while_it_catches_up_is_counted_out_everywhere(void **state)
 {
-    const struct channel_since since = {.kind = CHANNEL_SINCE_ALL};
+    const struct channel_replay_from since = {.kind = CHANNEL_REPLAY_ALL};
     static const unsigned forms[] = {CHANNEL_PLAIN, CHANNEL_LEAST_BITS, CHANNEL_EVENTS};
     struct past past;
 
@@ -492,7 +494,7 @@ static void who_leaves_while_it_catches_up_is_counted_out_everywhere(void **stat
 /* It reads history, which costs nothing; but where it is to go on, it holds all that comes. */
 static void who_catches_up_holds_what_comes_in_its_own_log(void **state)
 {
-    const struct channel_since since = {.kind = CHANNEL_SINCE_ALL};
+    const struct channel_replay_from since = {.kind = CHANNEL_REPLAY_ALL};
     static const unsigned forms[] = {CHANNEL_PLAIN, 15, CHANNEL_EVENTS};
     struct past past;
 

@@ -52,9 +52,10 @@ static void end(struct past *past)
 }
 
 /* Renders everything, `most` bytes at a time; after each piece the place is that of the message. */
-static void render(struct past *past, enum replay_form form, size_t most, struct buffer *all)
+static void render(struct past *past, enum replay_encoding encoding, size_t most,
+                   struct buffer *all)
 {
-    const struct channel_since since = {.kind = CHANNEL_SINCE_ALL};
+    const struct channel_replay_from since = {.kind = CHANNEL_REPLAY_ALL};
     struct replay replay = {0};
     struct block_cursor cursor;
     struct event_id id;
@@ -67,12 +68,12 @@ static void render(struct past *past, enum replay_form form, size_t most, struct
 
         if (!replay_is_within(&replay))
             id.sequence++;
-        status = replay_message(&replay, form, &cursor, id, &piece, most);
+        status = replay_message(&replay, encoding, &cursor, id, &piece, most);
         assert_int_equal(replay_is_within(&replay), status == UV_EAGAIN);
         assert_true(piece.len <= most);
         assert_true(status != UV_EAGAIN || piece.len > 0);
         if (status != UV_ENOENT)
-            assert_int_equal(channel_place(&past->channel, &cursor).sequence, id.sequence);
+            assert_int_equal(channel_id_at(&past->channel, &cursor).sequence, id.sequence);
         assert_int_equal(buffer_append(all, piece.data, piece.len), 0);
         buffer_deinit(&piece);
     } while (status == 0 || status == UV_EAGAIN);
@@ -87,14 +88,14 @@ static void pieces_of_any_size_make_the_same_messages(void **state)
 
     (void) state;
     begin(&past);
-    for (enum replay_form form = REPLAY_EVENTS; form <= REPLAY_JSON; form++) {
+    for (enum replay_encoding encoding = REPLAY_EVENTS; encoding <= REPLAY_JSON; encoding++) {
         struct buffer whole;
 
-        render(&past, form, SIZE_MAX / 2, &whole);
+        render(&past, encoding, SIZE_MAX / 2, &whole);
         for (size_t most = REPLAY_MIN_ROOM; most < REPLAY_MIN_ROOM + 40; most++) {
             struct buffer pieces;
 
-            render(&past, form, most, &pieces);
+            render(&past, encoding, most, &pieces);
             assert_int_equal(pieces.len, whole.len);
             assert_memory_equal(pieces.data, whole.data, whole.len);
             buffer_deinit(&pieces);
@@ -126,7 +127,7 @@ static void json_is_the_object_that_readers_expect(void **state)
 /* One that is given up within a message gets the rest of that one, and nothing behind it. */
 static void within_a_message_it_is_read_to_its_end(void **state)
 {
-    const struct channel_since since = {.kind = CHANNEL_SINCE_ALL};
+    const struct channel_replay_from since = {.kind = CHANNEL_REPLAY_ALL};
     struct replay replay = {0};
     struct block_cursor cursor;
     struct buffer out = {0};

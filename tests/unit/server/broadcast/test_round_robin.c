@@ -54,7 +54,7 @@ static void drop(struct scene *scene, struct node *node)
 static void publish(struct scene *scene, uint64_t bytes)
 {
     scene->appended += bytes;
-    round_robin_mark(&scene->ring, scene->appended);
+    round_robin_note_end(&scene->ring, scene->appended);
 }
 
 /* Begins a visit, and begins a lap if need be: the node, which is told all there is. */
@@ -125,11 +125,11 @@ static void what_was_appended_when_a_lap_began_is_reached_at_its_end(void **stat
     (void) visit(&scene);
     publish(&scene, 5);
     (void) visit(&scene);
-    assert_int_equal(round_robin_reached(&scene.ring), 0);
+    assert_int_equal(round_robin_delivered(&scene.ring), 0);
     (void) visit(&scene);
-    assert_int_equal(round_robin_reached(&scene.ring), 10);
+    assert_int_equal(round_robin_delivered(&scene.ring), 10);
     finish(&scene);
-    assert_int_equal(round_robin_reached(&scene.ring), 15);
+    assert_int_equal(round_robin_delivered(&scene.ring), 15);
 }
 
 /* The lap begins in the middle of the ring: the one at its beginning is the last to be visited. */
@@ -148,10 +148,10 @@ static void one_that_joins_within_a_lap_does_not_shorten_it(void **state)
     add(&scene, &scene.nodes[3]);
     (void) visit(&scene);
     (void) visit(&scene);
-    assert_true(round_robin_reached(&scene.ring) <= least_got(&scene));
+    assert_true(round_robin_delivered(&scene.ring) <= least_got(&scene));
     assert_int_equal(scene.nodes[0].got, 30);
     finish(&scene);
-    assert_int_equal(round_robin_reached(&scene.ring), 30);
+    assert_int_equal(round_robin_delivered(&scene.ring), 30);
 }
 
 static void one_that_joins_has_nothing_to_get_until_something_is_new(void **state)
@@ -182,7 +182,7 @@ static void the_next_one_may_leave(void **state)
     drop(&scene, &scene.nodes[2]);
     assert_int_equal(least_got(&scene), 1);
     finish(&scene);
-    assert_int_equal(round_robin_reached(&scene.ring), 1);
+    assert_int_equal(round_robin_delivered(&scene.ring), 1);
 }
 
 static void a_visit_may_remove_the_last_one(void **state)
@@ -196,7 +196,7 @@ static void a_visit_may_remove_the_last_one(void **state)
     (void) round_robin_visited(&scene.ring);
     assert_true(round_robin_is_done(&scene.ring));
     finish(&scene);
-    assert_int_equal(round_robin_reached(&scene.ring), 7);
+    assert_int_equal(round_robin_delivered(&scene.ring), 7);
 }
 
 static void without_nodes_all_is_reached(void **state)
@@ -208,7 +208,7 @@ static void without_nodes_all_is_reached(void **state)
     publish(&scene, 7);
     assert_true(round_robin_is_done(&scene.ring));
     finish(&scene);
-    assert_int_equal(round_robin_reached(&scene.ring), 7);
+    assert_int_equal(round_robin_delivered(&scene.ring), 7);
 }
 
 /* Removals leave the counts uncertain, and never more than all. */
@@ -274,10 +274,10 @@ static void happen(struct scene *scene, unsigned *seed)
 
 static void check(const struct scene *scene, unsigned seed)
 {
-    if (round_robin_reached(&scene->ring) <= least_got(scene))
+    if (round_robin_delivered(&scene->ring) <= least_got(scene))
         return;
     print_error("seed %u: reached %llu, but a peer has got %llu\n", seed,
-                (unsigned long long) round_robin_reached(&scene->ring),
+                (unsigned long long) round_robin_delivered(&scene->ring),
                 (unsigned long long) least_got(scene));
     fail();
 }
@@ -326,7 +326,7 @@ static void run_model(unsigned run)
     publish(&scene, 1);
     finish(&scene);
     assert_int_equal(least_got(&scene), scene.appended);
-    assert_int_equal(round_robin_reached(&scene.ring), scene.appended);
+    assert_int_equal(round_robin_delivered(&scene.ring), scene.appended);
 }
 
 static void whatever_happens_no_more_is_reached_than_all_have_got_and_nobody_is_left_out(

@@ -18,7 +18,7 @@ struct scene {
     struct channel_listener own, other;
     enum channel_throttling throttling; /* of the other */
     struct throttle throttle;
-    struct throttle_held *place;
+    struct throttle_paused *place;
     bool held;
 };
 
@@ -98,7 +98,7 @@ static void publish(struct scene *scene, size_t len)
 /* The other worker has delivered all that was appended up to here. */
 static void reach(struct scene *scene, uint64_t end)
 {
-    atomic_store(&scene->other.reached, end);
+    atomic_store(&scene->other.delivered, end);
 }
 
 /* Until the pace has looked at the others a few times. */

@@ -14,8 +14,8 @@
 #define OTHER "9f86d081884c7d65-9"
 
 static int check_by(int (*parse)(const struct http_head *, const struct request_target *,
-                                 struct channel_since *, const char **),
-                    const char *query, const char *fields, struct channel_since *since)
+                                 struct channel_replay_from *, const char **),
+                    const char *query, const char *fields, struct channel_replay_from *since)
 {
     char text[512];
     int len = snprintf(text, sizeof text, "GET /ws%s HTTP/1.1\r\nHost: h\r\n%s\r\n", query, fields);
@@ -36,30 +36,30 @@ static int check_by(int (*parse)(const struct http_head *, const struct request_
     return status;
 }
 
-static int check(const char *query, const char *fields, struct channel_since *since)
+static int check(const char *query, const char *fields, struct channel_replay_from *since)
 {
     return check_by(replay_from_parse, query, fields, since);
 }
 
 static void each_form_is_understood(void **state)
 {
-    struct channel_since since;
+    struct channel_replay_from since;
 
     (void) state;
     assert_int_equal(check("", "", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_SINCE_NOW);
+    assert_int_equal(since.kind, CHANNEL_REPLAY_NOW);
     assert_int_equal(check("?x=5", "", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_SINCE_NOW);
+    assert_int_equal(since.kind, CHANNEL_REPLAY_NOW);
     assert_int_equal(check("?history=12", "", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_SINCE_LAST);
+    assert_int_equal(since.kind, CHANNEL_REPLAY_LAST);
     assert_int_equal(since.count, 12);
     assert_int_equal(check("?history=all", "", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_SINCE_ALL);
+    assert_int_equal(since.kind, CHANNEL_REPLAY_ALL);
     assert_int_equal(check("?last_event_id=" ID, "", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_SINCE_ID);
+    assert_int_equal(since.kind, CHANNEL_REPLAY_ID);
     assert_true(since.id.epoch == 0x9f86d081884c7d65 && since.id.sequence == 7);
     assert_int_equal(check("", "Last-Event-ID: " ID "\r\n", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_SINCE_ID);
+    assert_int_equal(since.kind, CHANNEL_REPLAY_ID);
     assert_int_equal(since.id.sequence, 7);
     assert_int_equal(check("?history=99999999999999999999999999999999", "", &since), 0);
     assert_true(since.count > UINT32_MAX);
@@ -67,13 +67,13 @@ static void each_form_is_understood(void **state)
 
 static void an_id_says_more_than_a_history_and_the_field_more_than_the_query(void **state)
 {
-    struct channel_since since;
+    struct channel_replay_from since;
 
     (void) state;
     assert_int_equal(check("?history=3&last_event_id=" ID, "", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_SINCE_ID);
+    assert_int_equal(since.kind, CHANNEL_REPLAY_ID);
     assert_int_equal(check("?history=3", "Last-Event-ID: " ID "\r\n", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_SINCE_ID);
+    assert_int_equal(since.kind, CHANNEL_REPLAY_ID);
     assert_int_equal(check("?last_event_id=" ID, "Last-Event-ID: " OTHER "\r\n", &since), 0);
     assert_int_equal(since.id.sequence, 9);
 }
@@ -91,7 +91,7 @@ static void what_is_no_place_is_refused(void **state)
         "?last_event_id=9f86d081884c7d65-70x",
         "?last_event_id=9f86d081884c7d65-7&last_event_id=9f86d081884c7d65-7",
     };
-    struct channel_since since;
+    struct channel_replay_from since;
 
     (void) state;
     for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
@@ -105,30 +105,30 @@ static void what_is_no_place_is_refused(void **state)
 
 static void an_empty_id_is_none(void **state)
 {
-    struct channel_since since;
+    struct channel_replay_from since;
 
     (void) state;
     assert_int_equal(check("?last_event_id=", "", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_SINCE_NOW);
+    assert_int_equal(since.kind, CHANNEL_REPLAY_NOW);
     assert_int_equal(check("", "Last-Event-ID:\r\n", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_SINCE_NOW);
+    assert_int_equal(since.kind, CHANNEL_REPLAY_NOW);
     assert_int_equal(check("?last_event_id=" ID, "Last-Event-ID: \r\n", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_SINCE_ID);
+    assert_int_equal(since.kind, CHANNEL_REPLAY_ID);
     assert_int_equal(check("?last_event_id&history=3", "Last-Event-ID:\r\n", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_SINCE_LAST);
+    assert_int_equal(since.kind, CHANNEL_REPLAY_LAST);
 }
 
 static void for_an_event_stream_an_id_that_is_not_ours_is_one_of_another_epoch(void **state)
 {
-    struct channel_since since;
+    struct channel_replay_from since;
 
     (void) state;
     assert_int_equal(check_by(replay_from_parse_any, "", "Last-Event-ID: 17\r\n", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_SINCE_ALL);
+    assert_int_equal(since.kind, CHANNEL_REPLAY_ALL);
     assert_int_equal(check_by(replay_from_parse_any, "?last_event_id=x&history=3", "", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_SINCE_ALL);
+    assert_int_equal(since.kind, CHANNEL_REPLAY_ALL);
     assert_int_equal(check_by(replay_from_parse_any, "?last_event_id=" ID, "", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_SINCE_ID);
+    assert_int_equal(since.kind, CHANNEL_REPLAY_ID);
     assert_int_equal(check_by(replay_from_parse_any, "?history=x", "", &since), UV_EINVAL);
 }
 

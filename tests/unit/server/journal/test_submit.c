@@ -26,7 +26,7 @@ struct scene {
     struct submit_context means;
     struct journal journal;
     struct limits_rate *rate;
-    struct throttle_held *held;
+    struct throttle_paused *held;
     bool paused;
 };
 

@@ -116,18 +116,18 @@ static void a_rate_is_that_of_all_connections_of_an_address(void **state)
     assert_ptr_equal(entry, same);
     for (int i = 0; i < 3; i++)
         assert_null(
-            limits_judge_messages(&limits, &(struct limits_client){entry, &own}, now, 1, 9));
+            limits_check_messages(&limits, &(struct limits_client){entry, &own}, now, 1, 9));
     assert_string_equal(
-        limits_judge_messages(&limits, &(struct limits_client){same, &own}, now, 1, 9),
+        limits_check_messages(&limits, &(struct limits_client){same, &own}, now, 1, 9),
         "max-messages-per-second");
     assert_null(
-        limits_judge_messages(&limits, &(struct limits_client){same, &own}, now + 1000, 1, 100));
+        limits_check_messages(&limits, &(struct limits_client){same, &own}, now + 1000, 1, 100));
     assert_string_equal(
-        limits_judge_messages(&limits, &(struct limits_client){entry, &own}, now + 1000, 1, 1),
+        limits_check_messages(&limits, &(struct limits_client){entry, &own}, now + 1000, 1, 1),
         "max-bytes-per-second");
     /* A loop whose turn began in the second before is in this one, too. */
     assert_string_equal(
-        limits_judge_messages(&limits, &(struct limits_client){entry, &own}, now, 1, 1),
+        limits_check_messages(&limits, &(struct limits_client){entry, &own}, now, 1, 1),
         "max-bytes-per-second");
     assert_null(own);
     limits_depart(&limits, same);
@@ -142,11 +142,11 @@ static void a_client_that_comes_back_in_the_same_second_is_known(void **state)
     (void) state;
     options = (struct server_options){.max_messages_per_second = 1};
     assert_null(arrive("192.0.2.1", &entry));
-    assert_null(limits_judge_messages(&limits, &(struct limits_client){entry, NULL}, now, 1, 1));
+    assert_null(limits_check_messages(&limits, &(struct limits_client){entry, NULL}, now, 1, 1));
     limits_depart(&limits, entry);
     assert_null(arrive("192.0.2.1", &entry));
     assert_string_equal(
-        limits_judge_messages(&limits, &(struct limits_client){entry, NULL}, now, 1, 1),
+        limits_check_messages(&limits, &(struct limits_client){entry, NULL}, now, 1, 1),
         "max-messages-per-second");
     limits_depart(&limits, entry);
 }
@@ -159,7 +159,7 @@ static void an_address_is_forgotten_when_its_second_is_over(void **state)
     (void) state;
     options = (struct server_options){.max_messages_per_second = 1};
     assert_null(arrive("192.0.2.1", &entry));
-    assert_null(limits_judge_messages(&limits, &(struct limits_client){entry, NULL}, now, 1, 1));
+    assert_null(limits_check_messages(&limits, &(struct limits_client){entry, NULL}, now, 1, 1));
     limits_depart(&limits, entry);
     assert_null(limits._addresses);
 }
@@ -170,12 +170,12 @@ static void a_connection_without_an_address_has_a_rate_of_its_own(void **state)
 
     (void) state;
     options = (struct server_options){.max_messages_per_second = 1};
-    assert_null(limits_judge_messages(&limits, &(struct limits_client){NULL, &one}, 5000, 1, 1));
-    assert_null(limits_judge_messages(&limits, &(struct limits_client){NULL, &other}, 5000, 1, 1));
+    assert_null(limits_check_messages(&limits, &(struct limits_client){NULL, &one}, 5000, 1, 1));
+    assert_null(limits_check_messages(&limits, &(struct limits_client){NULL, &other}, 5000, 1, 1));
     assert_string_equal(
-        limits_judge_messages(&limits, &(struct limits_client){NULL, &one}, 5999, 1, 1),
+        limits_check_messages(&limits, &(struct limits_client){NULL, &one}, 5999, 1, 1),
         "max-messages-per-second");
-    assert_null(limits_judge_messages(&limits, &(struct limits_client){NULL, &one}, 6000, 1, 1));
+    assert_null(limits_check_messages(&limits, &(struct limits_client){NULL, &one}, 6000, 1, 1));
     free(one);
     free(other);
 }
@@ -184,11 +184,11 @@ static void what_fits_into_no_second_is_known_by_its_size(void **state)
 {
     (void) state;
     options = (struct server_options){.max_messages_per_second = 3, .max_bytes_per_second = 100};
-    assert_null(limits_judge_size(&limits, 3, 100));
-    assert_string_equal(limits_judge_size(&limits, 4, 1), "max-messages-per-second");
-    assert_string_equal(limits_judge_size(&limits, 1, 101), "max-bytes-per-second");
+    assert_null(limits_check_size(&limits, 3, 100));
+    assert_string_equal(limits_check_size(&limits, 4, 1), "max-messages-per-second");
+    assert_string_equal(limits_check_size(&limits, 1, 101), "max-bytes-per-second");
     options = (struct server_options){0};
-    assert_null(limits_judge_size(&limits, UINT64_MAX, UINT64_MAX));
+    assert_null(limits_check_size(&limits, UINT64_MAX, UINT64_MAX));
 }
 
 static void few_are_told_that_they_are_too_many(void **state)

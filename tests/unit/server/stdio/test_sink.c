@@ -132,22 +132,22 @@ static void it_is_behind_in_its_own_channel_alone(void **state)
     channels_unref(&scene.channels, other);
 }
 
-static void look_from_there(void *reached)
+static void look_from_there(void *delivered)
 {
-    *(uint64_t *) reached = channel_reached(scene.channel);
+    *(uint64_t *) delivered = channel_delivered(scene.channel);
 }
 
 /* Otherwise a paused pager silences all that publish. */
 static void no_publisher_waits_for_it(void **state)
 {
-    uint64_t reached = 0;
+    uint64_t delivered = 0;
     uv_thread_t thread;
 
     (void) state;
     publish(1000);
-    assert_int_equal(uv_thread_create(&thread, look_from_there, &reached), 0);
+    assert_int_equal(uv_thread_create(&thread, look_from_there, &delivered), 0);
     assert_int_equal(uv_thread_join(&thread), 0);
-    assert_true(reached == UINT64_MAX);
+    assert_true(delivered == UINT64_MAX);
 }
 
 #define WITH_SINK(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
