@@ -89,7 +89,7 @@ def test_json_is_a_line_a_message_that_json_reads_back(wsrecv):
 
 
 def test_json_is_read_by_jq(wsbroadcastd, bash):
-    """The README's transcript."""
+    """As a user sees it."""
     server = wsbroadcastd()
     listener = bash(
         '"$WSRECV" -q -n 2 --json -m "grüße \\"🌍\\"" -m "a\tb" "$1" | jq -r ".data, .url"', server.url
