@@ -26,8 +26,17 @@ quietly() {
     return "$status"
 }
 
+# need GROUP…: makes sure that the packages of these groups of scripts/setup are installed. Only where
+# the script has set install=true are they installed; else the script ends, and says what is missing
+# and how to install it.
+need() {
+    local how=(--check)
+    ! ${install:-false} || how=()
+    "$ROOT/scripts/setup" "${how[@]}" "$@" || exit
+}
+
 # The options that say which build is meant. Sets sanitize, compiler, build_type and dir, and
-# leaves what it does not know in the array rest.
+# leaves all others in the array rest.
 # shellcheck disable=SC2034 # they are read by the scripts
 take_build_options() {
     local name

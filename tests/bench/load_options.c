@@ -49,52 +49,53 @@ static const struct option_spec specs[] = {
     {"port", 'p', "PORT", "(default: 8000)", OPTION_AT(COUNT, struct load_options, port), .min = 1,
      .max = 65535},
     {"path", 0, "PATH", "(default: /ws)", OPTION_AT(STRING, struct load_options, path)},
-    {"tls", 0, NULL, "over TLS, without a look at the certificate",
+    {"tls", 0, NULL, "use TLS (wss://); the certificate is not checked",
      OPTION_AT(FLAG, struct load_options, tls)},
     {"deflate", 0, NULL, "offer permessage-deflate; payloads of 128 bytes and more are JSON",
      OPTION_AT(FLAG, struct load_options, deflate)},
     {"source-addresses", 0, "N",
-     "connect from 127.0.0.2 and so many in turn: one address has 28,000 ports (default: 0, as "
-     "the system chooses)",
+     "connect from so many addresses in turn, 127.0.0.2 and up: one address has 28,000 ports "
+     "(default: 0, the system chooses)",
      OPTION_AT(COUNT, struct load_options, source_addresses), .max = 200},
     {"server-pid", 0, "PID",
-     "report this process's CPU time and memory; may be given several times, for their sum",
+     "also report CPU time and memory of this local process; if given several times, their sum",
      OPTION_BY(store_pid)},
     {.help = "The load:"},
-    {"subscribers", 'n', "N", "that read all they get (default: 1000)",
+    {"subscribers", 'n', "N", "number of clients that read everything (default: 1000)",
      OPTION_AT(COUNT, struct load_options, subscribers), .max = UINT32_MAX},
-    {"publishers", 'P', "N", "of the subscribers publish (default: 1)",
+    {"publishers", 'P', "N", "number of subscribers that also publish (default: 1)",
      OPTION_AT(COUNT, struct load_options, publishers), .min = 1, .max = UINT32_MAX},
     {"in-flight", 'W', "N",
-     "messages under way in all, closed loop: when one is done, its publisher sends the next "
-     "(default: 1)",
+     "closed loop: messages in flight in total; when all subscribers have one, its publisher "
+     "sends the next (default: 1)",
      OPTION_AT(COUNT, struct load_options, in_flight), .min = 1, .max = FLIGHT_MAX / 2},
-    {"rate", 'r', "N", "messages a second, open loop, in place of the closed one",
+    {"rate", 'r', "N", "open loop: messages a second, in place of the closed loop",
      OPTION_AT(COUNT, struct load_options, rate), .min = 1, .max = 10 * 1000 * 1000},
-    {"size", 's', "BYTES", "of a payload (default: 64)", OPTION_AT(SIZE, struct load_options, size),
-     .min = PAYLOAD_MIN, .max = 16 * 1024 * 1024},
-    {"slow", 0, "N", "more subscribers, which never read (default: 0)",
+    {"size", 's', "BYTES", "size of a payload (default: 64)",
+     OPTION_AT(SIZE, struct load_options, size), .min = PAYLOAD_MIN, .max = 16 * 1024 * 1024},
+    {"slow", 0, "N", "number of additional subscribers that never read (default: 0)",
      OPTION_AT(COUNT, struct load_options, slow), .max = UINT32_MAX},
-    {"warmup", 0, "SECONDS", "before anything is counted (default: 0.5)",
+    {"warmup", 0, "SECONDS", "time before counting begins (default: 0.5)",
      OPTION_AT(SECONDS, struct load_options, warmup)},
-    {"seconds", 't', "SECONDS", "that are counted (default: 2)",
+    {"seconds", 't', "SECONDS", "time that is counted (default: 2)",
      OPTION_AT(SECONDS, struct load_options, duration), .min = 1},
-    {"messages", 'm', "N", "count so many messages, in place of a time",
+    {"messages", 'm', "N", "count this many messages, in place of a time",
      OPTION_AT(COUNT, struct load_options, messages), .min = 1, .max = UINT32_MAX / 2},
     {"verify", 0, "N",
-     "subscribers of which every byte is checked, and that each publisher's messages come once "
-     "and in order; of all others it is checked that they got every message (default: 10)",
+     "number of subscribers for which every byte is checked, and that each publisher's "
+     "messages arrive once and in order; the others are only checked for completeness "
+     "(default: 10)",
      OPTION_AT(COUNT, struct load_options, verify), .max = UINT32_MAX},
-    {"poll", 0, NULL, "never sleep: the server does not pay for waking the generator",
+    {"poll", 0, NULL, "busy-wait: the server does not spend time on waking wsload",
      OPTION_AT(FLAG, struct load_options, poll)},
-    {.help = "storm: connect, shake hands, close, again and again; with a --rate, while others "
-             "listen:"},
-    {"connections", 0, "N", "in all (default: 20000)",
+    {.help =
+         "storm: open and close connections repeatedly; with --rate, while --subscribers receive:"},
+    {"connections", 0, "N", "number of connections in total (default: 20000)",
      OPTION_AT(COUNT, struct load_options, connections), .min = 1, .max = UINT32_MAX},
-    {"concurrency", 0, "N", "at a time (default: 64)",
+    {"concurrency", 0, "N", "connections at a time (default: 64)",
      OPTION_AT(COUNT, struct load_options, concurrency), .min = 1, .max = UINT32_MAX},
-    {.help = "idle: open many, measure memory, and deliver one message to all:"},
-    {"sizes", 0, "N,N,…", "how many, one size after the other (default: 1000,10000,19000)",
+    {.help = "idle: open connections, measure memory, and deliver one message to all:"},
+    {"sizes", 0, "N,N,…", "numbers of connections, one after the other (default: 1000,10000,19000)",
      OPTION_BY(store_sizes)},
     {"help", 'h', NULL, "print this help and exit", OPTION_AT(FLAG, struct load_options, help)},
 };
@@ -102,8 +103,12 @@ static const struct option_spec specs[] = {
 const struct option_table load_options_table = {
     .program = "wsload",
     .synopsis = "[OPTION]... [load|storm|idle]",
-    .summary = "Loads a WebSocket broadcast server from one core, and prints a line of JSON with\n"
-               "what it did, what it cost, and what it cost to load it.",
+    .summary =
+        "Generates load for a WebSocket server that broadcasts, and prints one line of JSON with\n"
+        "rates, latencies and, with --server-pid, the server's CPU time and memory.\n"
+        "\n"
+        "Works with any server that sends each text message to all clients, the sender\n"
+        "included, unchanged or with a fixed text before it. It uses one core.",
     .specs = specs,
     .count = sizeof specs / sizeof *specs,
     .epilogue = "Examples:\n"
@@ -111,6 +116,7 @@ const struct option_table load_options_table = {
                 "  wsload -p 8000 -W 256 -P 256 -t 5\n"
                 "  wsload -p 8000 -r 2000\n"
                 "  wsload -p 8000 storm --connections 50000\n"
+                "  wsload --host 192.0.2.7 -p 443 --tls --path /chat -n 500\n"
                 "\n"
                 "Exit status: 0 done, 1 the server failed (a delivery was lost, doubled or wrong;\n"
                 "a connection refused or lost), 2 wrong usage.\n",

@@ -38,6 +38,11 @@ class Side(NamedTuple):
     bits: int | None = None
     no_takeover: bool = False
 
+    def parameters(self, who: str) -> str:
+        """They follow the extension's name; who is client or server."""
+        return (f"; {who}_no_context_takeover" if self.no_takeover else "") + (
+            f"; {who}_max_window_bits={self.bits}" if self.bits is not None else "")
+
 
 # What is said and heard
 

@@ -441,6 +441,18 @@ class ServerPeer(Peer):
         self.send_close(code)
 
 
+def says(*texts: str) -> Callable[[ServerPeer], None]:
+    """A script: accept, send these, and let the client close."""
+
+    def script(peer: ServerPeer) -> None:
+        peer.accept()
+        for text in texts:
+            peer.send_text(text)
+        peer.await_close(1000)
+
+    return script
+
+
 class ScriptedServer:
     """Serves one connection with `script`, in a thread, and closes it when the script returns; or,
     with a list of scripts, as many connections, one after the other.

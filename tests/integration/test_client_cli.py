@@ -14,7 +14,7 @@ import time
 import programs
 import pytest
 import rawws
-from rawws import CLOSE, CONTINUATION, PING, PONG, TEXT, ScriptedServer, ServerPeer
+from rawws import CLOSE, CONTINUATION, PING, PONG, TEXT, ScriptedServer, ServerPeer, says
 
 
 def accept_and_say(*texts: str, close: int | None = 1000):
@@ -361,13 +361,7 @@ def test_a_line_that_is_not_utf8_is_not_sent(wsrecv):
 
 def test_1_when_stdout_cannot_be_written(wsrecv):
     """The server hears of it, in a closing handshake."""
-
-    def script(peer: ServerPeer) -> None:
-        peer.accept()
-        peer.send_text("x")
-        peer.await_close(1000)
-
-    with ScriptedServer(script) as server, open("/dev/full", "w") as full:
+    with ScriptedServer(says("x")) as server, open("/dev/full", "w") as full:
         listener = wsrecv(server.url, stdout=full).wait(1)
     assert "no space" in listener.stderr.lower()
 

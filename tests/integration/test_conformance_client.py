@@ -79,12 +79,7 @@ def compressing(answer) -> Callable[..., ServerPeer]:
     """A server that has agreed on permessage-deflate: ours is the server's side of it."""
 
     def accept(ours: Side = Side(), theirs: Side = Side()) -> ServerPeer:
-        agreed = PMD
-        for who, side in ("server", ours), ("client", theirs):
-            if side.no_takeover:
-                agreed += f"; {who}_no_context_takeover"
-            if side.bits is not None:
-                agreed += f"; {who}_max_window_bits={side.bits}"
+        agreed = PMD + ours.parameters("server") + theirs.parameters("client")
         peer = answer(Sec_WebSocket_Extensions=agreed)
         peer.deflater = Deflater(ours.bits or 15, takeover=not ours.no_takeover)
         peer.inflater = Inflater(theirs.bits or 15, takeover=not theirs.no_takeover)

@@ -97,12 +97,7 @@ def compressing(connect) -> Callable[..., Client]:
     """A client that has agreed on permessage-deflate: ours is the client's side of it."""
 
     def upgrade(ours: Side = Side(), theirs: Side = Side()) -> Client:
-        offer = "permessage-deflate"
-        for who, side in ("client", ours), ("server", theirs):
-            if side.no_takeover:
-                offer += f"; {who}_no_context_takeover"
-            if side.bits is not None:
-                offer += f"; {who}_max_window_bits={side.bits}"
+        offer = "permessage-deflate" + ours.parameters("client") + theirs.parameters("server")
         client = connect(Sec_WebSocket_Extensions=offer)
         assert client.inflater is not None, f"{offer} was not agreed on"
         return client

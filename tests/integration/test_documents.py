@@ -16,7 +16,6 @@ import programs
 import pytest
 import rawws
 
-ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(programs.WSRECV).resolve().parents[1]
 PAGES = {
     "wsrecv": Path(programs.WSRECV).with_suffix(".1"),
@@ -132,16 +131,10 @@ def test_the_man_page_has_the_options_of_help_and_no_others(name):
 
 
 @each_program
-def test_the_man_page_and_the_readme_have_the_exit_statuses_of_help(name):
+def test_the_man_page_has_the_exit_statuses_of_help(name):
     in_help = statuses_in(section(help_of(name), "Exit status:", r"\S"))
     assert len(in_help) >= 3
     assert statuses_in(section(page(name), "EXIT STATUS", r"[A-Z]")) == in_help
-    readme = section((ROOT / "README.md").read_text(), "### Exit status", "## ")
-    if name == "wsrecv":
-        in_readme = re.findall(r"^\| (\d+|[A-Z]+) \|", readme, re.M)
-    else:
-        in_readme = re.findall(r"\b(\d)\s\w", readme.split("`wsbroadcastd`:")[1])
-    assert in_readme == list(in_help)
 
 
 @each_program

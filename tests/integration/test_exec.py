@@ -67,7 +67,7 @@ def test_an_output_option_says_what_the_command_gets(wsrecv):
 
 
 def test_exec_with_wsbroadcastd(server, bash):
-    """The README's transcript."""
+    """As a user sees it."""
     listener = bash('"$WSRECV" -q -n 1 -m "disk full" --exec "tr a-z A-Z; echo" "$1"', server.url)
     assert listener.read_rest() == "MESSAGE: DISK FULL\n"
     listener.wait(0)

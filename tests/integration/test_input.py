@@ -143,7 +143,7 @@ def test_send_binary_sends_any_bytes(wsrecv):
 
 
 def test_a_shell_loop_publishes_and_all_is_delivered(server, wsrecv, bash):
-    """The README's transcript."""
+    """As a user sees it."""
     listener = wsrecv("-q", "-r", "-n", "100", server.url)
     with server.client() as client:
         for _ in rawws.turns():  # until the listener is there

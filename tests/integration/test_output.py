@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 import rawws
 from programs import WSBROADCASTD, WSRECV, Program
-from rawws import ScriptedServer, ServerPeer
+from rawws import ScriptedServer, ServerPeer, says
 
 TEXTS = ["", "plain", 'quote " and \\', "two\nlines\r\n\ttab", "nul \0 within", "\x1b[31mred\x7f\x9b",
          "grüße 中 🌍", "line\u2028separator\u2029 \x85", "bidi \u202e\u2066 \u061c", "\ufffe\U0010ffff"]  # fmt: skip
@@ -89,7 +89,7 @@ def test_json_is_a_line_a_message_that_json_reads_back(wsrecv):
 
 
 def test_json_is_read_by_jq(wsbroadcastd, bash):
-    """The README's transcript."""
+    """As a user sees it."""
     server = wsbroadcastd()
     listener = bash(
         '"$WSRECV" -q -n 2 --json -m "grüße \\"🌍\\"" -m "a\tb" "$1" | jq -r ".data, .url"', server.url
@@ -346,12 +346,7 @@ def test_a_trace_stands_between_the_messages_that_it_tells_of(wsrecv):
 
 @pytest.mark.parametrize("options", [["--json"], ["-F", "%p"], ["-b"], ["--hex"]], ids=str)
 def test_1_when_a_full_disk_takes_no_more_in_any_mode(wsrecv, options):
-    def script(peer: ServerPeer) -> None:
-        peer.accept()
-        peer.send_text("x")
-        peer.await_close(1000)
-
-    with ScriptedServer(script) as server, open("/dev/full", "w") as full:
+    with ScriptedServer(says("x")) as server, open("/dev/full", "w") as full:
         listener = wsrecv("-q", *options, server.url, stdout=full).wait(1)
     assert "no space" in listener.stderr.lower() and listener.stderr.count("\n") == 1
 
@@ -447,12 +442,7 @@ def test_n_counts_through_all_connections(wsrecv):
 
 
 def test_0_when_until_matched_before_n_messages_came(wsrecv):
-    def script(peer: ServerPeer) -> None:
-        peer.accept()
-        peer.send_text("ready")
-        peer.await_close(1000)
-
-    with ScriptedServer(script) as server:
+    with ScriptedServer(says("ready")) as server:
         wsrecv("-q", "-n", "5", "--until", "ready", server.url).wait(0)
 
 
@@ -463,12 +453,7 @@ ENDING = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 @pytest.mark.parametrize("signum", ENDING)
 def test_it_closes_and_then_dies_of_the_signal(wsrecv, signum):
-    def script(peer: ServerPeer) -> None:
-        peer.accept()
-        peer.send_text("x")
-        peer.await_close(1000)
-
-    with ScriptedServer(script) as server:
+    with ScriptedServer(says("x")) as server:
         listener = wsrecv("-q", "-r", "-n", "2", server.url)
         assert listener.read_line() == "x"
         listener.stop(signum)
@@ -491,12 +476,7 @@ def test_it_dies_of_the_signal_while_it_connects_or_waits(wsrecv, signum):
 
 def test_ctrl_c_ends_a_loop_around_it(start):
     """bash on a terminal of its own, where the key sends SIGINT to both."""
-    def script(peer: ServerPeer) -> None:
-        peer.accept()
-        peer.send_text("x")
-        peer.await_close(1000)
-
-    with ScriptedServer(script) as server:
+    with ScriptedServer(says("x")) as server:
         master, slave = pty.openpty()
         loop = f"while :; do {WSRECV} -q -r {server.url}; echo again; done"
         shell = subprocess.Popen(
@@ -576,13 +556,7 @@ def test_what_it_was_started_to_ignore_is_ignored(wsrecv, signum):
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root and unshare")
 def test_128_and_the_signal_where_the_signal_does_not_kill(wsrecv, start):
     """The first process of a container."""
-
-    def script(peer: ServerPeer) -> None:
-        peer.accept()
-        peer.send_text("x")
-        peer.await_close(1000)
-
-    with ScriptedServer(script) as server:
+    with ScriptedServer(says("x")) as server:
         parent = start(Program, ["unshare", "--pid", "--fork", WSRECV, "-q", "-r", server.url])
         assert parent.read_line() == "x"
         child = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()[0]

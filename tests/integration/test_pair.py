@@ -51,7 +51,7 @@ def test_fifty_listeners_hear_ten_thousand_messages_in_one_order(server, wsrecv,
 
 
 def test_four_times_hi(server, wsrecv):
-    """The README's example: three listeners, and one that says hi and hears it too."""
+    """Three listeners, and one that says hi and hears it too."""
     listeners = [wsrecv(server.url, "-n", "1") for _ in range(3)]
     for listener in listeners:
         listener.wait_stderr("^Connected to ")

@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/option_help.h"
+
 enum { MAX_ARGS = 24 };
 
 static int parse(const char *const words[], struct client_options *options, struct error *error)
@@ -172,24 +174,8 @@ static void an_error_names_the_option_and_leaves_nothing_behind(void **state)
 
 static void help_fits_80_columns_and_shows_every_option(void **state)
 {
-    const struct option_table *table = &client_options_table;
-    char *text = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&text, &len);
-
     (void) state;
-    assert_non_null(out);
-    options_print_help(table, out);
-    assert_int_equal(fclose(out), 0);
-    for (const char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
-        if (end - line > 80)
-            fail_msg("too wide: %.*s", (int) (end - line), line);
-    }
-    for (size_t i = 0; i < table->count; i++) {
-        if (table->specs[i].name != NULL && strstr(text, table->specs[i].name) == NULL)
-            fail_msg("--%s is missing", table->specs[i].name);
-    }
-    free(text);
+    check_help(&client_options_table);
 }
 
 /* The help is where a script's author looks the exit status up. */

@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/option_help.h"
+
 enum { MAX_ARGS = 2 * (SERVER_OPTIONS_MAX_LISTENS + 1) };
 
 static int parse(const char *const words[], struct server_options *options, struct error *error)
@@ -258,24 +260,8 @@ static void workers_are_counted_or_as_many_as_there_are_cpus(void **state)
 
 static void help_fits_80_columns_and_shows_every_option(void **state)
 {
-    const struct option_table *table = &server_options_table;
-    char *text = NULL;
-    size_t len = 0;
-    FILE *out = open_memstream(&text, &len);
-
     (void) state;
-    assert_non_null(out);
-    options_print_help(table, out);
-    assert_int_equal(fclose(out), 0);
-    for (const char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
-        if (end - line > 80)
-            fail_msg("too wide: %.*s", (int) (end - line), line);
-    }
-    for (size_t i = 0; i < table->count; i++) {
-        if (table->specs[i].name != NULL && strstr(text, table->specs[i].name) == NULL)
-            fail_msg("--%s is missing", table->specs[i].name);
-    }
-    free(text);
+    check_help(&server_options_table);
 }
 
 static void a_port_is_an_address_of_this_machine(void **state)
