@@ -237,9 +237,11 @@ static int add_all_rights(struct principal *principal, const json_t *claims)
     int status = mercure == NULL || json_is_object(mercure) ? 0 : UV_EINVAL;
 
     for (size_t i = 0; status == 0 && i < PRINCIPAL_RIGHTS; i++) {
-        status = add_rights(principal, i, json_object_get(claims, names[i]), false);
+        status = add_rights(principal, (enum principal_right) i, json_object_get(claims, names[i]),
+                            false);
         if (status == 0)
-            status = add_rights(principal, i, json_object_get(mercure, names[i]), true);
+            status = add_rights(principal, (enum principal_right) i,
+                                json_object_get(mercure, names[i]), true);
     }
     return status;
 }

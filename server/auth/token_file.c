@@ -101,7 +101,8 @@ static int parse_rights(const struct line *line, struct principal *principal, ch
         while (right < PRINCIPAL_RIGHTS && strncmp(word, names[right], strlen(names[right])) != 0)
             right++;
         if (right < PRINCIPAL_RIGHTS)
-            status = parse_patterns(line, principal, right, word + strlen(names[right]));
+            status = parse_patterns(line, principal, (enum principal_right) right,
+                                    word + strlen(names[right]));
         else
             status =
                 complain(line, UV_EINVAL,
