@@ -20,7 +20,7 @@ static bool is_retried(const struct session *session, const struct outcome *outc
 static void plan_retry(struct session *session, const struct outcome *outcome)
 {
     uint32_t random = 0;
-    struct error why;
+    struct error why = {""};
 
     (void) uv_random(NULL, NULL, &random, sizeof random, 0, NULL); /* else: the shortest wait */
     if (backoff_next(&session->backoff, outcome->asked, random, &session->delay)) {

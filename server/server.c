@@ -89,8 +89,7 @@ static int serve(struct server *server, struct error *error)
     for (size_t i = 0; i < server->sockets.count; i++) {
         struct sockets_socket *one = &server->sockets.list[i];
 
-        status =
-            worker_listen(server->workers[one->worker], sockets_take(one), one->shared, one->tls);
+        status = worker_listen(server->workers[one->worker], sockets_take(one), one);
         if (status != 0)
             return complain(error, status, one->worker, server->shared.worker_count);
     }

@@ -57,6 +57,8 @@ static struct connection_policy connection_policy_of(const struct worker *worker
                                                      const struct server_options *options)
 {
     return (struct connection_policy){
+        .proxies = &options->trusted_proxies,
+        .on_forwarded = peer_on_forwarded,
         .router = &worker->router,
         .services = &worker->services,
         .names = {options->server_names, options->server_name_count},
@@ -178,7 +180,7 @@ fail_loop:
     return status;
 }
 
-int worker_listen(struct worker *worker, int fd, bool spread, bool tls)
+int worker_listen(struct worker *worker, int fd, const struct sockets_socket *socket)
 {
     struct listener *listener;
     int status = listener_open(&listener, &worker->loop, fd, worker->shared->shortage,
@@ -187,8 +189,9 @@ int worker_listen(struct worker *worker, int fd, bool spread, bool tls)
     if (status != 0)
         return status;
     listener->owner = worker;
-    listener->spread = spread;
-    listener->tls = tls;
+    listener->spread = socket->shared;
+    listener->tls = socket->tls;
+    listener->proxy = socket->proxy;
     listener->make_room = worker_turn_make_room;
     list_append(&worker->listeners, &listener->node);
     return 0;
@@ -231,6 +234,7 @@ void worker_free(struct worker *worker)
     if (!worker->started) { /* its loop has handles that nobody ran */
         worker_stop_close_listeners(worker);
         handoff_close(&worker->handoff);
+        proxy_arrivals_close(&worker->proxied);
         worker_stop_end_loop(worker);
         (void) uv_run(&worker->loop, UV_RUN_DEFAULT);
     }

@@ -21,6 +21,7 @@
 #include "server/journal/submit.h"
 #include "server/net/fd_shortage.h"
 #include "server/net/limits.h"
+#include "server/net/sockets.h"
 #include "server/thread/inbox.h"
 
 struct worker;
@@ -42,10 +43,10 @@ struct worker_shared {
 /* `number` counts from 0. Returns 0 or a negative UV_E* code. */
 int worker_new(struct worker **worker, size_t number, const struct worker_shared *shared);
 
-/* Before worker_start: serves a listening socket, which it takes; `spread` says that it shares the
- * connections with all workers, in turn; `tls`, that TLS is spoken on them. Returns 0 or a negative
+/* Before worker_start: serves the listening socket `fd`, which it takes, as `socket` says: whether
+ * it shares the connections with all workers, in turn, and how they begin. Returns 0 or a negative
  * UV_E* code. */
-int worker_listen(struct worker *worker, int fd, bool spread, bool tls);
+int worker_listen(struct worker *worker, int fd, const struct sockets_socket *socket);
 
 /* Starts the thread. Returns 0 or a negative UV_E* code. */
 int worker_start(struct worker *worker);

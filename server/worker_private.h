@@ -12,6 +12,7 @@
 #include "server/http/services.h"
 #include "server/net/handoff.h"
 #include "server/net/listener.h"
+#include "server/net/proxy_arrivals.h"
 #include "server/peer/peer_context.h"
 #include "server/peer/relief.h"
 #include "server/thread/inbox.h"
@@ -45,7 +46,8 @@ struct worker {
     struct inbox_item retry_item; /* or has made room */
     struct inbox_item tls_item;   /* the TLS context has been reloaded */
     struct tls_loop tls;
-    struct handoff handoff; /* what other workers have accepted for this one */
+    struct proxy_arrivals proxied; /* connections that wait for their PROXY header */
+    struct handoff handoff;        /* what other workers have accepted for this one */
     uv_prepare_t turn_end;
     uv_idle_t go_on;  /* active while a flush is not done: the loop does not wait for events */
     uv_timer_t sweep; /* runs only if one of its limits is set, */
@@ -71,7 +73,7 @@ void worker_turn_close(struct worker *worker);
 
 /* A connection has come, or one that another worker has accepted. */
 int worker_turn_connection(struct listener *listener, int fd);
-void worker_turn_handed_off(struct handoff *handoff, const struct handoff_connection *connection);
+void worker_turn_handed_off(struct handoff *handoff, const struct handoff_connection *arrival);
 
 /* When a worker that is to stop has finished its last request, all of them are told. */
 void worker_turn_check_served(struct worker *worker);

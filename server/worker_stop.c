@@ -73,6 +73,7 @@ static void stop_serving(struct worker *worker)
         (uint32_t) server_options_stop_timeout(worker->shared->options));
     worker_stop_close_listeners(worker);
     handoff_close(&worker->handoff);
+    proxy_arrivals_close(&worker->proxied);
     transport_context_end_opening(&worker->context.transports);
     worker_turn_check_served(worker);
 }

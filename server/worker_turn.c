@@ -1,4 +1,5 @@
 #include "common/base/log.h"
+#include "common/net/address.h"
 #include "server/net/listener.h"
 #include "server/peer/peer.h"
 #include "server/worker_private.h"
@@ -65,26 +66,47 @@ static void on_turn_end(uv_prepare_t *prepare)
         (void) uv_idle_start(&worker->go_on, on_go_on);
 }
 
+/* Serves a connection of this worker's; one from a proxy when its header has come. */
+static int serve(struct worker *worker, const struct handoff_connection *arrival)
+{
+    if (arrival->proxy)
+        return proxy_arrivals_add(
+            &worker->proxied, arrival->fd,
+            &(struct proxy_arrival){.loopback = arrival->loopback, .tls = arrival->tls});
+    return peer_accept(&worker->context.transports, arrival->fd, NULL, arrival->loopback,
+                       arrival->tls);
+}
+
+/* The client at the other end of the proxy may be this machine, too. */
+static void on_header(void *owner, int fd, const struct proxy_arrival *arrival,
+                      const struct sockaddr *client)
+{
+    struct worker *worker = owner;
+    bool loopback = arrival->loopback && (client == NULL || address_is_loopback(client));
+    int status = peer_accept(&worker->context.transports, fd, client, loopback, arrival->tls);
+
+    if (status != 0)
+        log_warn("dropped a connection: %s", uv_strerror(status));
+}
+
 /* A connection has come. Of a listener that all workers share, each gets every n-th. */
 int worker_turn_connection(struct listener *listener, int fd)
 {
     struct worker *worker = listener->owner;
     const struct worker_shared *shared = worker->shared;
+    const struct handoff_connection arrival = {fd, listener->loopback, listener->tls,
+                                               listener->proxy};
     struct worker *taker = worker;
 
     if (listener->spread)
         taker = shared->workers[listener->turn++ % shared->worker_count];
-    if (taker != worker)
-        return handoff_give(&taker->handoff,
-                            &(struct handoff_connection){fd, listener->loopback, listener->tls});
-    return peer_accept(&worker->context.transports, fd, listener->loopback, listener->tls);
+    return taker != worker ? handoff_give(&taker->handoff, &arrival) : serve(worker, &arrival);
 }
 
 void worker_turn_handed_off(struct handoff *handoff, const struct handoff_connection *arrival)
 {
     struct worker *worker = container_of(handoff, struct worker, handoff);
-    int status =
-        peer_accept(&worker->context.transports, arrival->fd, arrival->loopback, arrival->tls);
+    int status = serve(worker, arrival);
 
     if (status != 0)
         log_warn("dropped a connection: %s", uv_strerror(status));
@@ -204,6 +226,8 @@ void worker_turn_init(struct worker *worker)
         awake_expect(&worker->lagged, uv_now(&worker->loop), 0);
         (void) uv_timer_start(&worker->lag, on_lag, 0, options->max_lag_time / LAG_LOOKS + 1);
     }
+    proxy_arrivals_init(&worker->proxied, &worker->loop, options->handshake_timeout, on_header,
+                        worker);
     inbox_item_init(&worker->room_item, on_room);
     inbox_item_init(&worker->retry_item, on_retry);
 }

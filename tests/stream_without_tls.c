@@ -17,6 +17,13 @@ int stream_accept_tls(struct stream *stream, struct tls_loop *loop)
     return UV_ENOTSUP;
 }
 
+int stream_set_peer_address(struct stream *stream, const struct sockaddr *address)
+{
+    (void) stream;
+    (void) address;
+    return UV_ENOTSUP;
+}
+
 bool stream_is_tls(const struct stream *stream)
 {
     (void) stream;

@@ -22,7 +22,7 @@ static int join_here(uv_thread_t *thread)
 #define uv_thread_create run_here
 #define uv_thread_join join_here
 #include "server/journal/journal.h"
-#include "server/worker_private.h"
 #include "server/worker.c" // NOLINT(bugprone-suspicious-include): to reach inside
+#include "server/worker_private.h"
 
 #endif

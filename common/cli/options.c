@@ -170,12 +170,15 @@ int options_store_value(const struct option_spec *spec, const char *value, void 
 int options_parse(const struct option_table *table, int argc, char **argv, void *target,
                   int *operands, struct error *error)
 {
-    return options_parse_observed(table, argc, argv, target, NULL, operands, error);
+    struct options_observer observer = {.on_given = NULL};
+    int status = options_parse_observed(table, argc, argv, target, &observer, error);
+
+    *operands = observer.operands;
+    return status;
 }
 
 int options_parse_observed(const struct option_table *table, int argc, char **argv, void *target,
-                           const struct options_observer *observer, int *operands,
-                           struct error *error)
+                           struct options_observer *observer, struct error *error)
 {
     struct getopt_table getopt_table = {0};
     int found, status;
@@ -192,10 +195,10 @@ int options_parse_observed(const struct option_table *table, int argc, char **ar
         status = store(spec, target, optarg, error);
         if (status != 0)
             return status;
-        if (observer != NULL)
+        if (observer->on_given != NULL)
             observer->on_given(observer->context, (size_t) (spec - table->specs), optarg);
     }
-    *operands = optind;
+    observer->operands = optind;
     return 0;
 }
 

@@ -78,16 +78,17 @@ struct option_table {
 int options_parse(const struct option_table *table, int argc, char **argv, void *target,
                   int *operands, struct error *error);
 
-/* Told of each option that has been stored: its index in the table, and its argument or NULL. */
+/* What is told of the parsing: each option that has been stored, by its index in the table, with
+ * its argument or NULL; and where the operands begin. */
 struct options_observer {
     void (*on_given)(void *context, size_t index, const char *argument);
     void *context;
+    int operands;
 };
 
 /* The same, with an observer. */
 int options_parse_observed(const struct option_table *table, int argc, char **argv, void *target,
-                           const struct options_observer *observer, int *operands,
-                           struct error *error);
+                           struct options_observer *observer, struct error *error);
 
 /* The index of the spec of this long name; `count` of the table if there is none. */
 size_t options_find(const struct option_table *table, const char *name);

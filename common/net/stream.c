@@ -5,7 +5,10 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -25,9 +28,23 @@ static int descriptor(const struct stream *stream)
     return socket_io_descriptor(&stream->tcp);
 }
 
+/* What a stream without TLS has beside its handle, once its peer's address was set. `tcp.data` is
+ * NULL for most streams; else the TLS layer, or, with its lowest bit set, one of these. */
+struct proxied {
+    struct sockaddr_storage peer;
+    uv_close_cb on_closed;
+};
+
+static struct proxied *proxied_of(const struct stream *stream)
+{
+    uintptr_t data = (uintptr_t) stream->tcp.data;
+
+    return (data & 1) != 0 ? (struct proxied *) (data - 1) : NULL;
+}
+
 bool stream_is_tls(const struct stream *stream)
 {
-    return stream->tcp.data != NULL;
+    return stream->tcp.data != NULL && proxied_of(stream) == NULL;
 }
 
 int stream_init(struct stream *stream, uv_loop_t *loop)
@@ -167,24 +184,74 @@ int stream_finish(struct stream *stream)
                                  : socket_io_shut(descriptor(stream));
 }
 
+static void on_proxied_closed(uv_handle_t *handle)
+{
+    struct stream *stream = (struct stream *) (void *) handle;
+    struct proxied *proxied = proxied_of(stream);
+    uv_close_cb on_closed = proxied->on_closed;
+
+    stream->tcp.data = NULL;
+    free(proxied);
+    on_closed(handle);
+}
+
 void stream_close(struct stream *stream, bool reset, uv_close_cb on_closed)
 {
+    struct proxied *proxied = proxied_of(stream);
+
     if (uv_is_closing((uv_handle_t *) &stream->tcp))
         return;
     if (stream_is_tls(stream)) {
         stream_tls_close(stream->tcp.data, reset, on_closed);
         return;
     }
+    if (proxied != NULL) {
+        proxied->on_closed = on_closed;
+        on_closed = on_proxied_closed;
+    }
     if (reset && uv_tcp_close_reset(&stream->tcp, on_closed) == 0)
         return;
     uv_close((uv_handle_t *) &stream->tcp, on_closed);
 }
 
+/* An address that was set; NULL: none. */
+static const struct sockaddr_storage *set_address(const struct stream *stream)
+{
+    const struct proxied *proxied = proxied_of(stream);
+
+    if (proxied != NULL)
+        return &proxied->peer;
+    return stream_is_tls(stream) ? stream_tls_peer_address(stream->tcp.data) : NULL;
+}
+
+int stream_set_peer_address(struct stream *stream, const struct sockaddr *address)
+{
+    struct proxied *proxied = proxied_of(stream);
+    struct sockaddr_storage copy = {.ss_family = AF_UNSPEC};
+
+    memcpy(&copy, address,
+           address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+                                          : sizeof(struct sockaddr_in));
+    if (stream_is_tls(stream))
+        return stream_tls_set_peer_address(stream->tcp.data, &copy);
+    if (proxied == NULL) {
+        proxied = calloc(1, sizeof *proxied);
+        if (proxied == NULL)
+            return UV_ENOMEM;
+        stream->tcp.data = (void *) ((uintptr_t) proxied | 1);
+    }
+    proxied->peer = copy;
+    return 0;
+}
+
 void stream_peer_address(const struct stream *stream, struct sockaddr_storage *address)
 {
+    const struct sockaddr_storage *known = set_address(stream);
     int len = (int) sizeof *address;
 
-    if (uv_tcp_getpeername(&stream->tcp, (struct sockaddr *) address, &len) != 0)
+    if (known != NULL)
+        *address = *known;
+    else if (uv_tcp_getpeername(&stream->tcp, (struct sockaddr *) address, &len) != 0)
         *address = (struct sockaddr_storage){.ss_family = AF_UNSPEC};
 }
 

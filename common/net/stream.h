@@ -101,6 +101,10 @@ int stream_finish(struct stream *stream);
  * `reset`, what the peer has not taken is dropped and the peer hears of it (RST). */
 void stream_close(struct stream *stream, bool reset, uv_close_cb on_closed);
 
+/* From here on the peer's address is this one: a proxy has said for whom the connection is. Not
+ * before stream_accept_tls, if that follows at all. Returns 0 or UV_ENOMEM. */
+int stream_set_peer_address(struct stream *stream, const struct sockaddr *address);
+
 /* Copies the peer's address; of family AF_UNSPEC when it is not known. */
 void stream_peer_address(const struct stream *stream, struct sockaddr_storage *address);
 

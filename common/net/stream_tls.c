@@ -45,6 +45,8 @@ static void keep_name(struct stream_tls *layer)
     char name[ADDRESS_NAME_SIZE];
     int len = (int) sizeof address;
 
+    if (layer->peer != NULL)
+        return; /* it is known as long as the layer lives */
     if (layer->client != NULL ||
         uv_tcp_getpeername(&layer->stream->tcp, (struct sockaddr *) &address, &len) != 0)
         return;
@@ -307,6 +309,7 @@ static void on_later_closed(uv_handle_t *handle)
     buffer_deinit(&layer->held);
     buffer_deinit(&layer->sending);
     free(layer->client);
+    free(layer->peer);
     free(layer);
     stream->tcp.data = NULL;
     on_closed((uv_handle_t *) &stream->tcp);
@@ -349,6 +352,21 @@ bool stream_tls_is_ready(const struct stream_tls *layer)
 bool stream_tls_met_http(const struct stream_tls *layer)
 {
     return layer->met_http;
+}
+
+int stream_tls_set_peer_address(struct stream_tls *layer, const struct sockaddr_storage *address)
+{
+    if (layer->peer == NULL)
+        layer->peer = malloc(sizeof *layer->peer);
+    if (layer->peer == NULL)
+        return UV_ENOMEM;
+    *layer->peer = *address;
+    return 0;
+}
+
+const struct sockaddr_storage *stream_tls_peer_address(const struct stream_tls *layer)
+{
+    return layer->peer;
 }
 
 const char *stream_tls_client(const struct stream_tls *layer)

@@ -4,6 +4,7 @@
 #define WS_COMMON_NET_STREAM_TLS_H
 
 #include <stdbool.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <uv.h>
 
@@ -42,6 +43,10 @@ bool stream_tls_met_http(const struct stream_tls *layer);
 /* The name of such a client, as it was then: a socket whose connection has ended has none. Else
  * NULL. */
 const char *stream_tls_client(const struct stream_tls *layer);
+
+/* See stream_set_peer_address; and the address that was set, or NULL. */
+int stream_tls_set_peer_address(struct stream_tls *layer, const struct sockaddr_storage *address);
+const struct sockaddr_storage *stream_tls_peer_address(const struct stream_tls *layer);
 
 /* True if the handshake of an accepted stream has had to wait for its turn. */
 bool stream_tls_has_waited(const struct stream_tls *layer);

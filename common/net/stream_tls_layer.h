@@ -33,8 +33,9 @@ struct stream_tls {
     uv_write_cb on_written;
     uv_buf_t *bufs; /* the source's, copied */
     struct tls_source source;
-    int write_status; /* why writing does not work any more */
-    char *client;     /* that sent plain HTTP: its name, for when the socket has lost it; or NULL */
+    int write_status;              /* why writing does not work any more */
+    struct sockaddr_storage *peer; /* stream_set_peer_address; NULL: not called */
+    char *client; /* that sent plain HTTP: its name, for when the socket has lost it; or NULL */
     bool reading;
     bool ended;      /* the end of input, or an error, has been told */
     bool finishing;  /* FIN follows what is being sent */

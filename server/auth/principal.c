@@ -36,7 +36,7 @@ int principal_new(struct principal **principal, const char *user, size_t user_le
 
 int principal_allow(struct principal *principal, enum principal_right right, const char *pattern)
 {
-    char **list = principal->patterns[right];
+    char **list = principal->patterns[right], **larger;
     size_t count = 0;
 
     if (!pattern_is_valid(pattern))
@@ -45,13 +45,13 @@ int principal_allow(struct principal *principal, enum principal_right right, con
         count++;
     if (count == PRINCIPAL_MAX_PATTERNS)
         return UV_E2BIG;
-    list = realloc(list, (count + 2) * sizeof *list);
-    if (list == NULL)
+    larger = realloc(list, (count + 2) * sizeof *larger);
+    if (larger == NULL)
         return UV_ENOMEM;
-    principal->patterns[right] = list;
-    list[count] = strdup(pattern);
-    list[count + 1] = NULL;
-    return list[count] != NULL ? 0 : UV_ENOMEM;
+    principal->patterns[right] = larger;
+    larger[count] = strdup(pattern);
+    larger[count + 1] = NULL;
+    return larger[count] != NULL ? 0 : UV_ENOMEM;
 }
 
 struct principal *principal_ref(struct principal *principal)

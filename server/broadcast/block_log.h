@@ -64,12 +64,12 @@ struct block_retention {
 struct block_cursor {
     struct block *_block;
     uint32_t _offset;
-    bool _last : 1; /* it goes no further than the unit it stands in */
+    bool _last : 1;       /* it goes no further than the unit it stands in */
     bool catching_up : 1; /* the channel's notes: the reader reads history, and not yet what is new;
                            */
-    uint8_t encoding;    /* in which form it reads that */
-    uint8_t where;       /* the fanout's note: among whom it is */
-    bool mid_message;    /* the reader's note: what it read last ended within a unit */
+    uint8_t encoding;     /* in which form it reads that */
+    uint8_t where;        /* the fanout's note: among whom it is */
+    bool mid_message;     /* the reader's note: what it read last ended within a unit */
 };
 
 enum {

@@ -40,7 +40,7 @@ struct fanout_lag {
     uint64_t messages;
     uint64_t unacknowledged; /* bytes that the system has taken for one subscriber, and TCP has not
                                 brought */
-    bool acknowledges; /* there are such subscribers: */
+    bool acknowledges;       /* there are such subscribers: */
     uint64_t acknowledged;
 };
 

@@ -83,8 +83,8 @@ bool config_has(const struct option_spec *spec)
 
 static bool is_repeatable(const struct option_spec *spec)
 {
-    static const char *const names[] = {"listen",   "port",    "origin", "server-name",
-                                        "tls-cert", "tls-key", "admin"};
+    static const char *const names[] = {"listen",   "port",    "origin",       "server-name",
+                                        "tls-cert", "tls-key", "trusted-proxy"};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(spec->name, names[i]) == 0)
@@ -186,16 +186,14 @@ static void on_given(void *context, size_t index, const char *argument)
 static void parse(struct loading *loading, int argc, char **argv, struct server_options *options,
                   void (*on_option)(void *context, size_t index, const char *argument))
 {
-    const struct options_observer observer = {on_option, loading};
+    struct options_observer observer = {on_option, loading, 0};
     struct error why;
-    int operands;
 
-    if (options_parse_observed(&server_options_table, argc, argv, options, &observer, &operands,
-                               &why) != 0) {
+    if (options_parse_observed(&server_options_table, argc, argv, options, &observer, &why) != 0) {
         complain_of_usage(loading, &why);
-    } else if (operands < argc) {
+    } else if (observer.operands < argc) {
         (void) error_set(&why, UV_EINVAL, "'%s' is not an option, and nothing else is expected",
-                         argv[operands]);
+                         argv[observer.operands]);
         complain_of_usage(loading, &why);
     }
 }

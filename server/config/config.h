@@ -31,9 +31,9 @@ struct config {
     size_t _value_count;
 };
 
-/* Loads it. `argv` is borrowed for as long as the snapshot lives. Every error is told to `complain`:
- * in a file all of them, each with FILE:LINE:, what is wrong and what to do. Returns 0 with one
- * reference, UV_EINVAL, or another negative UV_E* code. One thread at a time may load. */
+/* Loads it. `argv` is borrowed for as long as the snapshot lives. Every error is told to
+ * `complain`: in a file all of them, each with FILE:LINE:, what is wrong and what to do. Returns 0
+ * with one reference, UV_EINVAL, or another negative UV_E* code. One thread at a time may load. */
 int config_load(struct config **config, int argc, char **argv,
                 void (*complain)(void *context, const char *text), void *context);
 

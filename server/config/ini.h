@@ -5,9 +5,9 @@
  *     name = value                 # a comment, behind white space
  *     name = "a value; # with \"quotes\", \\, \n or \t"
  *
- * White space around names and values does not count. A value that has '#' or ';' behind white space,
- * or begins or ends with white space, needs quotes. Nothing is ever cut: what is too long is an
- * error. Pure: text in, callbacks out. */
+ * White space around names and values does not count. A value that has '#' or ';' behind white
+ * space, or begins or ends with white space, needs quotes. Nothing is ever cut: what is too long is
+ * an error. Pure: text in, callbacks out. */
 #ifndef WS_SERVER_CONFIG_INI_H
 #define WS_SERVER_CONFIG_INI_H
 

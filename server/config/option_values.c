@@ -96,6 +96,23 @@ int option_values_origin(void *target, const char *argument, struct error *error
     return 0;
 }
 
+int option_values_trusted_proxy(void *target, const char *argument, struct error *error)
+{
+    struct server_options *options = target;
+
+    switch (trusted_proxies_add(&options->trusted_proxies, argument)) {
+    case 0:
+        return 0;
+    case UV_E2BIG:
+        return error_set(error, UV_EINVAL, "at most %d of them can be given", TRUSTED_PROXIES_MAX);
+    default:
+        return error_set(error, UV_EINVAL,
+                         "'%s' is neither an address, nor a block of addresses as in 10.0.0.0/8 "
+                         "(with no bits set behind the prefix), nor 'unix'",
+                         argument);
+    }
+}
+
 int option_values_server_name(void *target, const char *argument, struct error *error)
 {
     struct server_options *options = target;

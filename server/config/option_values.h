@@ -16,6 +16,7 @@ int option_values_workers(void *target, const char *argument, struct error *erro
 int option_values_path(void *target, const char *argument, struct error *error);
 int option_values_prefix(void *target, const char *argument, struct error *error);
 int option_values_origin(void *target, const char *argument, struct error *error);
+int option_values_trusted_proxy(void *target, const char *argument, struct error *error);
 int option_values_server_name(void *target, const char *argument, struct error *error);
 int option_values_history_age(void *target, const char *argument, struct error *error);
 int option_values_min_read_rate(void *target, const char *argument, struct error *error);

@@ -24,7 +24,8 @@ static const struct option_spec specs[] = {
     {"listen", 'l', "ADDRESS",
      "PORT or localhost:PORT (this machine only), HOST:PORT or [IPV6-ADDRESS]:PORT (port 0 takes a "
      "free one), unix:PATH, or fd:N for a listening socket that is inherited; with ,tls=on or "
-     ",tls=off behind it (default: on if there is --tls-cert), and for a Unix socket ,mode=OCTAL "
+     ",tls=off behind it (default: on if there is --tls-cert), ,proxy=on if each connection begins "
+     "with a header of the PROXY protocol, and for a Unix socket ,mode=OCTAL "
      "(default: 0660) and ,group=NAME; may be given several times (default: the sockets that "
      "systemd passes on, else 127.0.0.1:8000)",
      OPTION_BY(option_values_listen)},
@@ -96,6 +97,11 @@ static const struct option_spec specs[] = {
      "several times; requests for others (but localhost, through loopback) get 421 (default: any "
      "name, which lets pages in by DNS rebinding)",
      OPTION_BY(option_values_server_name), .offer = OPTION_OFFER_NOTHING},
+    {"trusted-proxy", 0, "CIDR",
+     "an address or block of addresses of proxies in front, or unix (for Unix sockets): from there, "
+     "Forwarded or X-Forwarded-For says whose a request is, for limits and logs; may be given several "
+     "times (default: none)",
+     OPTION_BY(option_values_trusted_proxy), .offer = OPTION_OFFER_NOTHING},
     {"publish", 0, "WHO",
      "who may say something: none (the feed is read-only), ws (WebSocket clients), http (with "
      "POST) or all (default: all)",

@@ -11,6 +11,7 @@
 #include "common/cli/options.h"
 #include "common/tls/tls_context.h"
 #include "server/broadcast/history.h"
+#include "server/syntax/trusted_proxies.h"
 
 enum {
     SERVER_OPTIONS_MAX_LISTENS = 16,
@@ -39,6 +40,7 @@ struct server_options {
     size_t origin_count;
     const char *server_names[SERVER_OPTIONS_MAX_NAMES];
     size_t server_name_count; /* 0: any */
+    struct trusted_proxies trusted_proxies;
     unsigned publish;
     /* Limits: 0 turns each of them off. Times are in milliseconds. */
     uint64_t max_message; /* bytes */

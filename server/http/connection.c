@@ -46,6 +46,7 @@ void connection_free(struct connection *connection)
     exchange_free(connection->exchange); /* before the head, which it borrows */
     http_head_deinit(&connection->head);
     buffer_deinit(&connection->held);
+    free(connection->proxy);
     free(connection);
 }
 

@@ -15,6 +15,7 @@
 #include "server/http/router.h"
 #include "server/net/limits.h"
 #include "server/syntax/server_names.h"
+#include "server/syntax/trusted_proxies.h"
 
 struct connection;
 struct services;
@@ -40,6 +41,11 @@ struct connection_policy {
     struct server_names names;
     uint64_t max_header_bytes; /* 0: no limit */
     uint64_t max_header_count;
+    const struct trusted_proxies *proxies; /* whose word is taken for whom a request comes from */
+    /* A request is another client's than the last one: the connection counts there from now on, and
+     * `*address` becomes where. Returns NULL, or the limit that forbids it. */
+    const char *(*on_forwarded)(struct transport *transport, const struct sockaddr *client,
+                                struct limits_address **address);
     bool ending; /* each response is the last one of its connection */
 };
 

@@ -6,6 +6,7 @@
 
 #include "common/base/list.h"
 #include "common/base/log.h"
+#include "server/http/forwarded.h"
 #include "server/http/services.h"
 
 enum {
@@ -171,7 +172,8 @@ static enum connection_result refuse_body(struct exchange *exchange)
     return reply(exchange);
 }
 
-static enum connection_result end_body(struct exchange *exchange)
+/* The body has come: its handler runs. */
+static enum request_outcome run_on_body(struct exchange *exchange)
 {
     struct request *request = &exchange->request;
 
@@ -181,8 +183,8 @@ static enum connection_result end_body(struct exchange *exchange)
     request->body_len = exchange->body.data.len;
     request->now = uv_now(exchange->transport->stream.tcp.loop);
     transport_charge(exchange->transport, request->body_len * (uint64_t) TRANSPORT_WORK_COPY);
-    return settle(exchange, router_run(exchange->connection->policy->router, exchange->route,
-                                       request, &exchange->step));
+    return router_run(exchange->connection->policy->router, exchange->route, request,
+                      &exchange->step);
 }
 
 /* RFC 9110, 10.1.1: the client waits to be told that it may send the body. */
@@ -201,11 +203,14 @@ static enum connection_result invite_body(struct exchange *exchange)
     return CONNECTION_ENDED;
 }
 
-static enum connection_result begin_body(struct exchange *exchange)
+/* `*whole` says that all of it has come already. */
+static enum connection_result begin_body(struct exchange *exchange, bool *whole)
 {
+    *whole = false;
     switch (body_begin(&exchange->body, &exchange->connection->head, exchange->request.max_body)) {
     case BODY_DONE:
-        return end_body(exchange);
+        *whole = true;
+        return CONNECTION_MORE;
     case BODY_BAD:
         return refuse_body(exchange);
     case BODY_MORE:
@@ -221,7 +226,7 @@ enum connection_result exchange_feed_body(struct exchange *exchange, const uint8
 {
     switch (body_feed(&exchange->body, &exchange->connection->head, data, len, used)) {
     case BODY_DONE:
-        return end_body(exchange);
+        return settle(exchange, run_on_body(exchange));
     case BODY_BAD:
         return refuse_body(exchange);
     case BODY_MORE:
@@ -243,18 +248,18 @@ static enum connection_result wait(struct exchange *exchange)
 
 static enum connection_result settle(struct exchange *exchange, enum request_outcome outcome)
 {
-    switch (outcome) {
-    case REQUEST_ANSWERED:
-    case REQUEST_PASSED: /* a handler answers */
-        break;
-    case REQUEST_BODY:
-        return begin_body(exchange);
-    case REQUEST_JOIN:
-        return CONNECTION_JOIN;
-    case REQUEST_PENDING:
-        return wait(exchange);
+    bool whole;
+
+    if (outcome == REQUEST_BODY) {
+        enum connection_result result = begin_body(exchange, &whole);
+
+        if (!whole)
+            return result;
+        outcome = run_on_body(exchange);
     }
-    return reply(exchange);
+    if (outcome == REQUEST_JOIN)
+        return CONNECTION_JOIN;
+    return outcome == REQUEST_PENDING ? wait(exchange) : reply(exchange);
 }
 
 /* The request was pending, and is resumed. */
@@ -303,6 +308,45 @@ static void on_paused(void *publisher, bool paused)
                   stream_peer_name(&transport->stream, name, sizeof name));
 }
 
+/* Takes a trusted proxy's word for whom the request is. Returns REQUEST_PASSED, or REQUEST_ANSWERED if
+ * that client has too many connections, or there is no memory. */
+static enum request_outcome find_client(struct exchange *exchange, bool *secure)
+{
+    struct connection *connection = exchange->connection;
+    const struct connection_policy *policy = connection->policy;
+    struct stream *stream = &exchange->transport->stream;
+    struct sockaddr_storage peer;
+    const struct sockaddr *client = (const struct sockaddr *) &peer;
+    struct forwarded forwarded;
+    const char *limit;
+
+    *secure = stream_is_tls(stream);
+    if (policy->proxies == NULL)
+        return REQUEST_PASSED;
+    if (connection->proxy != NULL)
+        peer = *connection->proxy;
+    else
+        stream_peer_address(stream, &peer);
+    if (forwarded_find(&connection->head, policy->proxies, client, &forwarded) ==
+        FORWARDED_CLIENT) {
+        client = (const struct sockaddr *) &forwarded.client;
+        *secure = forwarded.secure;
+    } else if (connection->proxy == NULL) {
+        return REQUEST_PASSED;
+    } /* else the last request was another client's */
+    if (connection->proxy == NULL)
+        connection->proxy = malloc(sizeof peer);
+    if (connection->proxy == NULL || stream_set_peer_address(stream, client) != 0)
+        return request_refuse(&exchange->request, 503, "out of memory: try again later");
+    *connection->proxy = peer;
+    limit = policy->on_forwarded(exchange->transport, client, &connection->address);
+    if (limit == NULL)
+        return REQUEST_PASSED;
+    exchange->request.response.limit = limit;
+    return request_refuse(&exchange->request, 503,
+                          "there are too many connections: try again later");
+}
+
 enum connection_result exchange_begin(struct connection *connection, struct transport *transport,
                                       bool more)
 {
@@ -310,6 +354,7 @@ enum connection_result exchange_begin(struct connection *connection, struct tran
     struct exchange *exchange = need_exchange(connection, transport);
     enum request_outcome outcome;
     struct request *request;
+    bool secure;
 
     if (exchange == NULL) {
         transport_abort(transport, UV_ENOMEM);
@@ -325,8 +370,10 @@ enum connection_result exchange_begin(struct connection *connection, struct tran
     exchange->more = more;
     exchange->route = NULL;
     exchange->step = ROUTER_VALIDATE;
-    outcome = request_check(request, &policy->names, stream_is_tls(&transport->stream),
-                            connection->loopback);
+    outcome = find_client(exchange, &secure);
+    request->client.address = connection->address;
+    if (outcome == REQUEST_PASSED)
+        outcome = request_check(request, &policy->names, secure, connection->loopback);
     if (outcome == REQUEST_PASSED) {
         exchange->route = router_find(policy->router, request);
         outcome = exchange->route != NULL

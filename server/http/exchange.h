@@ -35,10 +35,12 @@ struct connection {
     const struct connection_policy *policy;
     struct limits_address *address; /* where the client counts, or NULL */
     bool loopback;
-    bool begun;                /* bytes of a request have come, */
-    bool kept;                 /* or an earlier one was answered, and none of the next have */
-    bool complete;             /* the head is */
-    struct exchange *exchange; /* NULL: no head was complete yet */
+    struct sockaddr_storage *proxy; /* the address of a trusted proxy, once it has said for whom a
+                                       request was: the stream's own is the client's then */
+    bool begun;                     /* bytes of a request have come, */
+    bool kept;                      /* or an earlier one was answered, and none of the next have */
+    bool complete;                  /* the head is */
+    struct exchange *exchange;      /* NULL: no head was complete yet */
     struct buffer held; /* input that waits until responses have left, or for the next turn */
 };
 

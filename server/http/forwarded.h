@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 
 #include "common/http/http_head.h"
-#include "server/net/trusted_proxies.h"
+#include "server/syntax/trusted_proxies.h"
 
 enum forwarded_result {
     FORWARDED_NOT,     /* it comes from the connection's own address */

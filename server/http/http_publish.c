@@ -192,8 +192,9 @@ static enum request_outcome publish_items(struct request *request, const struct 
     (void) request_wait(request, NULL, NULL);
     request_wait_or(request, 504,
                     "there was no receipt in time: whether it is published is unknown");
-    status = submit_messages(services->publish, &client, channel, items, count, on_receipt, request,
-                             &limit);
+    status =
+        submit_messages(services->publish, &client,
+                        &(struct submit_batch){channel, items, count, on_receipt, request}, &limit);
     channels_unref(services->channels, channel);
     if (status != 0) {
         tell_limit(&request->response, status, limit);

@@ -152,6 +152,7 @@ const struct route *router_find(const struct router *router, struct request *req
 enum request_outcome router_run(const struct router *router, const struct route *route,
                                 struct request *request, enum router_step *step)
 {
+    // cppcheck-suppress uninitvar; each step has its handler, or NULL
     const request_handler_cb handlers[] = {
         [ROUTER_VALIDATE] = route->validate,
         [ROUTER_CHECK] = route->unchecked ? NULL : router->check,

@@ -42,19 +42,19 @@ static bool has_prefix(enum submit_way way, const struct channel *channel,
 }
 
 int submit_messages(const struct submit_context *context, const struct submit_client *client,
-                    struct channel *channel, const struct channel_item *items, size_t count,
-                    submit_receipt_cb on_receipt, void *owner, const char **limit)
+                    const struct submit_batch *batch, const char **limit)
 {
     const char *prefix = context->options->prefix;
+    const struct channel_item *items = batch->items;
     struct submission submission = {
-        .channel = channel,
+        .channel = batch->channel,
         .publisher = context->publisher,
         .items = items,
-        .count = count,
+        .count = batch->count,
         .throttle = client->way != SUBMIT_STDIN ? context->throttle : NULL,
         .publisher_throttle = client->throttle,
-        .on_receipt = on_receipt,
-        .owner = owner,
+        .on_receipt = batch->on_receipt,
+        .owner = batch->owner,
     };
     struct frame_part parts[2];
     struct channel_item prefixed;
@@ -63,10 +63,10 @@ int submit_messages(const struct submit_context *context, const struct submit_cl
     *limit = NULL;
     if (!submit_is_open(context->options, client->way))
         return UV_EACCES;
-    status = check_limits(context, client, items, count, limit);
+    status = check_limits(context, client, items, batch->count, limit);
     if (status != 0)
         return status;
-    if (count == 1 && has_prefix(client->way, channel, items)) {
+    if (batch->count == 1 && has_prefix(client->way, batch->channel, items)) {
         parts[0] = (struct frame_part){prefix, strlen(prefix)};
         parts[1] = *items->parts;
         prefixed = (struct channel_item){items->opcode, parts, 2};

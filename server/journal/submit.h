@@ -57,16 +57,24 @@ struct submit_receipt {
 /* Runs once, on the thread that submitted, within submit_messages or later. */
 typedef void (*submit_receipt_cb)(void *owner, const struct submit_receipt *receipt);
 
+/* Messages that are submitted together. Each item is a payload in one part. All is borrowed for the
+ * call, but the owner. */
+struct submit_batch {
+    struct channel *channel;
+    const struct channel_item *items;
+    size_t count;
+    submit_receipt_cb on_receipt;
+    void *owner;
+};
+
 /* True if the way is open. */
 bool submit_is_open(const struct server_options *options, enum submit_way way);
 
 /* Submits messages, to be published with no others between them; those of a WebSocket client come
- * one by one. Each item is a payload in one part, borrowed for the call. Returns 0 if `on_receipt`
- * has been called or will be; otherwise nothing is published: UV_EACCES when the way is not open,
- * UV_EAGAIN when a limit is exceeded in this second and UV_E2BIG when it is in any, with `*limit`
- * as the option that sets it, static. */
+ * one by one. Returns 0 if `on_receipt` has been called or will be; otherwise nothing is published:
+ * UV_EACCES when the way is not open, UV_EAGAIN when a limit is exceeded in this second and
+ * UV_E2BIG when it is in any, with `*limit` as the option that sets it, static. */
 int submit_messages(const struct submit_context *context, const struct submit_client *client,
-                    struct channel *channel, const struct channel_item *items, size_t count,
-                    submit_receipt_cb on_receipt, void *owner, const char **limit);
+                    const struct submit_batch *batch, const char **limit);
 
 #endif

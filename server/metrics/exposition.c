@@ -47,22 +47,25 @@ static void write_value(struct exposition *page, const char *value)
     }
 }
 
+static void write_label(struct exposition *page, const char *before, const char *label,
+                        const char *value)
+{
+    WRITE(page, "%s%s=\"", before, label);
+    write_value(page, value);
+    WRITE(page, "\"");
+}
+
 /* The name of a sample with up to two labels, each NULL where there is none; `le` is the second. */
 static void write_name(struct exposition *page, const char *suffix, const char *label,
                        const char *label_value, const char *le)
 {
     WRITE(page, "%s%s", page->_name, suffix);
-    if (label == NULL && le == NULL)
-        return;
-    WRITE(page, "{");
-    if (label != NULL) {
-        WRITE(page, "%s=\"", label);
-        write_value(page, label_value);
-        WRITE(page, "\"%s", le != NULL ? "," : "");
-    }
+    if (label != NULL)
+        write_label(page, "{", label, label_value);
     if (le != NULL)
-        WRITE(page, "le=\"%s\"", le);
-    WRITE(page, "}");
+        write_label(page, label != NULL ? "," : "{", "le", le);
+    if (label != NULL || le != NULL)
+        WRITE(page, "}");
 }
 
 void exposition_count_of(struct exposition *page, const char *label, const char *label_value,

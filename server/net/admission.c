@@ -6,24 +6,25 @@
 #include "common/net/address.h"
 
 bool admission_begin(struct admission *admission, struct limits *limits, int fd,
-                     bool (*make_room)(void *context), void *context)
+                     const struct sockaddr *client, bool (*make_room)(void *context), void *context)
 {
-    struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
-    const struct sockaddr *peer = (const struct sockaddr *) &address;
-    socklen_t len = sizeof address;
+    struct sockaddr_storage own = {.ss_family = AF_UNSPEC};
+    const struct sockaddr *address = client != NULL ? client : (const struct sockaddr *) &own;
+    bool counts = limits_count_addresses(limits);
+    socklen_t len = sizeof own;
     char name[ADDRESS_NAME_SIZE];
 
-    if (limits_count_addresses(limits))
-        (void) getpeername(fd, (struct sockaddr *) &address, &len);
-    admission->limit = limits_arrive(limits, peer, &admission->address);
+    if (counts && client == NULL)
+        (void) getpeername(fd, (struct sockaddr *) &own, &len);
+    admission->limit = limits_arrive(limits, address, &admission->address);
     if (admission->limit != NULL && strcmp(admission->limit, "max-connections") == 0 &&
         make_room(context))
-        admission->limit = limits_arrive(limits, peer, &admission->address);
+        admission->limit = limits_arrive(limits, address, &admission->address);
     if (admission->limit == NULL || limits_may_refuse(limits))
         return true;
-    if (!limits_count_addresses(limits))
-        (void) getpeername(fd, (struct sockaddr *) &address, &len);
-    limits_hit(limits, admission->limit, address_client_name(peer, name, sizeof name),
+    if (!counts && client == NULL)
+        (void) getpeername(fd, (struct sockaddr *) &own, &len);
+    limits_hit(limits, admission->limit, address_client_name(address, name, sizeof name),
                "closed at once");
     return false;
 }

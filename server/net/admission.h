@@ -13,12 +13,13 @@ struct admission {
     const char *limit;              /* NULL; else the connection is to be refused for this limit */
 };
 
-/* Counts the connection of the socket `fd` in, among the connections or among those that are being
- * refused. Where there are --max-connections, `make_room` is asked first to end one that nobody
- * would miss; true when it has. False when it is to be closed at once, which is logged; then
- * nothing is counted. */
+/* Counts the connection of the socket `fd`, of the client with this address (NULL: the socket's
+ * own), in, among the connections or among those that are being refused. Where there are
+ * --max-connections, `make_room` is asked first to end one that nobody would miss; true when it
+ * has. False when it is to be closed at once, which is logged; then nothing is counted. */
 bool admission_begin(struct admission *admission, struct limits *limits, int fd,
-                     bool (*make_room)(void *context), void *context);
+                     const struct sockaddr *client, bool (*make_room)(void *context),
+                     void *context);
 
 /* The connection is gone. */
 void admission_end(const struct admission *admission, struct limits *limits);

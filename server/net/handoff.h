@@ -13,7 +13,8 @@
 struct handoff_connection {
     int fd;
     bool loopback; /* it came through a listener that only this machine reaches */
-    bool tls;      /* TLS is spoken on it */
+    bool tls;      /* TLS is spoken on it, */
+    bool proxy;    /* behind a header of the PROXY protocol */
 };
 
 struct handoff {

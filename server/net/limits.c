@@ -252,12 +252,35 @@ const char *limits_arrive(struct limits *limits, const struct sockaddr *address,
     return limit;
 }
 
+/* With the lock held. */
+static void leave_address(struct limits *limits, struct limits_address *entry)
+{
+    if (entry != NULL && --entry->connections == 0)
+        list_append(&limits->_left, &entry->left);
+}
+
+const char *limits_move(struct limits *limits, const struct sockaddr *address,
+                        struct limits_address **entry)
+{
+    struct limits_address *before = *entry, *after = NULL;
+    const char *limit;
+
+    uv_mutex_lock(&limits->_lock);
+    leave_address(limits, before); /* first: it may be the same one */
+    limit = arrive_address(limits, address, &after);
+    if (limit == NULL)
+        *entry = after;
+    else if (before != NULL && before->connections++ == 0)
+        list_remove(&before->left);
+    uv_mutex_unlock(&limits->_lock);
+    return limit;
+}
+
 void limits_depart(struct limits *limits, struct limits_address *entry)
 {
     uv_mutex_lock(&limits->_lock);
     limits->_connections--;
-    if (entry != NULL && --entry->connections == 0)
-        list_append(&limits->_left, &entry->left);
+    leave_address(limits, entry);
     forget_old(limits);
     uv_mutex_unlock(&limits->_lock);
 }

@@ -99,7 +99,8 @@ static int add_socket(struct sockets *sockets, int fd, size_t worker, bool share
         sockets->list = larger;
         sockets->_capacity = capacity;
     }
-    sockets->list[sockets->count++] = (struct sockets_socket){fd, worker, shared, sockets->_tls};
+    sockets->list[sockets->count++] =
+        (struct sockets_socket){fd, worker, shared, sockets->_tls, sockets->_proxy};
     address_of(fd, &address);
     if (!address_is_loopback(&address.any) && !sockets->_tls)
         sockets->_reachable = true;
@@ -359,6 +360,7 @@ static int listen_one(struct sockets *sockets, const char *text, uv_loop_t *loop
         return status;
     sockets->_tls = where.tls == LISTEN_ADDRESS_TLS_DEFAULT ? sockets->_has_certificate
                                                             : where.tls == LISTEN_ADDRESS_TLS_ON;
+    sockets->_proxy = where.proxy;
     switch (where.kind) {
     case LISTEN_ADDRESS_UNIX:
         return listen_unix(sockets, &where, error);

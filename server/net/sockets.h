@@ -22,6 +22,7 @@ struct sockets_socket {
     size_t worker;
     bool shared; /* its connections are for all workers */
     bool tls;    /* is spoken on them */
+    bool proxy;  /* they begin with a header of the PROXY protocol */
 };
 
 /* Where clients find the server. */
@@ -39,6 +40,7 @@ struct sockets {
     size_t _workers;
     bool _has_certificate; /* TLS is spoken where nothing else is said, */
     bool _tls;             /* and on what is being opened */
+    bool _proxy;           /* which expects headers of the PROXY protocol */
     struct sockets_address *_addresses;
     size_t _address_count;
     bool _reachable; /* by other machines, over TCP and without TLS */

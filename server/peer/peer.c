@@ -98,6 +98,20 @@ struct limits_address *peer_address(const struct peer *peer)
     return container_of(peer, struct counted_peer, peer)->address;
 }
 
+const char *peer_on_forwarded(struct transport *transport, const struct sockaddr *client,
+                              struct limits_address **address)
+{
+    struct peer *peer = peer_of_transport(transport);
+    struct limits *limits = peer_surroundings(peer)->limits;
+    const char *limit;
+
+    if (!limits_count_addresses(limits) || peer->_cold->refused)
+        return NULL;
+    limit = limits_move(limits, client, &container_of(peer, struct counted_peer, peer)->address);
+    *address = peer_address(peer);
+    return limit;
+}
+
 /* The connection is gone, as far as limits are concerned. */
 static void count_out(struct peer *peer)
 {
@@ -132,14 +146,15 @@ static bool make_room(void *context)
     return surroundings->make_room(surroundings);
 }
 
-int peer_accept(struct transport_context *transports, int fd, bool loopback, bool tls)
+int peer_accept(struct transport_context *transports, int fd, const struct sockaddr *client,
+                bool loopback, bool tls)
 {
     struct peer_context *context = peer_context_of(transports);
     struct admission admission;
     struct peer *peer = NULL;
     int status = 0;
 
-    if (!admission_begin(&admission, context->limits, fd, make_room, context))
+    if (!admission_begin(&admission, context->limits, fd, client, make_room, context))
         goto fail_admit;
     peer = make_peer(context, &admission);
     status = peer != NULL ? transport_init(&peer->transport, transports) : UV_ENOMEM;
@@ -152,6 +167,8 @@ int peer_accept(struct transport_context *transports, int fd, bool loopback, boo
         (void) close(fd);
     if (status == 0 && tls)
         status = stream_accept_tls(&peer->transport.stream, context->tls);
+    if (status == 0 && client != NULL)
+        status = stream_set_peer_address(&peer->transport.stream, client);
     if (status == 0)
         status =
             connection_new(&peer->_cold->connection, context->policy, loopback, admission.address);
@@ -219,9 +236,9 @@ static int say(struct peer *peer, enum frame_opcode opcode, const struct frame_p
         .now = uv_now(peer->transport.stream.tcp.loop),
         .throttle = {&peer->_cold->throttled, peer, on_held},
     };
+    const struct submit_batch batch = {peer->_fanout->channel, &item, 1, on_receipt, peer};
 
-    return submit_messages(peer_surroundings(peer)->publish, &client, peer->_fanout->channel, &item,
-                           1, on_receipt, peer, limit);
+    return submit_messages(peer_surroundings(peer)->publish, &client, &batch, limit);
 }
 
 static void on_message(struct transport *transport, enum frame_opcode opcode, const uint8_t *data,

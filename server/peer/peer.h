@@ -4,11 +4,13 @@
 #define WS_SERVER_PEER_PEER_H
 
 #include <stdbool.h>
+#include <sys/socket.h>
 
 #include "common/websocket/transport.h"
 #include "server/broadcast/subscriber.h"
 
 struct fanout;
+struct limits_address;
 struct peer_cold;
 
 /* Keep small: this struct is the entire cost of an idle subscriber, and there may be a million. */
@@ -23,15 +25,21 @@ struct peer {
 extern const struct transport_ops peer_transport_ops;
 extern const struct subscriber_ops peer_subscriber_ops;
 
-/* Takes an accepted socket, which came through a listener that only this machine reaches if
- * `loopback`, and on which TLS is spoken if `tls`. `transports` is that of a struct peer_context.
- * The peer owns itself from then on, and calls the context's on_left when it is gone. Returns 0, or
- * a negative UV_E* code if there was no memory for a peer, and the socket is closed. */
-int peer_accept(struct transport_context *transports, int fd, bool loopback, bool tls);
+/* Takes an accepted socket, of the client with this address (NULL: the socket's own), which came
+ * through a listener that only this machine reaches if `loopback`, and on which TLS is spoken if
+ * `tls`. `transports` is that of a struct peer_context. The peer owns itself from then on, and
+ * calls the context's on_left when it is gone. Returns 0, or a negative UV_E* code if there was no
+ * memory for a peer, and the socket is closed. */
+int peer_accept(struct transport_context *transports, int fd, const struct sockaddr *client,
+                bool loopback, bool tls);
 
 /* Drops the connection that has waited longest for a further request to begin: its descriptor is
  * free, and it is not counted any more. False when there is none. */
 bool peer_drop_kept(struct transport_context *transports);
+
+/* For struct connection_policy: the peer's client is another one than the last. */
+const char *peer_on_forwarded(struct transport *transport, const struct sockaddr *client,
+                              struct limits_address **address);
 
 /* Ends the peer, whose client's certificate is no longer admitted: with 1008 if it speaks frames.
  */

@@ -118,14 +118,15 @@ static void on_line(struct input *input, const uint8_t *line, size_t len)
     const struct submit_client client = {.way = SUBMIT_STDIN};
     const struct frame_part payload = {line != NULL ? line : (const uint8_t *) "", len};
     const struct channel_item item = {FRAME_TEXT, &payload, 1};
+    const struct submit_batch batch = {source->_channel, &item, 1, on_receipt, source};
     const char *limit;
 
     if (!utf8_valid(payload.data, len))
         log_error("line %llu of standard input is not UTF-8, as text has to be: not sent",
                   (unsigned long long) input_line(input));
     else
-        (void) submit_messages(&source->_means, &client, source->_channel, &item, 1, on_receipt,
-                               source, &limit); /* this way has no limits, and is open */
+        (void) submit_messages(&source->_means, &client, &batch,
+                               &limit); /* this way has no limits, and is open */
 }
 
 static void on_end(struct input *input)

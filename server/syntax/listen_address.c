@@ -87,6 +87,15 @@ static int parse_tls(struct listen_address *where, const char *value, struct err
     return 0;
 }
 
+static int parse_proxy(struct listen_address *where, const char *value, struct error *error)
+{
+    if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
+        return error_set(error, UV_EINVAL, "'proxy=%s' of '%s' is neither proxy=on nor proxy=off",
+                         value, where->text);
+    where->proxy = strcmp(value, "on") == 0;
+    return 0;
+}
+
 static int parse_mode(struct listen_address *where, const char *value, struct error *error)
 {
     char *end;
@@ -119,6 +128,7 @@ static int parse_setting(struct listen_address *where, const char *setting, stru
         int (*parse)(struct listen_address *where, const char *value, struct error *error);
     } known[] = {
         {"tls=", false, parse_tls},
+        {"proxy=", false, parse_proxy},
         {"mode=", true, parse_mode},
         {"group=", true, parse_group},
     };
@@ -133,9 +143,10 @@ static int parse_setting(struct listen_address *where, const char *setting, stru
                              where->text, known[i].name);
         return known[i].parse(where, setting + len, error);
     }
-    return error_set(error, UV_EINVAL,
-                     "'%s' of '%s' is none of tls=on, tls=off, mode=OCTAL, group=NAME", setting,
-                     where->text);
+    return error_set(
+        error, UV_EINVAL,
+        "'%s' of '%s' is none of tls=on, tls=off, proxy=on, proxy=off, mode=OCTAL, group=NAME",
+        setting, where->text);
 }
 
 /* The settings, from a comma on. */

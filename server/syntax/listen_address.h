@@ -5,11 +5,12 @@
  *     unix:PATH
  *     fd:N                           a listening socket that is inherited
  *
- * and behind it, each with a comma before it: tls=on|off; mode=OCTAL and group=NAME of a Unix
- * socket. */
+ * and behind it, each with a comma before it: tls=on|off; proxy=on|off; mode=OCTAL and group=NAME
+ * of a Unix socket. */
 #ifndef WS_SERVER_SYNTAX_LISTEN_ADDRESS_H
 #define WS_SERVER_SYNTAX_LISTEN_ADDRESS_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 #include <sys/un.h>
 
@@ -37,6 +38,7 @@ struct listen_address {
     char path[sizeof((struct sockaddr_un *) NULL)->sun_path];
     int fd;
     enum listen_address_tls tls;
+    bool proxy; /* each connection begins with a header of the PROXY protocol */
     mode_t mode;
     char group[64]; /* name or number; "": the process's own */
 };

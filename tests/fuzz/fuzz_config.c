@@ -1,5 +1,5 @@
-/* The configuration file: whatever it has, each line is told once at most, in order, and what is told
- * lies in the text. */
+/* The configuration file: whatever it has, each line is told once at most, in order, and what is
+ * told lies in the text. */
 #include <stdlib.h>
 #include <string.h>
 

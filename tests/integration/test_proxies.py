@@ -104,3 +104,57 @@ def test_a_pool_of_kept_connections_gets_no_answer_that_it_did_not_ask_for(wsbro
         programs.wait_until("they are closed", lambda: server.sockets() == listening)
     server.stop()
     assert "limit" not in server.stderr
+
+
+# ---- --trusted-proxy: whose request it is ----
+
+FORWARDS = UPGRADES + 'proxy_set_header X-Forwarded-For "1.1.1.1, 198.51.100.9, 10.1.2.3";'
+
+
+def ask(server: programs.Server, fields: str) -> Client:
+    client = Client(server.port)
+    client.send(f"GET /channels HTTP/1.1\r\nHost: 127.0.0.1\r\n{fields}\r\n".encode())
+    return client
+
+
+def test_behind_nginx_the_log_has_the_clients_address(wsbroadcastd, nginx):
+    server = wsbroadcastd("--trusted-proxy", "127.0.0.1", "--trusted-proxy", "10.0.0.0/8",
+                          "--log-level", "debug")
+    with Client(nginx(server, FORWARDS)) as client:
+        client.upgrade()
+        server.wait_stderr("198.51.100.9 port 0: joined")
+
+
+@pytest.mark.parametrize("fields", ["X-Forwarded-For: 1.1.1.1, 198.51.100.9\r\n",
+                                    "Forwarded: for=1.1.1.1, for=198.51.100.9\r\n"])
+def test_limits_are_those_of_the_client_that_a_trusted_proxy_names(wsbroadcastd, fields):
+    server = wsbroadcastd("--trusted-proxy", "127.0.0.0/8", "--max-connections-per-address", "1")
+    first = ask(server, fields)
+    assert first.recv_head().start.startswith("HTTP/1.1 200 ")
+    other = ask(server, fields.replace("198.51.100.9", "198.51.100.8"))
+    assert other.recv_head().start.startswith("HTTP/1.1 200 ")
+    second = ask(server, fields)
+    assert second.recv_head().start.startswith("HTTP/1.1 503 ")
+    server.wait_stderr("198.51.100.9 port 0: limit max-connections-per-address")
+    first.disconnect()
+    programs.wait_until("its place is free", lambda: ask(server, fields).recv_head().start
+                        .startswith("HTTP/1.1 200 "))
+
+
+def test_each_request_of_a_kept_connection_has_a_client_of_its_own(wsbroadcastd):
+    server = wsbroadcastd("--trusted-proxy", "127.0.0.1", "--log-level", "debug")
+    client = Client(server.port)
+    for fields in "X-Forwarded-For: 198.51.100.1\r\n", "X-Forwarded-For: 198.51.100.2\r\n", "":
+        client.send(f"GET /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\n{fields}\r\n".encode())
+        assert client.recv_response().status == 404
+    server.wait_stderr("198.51.100.1 port 0: refused with 404")
+    server.wait_stderr("198.51.100.2 port 0: refused with 404")
+    server.wait_stderr("127.0.0.1 port [0-9]+: refused with 404")
+
+
+def test_others_cannot_say_who_they_are(wsbroadcastd):
+    server = wsbroadcastd("--trusted-proxy", "10.0.0.0/8", "--log-level", "debug")
+    client = Client(server.port)
+    client.send(b"GET /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Forwarded-For: 1.1.1.1\r\n\r\n")
+    assert client.recv_head().start.startswith("HTTP/1.1 404 ")
+    server.wait_stderr("127.0.0.1 port [0-9]+: refused with 404")

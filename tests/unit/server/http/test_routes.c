@@ -49,9 +49,9 @@ static struct verdict ask(const char *path, const char *line, const char *fields
     verdict.status = asked.status;
     if (asked.why != NULL)
         (void) snprintf(verdict.why, sizeof verdict.why, "%s", asked.why);
-    strcpy(verdict.allow, asked.request.allow);
-    strcpy(verdict.accept, asked.request.join.handshake.accept);
-    strcpy(verdict.channel, asked.request.channel.name);
+    memcpy(verdict.allow, asked.request.allow, sizeof verdict.allow);
+    memcpy(verdict.accept, asked.request.join.handshake.accept, sizeof verdict.accept);
+    memcpy(verdict.channel, asked.request.channel.name, sizeof verdict.channel);
     verdict.by_proxy = asked.request.response.by_proxy;
     verdict.closes = asked.request.response.closes;
     verdict.has_route = asked.route != NULL;

@@ -117,8 +117,9 @@ static int say(struct scene *scene, enum submit_way way, enum frame_opcode opcod
     int status;
 
     *result = (struct result){.limit = NULL};
-    status = submit_messages(&scene->means, &one, scene->channel, items, count, on_receipt, result,
-                             &result->limit);
+    status = submit_messages(
+        &scene->means, &one,
+        &(struct submit_batch){scene->channel, items, count, on_receipt, result}, &result->limit);
     assert_int_equal(result->receipts, status == 0 ? 1 : 0);
     return status == 0 ? result->receipt.status : status;
 }

@@ -103,6 +103,36 @@ static void through_loopback_and_unix_sockets_each_connection_is_a_client(void *
     }
 }
 
+static const char *move(const char *text, struct limits_address **entry)
+{
+    struct sockaddr_storage address = address_of(text);
+
+    return limits_move(&limits, (const struct sockaddr *) &address, entry);
+}
+
+static void a_connection_that_is_another_clients_counts_there_alone(void **state)
+{
+    struct limits_address *proxied, *other;
+
+    (void) state;
+    assert_null(arrive("127.0.0.1", &proxied)); /* the proxy's, which counts nowhere */
+    assert_null(proxied);
+    assert_null(move("192.0.2.1", &proxied));
+    assert_null(move("192.0.2.1", &proxied)); /* it is there already */
+    assert_string_equal(arrive("192.0.2.1", &other), "max-connections-per-address");
+    assert_null(move("192.0.2.2", &proxied));
+    assert_null(arrive("192.0.2.1", &other));
+    assert_string_equal(move("192.0.2.1", &proxied), "max-connections-per-address");
+    limits_depart(&limits, other);
+    assert_string_equal(arrive("192.0.2.2", &other), "max-connections-per-address"); /* unmoved */
+    assert_null(move("127.0.0.1", &proxied));
+    assert_null(proxied);
+    assert_null(arrive("192.0.2.2", &other));
+    limits_depart(&limits, other);
+    limits_depart(&limits, proxied);
+    assert_int_equal(limits._connections, 0);
+}
+
 static void a_rate_is_that_of_all_connections_of_an_address(void **state)
 {
     struct limits_address *entry, *same;
@@ -213,6 +243,8 @@ int main(void)
             addresses_are_counted_ipv6_by_its_network_and_mapped_as_ipv4, set_up, tear_down),
         cmocka_unit_test_setup_teardown(
             through_loopback_and_unix_sockets_each_connection_is_a_client, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_connection_that_is_another_clients_counts_there_alone,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_rate_is_that_of_all_connections_of_an_address, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_client_that_comes_back_in_the_same_second_is_known,

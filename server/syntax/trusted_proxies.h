@@ -1,7 +1,7 @@
 /* The proxies whose word is taken for whom a connection or a request comes from
  * (--trusted-proxy). */
-#ifndef WS_SERVER_NET_TRUSTED_PROXIES_H
-#define WS_SERVER_NET_TRUSTED_PROXIES_H
+#ifndef WS_SERVER_SYNTAX_TRUSTED_PROXIES_H
+#define WS_SERVER_SYNTAX_TRUSTED_PROXIES_H
 
 #include <stdbool.h>
 #include <stddef.h>

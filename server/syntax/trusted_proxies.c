@@ -1,4 +1,4 @@
-#include "server/net/trusted_proxies.h"
+#include "server/syntax/trusted_proxies.h"
 
 #include <string.h>
 #include <uv.h>
