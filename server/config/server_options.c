@@ -98,9 +98,9 @@ static const struct option_spec specs[] = {
      "name, which lets pages in by DNS rebinding)",
      OPTION_BY(option_values_server_name), .offer = OPTION_OFFER_NOTHING},
     {"trusted-proxy", 0, "CIDR",
-     "an address or block of addresses of proxies in front, or unix (for Unix sockets): from there, "
-     "Forwarded or X-Forwarded-For says whose a request is, for limits and logs; may be given several "
-     "times (default: none)",
+     "an address or block of addresses of proxies in front, or unix (for Unix sockets): there, "
+     "Forwarded or X-Forwarded-For says whose a request is, for limits and logs; may be given "
+     "several times (default: none)",
      OPTION_BY(option_values_trusted_proxy), .offer = OPTION_OFFER_NOTHING},
     {"publish", 0, "WHO",
      "who may say something: none (the feed is read-only), ws (WebSocket clients), http (with "

@@ -308,8 +308,8 @@ static void on_paused(void *publisher, bool paused)
                   stream_peer_name(&transport->stream, name, sizeof name));
 }
 
-/* Takes a trusted proxy's word for whom the request is. Returns REQUEST_PASSED, or REQUEST_ANSWERED if
- * that client has too many connections, or there is no memory. */
+/* Takes a trusted proxy's word for whom the request is. Returns REQUEST_PASSED, or REQUEST_ANSWERED
+ * if that client has too many connections, or there is no memory. */
 static enum request_outcome find_client(struct exchange *exchange, bool *secure)
 {
     struct connection *connection = exchange->connection;
