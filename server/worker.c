@@ -231,7 +231,7 @@ void worker_free(struct worker *worker)
 {
     if (worker == NULL)
         return;
-    if (!worker->started) { /* its loop has handles that nobody ran */
+    if (!worker->started) { /* its loop has handles, and was never run */
         worker_stop_close_listeners(worker);
         handoff_close(&worker->handoff);
         proxy_arrivals_close(&worker->proxied);

@@ -53,7 +53,7 @@ int worker_start(struct worker *worker);
 
 /* From any thread, once it was started: the worker stops accepting and finishes the requests that
  * have begun. When all workers have, it says goodbye (Close 1001) to every peer, delivers what is
- * owed, and ends within a few seconds. A second time: it drops everybody and ends. */
+ * owed, and ends within a few seconds. A second time: it drops every peer and ends. */
 void worker_stop(struct worker *worker);
 
 /* From any thread, until worker_join: the TLS context has been reloaded. */

@@ -5,8 +5,8 @@
 #include "server/worker_private.h"
 
 enum {
-    SWEEP_INTERVAL = 1000, /* milliseconds between two looks at who is idle or reads too slowly */
-    QUESTION_BUDGET = 256, /* peers that are looked at in a turn, for those who ask for figures */
+    SWEEP_INTERVAL = 1000, /* milliseconds between two checks for idle peers and slow readers */
+    QUESTION_BUDGET = 256, /* peers that are looked at in a turn, for questions to all workers */
     LAG_LOOKS = 16,        /* at the stalled, in the time that a message may wait for them */
 };
 
@@ -112,7 +112,7 @@ void worker_turn_handed_off(struct handoff *handoff, const struct handoff_connec
         log_warn("dropped a connection: %s", uv_strerror(status));
 }
 
-/* Who could not be accepted for want of a descriptor may be now. */
+/* Connections that could not be accepted for want of a descriptor may be now. */
 void worker_turn_retry_listeners(struct worker *worker)
 {
     struct list *node;

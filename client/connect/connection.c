@@ -38,7 +38,7 @@ static bool may_want_tls(const struct connection *connection, int status)
            (status == UV_EOF || status == UV_ECONNRESET);
 }
 
-/* No Close came: who is to blame, and what to do. */
+/* No Close came: the likely cause, and what to do. */
 static void conclude_lost(struct connection *connection, int status)
 {
     const struct stream *stream = &connection->_transport.stream;
@@ -380,7 +380,7 @@ int connection_init(struct connection *connection, uv_loop_t *loop,
         .server = false,
         .max_message = options->max_message,
         .compression_level = COMPRESSION_LEVEL,
-        .hears_on = true, /* who is not interested any more says so to us */
+        .hears_on = true, /* the server may still send a Close */
         .closing_timeout =
             options->input_eof == CLIENT_EOF_CLOSE ? LONG_CLOSING_TIMEOUT : CLOSING_TIMEOUT,
         .ping_interval = (uint32_t) options->ping_interval,

@@ -109,7 +109,7 @@ void proxy_deinit(struct proxy *proxy)
     *proxy = (struct proxy){.kind = PROXY_NONE};
 }
 
-/* ---- who goes without ---- */
+/* ---- no_proxy ---- */
 
 /* An address of either family, as bytes; returns their number, or 0 when it is none. */
 static size_t parse_address(const char *text, size_t len, uint8_t bytes[16])

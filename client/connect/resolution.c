@@ -12,7 +12,7 @@ enum { MAX_ADDRESSES = 32 }; /* of a host, that are tried */
 struct resolution {
     uv_getaddrinfo_t request;
     void *owner;
-    resolution_cb on_end; /* NULL: nobody waits any more */
+    resolution_cb on_end; /* NULL: cancelled */
 };
 
 static size_t collect(const struct addrinfo *list, struct sockaddr_storage *addresses)

@@ -20,7 +20,7 @@ enum { TICK = 500 }; /* milliseconds between two looks of the status line */
 
 static void put(const char *text, size_t len)
 {
-    /* Where the terminal fails there is nobody left to tell. */
+    /* A failure of the terminal cannot be reported. */
     if (write(STDERR_FILENO, text, len) < 0)
         return;
 }
@@ -170,7 +170,7 @@ static bool is_capable_terminal(int fd)
     return isatty(fd) == 1 && term != NULL && *term != '\0' && strcmp(term, "dumb") != 0;
 }
 
-/* A terminal on which nobody types, messages end their lines, and no command writes. */
+/* A terminal where no input is typed, messages end their lines, and no command writes. */
 static bool has_line(const struct client_options *options)
 {
     bool typed = options->send && isatty(STDIN_FILENO) == 1;

@@ -21,7 +21,7 @@ struct monitor {
     struct buffer _head; /* of the server's answer, with -v */
     uv_signal_t _sigusr1;
     uv_timer_t _tick; /* only with a status line */
-    bool _has_line;   /* there is a terminal that can show it, and nobody types there */
+    bool _has_line;   /* there is a terminal that can show it, and no input is typed there */
     bool _drawn;
     char _state[200];
 };

@@ -44,7 +44,7 @@ void stats_pong(struct stats *stats, uint64_t now)
     uint64_t trip = (now - stats->_asked) / 1000;
 
     if (stats->_asked == 0)
-        return; /* nobody asked */
+        return; /* no answer was expected */
     stats->_trips[stats->_pings++ % STATS_PINGS] = trip < UINT32_MAX ? (uint32_t) trip : UINT32_MAX;
     stats->_asked = 0;
 }

@@ -15,7 +15,7 @@ struct message {
     const char *id; /* where render_wants_id: its event ID, borrowed; "" if the server gives none */
     uint64_t gap;   /* where render_wants_id: how many were lost just before it, or PLACE_UNKNOWN */
     /* Set only where render_wants_time: nanoseconds since 1970 when it was complete, and since
-     * wsrecv was started (on a clock that nobody sets). */
+     * wsrecv was started (on a monotonic clock). */
     int64_t time;
     int64_t since_start;
 };

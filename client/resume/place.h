@@ -19,7 +19,7 @@ struct place {
     bool known;
 };
 
-/* Parses an ID. Returns 0; or UV_EINVAL, also for a number that nobody counts up to. */
+/* Parses an ID. Returns 0; or UV_EINVAL, also for a number that cannot be reached. */
 int place_parse(const char *text, size_t len, struct event_id *id);
 
 /* A message has come. */

@@ -114,7 +114,7 @@ int resume_open(struct resume *resume, const char *text, bool unheard, uint64_t 
     bool back;
 
     resume->_unheard = unheard;
-    resume->_own = 0; /* those of the last connection come as anybody's */
+    resume->_own = 0; /* those of the last connection come as any others */
     *lost = place_open(&resume->place, text, &back);
     resume->_gap = place_add_gaps(resume->_gap, *lost);
     resume->_opened = true;
@@ -122,7 +122,7 @@ int resume_open(struct resume *resume, const char *text, bool unheard, uint64_t 
         log_warn("the server went back to %s: messages come again", resume_id(resume));
     if (!resume->place.known && first)
         warn_of_no_ids(resume);
-    /* Who is killed before the first message goes on here, too. */
+    /* If killed before the first message, the next run goes on here, too. */
     if (resume->place.known && resume->_options->state_file != NULL && !resume->_stored)
         return store(resume, resume->place.id);
     return 0;
@@ -139,7 +139,7 @@ static uint64_t without_own(struct resume *resume, uint64_t moved)
     return moved - own;
 }
 
-/* Our own messages are behind us: who is killed goes on behind them. */
+/* Own messages count as read: after being killed, the next run goes on behind them. */
 static int pass_own(struct resume *resume)
 {
     uint64_t number;

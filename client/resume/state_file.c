@@ -144,7 +144,7 @@ static int open_once(struct state_file *file, struct error *error)
 {
     struct stat stat;
 
-    /* Opening a FIFO is not to wait for somebody; who can make links is not to choose the file. */
+    /* Opening a FIFO must not block; a symbolic link must not choose the file. */
     file->_fd =
         open(file->_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW, MODE);
     if (file->_fd < 0 && errno == ELOOP)
@@ -163,7 +163,7 @@ static int open_once(struct state_file *file, struct error *error)
     return lock_file(file, error);
 }
 
-/* Between opening and locking it may be removed: then nobody else would meet our lock. */
+/* Between opening and locking it may be removed: then no other process would meet our lock. */
 static int open_file(struct state_file *file, struct error *error)
 {
     for (int i = 0; i < MAX_OPENINGS; i++) {

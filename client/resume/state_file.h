@@ -34,7 +34,7 @@ struct state_file {
 /* Opens the file, or makes it; never through a symbolic link. `url`, without user name, is what its
  * place belongs to; `name` is borrowed as long as it is open. `*known` tells whether there is a
  * place, which is `*id`. Returns 0; or a negative UV_E* code with a text: it cannot be opened, is
- * used by somebody else, belongs to another URL, or is something else. */
+ * used by another process, belongs to another URL, or is something else. */
 int state_file_open(struct state_file *file, const char *name, const char *url, struct event_id *id,
                     bool *known, struct error *error);
 

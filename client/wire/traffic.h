@@ -117,7 +117,7 @@ bool traffic_is_printed(const struct traffic *traffic);
 /* True while a command of --exec runs. */
 bool traffic_is_running(const struct traffic *traffic);
 
-/* Somebody is in a hurry: commands are told to end; called again, they are killed. */
+/* The user wants it to end: commands get SIGTERM; called again, SIGKILL. */
 void traffic_hurry(struct traffic *traffic);
 
 /* Now that it ends: has all that was asked for happened, as -n, --until and --input-eof close have

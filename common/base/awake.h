@@ -37,8 +37,8 @@ static inline uint64_t awake_late(const struct awake *awake, uint64_t now)
     return late > AWAKE_LATE ? late : 0;
 }
 
-/* The timer runs at `now`. True when the process has slept: what waits is to be read before anybody
- * is judged, so this is for the next run. */
+/* The timer runs at `now`. True when the process has slept: input that waits is to be read before
+ * any timeout applies, so leave that to the next run. */
 static inline bool awake_look(struct awake *awake, uint64_t now)
 {
     uint64_t late = awake_late(awake, now);

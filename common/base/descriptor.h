@@ -1,5 +1,5 @@
-/* Standard input and output, used without blocking and without changing them for anybody else: the
- * O_NONBLOCK flag would belong to the shell and to every program of the pipeline, too. */
+/* Standard input and output, used without blocking and without changing them for other processes:
+ * the O_NONBLOCK flag would belong to the shell and to every program of the pipeline, too. */
 #ifndef WS_COMMON_BASE_DESCRIPTOR_H
 #define WS_COMMON_BASE_DESCRIPTOR_H
 

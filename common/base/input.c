@@ -166,7 +166,7 @@ static void on_file_read(uv_fs_t *request)
     input->_reading = false;
     if (input->_closed)
         return;
-    /* Nobody can take it now: it is read again when somebody can. */
+    /* The line cannot be taken now: it is read again later. */
     if (input->_paused && n > 0 && lseek(input->_in.fd, -n, SEEK_CUR) >= 0)
         return;
     take_result(input, n);

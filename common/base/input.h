@@ -1,4 +1,4 @@
-/* Standard input, line by line, for those who asked for it. Whatever it is (pipe, terminal, socket
+/* Standard input, line by line. Whatever it is (pipe, terminal, socket
  * or file), reading it never blocks the loop, and stops while the owner cannot take more: lines
  * that were read with the one that made the owner pause wait here. A line that is too long is
  * reported and skipped. */

@@ -42,7 +42,7 @@ static void write_line(const char *line, size_t len)
     }
     if (log_before != NULL)
         log_before(log_before_owner);
-    /* Where stderr itself fails there is nobody left to tell. */
+    /* A failure of stderr itself cannot be reported. */
     if (write(STDERR_FILENO, line, len) < 0)
         return;
 }

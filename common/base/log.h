@@ -12,7 +12,7 @@ enum { LOG_MAX_LINE = 1024 }; /* bytes of a line, its newline included; longer o
 
 enum log_level {
     LOG_ERROR, /* the program cannot do what it was asked to do */
-    LOG_WARN,  /* somebody should look at this */
+    LOG_WARN,  /* the operator should look at this */
     LOG_INFO,  /* the few events of a normal life: started, stopping */
     LOG_DEBUG, /* one line for each connection's comings and goings */
 };

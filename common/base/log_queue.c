@@ -26,7 +26,7 @@ struct log_queue {
     uv_cond_t ended;
     bool ending;
     bool has_ended;
-    bool is_left;     /* nobody waits for the end any more: the thread frees the queue */
+    bool is_left;     /* log_queue_stop has given up waiting: the thread frees the queue */
     uint64_t dropped; /* lines, since the last that found room */
     size_t begin;     /* of the lines in `ring`, */
     size_t len;       /* and their bytes */

@@ -10,7 +10,7 @@ void log_rate_init(struct log_rate *rate)
     memset(rate, 0, sizeof *rate);
 }
 
-/* FNV-1a. Whoever makes two addresses collide has only their lines counted together. */
+/* FNV-1a. A collision of two addresses only counts their lines together. */
 static uint64_t hash(uint64_t value, const char *text, size_t len)
 {
     for (size_t i = 0; i < len; i++)

@@ -102,8 +102,8 @@ int options_store_value(const struct option_spec *spec, const char *value, void 
 void options_print_help(const struct option_table *table, FILE *out);
 
 /* Does what --help (`help`) or --version asks for, on standard output: prints the help, or the
- * program's name and version. Who reads only the beginning of it ends us by SIGPIPE, as any filter.
- * Returns 0, or a negative UV_E* code with a text when it cannot be written. */
+ * program's name and version. If the reader stops early, SIGPIPE ends the program, as it does any
+ * filter. Returns 0, or a negative UV_E* code with a text when it cannot be written. */
 int options_answer(const struct option_table *table, bool help, struct error *error);
 
 /* A number of bytes from `min` to `max`: decimal, with an optional suffix K, M or G (powers of

@@ -57,7 +57,7 @@ bool stream_is_tls(const struct stream *stream);
  * time is not the peer's. */
 bool stream_has_waited(const struct stream *stream);
 
-/* True when TLS was refused by nobody: the connection ended in the middle of its handshake. */
+/* True when the connection ended in the middle of the TLS handshake, without an alert. */
 bool stream_was_cut(const struct stream *stream);
 
 /* Starts reading: `on_alloc` and `on_read` as in libuv. With TLS, `on_read` is given plaintext in a

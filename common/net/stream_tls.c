@@ -54,8 +54,8 @@ static void keep_name(struct stream_tls *layer)
         strdup(address_client_name((const struct sockaddr *) &address, name, sizeof name));
 }
 
-/* Whoever typed http:// or ws:// is told so, in what it can read. The connection ends with its
- * client: to close it while something comes would take the answer back (RST). */
+/* A client that sent plain HTTP gets a response that it can read. The client ends the connection:
+ * closing it while input arrives would send RST and discard the response. */
 static void answer_http(struct stream_tls *layer)
 {
     static const char body[] = "this port speaks TLS, and the request came as plain HTTP: "
@@ -94,7 +94,7 @@ static int establish(struct stream_tls *layer)
     return status;
 }
 
-/* Decrypts what has been fed, as long as somebody reads; the rest is held. */
+/* Decrypts what has been fed while reading is started; the rest is buffered. */
 static void decrypt(struct stream_tls *layer)
 {
     uint8_t plain[TLS_MAX_RECORD];
@@ -196,7 +196,7 @@ static void decrypt_held(struct stream_tls *layer)
         start_reading(layer);
 }
 
-/* Out of the way of whoever asked for it. */
+/* Not within the call that asked for it. */
 static void on_later(uv_idle_t *later)
 {
     struct stream_tls *layer = container_of(later, struct stream_tls, later);

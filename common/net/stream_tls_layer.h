@@ -14,7 +14,7 @@
 
 /* Ciphertext on its way, either direction:
  *
- *     socket ─► loop's read buffer ─► tls ─► plaintext       held: what came, and nobody reads now
+ *     socket ─► loop's read buffer ─► tls ─► plaintext       held: input while reading is stopped
  *     socket ◄─ sending ◄─ tls's output ◄─ tls ◄─ source     sending: what the socket did not take
  *
  * A stream_write is over when its source is empty and nothing is being sent. */

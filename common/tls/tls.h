@@ -80,7 +80,7 @@ void tls_shutdown(struct tls *tls);
  * it broke the handshake, else `status`; tls_error says so, also when close_notify is missing. */
 int tls_cut(struct tls *tls, int status);
 
-/* Ciphertext that is to be sent; who sends it drops it from there. */
+/* Ciphertext to be sent; the caller drops what it has sent. */
 struct buffer *tls_output(struct tls *tls);
 
 /* True when the peer's end of the connection was what broke the handshake: nothing was refused. */

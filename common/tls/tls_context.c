@@ -117,7 +117,8 @@ static int set_up_client(SSL_CTX *ssl, const struct tls_files *files, struct err
     }
     if (SSL_CTX_load_verify_file(ssl, files->ca) != 1)
         return tls_error_file(error, "certificates", files->ca);
-    /* Who names a certificate trusts it, even where it is the server's own and no authority's. */
+    /* A certificate given by name is trusted, even if it is the server's own and not that of a CA.
+     */
     (void) X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ssl), X509_V_FLAG_PARTIAL_CHAIN);
     return 0;
 }

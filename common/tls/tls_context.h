@@ -24,9 +24,9 @@ struct tls_files {
     /* As many as have a `cert`. A server shows the first that is for the name that the client asks
      * for, of each type of key that the client can use, or else the first of all. */
     struct tls_pair pairs[TLS_MAX_PAIRS + 1];
-    const char *ca; /* who signs the peer's certificates; NULL: for a client the system's
+    const char *ca; /* CAs that sign the peer's certificates; NULL: for a client the system's
                          authorities, for a server: clients need no certificate */
-    bool insecure;  /* client: believe whoever answers */
+    bool insecure;  /* client: the server is not authenticated */
 };
 
 /* Reads all the files. Returns 0, or a negative UV_E* code with a text that names the file. A

@@ -1,4 +1,4 @@
-/* Why TLS failed, in words for the one who has to do something about it. */
+/* Why TLS failed, in words for the person who has to mend it. */
 #ifndef WS_COMMON_TLS_TLS_ERROR_H
 #define WS_COMMON_TLS_TLS_ERROR_H
 

@@ -61,7 +61,7 @@ static int index_of_identities(void)
 
 /* ---- reading files ---- */
 
-/* Nobody may be there to be asked for it: neither at a reload nor in a script. */
+/* A passphrase cannot be asked for at a reload or in a script. */
 static int no_passphrase(char *out, int size, int writing, void *data)
 {
     (void) out;

@@ -14,7 +14,7 @@ static struct tls_loop_node *take_first(struct list *list)
     return container_of(list_take_first(list), struct tls_loop_node, node);
 }
 
-/* Those who have waited longest take the steps of this turn: their sockets are read from in it. */
+/* The handshakes that have waited longest take the steps of this turn: their sockets are read. */
 static void give_turns(struct tls_loop *loop)
 {
     loop->_left = TLS_LOOP_STEPS;

@@ -68,7 +68,8 @@ void tls_loop_verify_all(struct tls_loop *loop);
 
 void tls_loop_node_init(struct tls_loop_node *place, const struct tls_loop_ops *ops);
 
-/* True if a handshake may take a step in this turn: one is left, and nobody waits for it. */
+/* True if a handshake may take a step in this turn: a step is left, and no other handshake waits.
+ */
 bool tls_loop_has_room(const struct tls_loop *loop);
 
 /* A handshake has taken a step; `granted`: it had waited for it, and had got its turn. */

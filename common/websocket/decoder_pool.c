@@ -91,7 +91,7 @@ void decoder_pool_drop_input(struct decoder_lease *lease)
     lease->suspended = false;
 }
 
-/* A context that stopped within a frame, or that wslay gave up on, serves nobody else. */
+/* A context that stopped within a frame, or that wslay gave up on, is not lent again. */
 void decoder_pool_return(struct decoder_lease *lease)
 {
     struct decoder_pool *pool = lease->pool;

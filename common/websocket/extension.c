@@ -180,7 +180,8 @@ static void accept_offer(const struct offer *offer, struct extension_deflate *de
 {
     *deflate = (struct extension_deflate){
         .agreed = true,
-        /* One compressed form serves everybody, so no message may lean on an earlier one. */
+        /* All subscribers get the same compressed bytes, so no message may refer to an earlier one.
+         */
         .server_no_context_takeover = true,
         .client_no_context_takeover = offer->client_no_context_takeover,
         .server_max_window_bits = offer->server_bits != 0 ? offer->server_bits : ANY_BITS,

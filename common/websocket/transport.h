@@ -6,19 +6,19 @@
  *     the owner's          is queued   owe is out   gone
  *
  * Reading: bytes come in through the loop's one read buffer; whole messages go to the owner. A
- * transport reads once a turn, and the less, the more of them have much to say: so nobody is heard
- * at the expense of others, and what comes in between two flushes is bounded.
+ * transport reads once a turn, and less if many have much input: so none is read from at the
+ * expense of others, and the input between two flushes is bounded.
  * Writing: nothing is written while the loop is busy reading. A transport that has something to
- * say is listed in its context; the owner of the loop calls transport_context_flush once at the
+ * write is listed in its context; the owner of the loop calls transport_context_flush once at the
  * end of the turn, and each listed transport is flushed with one system call:
  *
  *     [ own frames ][ pongs ][ the owner's bytes, e.g. from a broadcast log ][ Close ]
  *
- * A short write stalls the transport until the socket has room again; then the owner hears
- * on_drained, and flushes again from where it stands.
+ * A short write stalls the transport until the socket has room again; then on_drained is called,
+ * and the owner flushes again from where it stopped.
  *
- * The transport is embedded in its owner, who frees it in on_closed and not before. All transports
- * of a context belong to one loop. */
+ * The transport is embedded in its owner, which frees it in on_closed and not before. All
+ * transports of a context belong to one loop. */
 #ifndef WS_COMMON_WEBSOCKET_TRANSPORT_H
 #define WS_COMMON_WEBSOCKET_TRANSPORT_H
 
@@ -84,7 +84,7 @@ struct transport_ops {
     size_t (*ping_payload)(struct transport *transport, char *out);
     /* A pong came, with this payload, which is borrowed for the call. May be NULL. */
     void (*on_pong)(struct transport *transport, const uint8_t *data, size_t len);
-    /* For those who watch: a control frame has come, or is about to go out (`own`), with so many
+    /* For observers: a control frame has come, or is about to go out (`own`), with so many
      * bytes of payload. May be NULL. */
     void (*on_frame)(struct transport *transport, bool own, enum frame_opcode opcode, size_t len);
     /* The same for bytes of frames that have come, whole or not. May be NULL. */
@@ -148,7 +148,7 @@ struct transport_context {
     struct list _dirty;
     struct deadline_list _opening;
     struct deadline_list _body; /* those in their opening whose request has a body to come, */
-    struct deadline_list _kept; /* those who have yet to begin a further request, */
+    struct deadline_list _kept; /* waiting for a further request to begin, */
     struct deadline_list _last; /* and those whose request is the last: see
                                    transport_context_end_opening */
     bool _ending;
@@ -160,7 +160,7 @@ struct transport_context {
     uv_timer_t _tick;                /* runs only while something has a deadline */
     struct awake _awake;             /* the clock of the deadlines */
     bool _looked;                    /* a tick has found something due; the loop has read since */
-    const struct transport *_reader; /* who read last in this turn */
+    const struct transport *_reader; /* the last to read in this turn */
     unsigned _busy;                  /* how many filled the buffer in this turn, */
     unsigned _busy_before;           /* and in the one before */
     size_t _read;                    /* bytes that were read in this turn */
@@ -249,7 +249,7 @@ void transport_context_end_opening(struct transport_context *context);
 /* True while any transport is in stage OPENING and has a request to finish. */
 bool transport_context_is_opening(const struct transport_context *context);
 
-/* The transport that has waited longest for a further request to begin, which nobody would miss;
+/* The transport that has waited longest for a further request to begin, and so is idle;
  * NULL when there is none. It is the caller's to abort. */
 struct transport *transport_context_take_kept(struct transport_context *context);
 

@@ -69,12 +69,12 @@ bool transport_context_flush_some(struct transport_context *context, unsigned bu
 {
     struct list end;
 
-    context->_reader = NULL;  /* the turn ends: everybody may read again */
+    context->_reader = NULL;  /* the turn ends: all may read again */
     if (!context->_work.held) /* which says nothing of how many have much to say */
         context->_busy_before = context->_busy;
     context->_busy = 0;
     context->_read = 0;
-    list_append(&context->_dirty, &end); /* who is listed again meanwhile is for the next turn */
+    list_append(&context->_dirty, &end); /* what is listed from here on is for the next turn */
     for (; budget > 0 && context->_dirty.next != &end; budget--) {
         struct list *node = list_take_first(&context->_dirty);
 

@@ -1,9 +1,12 @@
 #include "common/websocket/transport_time.h"
 
+#include <stddef.h>
+#include <stdint.h>
+
 enum {
     TICK = 250, /* milliseconds between two looks at the deadlines */
-    LOOK = 1,   /* milliseconds in which the loop reads what has come before it is judged */
-    /* Peers that came together fall due together. A tick judges so many of them; the next one
+    LOOK = 1, /* milliseconds in which the loop reads what has come before a deadline is applied */
+    /* Peers that came together fall due together. A tick expires so many of them; the next one
      * comes after so many milliseconds, and the loop has its turns in between. It also takes a
      * herd apart: their next deadlines are no longer the same. */
     HERD = 128,
@@ -40,7 +43,7 @@ void transport_time_quiet(struct transport *transport)
         transport_time_start(transport, &transport_context_of(transport)->_quiet);
 }
 
-/* Where no frames are spoken, nobody answers: TCP has to. */
+/* Without frames there is no Pong: TCP acknowledgements are the sign of life. */
 static void beat(struct transport *transport, const char *payload, size_t len)
 {
     struct buffer *out;
@@ -53,7 +56,7 @@ static void beat(struct transport *transport, const char *payload, size_t len)
         transport_abort(transport, UV_ENOMEM);
 }
 
-/* RFC 6455, 5.5.2: is there anybody? */
+/* RFC 6455, 5.5.2: a Ping as keep-alive. */
 static void ask(struct transport *transport)
 {
     const struct transport_ops *ops = transport_context_of(transport)->ops;
@@ -102,7 +105,7 @@ void transport_time_message(struct transport *transport, bool completed)
 /* ---- the tick ---- */
 
 /* The time for a request is over. A TLS handshake that had to wait for us has it once more. */
-static void judge_request(struct transport *transport, struct deadline_list *deadlines)
+static void expire_request(struct transport *transport, struct deadline_list *deadlines)
 {
     bool ready = stream_is_ready(&transport->stream);
 
@@ -118,23 +121,23 @@ static void judge_request(struct transport *transport, struct deadline_list *dea
     }
 }
 
-static void judge_opening(struct transport *transport)
+static void expire_opening(struct transport *transport)
 {
-    judge_request(transport, &transport_context_of(transport)->_opening);
+    expire_request(transport, &transport_context_of(transport)->_opening);
 }
 
-static void judge_body(struct transport *transport)
+static void expire_body(struct transport *transport)
 {
-    judge_request(transport, &transport_context_of(transport)->_body);
+    expire_request(transport, &transport_context_of(transport)->_body);
 }
 
-static void judge_last(struct transport *transport)
+static void expire_last(struct transport *transport)
 {
-    judge_request(transport, &transport_context_of(transport)->_last);
+    expire_request(transport, &transport_context_of(transport)->_last);
 }
 
 /* No further request has begun, as far as has been read. */
-static void judge_kept(struct transport *transport)
+static void expire_kept(struct transport *transport)
 {
     if (transport->_deferred || transport->_paused) { /* it may have come already */
         transport_time_start(transport, &transport_context_of(transport)->_kept);
@@ -145,7 +148,7 @@ static void judge_kept(struct transport *transport)
 }
 
 /* The closing handshake takes too long; or writing has failed, and reading found out no more. */
-static void judge_closing(struct transport *transport)
+static void expire_closing(struct transport *transport)
 {
     if (transport->_broken || transport->_silent)
         transport_abort(transport, UV_ETIMEDOUT);
@@ -153,7 +156,7 @@ static void judge_closing(struct transport *transport)
         transport_abort_for(transport, "close-timeout");
 }
 
-static void judge_message(struct transport *transport)
+static void expire_message(struct transport *transport)
 {
     if (transport->_deferred || transport->_paused) /* what is missing may have come already */
         transport_time_start(transport, &transport_context_of(transport)->_message);
@@ -161,10 +164,10 @@ static void judge_message(struct transport *transport)
         transport_reject(transport, CLOSE_POLICY, "message took too long", "message-timeout");
 }
 
-/* The time to answer a ping is over. Whoever has said anything else is there, too, and whoever
- * still reads what comes before the ping. While reading is paused, the answer may lie in the
- * socket. */
-static void judge_asked(struct transport *transport)
+/* The time to answer a Ping is over. Any other input shows that the peer is alive, too, and so does
+ * reading what was sent before the Ping. While reading is paused, the Pong may lie in the socket.
+ */
+static void expire_asked(struct transport *transport)
 {
     if (transport->_heard)
         transport_time_quiet(transport);
@@ -174,56 +177,71 @@ static void judge_asked(struct transport *transport)
         transport_abort_for(transport, "ping-timeout");
 }
 
-static void judge_quiet(struct transport *transport)
+static void expire_quiet(struct transport *transport)
 {
     ask(transport);
 }
 
-/* Judges the transports whose time in a list is over, until the budget is spent. */
-static void judge(struct deadline_list *deadlines, uint64_t now, unsigned *budget,
-                  void (*judge_one)(struct transport *transport))
-{
-    struct deadline *deadline;
+/* The lists of deadlines, in the order in which they are looked at. A transport is in one of them
+ * at most. */
+static const struct {
+    size_t at; /* of the list, in the context */
+    void (*expire)(struct transport *transport);
+    bool is_harmless; /* what expires is not at fault: it is sent a Ping */
+} lists[] = {
+    {offsetof(struct transport_context, _opening), expire_opening, false},
+    {offsetof(struct transport_context, _body), expire_body, false},
+    {offsetof(struct transport_context, _kept), expire_kept, false},
+    {offsetof(struct transport_context, _last), expire_last, false},
+    {offsetof(struct transport_context, _closing), expire_closing, false},
+    {offsetof(struct transport_context, _message), expire_message, false},
+    {offsetof(struct transport_context, _asked), expire_asked, false},
+    {offsetof(struct transport_context, _quiet), expire_quiet, true},
+};
 
-    for (; *budget > 0 && (deadline = deadline_expired(deadlines, now)) != NULL; --*budget)
-        judge_one(container_of(deadline, struct transport, _deadline));
+enum { LISTS = sizeof lists / sizeof *lists };
+
+static struct deadline_list *list_at(const struct transport_context *context, size_t i)
+{
+    return (struct deadline_list *) (void *) ((char *) (uintptr_t) context + lists[i].at);
 }
 
-/* Judges until the budget is spent; true when it is. */
-static bool judge_all(struct transport_context *context, uint64_t now)
+/* Expires deadlines until the budget is spent; true when it is. */
+static bool expire_all(struct transport_context *context, uint64_t now)
 {
     unsigned budget = HERD;
 
-    judge(&context->_opening, now, &budget, judge_opening);
-    judge(&context->_body, now, &budget, judge_body);
-    judge(&context->_kept, now, &budget, judge_kept);
-    judge(&context->_last, now, &budget, judge_last);
-    judge(&context->_closing, now, &budget, judge_closing);
-    judge(&context->_message, now, &budget, judge_message);
-    judge(&context->_asked, now, &budget, judge_asked);
-    judge(&context->_quiet, now, &budget, judge_quiet);
+    for (size_t i = 0; i < LISTS; i++) {
+        struct deadline *deadline;
+
+        for (; budget > 0 && (deadline = deadline_expired(list_at(context, i), now)) != NULL;
+             --budget)
+            lists[i].expire(container_of(deadline, struct transport, _deadline));
+    }
     return budget == 0;
 }
 
-/* True when there is somebody to judge. Whose time for a ping has come is not judged, but asked. */
+/* True when a deadline has passed that ends something. */
 static bool is_due(const struct transport_context *context, uint64_t now)
 {
-    return deadline_is_due(&context->_opening, now) || deadline_is_due(&context->_body, now) ||
-           deadline_is_due(&context->_kept, now) || deadline_is_due(&context->_last, now) ||
-           deadline_is_due(&context->_closing, now) || deadline_is_due(&context->_message, now) ||
-           deadline_is_due(&context->_asked, now);
+    for (size_t i = 0; i < LISTS; i++) {
+        if (!lists[i].is_harmless && deadline_is_due(list_at(context, i), now))
+            return true;
+    }
+    return false;
 }
 
 static bool is_idle(const struct transport_context *context)
 {
-    return deadline_list_is_idle(&context->_opening) && deadline_list_is_idle(&context->_body) &&
-           deadline_list_is_idle(&context->_kept) && deadline_list_is_idle(&context->_last) &&
-           deadline_list_is_idle(&context->_closing) && deadline_list_is_idle(&context->_message) &&
-           deadline_list_is_idle(&context->_asked) && deadline_list_is_idle(&context->_quiet);
+    for (size_t i = 0; i < LISTS; i++) {
+        if (!deadline_list_is_idle(list_at(context, i)))
+            return false;
+    }
+    return true;
 }
 
-/* libuv runs timers before it reads: what has come in time may still lie in the socket. So a tick
- * that finds somebody's time over lets the loop read first, and it is the next one that judges. */
+/* libuv runs timers before it reads: input that has come in time may still lie in the socket. So
+ * a tick that finds a deadline passed lets the loop read first, and the next tick expires it. */
 static void on_tick(uv_timer_t *timer)
 {
     struct transport_context *context = container_of(timer, struct transport_context, _tick);
@@ -236,7 +254,7 @@ static void on_tick(uv_timer_t *timer)
         set_tick(context, slept ? TICK : LOOK);
         return;
     }
-    more = judge_all(context, now);
+    more = expire_all(context, now);
     context->_looked = more; /* between two ticks of a herd the loop reads, too */
     if (more || !is_idle(context))
         set_tick(context, more ? HERD_TICK : TICK);

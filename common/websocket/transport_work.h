@@ -1,17 +1,17 @@
 /* The work account: what the peers of a loop make it do in one turn, so that no turn is long,
- * whoever asks for what. For transport and its parts; transport_charge is everybody's.
+ * whatever they send. For transport and its parts; only transport_charge is for others.
  *
  * Work is counted in units of about a nanosecond of an ordinary core, by fixed prices: it depends
  * on what came in, not on the clock. A transport that has used up its share is deferred: what is
  * left of its input is kept (see decoder_suspend; the owner keeps what belongs to an opening
  * handshake), and it is not read from. Those that are deferred go on in turn, first come first
  * served, at the end of the loop's turns, for half of what a turn may cost; the other half is for
- * the others. When the whole of it is used up, nobody is read from until the next turn.
+ * the others. When the whole of it is used up, no transport is read from until the next turn.
  *
  *     turn:  [ flush ][ deferred transports: TURN / 2 ][ poll: reads, each at most a share ]
  *
- * The share shrinks with the number of peers that are hard work at the time, so that those who come
- * late in a turn are not starved by those who come early. A client's context has no such bounds. */
+ * The share shrinks with the number of peers that cost much work at the time, so that those read
+ * last in a turn are not starved by those read first. A client's context has no such bounds. */
 #ifndef WS_COMMON_WEBSOCKET_TRANSPORT_WORK_H
 #define WS_COMMON_WEBSOCKET_TRANSPORT_WORK_H
 

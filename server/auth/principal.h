@@ -35,7 +35,7 @@ struct principal {
  * UV_ENOMEM. */
 int principal_new(struct principal **principal, const char *user, size_t user_len);
 
-/* While nobody else knows it: adds a pattern to one of its lists. Returns 0, UV_EINVAL if it is no
+/* Before it is shared: adds a pattern to one of its lists. Returns 0, UV_EINVAL if it is no
  * pattern, UV_E2BIG if there are too many, or UV_ENOMEM. */
 int principal_allow(struct principal *principal, enum principal_right right, const char *pattern);
 

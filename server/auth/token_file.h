@@ -2,10 +2,10 @@
  *
  *     NAME sha256:HEX subscribe=PATTERN,PATTERN publish=PATTERN
  *
- * HEX is the SHA-256 of the token, so that who reads the file learns none. A token has 256 random
- * bits: its hash cannot be guessed from, and needs no salt and no slow hash. Blank lines and lines
- * that begin with '#' are passed over. A line that names no rights leaves them to [user NAME] of
- * the configuration. Immutable once read; may be used from any thread. */
+ * HEX is the SHA-256 of the token, so that reading the file reveals no token. A token has 256
+ * random bits: its hash cannot be guessed from, and needs no salt and no slow hash. Blank lines and
+ * lines that begin with '#' are passed over. A line that names no rights leaves them to [user NAME]
+ * of the configuration. Immutable once read; may be used from any thread. */
 #ifndef WS_SERVER_AUTH_TOKEN_FILE_H
 #define WS_SERVER_AUTH_TOKEN_FILE_H
 

@@ -8,8 +8,9 @@
 
 enum { FOLD_SIZE = 4096 }; /* bytes of a tail that is not worth replacing */
 
-/* Who holds a block's memory is counted in `refs`, and who will go on from it to the next in
- * `walkers`; all walkers together are one of the `refs`, and hold one walker of the next block. */
+/* References to a block's memory are counted in `refs`, and cursors that will go on from it to the
+ * next in `walkers`; all walkers together are one of the `refs`, and hold one walker of the next
+ * block. */
 struct block {
     _Atomic uint32_t refs;
     _Atomic uint32_t walkers;
@@ -68,7 +69,7 @@ static void block_unref(struct block *block)
     free(block);
 }
 
-/* Nobody goes on from here if this one was the last to: then the next block, too, has lost a
+/* No cursor goes on from here if this was the last one: then the next block, too, has lost a
  * walker. */
 static void block_unwalk(struct block *block)
 {
@@ -171,7 +172,7 @@ void block_log_commit(struct block_log *log, size_t size)
     struct block *tail = log->_tail;
 
     log->_units++;
-    /* The end first: nobody who sees the bytes may find the log to be shorter. */
+    /* The end first: a reader that sees the bytes must not find the log to be shorter. */
     atomic_fetch_add_explicit(&log->_end, size, memory_order_relaxed);
     atomic_store_explicit(&tail->len, block_len(tail) + (uint32_t) size, memory_order_release);
 }

@@ -3,14 +3,14 @@
  *     log ─────────────────────────────────────────────► tail
  *          [block 7: f101 f102 f103]─►[block 8: f140 f141]─►[block 9: f170 f171▏ free ]
  *               ▲                          ▲                        ▲
- *               slow peer's cursor         another's                everybody who caught up
+ *               slow peer's cursor         another's                cursors that caught up
  *
  * A block holds whole frames and never moves. Each block is counted: by the cursors that stand on
  * it, by the block before it, and, if it is the tail, by the log. So a cursor keeps alive exactly
  * what it has yet to read, and a block that all have read is gone by itself. A reader that is given
  * up keeps just the block it stands on, until it has read its frame to the end.
  *
- * A log has memory only between block_log_start and block_log_stop, so that one that nobody reads
+ * A log has memory only between block_log_start and block_log_stop, so that one without readers
  * costs nothing. What is committed at once is a unit: one frame, or one event of an event stream.
  * Units are counted from the number that block_log_start is told, and each block knows how many
  * came before it: so a cursor can say where it is, and be put where a unit is.
@@ -97,7 +97,7 @@ void block_log_stop(struct block_log *log);
 bool block_log_is_started(const struct block_log *log);
 
 /* Room for a unit of `size` bytes at the end of the log, or NULL when out of memory or when the
- * unit is longer than BLOCK_LOG_MAX_FRAME. Nobody sees it before block_log_commit. */
+ * unit is longer than BLOCK_LOG_MAX_FRAME. It is not visible before block_log_commit. */
 uint8_t *block_log_reserve(struct block_log *log, size_t size);
 
 /* Publishes the unit of `size` bytes that was written to the room reserved last. */
@@ -152,7 +152,7 @@ void block_log_seek(struct block_cursor *cursor, uint64_t units);
 void block_log_copy(const struct block_cursor *cursor, struct block_cursor *copy);
 
 /* The unit at which the cursor stands (between two units): false when there is none yet. That
- * advancing by its length leaves the block can be said only where nobody appends meanwhile. */
+ * advancing by its length leaves the block is only certain while nothing is appended. */
 bool block_log_unit(struct block_cursor *cursor, struct block_unit *unit);
 
 /* The same for a cursor that has advanced by `within` bytes of the unit, and not by all of them:
@@ -170,7 +170,8 @@ struct block_retention *block_log_retention(const struct block_cursor *cursor);
 /* The note of the last block of a log that is started. */
 struct block_retention *block_log_tail_retention(struct block_log *log);
 
-/* Begins a new, small block, unless the tail is small: the tail is gone once nobody stands in it.
+/* Begins a new, small block, unless the tail is small: the tail is freed once no cursor stands in
+ * it.
  */
 void block_log_fold(struct block_log *log);
 

@@ -51,7 +51,7 @@ void channel_unlisten(struct channel *channel, struct channel_listener *listener
     uv_mutex_unlock(&channel->_lock);
 }
 
-/* ---- who reads which log ---- */
+/* ---- readers of each log ---- */
 
 static struct channel_log *log_for(struct channel *channel, unsigned encoding)
 {

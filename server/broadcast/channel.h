@@ -2,29 +2,29 @@
  * channel is shared by all workers. Reading the log takes no lock.
  *
  * The rule of the lock: it is held for one append, or for the appends of what is published
- * together, so that everybody sees the same order; for a bounded step of dropping history; and for
+ * together, so that all see the same order; for a bounded step of dropping history; and for
  * the coming and going of a subscriber. Nothing is compressed, escaped, searched for or allocated
  * under it but the blocks of the logs, and whatever takes longer the more of it there is goes on in
  * another step, with the lock released in between. The benchmark bench_publish measures the longest
  * hold. The registry (channels.h) asks a channel only what can be read without its lock.
  *
- * The same messages lie in up to three logs, one for each form in which somebody reads them:
+ * The same messages lie in up to three logs, one for each encoding that is read:
  *
- *     plain      frames                            read by most, by all who catch up or whose
+ *     plain      frames                            read by most, by all that catch up or whose
  *                                                  windows are small; and history
- *     deflated   frames, compressed where that     read by those who agreed on permessage-deflate
+ *     deflated   frames, compressed where that     read by those that agreed on permessage-deflate
  *                makes them smaller
- *     events     of an event stream                read by those who came with plain HTTP
+ *     events     of an event stream                read by event streams
  *
- * Each is written once, whoever listens (compressed for the smallest window among them), and only
+ * Each is written once for all readers (compressed for the smallest window among them), and only
  * while it is read. Messages are counted: the n-th is unit n of every log that has it, so a
  * subscriber may go over from one log to another without a seam. The count and the log's epoch make
  * the message's ID.
  *
- * Who asks for what was published before begins as a cursor on the plain log's history. When little
- * is left to read, channel_meet puts a second cursor at the end of the log that it is to go on
- * with, and says where in the plain log that is; when it has come there, channel_go_live has it go
- * on with the second. */
+ * A subscriber that asks for earlier messages begins as a cursor on the plain log's history. When
+ * little is left to read, channel_meet puts a second cursor at the end of the log that it is to go
+ * on with, and says where in the plain log that is; when it has come there, channel_go_live has it
+ * go on with the second. */
 #ifndef WS_SERVER_BROADCAST_CHANNEL_H
 #define WS_SERVER_BROADCAST_CHANNEL_H
 
@@ -43,7 +43,7 @@
 
 /* Whether publishers are throttled for a listener: each declares it. */
 enum channel_throttling {
-    CHANNEL_FOLLOWS,   /* nobody waits for it */
+    CHANNEL_FOLLOWS,   /* publishers do not wait for it */
     CHANNEL_THROTTLES, /* publishers wait while it is too far behind, as `reached` says */
 };
 
@@ -61,8 +61,8 @@ struct channel_listener {
 
 /* The form in which a subscriber reads: the bits of its window, or one of the others.
  *
- * All who read compressed frames read the same, made for the smallest window among them. So that
- * nobody makes them much larger for everybody else, a subscriber whose window is smaller than
+ * All that read compressed frames read the same, made for the smallest window among them. So that
+ * none makes them much larger for the others, a subscriber whose window is smaller than
  * CHANNEL_LEAST_BITS reads plain frames: what was agreed on allows that (RFC 7692, 6). At 12 bits a
  * message of 4 KiB is compressed as well as at 15, one of 32 KiB of JSON becomes 10% larger; at 9
  * bits it were 48%. Clients that ask for a window ask for 12 as a rule. */
@@ -84,10 +84,10 @@ struct channel_log {
 struct channel {
     uv_mutex_t _lock;
     struct channel_log _logs[CHANNEL_LOGS];
-    /* Who reads compressed frames, by the bits of their windows: */
+    /* Readers of compressed frames, by the bits of their windows: */
     uint32_t _windows[CHANNEL_MOST_BITS + 1 - CHANNEL_LEAST_BITS];
     _Atomic unsigned _bits;   /* the smallest of them; 0: there are none */
-    _Atomic bool _has_events; /* somebody reads events */
+    _Atomic bool _has_events; /* events are read */
     _Atomic bool _retains;    /* there is history */
     uint64_t _epoch;
     _Atomic uint64_t _sequence; /* messages ever published */
@@ -114,7 +114,7 @@ struct channel_item {
 /* What a publisher may know afterwards. */
 struct channel_receipt {
     struct event_id id;   /* of the (last) message */
-    size_t subscribers;   /* who will get it */
+    size_t subscribers;   /* that will get it */
     uint64_t plain_at;    /* where it begins in the plain log, as block_log_position has it, */
     uint64_t deflated_at; /* and in the deflated one; without meaning where it is not written */
     size_t work;          /* what it cost, in bytes copied; one that is compressed counts as 16 */
@@ -158,7 +158,7 @@ int channel_init(struct channel *channel, const char *name, struct histories *hi
  * block of the channel. */
 void channel_count_memory(struct channel *channel, _Atomic uint64_t *memory);
 
-/* Nobody listens, publishes or holds a cursor any more. */
+/* There must be no listeners, publishers or cursors left. */
 void channel_deinit(struct channel *channel);
 
 /* From the thread that listens. `on_published` runs after each publication from now until
@@ -228,7 +228,7 @@ int channel_publish(struct channel *channel, const struct channel_publisher *pub
                     enum frame_opcode opcode, const struct frame_part *parts, size_t count,
                     struct channel_receipt *receipt);
 
-/* Publishes many, with nobody else's between them. All are prepared before the first is published,
+/* Publishes many, with no others between them. All are prepared before the first is published,
  * and share the time in which a deflater compresses (deflater_start). Returns 0, or UV_ENOMEM with
  * the first
  * `*published` of them published. */
@@ -250,7 +250,7 @@ static inline size_t channel_seek_work(uint64_t bytes)
 /* The ID of the newest message. */
 struct event_id channel_last_id(const struct channel *channel);
 
-/* Bytes ever appended, in all forms: grows with each publication that somebody reads. */
+/* Bytes ever appended, in all encodings: grows with each publication that is read. */
 uint64_t channel_appended(const struct channel *channel);
 
 /* From a publisher's thread: what all listeners for which publishers are throttled have reached,
@@ -281,7 +281,7 @@ void channel_fold(struct channel *channel);
 void channel_expire(struct channel *channel);
 
 /* True while messages are retained. Takes no lock: what becomes of that meanwhile is the affair of
- * those who refer to the channel. */
+ * references to the channel. */
 bool channel_retains(const struct channel *channel);
 
 /* Drops the messages of the oldest block that is retained. */

@@ -1,4 +1,4 @@
-/* Publishing to a channel: what is ready is appended to each log that somebody reads, in one
+/* Publishing to a channel: what is ready is appended to each log that is read, in one
  * critical section. */
 #include "server/broadcast/channel_private.h"
 
@@ -40,7 +40,7 @@ static uint8_t *reserve(struct channel *channel, struct block_log *log, size_t s
     return block_log_reserve(log, size);
 }
 
-/* The work that takes no lock: what nobody reads is not made. */
+/* The work that takes no lock: encodings without readers are not made. */
 static void prepare(struct publication *publication, struct channel *channel,
                     const struct channel_publisher *publisher)
 {
@@ -52,9 +52,9 @@ static void prepare(struct publication *publication, struct channel *channel,
         publication_deflate(publication, publisher, bits);
 }
 
-/* Takes the lock, with the publication made for those who read now: who has come since it was
- * prepared may have a smaller window, for which it stays as it is, or read events, whose text is
- * never made under the lock. Returns 0, or UV_ENOMEM without the lock. */
+/* Takes the lock, with the publication made for the readers of now: one that has joined since it
+ * was prepared may have a smaller window, for which it stays as it is, or read events, whose text
+ * is never made under the lock. Returns 0, or UV_ENOMEM without the lock. */
 static int lock_for(struct channel *channel, struct publication *publication)
 {
     uv_mutex_lock(&channel->_lock);

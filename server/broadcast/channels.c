@@ -80,7 +80,7 @@ static int entry_new(struct channels *channels, const char *name, size_t len,
 
 /* ---- life ---- */
 
-/* Nobody refers to it and nothing is retained. What is retained has to be looked at first: while
+/* It has no references and nothing is retained. What is retained has to be looked at first: while
  * something is, it may be referred to by the histories' lock alone. */
 static bool is_gone(const struct channels *channels, struct channels_entry *entry)
 {

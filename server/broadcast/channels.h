@@ -1,7 +1,7 @@
-/* All channels, by name. A channel is made when it is first asked for, and is gone when nobody
+/* All channels, by name. A channel is made when it is first asked for, and is freed when nothing
  * refers to it and nothing of it is retained; the default one (the name is "") is always there.
  *
- * Threads: from any. Under the registry's lock no channel's is taken: whoever comes or goes would
+ * Threads: from any. Under the registry's lock no channel's is taken: joining or leaving would
  * wait for the publishers of one channel. Nor is it taken under a channel's. */
 #ifndef WS_SERVER_BROADCAST_CHANNELS_H
 #define WS_SERVER_BROADCAST_CHANNELS_H
@@ -38,7 +38,7 @@ int channels_init(struct channels *channels, const struct history_policy *policy
  * borrowed until channels_deinit. */
 void channels_list(struct channels *channels, const char *const *names, size_t count);
 
-/* Frees all channels; nobody refers to one any more. */
+/* Frees all channels; no references are left. */
 void channels_deinit(struct channels *channels);
 
 /* Finds the channel of a valid name (channel_name_is_valid, or ""), and refers to it.
@@ -52,7 +52,7 @@ int channels_find(struct channels *channels, const char *name, size_t len,
 int channels_make(struct channels *channels, const char *name, size_t len,
                   struct channel **channel);
 
-/* One more refers to a channel that somebody refers to. */
+/* Adds a reference to a channel that has one. */
 void channels_ref(struct channel *channel);
 
 /* Refers no more: the channel may be gone. */

@@ -66,7 +66,7 @@ void fanout_deinit(struct fanout *fanout)
     free(fanout->_marks);
 }
 
-/* ---- who is in which list ---- */
+/* ---- the lists ---- */
 
 enum { NOWHERE, READY, STALLED, CATCHING }; /* a cursor's `where` */
 
@@ -257,7 +257,7 @@ void fanout_flush(struct fanout *fanout, struct fanout_budget *budget)
     bool done;
 
     list_remove(&fanout->_due);
-    fanout_lag_check(fanout); /* before the flush: who stalls in it has had no time to catch up */
+    fanout_lag_check(fanout); /* before the flush: what stalls in it has had no time to catch up */
     done = flush_ready(fanout, budget);
     if (!flush_catching_up(fanout, budget) || !done)
         want_flush(fanout);

@@ -1,9 +1,9 @@
 /* One worker's subscribers of one channel, and the flush that gives them what is new.
  *
- *     ready     everybody whose socket takes bytes: a ring that the flush goes round
+ *     ready     subscribers whose socket takes bytes: a ring that the flush visits
  *     stalled   subscribers whose socket is full: not visited until it drains; watched for their
  * lag catching_up  subscribers that still read history: a few bounded writes after each flush, so
- * that nobody else waits for them
+ * that no other subscriber waits for them
  *
  * The flush gives each subscriber everything up to the newest byte, and may stop after any of them,
  * so that the loop can look at its input: a subscriber that was visited before that input was
@@ -56,7 +56,7 @@ struct fanout {
     struct channel *channel;
     const struct subscriber_ops *_ops;
     struct list _node;        /* among the worker's fanouts, */
-    struct list _unused_node; /* and among those that nobody needs: these are struct fanouts' */
+    struct list _unused_node; /* and among those without users: these are struct fanouts' */
     size_t _users;
     struct round_robin _ready; /* positions are those of channel_appended */
     struct list _stalled;
@@ -70,16 +70,17 @@ struct fanout {
     uint64_t _lag_checked;      /* channel_appended when the stalled were last looked at, */
     uint64_t _messages_checked; /* and messages published */
     const struct fanout_limits *_limits;
-    /* A ring of FANOUT_MARKS, while somebody is stalled whose time is limited; else NULL. */
+    /* A ring of FANOUT_MARKS, while there are stalled subscribers whose time is limited; else NULL.
+     */
     struct fanout_mark *_marks;
     unsigned _first_mark;
     unsigned _mark_count;
     bool _looking;       /* fanout_look is at it: */
     unsigned _look_list; /* in which list, */
-    struct list *_look;  /* and who is next there */
+    struct list *_look;  /* and the next one there */
     struct fanout_lag _lag;
     enum frame_close_code _close_code;
-    const char *_close_reason; /* NULL: nobody is to be closed */
+    const char *_close_reason; /* NULL: none is to be closed */
 };
 
 /* On the worker's thread. `due` is where the fanout lists itself when it wants to be flushed; who
@@ -116,7 +117,7 @@ struct fanout_budget {
     unsigned visits; /* until the loop is to look at its input again, */
     unsigned most;   /* and until it is to turn, whatever is published */
     bool behind;     /* so much was published while a flush went round that nothing more is to be
-                        read before everybody has that */
+                        read before all have that */
 };
 
 /* Judges the lag of the stalled subscribers, and flushes the ready ones that have something to get,
@@ -124,7 +125,7 @@ struct fanout_budget {
  * again, behind the others, when not all are done. */
 void fanout_flush(struct fanout *fanout, struct fanout_budget *budget);
 
-/* How far somebody is behind: in bytes, and in messages if these are limited. */
+/* How far a subscriber is behind: in bytes, and in messages if these are limited. */
 struct fanout_behind {
     uint64_t bytes;
     uint64_t messages;
@@ -134,7 +135,7 @@ struct fanout_behind {
  */
 struct fanout_behind fanout_behind(struct fanout *fanout);
 
-/* Bytes of the channel's logs that the subscriber keeps from being freed, if nobody else does: what
+/* Bytes of the channel's logs that the subscriber keeps from being freed, if no other does: what
  * it has yet to read, but for what the history retains. */
 uint64_t fanout_pinned(struct fanout *fanout, const struct subscriber *subscriber);
 
@@ -155,8 +156,8 @@ void fanout_sweep(struct fanout *fanout, const struct subscriber_sweep *sweep);
 void fanout_check_time(struct fanout *fanout, uint64_t now);
 
 /* Looks at the subscribers, at `*budget` of them at most, from which they are taken: to be called
- * until it is true, in turn after turn. Then `*lag` is what it has found; who has come meanwhile
- * may or may not be in it. One at a time may do so. */
+ * until it is true, in turn after turn. Then `*lag` is what it has found; one that has joined
+ * meanwhile may or may not be in it. One at a time may do so. */
 bool fanout_look(struct fanout *fanout, unsigned *budget, struct fanout_lag *lag);
 
 /* Starts the closing handshake with every subscriber: with those whose sockets are full or who

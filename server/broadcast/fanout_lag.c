@@ -159,7 +159,7 @@ struct fanout_behind fanout_behind(struct fanout *fanout)
         count_behind(fanout, subscriber_at(node), &behind);
     for (node = fanout->_catching_up.next; node != &fanout->_catching_up; node = node->next)
         count_behind(fanout, subscriber_at(node), &behind);
-    /* Of the ready, nobody is further behind than the one who is visited next. */
+    /* Of the ready, none is further behind than the one that is visited next. */
     node = round_robin_peek(&fanout->_ready);
     if (node != NULL)
         count_behind(fanout, subscriber_at(node), &behind);

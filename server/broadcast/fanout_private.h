@@ -1,4 +1,4 @@
-/* What the files of a fanout share: fanout.c (who is in it, and the flush) and fanout_lag.c (how
+/* What the files of a fanout share: fanout.c (its lists, and the flush) and fanout_lag.c (how
  * far subscribers lag behind). For them alone. */
 #ifndef WS_SERVER_BROADCAST_FANOUT_PRIVATE_H
 #define WS_SERVER_BROADCAST_FANOUT_PRIVATE_H

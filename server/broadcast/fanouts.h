@@ -41,7 +41,7 @@ void fanouts_put(struct fanouts *fanouts, struct fanout *fanout);
 /* As fanout_behind, of this worker's subscribers of a channel. */
 struct fanout_behind fanouts_behind(const struct fanouts *fanouts, struct channel *channel);
 
-/* Lets go of the fanouts that nobody needs. Not while one of them is at work. */
+/* Frees the fanouts without users. Not while one of them is at work. */
 void fanouts_clean(struct fanouts *fanouts);
 
 #endif

@@ -117,7 +117,7 @@ void history_relieve(const struct history *history)
         histories->relieve(histories);
 }
 
-/* Nothing is retained of the oldest block any more. Its memory is kept until somebody has the time
+/* Nothing is retained of the oldest block any more. Its memory is kept until there is time
  * (history_take_dropped). */
 static void drop_note(struct history *history)
 {

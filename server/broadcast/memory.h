@@ -5,12 +5,12 @@
  *          + what is charged: messages, bodies and heads that are not complete, inflaters, answers
  *            and replays that the client has not taken, own messages that it has yet to skip
  *
- * Retained history has a bound of its own (--history-total) and is nobody's here. Beyond the bound,
- * each worker looks at what its peers cost and gives up the costliest (see relief.h): those of one
- * address together, so that a thousand small ones do not win over one. The bar from which a group
- * is too costly begins at half of the costliest that any worker has seen, and sinks while nobody is
- * given up: so all workers follow one order without asking each other, however slow one of them is.
- * A subscriber that keeps up costs nothing and is never given up.
+ * Retained history has a bound of its own (--history-total) and is not counted here. Beyond the
+ * bound, each worker looks at what its peers cost and gives up the costliest (see relief.h): those
+ * of one address together, so that a thousand small ones do not win over one. The bar from which a
+ * group is too costly begins at half of the costliest that any worker has seen, and sinks while
+ * nobody is given up: so all workers follow one order without asking each other, however slow one
+ * of them is. A subscriber that keeps up costs nothing and is never given up.
  *
  * Shared by all threads; every member is an atomic or constant. */
 #ifndef WS_SERVER_BROADCAST_MEMORY_H
@@ -21,8 +21,8 @@
 #include <stdint.h>
 
 struct memory {
-    uint64_t max;                     /* bytes; 0: no bound */
-    uint64_t settles;                 /* milliseconds that all workers have to say who costs what */
+    uint64_t max;     /* bytes; 0: no bound */
+    uint64_t settles; /* milliseconds that all workers have to report their costliest peers */
     _Atomic uint64_t blocks;          /* bytes of all blocks of all logs */
     const _Atomic uint64_t *retained; /* of those, bytes that histories hold */
     _Atomic uint64_t charged;         /* bytes, by peers */
@@ -48,7 +48,7 @@ bool memory_is_half_full(const struct memory *memory);
 bool memory_is_over(const struct memory *memory);
 
 /* To be asked once a turn: notes how much is used, and whether the bound is passed at `now`
- * (milliseconds of a clock that all threads share). `*first` says that nobody knew it before: the
+ * (milliseconds of a clock that all threads share). `*first` says that it was not known before: the
  * other workers are to be woken. Returns memory_is_over. */
 bool memory_check(struct memory *memory, uint64_t now, bool *first);
 

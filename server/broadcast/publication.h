@@ -1,5 +1,5 @@
 /* What is published together, made ready before the channel's lock is taken: its messages, deflated
- * and as text of an event stream where somebody reads that. Under the lock each is only copied into
+ * and as text of an event stream where that is read. Under the lock each is only copied into
  * the logs. Compressed payloads lie in the publisher's deflater; text of events in a buffer of the
  * publication; payloads where the publisher has them. */
 #ifndef WS_SERVER_BROADCAST_PUBLICATION_H

@@ -12,7 +12,7 @@
  * added stands just before `next`: it is the last in the order, and neither count changes.
  *
  * "Reached" is a position up to which every node of the ring has got everything. It is reported at
- * the end of a lap (what had been appended when the lap began) and when nobody is left to visit
+ * the end of a lap (what had been appended when the lap began) and when none is left to visit
  * (what had been appended at the last mark). It may be less than what they have got, never more,
  * provided that
  *   - a visit gives the node all that is appended, or removes the node;
@@ -47,7 +47,7 @@ void round_robin_remove(struct round_robin *ring, struct list *node);
 /* All nodes may have something to get: `position` bytes have been appended by now. */
 void round_robin_note_end(struct round_robin *ring, uint64_t position);
 
-/* Nobody is left to visit: what was marked is reached. */
+/* None is left to visit: all have what was published up to the mark. */
 void round_robin_rest(struct round_robin *ring);
 
 /* The list of all nodes, to be walked and not to be changed. */

@@ -27,7 +27,7 @@ static void let_go(struct throttle_paused *held)
     on_held(publisher, false);
 }
 
-/* Takes everybody off the list, and lets go on who may: the others are put back. */
+/* Takes all off the list, and resumes those that may go on; the others are put back. */
 static void on_timer(uv_timer_t *timer)
 {
     struct throttle *throttle = container_of(timer, struct throttle, _timer);
@@ -62,7 +62,7 @@ void throttle_close(struct throttle *throttle)
 }
 
 /* Whether it is time to look at the others: whenever what is appended to the channel passes a
- * multiple of PACE_LOOK; and each time while somebody is paused, as others are likely to be. */
+ * multiple of PACE_LOOK; and each time while a publisher is paused, as others are likely to be. */
 static bool is_look_due(const struct throttle *throttle, const struct channel_receipt *receipt)
 {
     uint64_t before = receipt->appended - receipt->bytes;

@@ -33,7 +33,7 @@ struct throttle_paused;
 /* Cannot fail. `channels` is borrowed. */
 void throttle_init(struct throttle *throttle, uv_loop_t *loop, struct channels *channels);
 
-/* Closes the timer; nobody is paused any more. */
+/* Closes the timer; no publisher may be paused. */
 void throttle_close(struct throttle *throttle);
 
 /* One that publishes. */

@@ -40,7 +40,7 @@ static const struct option_spec specs[] = {
      OPTION_BY(option_values_prefix)},
     {.help = "Channels (PATH/NAME; PATH itself is the default one) and their history:"},
     {"max-channels", 0, "N",
-     "beside the default one; those who want further ones get 503; 0: any number (default: "
+     "beside the default one; requests for further ones get 503; 0: any number (default: "
      "10000)",
      OPTION_AT(COUNT, struct server_options, max_channels), .max = UINT32_MAX},
     {"create-channels", 0, "WHO",
@@ -48,7 +48,7 @@ static const struct option_spec specs[] = {
      "one there are only those of --stdin and --stdout, and others are 404) (default: anyone)",
      OPTION_BY(option_values_create_channels), .values = "anyone|listed"},
     {"history-messages", 0, "N",
-     "messages to keep of each channel, for those who come later; of this and the next two, the "
+     "messages to keep of each channel, for clients that join later; of this and the next two, the "
      "first that is exceeded counts (default: without any of them, none are kept)",
      OPTION_AT(COUNT, struct server_options, history.messages), .max = UINT32_MAX},
     {"history-bytes", 0, "SIZE", "bytes to keep of each channel",
@@ -86,7 +86,7 @@ static const struct option_spec specs[] = {
      OPTION_AT(COUNT, struct server_options, compression_level), .min = 1, .max = 9},
     {"compression-min-size", 0, "SIZE", "shorter messages go out as they are (default: 128)",
      OPTION_AT(SIZE, struct server_options, compression_min), .max = MAX_MESSAGE_LIMIT},
-    {.help = "Who may come in:"},
+    {.help = "Access:"},
     {"origin", 0, "ORIGIN",
      "admit pages of this origin, as in https://example.org, or of all names beneath a domain, as "
      "in https://*.example.org; may be given several times; '*' for all (default: pages of the "
@@ -103,7 +103,7 @@ static const struct option_spec specs[] = {
      "several times (default: none)",
      OPTION_BY(option_values_trusted_proxy), .offer = OPTION_OFFER_NOTHING},
     {"publish", 0, "WHO",
-     "who may say something: none (the feed is read-only), ws (WebSocket clients), http (with "
+     "who may publish: none (the feed is read-only), ws (WebSocket clients), http (with "
      "POST) or all (default: all)",
      OPTION_BY(option_values_publish), .values = "none|ws|http|all"},
     {"max-connections", 0, "N", "in all; further ones are answered with 503 (default: 0)",
@@ -201,7 +201,7 @@ const struct option_table server_options_table = {
     .count = sizeof specs / sizeof *specs,
     .epilogue = "Examples:\n"
                 "  wsbroadcastd                          serve ws://127.0.0.1:8000/ws\n"
-                "  wsbroadcastd -l 0.0.0.0:80 -l [::]:80 serve everybody\n"
+                "  wsbroadcastd -l 0.0.0.0:80 -l [::]:80 on all addresses\n"
                 "  wsbroadcastd -w auto -l unix:/run/ws  on all CPUs, behind a proxy\n"
                 "  wsbroadcastd --prefix '' --path /     pass texts on as they come\n"
                 "  wsbroadcastd --tls-cert cert.pem --tls-key key.pem   serve wss://\n"

@@ -47,7 +47,7 @@ struct server_options {
     uint64_t max_lag;     /* bytes */
     uint64_t max_lag_messages;
     uint64_t max_lag_time; /* that a message may wait */
-    bool skip_slow;        /* who lags further misses messages, and is not closed */
+    bool skip_slow;        /* a subscriber that lags further misses messages, and is not closed */
     uint64_t max_fragments;
     uint64_t max_empty_fragments;
     uint64_t max_header_bytes;

@@ -118,7 +118,7 @@ enum connection_result exchange_write_page(struct exchange *exchange)
 static bool may_go_on(const struct exchange *exchange, const struct response *response)
 {
     const struct connection *connection = exchange->connection;
-    /* A body that nobody wants is not read. */
+    /* The body of a refused request is not read. */
     bool whole = !connection->head.has_body || exchange->step == ROUTER_ON_BODY;
     /* To HTTP/1.0 there are no chunks: a page lasts until the connection ends. */
     bool lasts = response->page != NULL && connection->head.minor == 0;

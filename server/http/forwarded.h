@@ -3,7 +3,7 @@
  *
  * Each proxy appends the address that it was connected from, so the list is read from its end: the
  * connection's own address must be that of a trusted proxy, and so must each address that is passed
- * over; the first that is not is the client's. What stands before it anybody may have written. */
+ * over; the first that is not is the client's. What stands before it may be forged. */
 #ifndef WS_SERVER_HTTP_FORWARDED_H
 #define WS_SERVER_HTTP_FORWARDED_H
 

@@ -20,7 +20,7 @@ void response_deinit(struct response *response)
     response->page = NULL;
 }
 
-/* ---- who may read it ---- */
+/* ---- CORS ---- */
 
 void response_address(struct response *response, const struct http_head *head, bool complete,
                       const struct origin_policy *origins, bool loopback, const char *path)

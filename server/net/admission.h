@@ -15,7 +15,7 @@ struct admission {
 
 /* Counts the connection of the socket `fd`, of the client with this address (NULL: the socket's
  * own), in, among the connections or among those that are being refused. Where there are
- * --max-connections, `make_room` is asked first to end one that nobody would miss; true when it
+ * --max-connections, `make_room` is asked first to end an idle one; true when it
  * has. False when it is to be closed at once, which is logged; then nothing is counted. */
 bool admission_begin(struct admission *admission, struct limits *limits, int fd,
                      const struct sockaddr *client, bool (*make_room)(void *context),

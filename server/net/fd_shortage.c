@@ -18,7 +18,7 @@ void fd_shortage_deinit(struct fd_shortage *shortage)
 
 static void tell(int status)
 {
-    static const char rest[] = "those who come now wait, those who are connected go on";
+    static const char rest[] = "new connections wait, open ones go on";
 
     switch (status) {
     case UV_EMFILE:
@@ -61,7 +61,7 @@ void fd_shortage_end(struct fd_shortage *shortage)
     shortage->_waiting--;
     if (shortage->_waiting == 0 && shortage->_told) {
         shortage->_told = false;
-        log_info("accepting connections again: nobody waits any more");
+        log_info("accepting connections again: none waits any more");
     }
     uv_mutex_unlock(&shortage->_lock);
 }

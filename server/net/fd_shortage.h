@@ -1,6 +1,6 @@
 /* What is told when connections cannot be accepted for want of something: once for all workers,
- * naming the limit and what to raise, and once when all who waited have been let in. Shared by all
- * workers. */
+ * naming the limit and what to raise, and once when all that waited have been accepted. Shared by
+ * all workers. */
 #ifndef WS_SERVER_NET_FD_SHORTAGE_H
 #define WS_SERVER_NET_FD_SHORTAGE_H
 
@@ -11,7 +11,7 @@
 struct fd_shortage {
     uv_mutex_t _lock;
     unsigned _waiting; /* listeners that cannot accept */
-    bool _told;        /* and somebody has read of it */
+    bool _told;        /* and it has been logged */
     uint64_t _quiet_until;
 };
 

@@ -70,7 +70,7 @@ const char *limits_move(struct limits *limits, const struct sockaddr *address,
 bool limits_may_refuse(struct limits *limits);
 void limits_refused(struct limits *limits);
 
-/* Counts that `limit` was hit, and logs it: who it was, the limit, and what was done. */
+/* Counts that `limit` was hit, and logs it: the client, the limit, and what was done. */
 void limits_hit(struct limits *limits, const char *limit, const char *who, const char *done);
 
 /* Logs the counts that are not zero. */
@@ -85,7 +85,7 @@ const char *limits_check_messages(const struct limits *limits, const struct limi
 /* The limit that forbids to send so much at once in any second, or NULL. */
 const char *limits_check_size(const struct limits *limits, uint64_t count, uint64_t bytes);
 
-/* The same for one control frame that nobody asked for, which is counted for the connection: that
+/* The same for one unsolicited control frame, which is counted for the connection: that
  * limit is on by default, and far below the cost of connecting anew. */
 const char *limits_check_control(const struct limits *limits, struct limits_rate **rate,
                                  uint64_t now);

@@ -54,7 +54,7 @@ static bool is_passing(int error)
     }
 }
 
-/* Returns 0, UV_EAGAIN when nobody waits, or why it cannot go on. */
+/* Returns 0, UV_EAGAIN when no connection waits, or why it cannot go on. */
 static int accept_one(struct listener *listener)
 {
     int fd = accept4(listener->_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);

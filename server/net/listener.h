@@ -1,7 +1,7 @@
 /* A listening socket, bound by `sockets`, and served by a worker's loop. Connections are accepted a
  * bounded batch a turn, so that a storm of them does not keep the connected waiting. When there is
  * no descriptor or no memory for another one, the listener stops looking for a while instead of
- * spinning: who comes then waits in the kernel's queue. */
+ * spinning: new connections wait in the kernel's queue then. */
 #ifndef WS_SERVER_NET_LISTENER_H
 #define WS_SERVER_NET_LISTENER_H
 
@@ -38,7 +38,7 @@ struct listener {
 int listener_open(struct listener **listener, uv_loop_t *loop, int fd, struct fd_shortage *shortage,
                   int (*on_connection)(struct listener *listener, int fd));
 
-/* Something that was short may be there again, such as the descriptor of one who left. */
+/* Something that was short may be there again, such as a descriptor. */
 void listener_retry(struct listener *listener);
 
 /* Stops listening; the listener is freed when the loop has let go of it. */

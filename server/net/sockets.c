@@ -131,7 +131,7 @@ static int set_option(int fd, int level, int name)
 }
 
 /* Opens the first socket of an address, or one beside it. The first is bound and listens without
- * SO_REUSEPORT, so that a port in use is an error even where the one who uses it would share it. */
+ * SO_REUSEPORT, so that a port in use is an error even if its user would share it. */
 static int open_tcp(const struct address *address, bool first, bool alone, int *fd)
 {
     *fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -139,7 +139,7 @@ static int open_tcp(const struct address *address, bool first, bool alone, int *
         return last_error();
     /* A server that restarts need not wait for the last one's connections to be forgotten. */
     if (set_option(*fd, SOL_SOCKET, SO_REUSEADDR) != 0 ||
-        /* [::] and 0.0.0.0 are two addresses: who wants both says so. */
+        /* [::] and 0.0.0.0 are two addresses: --listen has to name both. */
         (address->any.sa_family == AF_INET6 && set_option(*fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0) ||
         /* Connections inherit this from the socket that they are accepted from. */
         set_option(*fd, IPPROTO_TCP, TCP_NODELAY) != 0 ||

@@ -1,5 +1,5 @@
 /* The sockets that the server listens on, opened before any worker starts, where failing can still
- * be told to the one who started the program.
+ * be reported to the user.
  *
  *     HOST:PORT    TCP: a socket for each worker, among which the kernel spreads connections
  *                  (SO_REUSEPORT)
@@ -58,7 +58,8 @@ int sockets_take(struct sockets_socket *one);
 /* Logs where clients find the server; and a warning, where pages could come by DNS rebinding. */
 void sockets_announce(const struct sockets *sockets, const struct server_options *options);
 
-/* Closes what nobody took, and removes the Unix sockets that were made, if they are still ours. */
+/* Closes what was not taken, and removes the Unix sockets that were made, if they are still ours.
+ */
 void sockets_deinit(struct sockets *sockets);
 
 #endif

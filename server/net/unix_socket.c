@@ -16,7 +16,7 @@ static int last_error(void)
     return uv_translate_sys_error(errno);
 }
 
-/* Somebody has the path. Removes the socket of one who is gone; else returns why it stays. */
+/* The path exists. Removes a socket that no process listens on; else returns why it stays. */
 static int remove_stale(const struct sockaddr_un *address)
 {
     const char *path = address->sun_path;
@@ -51,7 +51,7 @@ static int bind_unix(int fd, const struct sockaddr_un *address, mode_t mode)
     return status;
 }
 
-/* Until it listens nobody can connect: mode and group are set before. */
+/* Clients cannot connect before it listens: mode and group are set first. */
 static int open_at(const struct sockaddr_un *address, const struct listen_address *where,
                    gid_t group, int backlog, int *fd)
 {

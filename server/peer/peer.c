@@ -249,7 +249,8 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     const char *limit = NULL;
     int status = UV_ENOMEM;
 
-    /* Who cannot be written to has not heard the goodbye; the others have, and expect no more. */
+    /* A peer that cannot be written to has not got the Close; the others have, and expect no more.
+     */
     if (peer_surroundings(peer)->leaving)
         return;
     if (peer_need_cold(peer) != NULL)

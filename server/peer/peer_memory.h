@@ -20,8 +20,8 @@ void peer_memory_forget(struct peer *peer);
 /* Bytes that would come back if the peer were not there. */
 uint64_t peer_memory_cost(const struct peer *peer);
 
-/* Who is to be charged together with this peer: its IPv4 address or IPv6 /64 network. One that came
- * from this machine stands for itself: a proxy has many clients. */
+/* The key of the peers that are charged together: the IPv4 address or IPv6 /64 network. One that
+ * came from this machine stands for itself: a proxy has many clients. */
 void peer_memory_key(const struct peer *peer, uint8_t key[PEER_MEMORY_KEY]);
 
 /* Memory is scarce, and the peer is behind: it is dropped if it has read fewer than 64 bytes a

@@ -21,7 +21,7 @@ struct cost {
     uint8_t key[PEER_MEMORY_KEY];
 };
 
-/* ---- who costs what ---- */
+/* ---- costs ---- */
 
 static void add(struct buffer *costs, struct peer *peer)
 {
@@ -117,7 +117,7 @@ static size_t give_up(struct memory *memory, const struct cost *costs, size_t co
     return given_up;
 }
 
-/* What nobody is to blame for: the ends of logs whose readers have all that there is. */
+/* Memory that no peer is charged for: the ends of logs whose readers have read all. */
 static void fold(struct relief *relief)
 {
     uint64_t now = uv_now(relief->_step.loop);

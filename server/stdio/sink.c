@@ -76,7 +76,7 @@ static void set_waiting(struct sink *sink, bool waits)
     sink->_waits = waits;
 }
 
-/* Nobody reads: the server goes on without. */
+/* The reader is gone: the server goes on without. */
 static void break_off(struct sink *sink, int status)
 {
     log_warn("cannot write to standard output: %s: no more is printed, serving goes on",

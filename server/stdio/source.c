@@ -13,7 +13,7 @@
 enum {
     PARTS = 4,                         /* of what a reader may lag behind, before all are asked */
     MOST_BYTES = SOURCE_AHEAD / PARTS, /* the largest such part */
-    AGAIN = 2,       /* milliseconds until those who were behind are asked again */
+    AGAIN = 2,       /* milliseconds until workers with lagging subscribers are asked again */
     PATIENCE = 1000, /* milliseconds that a reader is waited for */
 };
 

@@ -1,7 +1,7 @@
 /* Standard input as a publisher (--stdin): each line becomes a text message in one channel. On the
  * main thread, so that reading a slow file delays no connection.
  *
- * A file or a busy program could be read faster than anybody hears it, and each reader would be
+ * A file or a busy program could be read faster than it is delivered, and each reader would be
  * found too slow. So after a part of what a reader may lag behind (counted in the channel's logs),
  * all workers are asked how far theirs are, and so is --stdout; while one has yet to read what came
  * before that part, no more is read. One that does not read at all is waited for only so long each
@@ -49,7 +49,7 @@ struct source {
     struct channel_publisher _publisher;
     struct submit_context _means;
     struct input _input;
-    uint64_t _bytes; /* appended since everybody was asked last, */
+    uint64_t _bytes; /* appended since all were asked last, */
     uint64_t _messages;
     uint64_t _most_bytes;    /* and how much that may be; */
     uint64_t _most_messages; /* 0: any number */
@@ -58,7 +58,7 @@ struct source {
     struct source_question *_questions; /* one a worker */
     size_t _worker_count;
     _Atomic size_t _unanswered;
-    _Atomic bool _is_behind; /* somebody is */
+    _Atomic bool _is_behind; /* a subscriber is */
     uv_async_t _answered;
     uv_timer_t _again;
     bool _stopped;

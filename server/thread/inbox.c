@@ -13,13 +13,13 @@ static struct inbox_item *take_first(struct inbox *inbox, struct list *items)
     if (node == NULL)
         return NULL;
     item = container_of(node, struct inbox_item, _node);
-    /* Acquires what those have written who found it posted; each of them released it. */
+    /* Acquires what the threads have written that found it posted; each of them released it. */
     (void) atomic_exchange_explicit(&item->_posted, false, memory_order_acq_rel);
     return item;
 }
 
-/* Runs what is there now. What is posted meanwhile wakes the loop again, so that whoever posts all
- * the time does not keep it from its sockets. */
+/* Runs what is there now. What is posted meanwhile wakes the loop again, so that a thread that
+ * posts all the time does not keep it from its sockets. */
 static void on_async(uv_async_t *async)
 {
     struct inbox *inbox = container_of(async, struct inbox, _async);

@@ -1,6 +1,6 @@
 /* How other threads speak to a worker: items are posted, the worker is woken (uv_async, which
  * coalesces), and each item runs once on the worker's thread; what is posted while items run is for
- * the loop's next turn. An item belongs to the one who posts it and is posted at most once at a
+ * the loop's next turn. An item belongs to its poster and is posted at most once at a
  * time: posting it again before it has run changes nothing. */
 #ifndef WS_SERVER_THREAD_INBOX_H
 #define WS_SERVER_THREAD_INBOX_H
@@ -38,7 +38,7 @@ void inbox_item_init(struct inbox_item *item, void (*run)(struct inbox_item *ite
  * lock if the item waits already. */
 void inbox_post(struct inbox *inbox, struct inbox_item *item);
 
-/* From the worker's thread, while nobody posts it: takes the item back if it has not run yet. */
+/* From the worker's thread, while no thread posts it: takes the item back if it has not run yet. */
 void inbox_withdraw(struct inbox *inbox, struct inbox_item *item);
 
 #endif

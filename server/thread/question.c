@@ -96,7 +96,7 @@ static bool asks_the_same(const struct share *share, const struct share *other)
            share->question->subject == other->question->subject;
 }
 
-/* The worker begins with this one, and with all who ask the same now. */
+/* The worker begins with this one, and with all other questions for the same. */
 static void begin(struct question_desk *desk, const struct share *share)
 {
     struct list *node;
@@ -108,7 +108,8 @@ static void begin(struct question_desk *desk, const struct share *share)
     }
 }
 
-/* The first share is filled in: it is that of all who had asked the same when it was begun. */
+/* The first share is filled in: it is that of all questions for the same that were there when it
+ * was begun. */
 static void end(struct question_desk *desk, struct share *share)
 {
     size_t size = share->question->kind->share_size;

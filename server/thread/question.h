@@ -5,8 +5,8 @@
  *          ▲                                        │ the last of them
  *          └────────── inbox of the asker's ◄───────┘
  *
- * Who asks the same of the same while a worker is at it shares the next answer: however many ask,
- * a worker is busy with two answers at most.
+ * Questions for the same that come while a worker is at one share the next answer: however many
+ * come, a worker is busy with two answers at most.
  *
  * A question belongs to the desk that it was asked at until it has been answered. The asker may be
  * gone by then (question_forget). What is on its way when the workers stop is freed with the desk.
@@ -62,7 +62,7 @@ int question_ask(struct question **question, struct question_desk *desk,
                  const struct question_kind *kind, void *subject, void *asker,
                  void (*answered)(void *asker, const struct question *question));
 
-/* Nobody wants to know any more: `answered` will not run. Harmless with NULL. */
+/* The answer is no longer wanted: `answered` will not run. Harmless with NULL. */
 void question_forget(struct question *question);
 
 /* ---- within `answered`: the question is gone afterwards ---- */
