@@ -7,6 +7,8 @@
 #include <strings.h>
 #include <uv.h>
 
+#include "common/base/decimal.h"
+
 enum {
     DEFAULT_PORT = 1080, /* curl's, for all but https */
     DEFAULT_TLS_PORT = 443,
@@ -148,10 +150,9 @@ static bool address_is_in(const uint8_t *address, size_t size, const char *entry
     if (parse_address(entry, text_len, network) != size)
         return false;
     if (slash != NULL) {
-        char *end;
-        unsigned long given = strtoul(slash + 1, &end, 10);
+        uint64_t given;
 
-        if (end == slash + 1 || end != entry + len || given > bits)
+        if (!decimal_parse(slash + 1, (size_t) (entry + len - slash - 1), bits, &given))
             return false;
         bits = (unsigned) given;
     }

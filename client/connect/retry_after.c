@@ -4,15 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_DIGITS = 9 }; /* some 30 years: more is as good as that */
+#include "common/base/decimal.h"
+
+enum { MOST = 1000000000 }; /* seconds, some 30 years: more is as good as that */
 
 static uint64_t parse_seconds(const char *value)
 {
-    size_t digits = strspn(value, "0123456789");
+    uint64_t seconds;
 
-    if (value[digits] != '\0')
+    if (value[decimal_read(value, strlen(value), &seconds)] != '\0')
         return 0;
-    return digits <= MOST_DIGITS ? strtoull(value, NULL, 10) * 1000 : UINT64_C(1000000000) * 1000;
+    return (seconds < MOST ? seconds : MOST) * 1000;
 }
 
 uint64_t retry_after_parse(const char *value, time_t now)

@@ -6,6 +6,8 @@
 #include <strings.h>
 #include <uv.h>
 
+#include "common/base/decimal.h"
+
 struct route_rule {
     char *host;    /* "" or "*": any */
     uint16_t port; /* 0: any */
@@ -35,13 +37,11 @@ static int cut_host(const char **text, char **host)
 /* A port, up to `end` or the end of the text; an empty one is 0. */
 static int cut_port(const char **text, char end, uint16_t *port)
 {
-    unsigned long number = 0;
-    size_t digits = strspn(*text, "0123456789");
+    uint64_t number;
+    size_t digits = decimal_read(*text, strlen(*text), &number);
 
     if (digits > 5 || (*text)[digits] != end)
         return UV_EINVAL;
-    for (size_t i = 0; i < digits; i++)
-        number = number * 10 + (unsigned long) ((*text)[i] - '0');
     if (number > UINT16_MAX || (digits > 0 && number == 0))
         return UV_EINVAL;
     *port = (uint16_t) number;

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include "common/base/buffer.h"
+#include "common/base/decimal.h"
 #include "common/http/secret.h"
 
 static size_t range_len(const UriTextRangeA *range)
@@ -24,16 +25,14 @@ static bool range_is(const UriTextRangeA *range, const char *text)
 static bool parse_port(struct url *url, const UriUriA *uri)
 {
     size_t len = range_len(&uri->portText);
-    unsigned long port = 0;
+    uint64_t port;
 
     if (len == 0)
         return true;
-    if (len > 5)
+    if (len > 5 || !decimal_parse(uri->portText.first, len, UINT16_MAX, &port))
         return false;
-    for (size_t i = 0; i < len; i++)
-        port = port * 10 + (unsigned long) (uri->portText.first[i] - '0');
     url->port = (uint16_t) port;
-    return port >= 1 && port <= UINT16_MAX;
+    return port >= 1;
 }
 
 /* RFC 3986 lets a host have far more characters than any name or address has. */

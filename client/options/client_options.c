@@ -11,6 +11,7 @@
 #include "client/options/client_options_private.h"
 #include "client/output/until.h"
 #include "client/resume/place.h"
+#include "common/base/decimal.h"
 #include "common/base/utf8.h"
 
 enum {
@@ -100,7 +101,6 @@ static int store_since(void *target, const char *argument, struct error *error)
 {
     struct client_since *since = &((struct client_options *) target)->since;
     size_t len = strlen(argument);
-    char *end = NULL;
 
     *since = (struct client_since){.kind = CLIENT_SINCE_ALL};
     if (strcmp(argument, "all") == 0)
@@ -109,9 +109,7 @@ static int store_since(void *target, const char *argument, struct error *error)
     if (place_parse(argument, len, &since->id) == 0)
         return 0;
     since->kind = CLIENT_SINCE_LAST;
-    errno = 0;
-    since->count = strtoull(argument, &end, 10);
-    if (len > 0 && strspn(argument, "0123456789") == len && errno == 0 && since->count > 0)
+    if (decimal_parse(argument, len, UINT64_MAX, &since->count) && since->count > 0)
         return 0;
     return error_set(error, UV_EINVAL,
                      "'%s' is neither 'all' nor a number of messages from 1 nor an event ID, as "

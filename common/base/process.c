@@ -11,6 +11,8 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "common/base/decimal.h"
+
 enum {
     SPARE_FILES = 8,
     SIGNAL_STATUS = 128,
@@ -90,17 +92,16 @@ enum { GROUP_SIZE = PATH_MAX };
 /* The number in a file of the control groups; ULLONG_MAX when it has none ("max"). */
 static unsigned long long read_limit(const char *path)
 {
-    char text[32], *end;
+    char text[32];
     FILE *file = fopen(path, "re");
-    unsigned long long limit;
+    uint64_t limit;
 
     if (file == NULL)
         return ULLONG_MAX;
     if (fgets(text, sizeof text, file) == NULL)
         text[0] = '\0';
     (void) fclose(file);
-    limit = strtoull(text, &end, 10);
-    return end != text ? limit : ULLONG_MAX;
+    return decimal_read(text, strlen(text), &limit) > 0 ? limit : ULLONG_MAX;
 }
 
 /* The control group that this process is in, as a path below /sys/fs/cgroup: "" if unknown. */

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <uv.h>
 
+#include "common/base/decimal.h"
+
 enum {
     OPTIONS_MAX = 128, /* options in a table */
     HELP_COLUMN = 26,  /* where the explanations begin */
@@ -276,14 +278,10 @@ int options_answer(const struct option_table *table, bool help, struct error *er
 /* A decimal number without sign or white space, and what follows it. False on overflow too. */
 static bool parse_digits(const char *text, uint64_t *number, const char **rest)
 {
-    char *end;
+    size_t digits = decimal_read(text, strlen(text), number);
 
-    if (*text < '0' || *text > '9')
-        return false;
-    errno = 0;
-    *number = strtoull(text, &end, 10);
-    *rest = end;
-    return errno == 0;
+    *rest = text + digits;
+    return digits > 0 && *number < UINT64_MAX;
 }
 
 int options_parse_size(const char *text, uint64_t min, uint64_t max, uint64_t *size,

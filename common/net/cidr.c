@@ -6,6 +6,8 @@
 #include <string.h>
 #include <uv.h>
 
+#include "common/base/decimal.h"
+
 enum { V4_BITS = 32, V6_BITS = 128, MAPPED_BITS = V6_BITS - V4_BITS };
 
 static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff}; /* RFC 4291, 2.5.5.2 */
@@ -19,11 +21,12 @@ static void map(const void *v4, uint8_t address[16])
 /* Reads one to three digits without a leading zero. Returns -1 if that is not what it is. */
 static int parse_bits(const char *text)
 {
+    uint64_t bits;
     size_t len = strlen(text);
 
-    if (len == 0 || len > 3 || strspn(text, "0123456789") != len || (len > 1 && *text == '0'))
+    if ((len > 1 && *text == '0') || !decimal_parse(text, len, V6_BITS, &bits))
         return -1;
-    return (int) strtol(text, NULL, 10);
+    return (int) bits;
 }
 
 static bool bit_is_set(const uint8_t *bytes, unsigned bit)

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <uv.h>
 
+#include "common/base/decimal.h"
+
 enum { EPOCH_DIGITS = 16 };
 
 int event_id_draw_epoch(uint64_t *epoch)
@@ -28,16 +30,9 @@ static int digit_of(char c)
 
 static int parse_sequence(const char *text, size_t len, uint64_t *sequence)
 {
-    *sequence = 0;
-    if (len == 0 || (text[0] == '0' && len > 1))
+    if (len > 1 && text[0] == '0')
         return UV_EINVAL;
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] < '0' || text[i] > '9' ||
-            __builtin_mul_overflow(*sequence, (uint64_t) 10, sequence) ||
-            __builtin_add_overflow(*sequence, (uint64_t) (text[i] - '0'), sequence))
-            return UV_EINVAL;
-    }
-    return 0;
+    return decimal_parse(text, len, UINT64_MAX, sequence) ? 0 : UV_EINVAL;
 }
 
 int event_id_parse(const char *text, size_t len, struct event_id *id)

@@ -4,6 +4,8 @@
 #include <strings.h>
 #include <uv.h>
 
+#include "common/base/decimal.h"
+
 #define FIELD "Sec-WebSocket-Extensions"
 #define DEFLATE "permessage-deflate"
 
@@ -123,15 +125,13 @@ static bool take_flag(const struct parameter *parameter, bool *flag)
 static bool take_bits(const struct parameter *parameter, uint8_t *bits)
 {
     const char *value = parameter->value;
-    unsigned number = 0;
+    uint64_t number;
 
-    if (!parameter->has_value || *bits != 0 || *value == '0' || strlen(value) > 2 ||
-        strspn(value, "0123456789") != strlen(value))
+    if (!parameter->has_value || *bits != 0 || *value == '0' ||
+        !decimal_parse(value, strlen(value), ANY_BITS, &number))
         return false;
-    for (; *value != '\0'; value++)
-        number = number * 10 + (unsigned) (*value - '0');
     *bits = (uint8_t) number;
-    return number >= LEAST_BITS && number <= ANY_BITS;
+    return number >= LEAST_BITS;
 }
 
 static bool take_parameter(const struct parameter *parameter, struct offer *offer)

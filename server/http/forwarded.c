@@ -8,6 +8,8 @@
 #include <strings.h>
 #include <uv.h>
 
+#include "common/base/decimal.h"
+
 enum {
     NODE_SIZE = 64, /* of an address with brackets and port, as text */
     MOST_HOPS = 32, /* proxies in a row; reading costs more the longer the list is */
@@ -146,10 +148,9 @@ static bool parse_element(const char *text, size_t len, struct element *element)
 /* 0 for an obfuscated port ("_x"; RFC 7239, 6), which says nothing. */
 static int parse_port(const char *text)
 {
-    size_t len = strlen(text);
-    long port = len <= 5 && strspn(text, "0123456789") == len ? strtol(text, NULL, 10) : 0;
+    uint64_t port;
 
-    return port <= UINT16_MAX ? (int) port : 0;
+    return decimal_parse(text, strlen(text), UINT16_MAX, &port) ? (int) port : 0;
 }
 
 /* "192.0.2.1", "192.0.2.1:443", "2001:db8::1", "[2001:db8::1]", "[2001:db8::1]:443". */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "common/base/decimal.h"
 #include "common/base/json.h"
 #include "common/http/http_response.h"
 #include "server/http/replay_from.h"
@@ -21,18 +22,16 @@ enum {
 static bool get_limit(struct request *request, size_t *limit)
 {
     struct request_target_text text;
+    uint64_t number;
 
     *limit = LIMIT;
     if (request_target_parameter(&request->target, "limit", &text) == 0) {
         if (text.data == NULL)
             return true;
-        *limit = 0;
-        for (size_t i = 0; i < text.len && *limit <= MAX_LIMIT; i++)
-            *limit = text.data[i] >= '0' && text.data[i] <= '9'
-                         ? *limit * 10 + (size_t) (text.data[i] - '0')
-                         : MAX_LIMIT + 1;
-        if (*limit > 0 && *limit <= MAX_LIMIT)
+        if (decimal_parse(text.data, text.len, MAX_LIMIT, &number) && number > 0) {
+            *limit = (size_t) number;
             return true;
+        }
     }
     (void) request_refuse(request, 400, "limit must be a number from 1 to 1000");
     return false;

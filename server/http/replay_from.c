@@ -3,6 +3,8 @@
 #include <string.h>
 #include <uv.h>
 
+#include "common/base/decimal.h"
+
 /* With `any`, an ID in another form counts as one of another epoch, of which nothing is known. */
 static int parse_id(const char *text, size_t len, bool any, struct channel_replay_from *since,
                     const char **why)
@@ -19,20 +21,16 @@ static int parse_history(const struct request_target_text *value, struct channel
                          const char **why)
 {
     since->kind = CHANNEL_REPLAY_LAST;
-    since->count = 0;
     *why = "history must be a number of messages, or 'all'";
     if (value->len == 3 && memcmp(value->data, "all", 3) == 0) {
         since->kind = CHANNEL_REPLAY_ALL;
         return 0;
     }
-    for (size_t i = 0; i < value->len; i++) {
-        if (value->data[i] < '0' || value->data[i] > '9')
-            return UV_EINVAL;
-        if (__builtin_mul_overflow(since->count, (uint64_t) 10, &since->count) ||
-            __builtin_add_overflow(since->count, (uint64_t) (value->data[i] - '0'), &since->count))
-            since->count = UINT64_MAX / 16; /* as good as all */
-    }
-    return value->len > 0 ? 0 : UV_EINVAL;
+    if (value->len == 0 || decimal_read(value->data, value->len, &since->count) != value->len)
+        return UV_EINVAL;
+    if (since->count > UINT64_MAX / 16)
+        since->count = UINT64_MAX / 16; /* as good as all */
+    return 0;
 }
 
 static int parse(const struct http_head *request, const struct request_target *target, bool any,

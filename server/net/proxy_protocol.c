@@ -6,6 +6,8 @@
 #include <string.h>
 #include <uv.h>
 
+#include "common/base/decimal.h"
+
 enum {
     V1_MOST = 107, /* bytes of a version 1 line with its CRLF */
     V2_FIXED = 16,
@@ -66,14 +68,12 @@ static char *next_word(char **line)
 /* A port as the protocol writes it: decimal, 0 to 65535, no leading zero. -1 if it is none. */
 static long parse_port(const char *word)
 {
-    long port = 0;
+    uint64_t port;
     size_t len = strlen(word);
 
-    if (len == 0 || len > 5 || strspn(word, "0123456789") != len || (len > 1 && *word == '0'))
+    if ((len > 1 && *word == '0') || !decimal_parse(word, len, UINT16_MAX, &port))
         return -1;
-    for (; *word != '\0'; word++)
-        port = 10 * port + (*word - '0');
-    return port <= UINT16_MAX ? port : -1;
+    return (long) port;
 }
 
 static bool set_address(struct proxy_protocol_client *client, const char *text, int family,

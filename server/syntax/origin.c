@@ -4,6 +4,8 @@
 #include <strings.h>
 #include <uv.h>
 
+#include "common/base/decimal.h"
+
 enum { MAX_PORT = 65535, MAX_PORT_DIGITS = 5 };
 
 /* A text that lies within another. */
@@ -72,19 +74,18 @@ static bool parse_host(const char **text, struct part *host)
 /* Consumes a port at the front of the text, if there is one; a default port counts as none. */
 static bool parse_port(const char **text, struct part scheme, unsigned *port)
 {
+    uint64_t number;
     size_t digits;
 
     *port = 0;
     if (**text != ':')
         return true;
     (*text)++;
-    digits = strspn(*text, DIGITS);
-    if (digits == 0 || digits > MAX_PORT_DIGITS)
+    digits = decimal_read(*text, strlen(*text), &number);
+    if (digits == 0 || digits > MAX_PORT_DIGITS || number == 0 || number > MAX_PORT)
         return false;
-    for (size_t i = 0; i < digits; i++)
-        *port = *port * 10 + (unsigned) (*(*text)++ - '0');
-    if (*port == 0 || *port > MAX_PORT)
-        return false;
+    *text += digits;
+    *port = (unsigned) number;
     if ((part_is(scheme, "http") && *port == 80) || (part_is(scheme, "https") && *port == 443))
         *port = 0;
     return true;
