@@ -1,20 +1,32 @@
 #include "common/base/decimal.h"
 
-size_t decimal_read(const char *text, size_t len, uint64_t *number)
+/* As decimal_read; `*overflows` says that the number would be more than UINT64_MAX. */
+static size_t read_digits(const char *text, size_t len, uint64_t *number, bool *overflows)
 {
-    uint64_t sum = 0;
-    bool overflows = false;
     size_t i;
 
+    *number = 0;
+    *overflows = false;
     for (i = 0; i < len && text[i] >= '0' && text[i] <= '9'; i++)
-        overflows = overflows || __builtin_mul_overflow(sum, (uint64_t) 10, &sum) ||
-                    __builtin_add_overflow(sum, (uint64_t) (text[i] - '0'), &sum);
-    *number = overflows ? UINT64_MAX : sum;
+        *overflows = *overflows || __builtin_mul_overflow(*number, (uint64_t) 10, number) ||
+                     __builtin_add_overflow(*number, (uint64_t) (text[i] - '0'), number);
     return i;
+}
+
+size_t decimal_read(const char *text, size_t len, uint64_t *number)
+{
+    bool overflows;
+    size_t digits = read_digits(text, len, number, &overflows);
+
+    if (overflows)
+        *number = UINT64_MAX;
+    return digits;
 }
 
 bool decimal_parse(const char *text, size_t len, uint64_t most, uint64_t *number)
 {
-    return decimal_read(text, len, number) == len && len > 0 && *number <= most &&
-           *number < UINT64_MAX;
+    bool overflows;
+
+    return read_digits(text, len, number, &overflows) == len && len > 0 && !overflows &&
+           *number <= most;
 }

@@ -281,7 +281,7 @@ static bool parse_digits(const char *text, uint64_t *number, const char **rest)
     size_t digits = decimal_read(text, strlen(text), number);
 
     *rest = text + digits;
-    return digits > 0 && *number < UINT64_MAX;
+    return decimal_parse(text, digits, UINT64_MAX, number);
 }
 
 int options_parse_size(const char *text, uint64_t min, uint64_t max, uint64_t *size,

@@ -58,6 +58,7 @@ static void a_whole_text_is_a_number_up_to_a_bound(void **state)
     assert_false(decimal_parse("65536", 5, 65535, &number));
     assert_false(decimal_parse("", 0, 65535, &number));
     assert_false(decimal_parse("1x", 2, 65535, &number));
+    assert_true(decimal_parse("18446744073709551615", 20, UINT64_MAX, &number));
     assert_false(decimal_parse("18446744073709551616", 20, UINT64_MAX, &number));
 }
 
