@@ -31,7 +31,7 @@ void exposition_count(struct exposition *page, uint64_t value)
 
 void exposition_number(struct exposition *page, double value)
 {
-    WRITE(page, "%s %.9g\n", page->_name, value);
+    WRITE(page, "%s %.15g\n", page->_name, value);
 }
 
 /* A backslash, a quote and a newline are escaped; anything else is UTF-8 that stays as it is. */

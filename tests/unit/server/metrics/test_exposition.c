@@ -36,9 +36,10 @@ static void a_family_is_told_once_and_its_samples_follow(void **state)
     exposition_count_of(&page, "limit", "max-lag", 3);
     exposition_count_of(&page, "limit", "max-memory", 0);
     exposition_number(&page, 0.5);
+    exposition_number(&page, 1795714999.25); /* a time: all of its digits */
     check_page("# HELP a_total How many.\n# TYPE a_total counter\na_total 18446744073709551615\n"
                "# HELP b How much.\n# TYPE b gauge\n"
-               "b{limit=\"max-lag\"} 3\nb{limit=\"max-memory\"} 0\nb 0.5\n");
+               "b{limit=\"max-lag\"} 3\nb{limit=\"max-memory\"} 0\nb 0.5\nb 1795714999.25\n");
 }
 
 static void label_values_cannot_break_out(void **state)
