@@ -10,7 +10,7 @@
  * UINT64_MAX if it would be more than that, and 0 if there are no digits. */
 size_t decimal_read(const char *text, size_t len, uint64_t *number);
 
-/* True if the whole text is a number (one digit at least; leading zeros count) of at most `most`. */
+/* True if the whole text is a number of at most `most`: at least one digit, leading zeros allowed. */
 bool decimal_parse(const char *text, size_t len, uint64_t most, uint64_t *number);
 
 #endif
