@@ -10,7 +10,7 @@
  * UINT64_MAX if it would be more than that, and 0 if there are no digits. */
 size_t decimal_read(const char *text, size_t len, uint64_t *number);
 
-/* True if the whole text is a number of at most `most`: one digit or more, leading zeros allowed. */
+/* True if the whole text is a number of at most `most`; leading zeros are allowed. */
 bool decimal_parse(const char *text, size_t len, uint64_t most, uint64_t *number);
 
 #endif
