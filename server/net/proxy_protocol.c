@@ -140,8 +140,11 @@ static bool v2_fixed_valid(const struct proxy_protocol *header)
     uint8_t command = header->_kept[12] & 0x0f;
     uint8_t family = header->_kept[13] >> 4, transport = header->_kept[13] & 0x0f;
 
+    if (memcmp(header->_kept, v2_signature,
+               header->_seen < sizeof v2_signature ? header->_seen : sizeof v2_signature) != 0)
+        return false;
     if (header->_seen <= sizeof v2_signature)
-        return memcmp(header->_kept, v2_signature, header->_seen) == 0;
+        return true;
     if (header->_kept[12] >> 4 != 2 || command > COMMAND_PROXY)
         return false;
     if (header->_seen > 13 && (family > FAMILY_MOST || transport > TRANSPORT_MOST))

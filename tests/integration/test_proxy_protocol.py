@@ -137,6 +137,7 @@ def test_tls_begins_behind_the_header(start, tmp_path):
     plain = connect(server, version_2("192.0.2.8"))
     plain.send(HTTP)
     assert plain.recv_head().start.startswith("HTTP/1.1 400 ")
+    plain.disconnect()  # which is when it is logged
     server.wait_stderr("192.0.2.8 port 4711: limit plain-http")
 
 

@@ -180,7 +180,14 @@ def test_the_page_shows_what_was_said_and_what_comes(shell, tmp_path):
 def log_server(shell) -> Program:
     """The recipe with a log; its file has one line."""
     (shell.home / "app.log").write_text("begun\n")
-    return serve(shell, command("recipes", "tail"))
+    server = serve(shell, command("recipes", "tail"))
+
+    def is_published() -> bool:  # else it reaches those that come after it
+        answer = output(shell, command("recipes", "curl 'http://127.0.0.1:8000/ws/log?info'"))
+        return answer.startswith("{") and not json.loads(answer)["last_id"].endswith("-0")
+
+    programs.wait_until("the first line is published", is_published)
+    return server
 
 
 def say(shell, text: str) -> None:

@@ -137,11 +137,12 @@ static void what_is_no_header_is_bad_at_its_first_wrong_byte(void **state)
     IS_BAD("PROXY TCP4 192.0.2.1\0 192.0.2.2 1025 80\r\n");
     IS_BAD("PROXY \r\n");
     IS_BAD("\r\n\r\nGET");
-    IS_BAD(SIGNATURE "\x11\x11\x00\x0c" V4_ADDRESSES); /* version 1 in binary */
-    IS_BAD(SIGNATURE "\x22\x11\x00\x0c" V4_ADDRESSES); /* an unknown command */
-    IS_BAD(SIGNATURE "\x21\x41\x00\x0c" V4_ADDRESSES); /* an unknown family */
-    IS_BAD(SIGNATURE "\x21\x13\x00\x0c" V4_ADDRESSES); /* an unknown transport */
-    IS_BAD(SIGNATURE "\x21\x11\x00\x0b" V4_ADDRESSES); /* too short for its addresses */
+    IS_BAD("\r\n\r\n\0\r\nQUIX\n\x21\x11\x00\x0c" V4_ADDRESSES); /* the signature, also at once */
+    IS_BAD(SIGNATURE "\x11\x11\x00\x0c" V4_ADDRESSES);           /* version 1 in binary */
+    IS_BAD(SIGNATURE "\x22\x11\x00\x0c" V4_ADDRESSES);           /* an unknown command */
+    IS_BAD(SIGNATURE "\x21\x41\x00\x0c" V4_ADDRESSES);           /* an unknown family */
+    IS_BAD(SIGNATURE "\x21\x13\x00\x0c" V4_ADDRESSES);           /* an unknown transport */
+    IS_BAD(SIGNATURE "\x21\x11\x00\x0b" V4_ADDRESSES);           /* too short for its addresses */
     IS_BAD(SIGNATURE "\x21\x21\x00\x23" V6_ADDRESSES);
 }
 
