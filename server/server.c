@@ -16,6 +16,7 @@
 #include "server/net/sockets.h"
 #include "server/stdio/sink.h"
 #include "server/stdio/source.h"
+#include "server/thread/signals.h"
 #include "server/worker.h"
 
 enum {
@@ -31,11 +32,7 @@ struct server {
     uv_loop_t loop; /* the main thread's: signals, and standard input and output */
     uv_async_t workers_done;
     bool stopping; /* a signal has said so */
-    uv_signal_t sigint;
-    uv_signal_t sigterm;
-    uv_signal_t sighup;
-    uv_signal_t sigusr1;
-    uv_signal_t sigusr2;
+    struct signals signals;
     struct tls_context *tls; /* NULL: ws:// */
     struct channels channels;
     struct journal journal;
@@ -152,10 +149,8 @@ static void stop_workers(struct server *server)
         worker_stop(server->workers[i]);
 }
 
-static void on_signal(uv_signal_t *handle, int number)
+static void on_terminate(struct server *server, int number)
 {
-    struct server *server = handle->data;
-
     source_stop(&server->source);
     log_info(server->stopping ? "%s again: ending at once" : "stopping on %s",
              number == SIGINT ? "SIGINT" : "SIGTERM");
@@ -175,12 +170,10 @@ static void warn_of_certificates(const struct server *server)
 }
 
 /* Renewed certificates are taken over without a pause; what cannot be used changes nothing. */
-static void on_hangup(uv_signal_t *handle, int number)
+static void on_hangup(struct server *server)
 {
-    struct server *server = handle->data;
     struct error error;
 
-    (void) number;
     if (server->tls == NULL) {
         log_info("SIGHUP: there is nothing to reload: no file is served with TLS (--tls-cert)");
         return;
@@ -197,13 +190,31 @@ static void on_hangup(uv_signal_t *handle, int number)
 }
 
 /* What there is no use for yet must not end the server all the same. */
-static void on_user_signal(uv_signal_t *handle, int number)
+static void on_signal(void *context, int number)
 {
-    (void) handle;
-    if (number == SIGUSR1)
+    struct server *server = context;
+
+    if (number == SIGINT || number == SIGTERM)
+        on_terminate(server, number);
+    else if (number == SIGHUP)
+        on_hangup(server);
+    else if (number == SIGUSR1)
         log_info("SIGUSR1: there is no log file to reopen: the log goes to standard error");
     else
         log_info("SIGUSR2: this server cannot be replaced while it runs; nothing is done");
+}
+
+static int start_signals(struct server *server)
+{
+    sigset_t set;
+
+    (void) sigemptyset(&set);
+    (void) sigaddset(&set, SIGINT);
+    (void) sigaddset(&set, SIGTERM);
+    (void) sigaddset(&set, SIGHUP);
+    (void) sigaddset(&set, SIGUSR1);
+    (void) sigaddset(&set, SIGUSR2);
+    return signals_start(&server->signals, &server->loop, &set, on_signal, server);
 }
 
 static void on_expiry(uv_timer_t *timer)
@@ -230,11 +241,7 @@ static void on_trim(uv_timer_t *timer)
 static void close_handles(struct server *server)
 {
     uv_close((uv_handle_t *) &server->workers_done, NULL);
-    uv_close((uv_handle_t *) &server->sigint, NULL);
-    uv_close((uv_handle_t *) &server->sigterm, NULL);
-    uv_close((uv_handle_t *) &server->sighup, NULL);
-    uv_close((uv_handle_t *) &server->sigusr1, NULL);
-    uv_close((uv_handle_t *) &server->sigusr2, NULL);
+    signals_close(&server->signals);
     uv_close((uv_handle_t *) &server->expiry, NULL);
     uv_close((uv_handle_t *) &server->trim, NULL);
     source_close(&server->source);
@@ -264,28 +271,12 @@ static int init_handles(struct server *server)
 
     if (status != 0)
         return status;
-    (void) uv_signal_init(&server->loop, &server->sigint);  /* neither can fail: the loop has its */
-    (void) uv_signal_init(&server->loop, &server->sigterm); /* signal pipe already */
-    (void) uv_signal_init(&server->loop, &server->sighup);
-    (void) uv_signal_init(&server->loop, &server->sigusr1);
-    (void) uv_signal_init(&server->loop, &server->sigusr2);
     (void) uv_timer_init(&server->loop, &server->expiry);
     if (server->options->history.age > 0)
         (void) uv_timer_start(&server->expiry, on_expiry, EXPIRY_INTERVAL, EXPIRY_INTERVAL);
     (void) uv_timer_init(&server->loop, &server->trim);
     (void) uv_timer_start(&server->trim, on_trim, TRIM_INTERVAL, TRIM_INTERVAL);
-    server->sigint.data = server;
-    server->sigterm.data = server;
-    server->sighup.data = server;
-    status = uv_signal_start(&server->sigint, on_signal, SIGINT);
-    if (status == 0)
-        status = uv_signal_start(&server->sigterm, on_signal, SIGTERM);
-    if (status == 0)
-        status = uv_signal_start(&server->sighup, on_hangup, SIGHUP);
-    if (status == 0)
-        status = uv_signal_start(&server->sigusr1, on_user_signal, SIGUSR1);
-    if (status == 0)
-        status = uv_signal_start(&server->sigusr2, on_user_signal, SIGUSR2);
+    status = start_signals(server);
     if (status != 0) {
         close_handles(server);
         (void) uv_run(&server->loop, UV_RUN_DEFAULT);

@@ -1,6 +1,5 @@
 #include "server/worker.h"
 
-#include <signal.h>
 #include <stdlib.h>
 
 #include "common/base/log.h"
@@ -199,12 +198,8 @@ int worker_listen(struct worker *worker, int fd, const struct sockets_socket *so
 
 int worker_start(struct worker *worker)
 {
-    sigset_t all, before;
     int status;
 
-    /* Signals are the main thread's: a worker, which inherits the mask, gets none. */
-    (void) sigfillset(&all);
-    (void) pthread_sigmask(SIG_SETMASK, &all, &before);
     (void) atomic_fetch_add(worker->shared->running, 1);
     atomic_store(&worker->serving, true);
     status = uv_thread_create(&worker->thread, run, worker);
@@ -212,7 +207,6 @@ int worker_start(struct worker *worker)
         (void) atomic_fetch_sub(worker->shared->running, 1);
         atomic_store(&worker->serving, false);
     }
-    (void) pthread_sigmask(SIG_SETMASK, &before, NULL);
     worker->started = status == 0;
     return status;
 }
