@@ -4,32 +4,9 @@
 #include "common/base/log.h"
 #include "common/base/process.h"
 #include "server/config/config.h"
-#include "server/http/routes.h"
 #include "server/server.h"
 
 enum { EXIT_USAGE = 2 };
-
-static void complain(void *context, const char *text)
-{
-    (void) context;
-    log_error("%s", text);
-}
-
-/* Loads the configuration, and checks what other parts ask of it. NULL: it is wrong, and that has
- * been said. */
-static struct config *load(int argc, char **argv)
-{
-    struct config *config;
-    struct error error;
-
-    if (config_load(&config, argc, argv, complain, NULL) != 0)
-        return NULL;
-    if (routes_check(&config->options, &error) == 0)
-        return config;
-    log_error("%s; 'wsbroadcastd --help' lists the options", error.text);
-    config_unref(config);
-    return NULL;
-}
 
 /* Does what --help, --version, --check-config or --print-config asks for. */
 static int answer(const struct config *config)
@@ -53,7 +30,7 @@ static int answer(const struct config *config)
     return EXIT_FAILURE;
 }
 
-static int serve(const struct config *config)
+static int serve(struct config *config, const struct server_arguments *arguments)
 {
     int files;
 
@@ -61,28 +38,30 @@ static int serve(const struct config *config)
     process_raise_files();
     files = process_check_files();
     if (files == 0)
-        return server_run(&config->options);
+        return server_run(config, arguments);
     log_error("cannot open files: %s; raise the limit ('ulimit -n', LimitNOFILE=)",
               uv_strerror(files));
+    config_unref(config);
     return EXIT_FAILURE;
 }
 
 int main(int argc, char **argv)
 {
+    const struct server_arguments arguments = {argc, argv};
     const struct server_options *options;
     struct config *config;
     int status;
 
     process_prepare();
     log_init("wsbroadcastd", LOG_INFO);
-    config = load(argc, argv);
+    config = server_load(&arguments);
     if (config == NULL)
         return EXIT_USAGE;
     options = &config->options;
     if (options->help || options->version || options->check_config || options->print_config)
         status = answer(config);
     else
-        status = serve(config);
+        return serve(config, &arguments);
     config_unref(config);
     return status;
 }

@@ -9,15 +9,8 @@
 #include "common/base/log.h"
 #include "common/base/log_queue.h"
 #include "common/base/process.h"
-#include "server/broadcast/channels.h"
-#include "server/journal/journal.h"
-#include "server/net/fd_shortage.h"
-#include "server/net/limits.h"
-#include "server/net/sockets.h"
-#include "server/stdio/sink.h"
-#include "server/stdio/source.h"
-#include "server/thread/signals.h"
-#include "server/worker.h"
+#include "server/http/routes.h"
+#include "server/server_private.h"
 
 enum {
     EXPIRY_INTERVAL = 1000, /* milliseconds between two looks at what is too old, */
@@ -25,30 +18,6 @@ enum {
     TRIM_BYTES = 4 * 1024 * 1024,
     MEMORY_SETTLES = 25, /* milliseconds: more than two steps of relief */
     LAST_LINES = 1000,   /* milliseconds that stderr has for the last lines */
-};
-
-struct server {
-    const struct server_options *options;
-    uv_loop_t loop; /* the main thread's: signals, and standard input and output */
-    uv_async_t workers_done;
-    bool stopping; /* a signal has said so */
-    struct signals signals;
-    struct tls_context *tls; /* NULL: ws:// */
-    struct channels channels;
-    struct journal journal;
-    const char *listed[2]; /* channels that can be made, if that is not up to anyone */
-    uv_timer_t expiry;     /* of history, if its age matters */
-    uv_timer_t trim;       /* of the heap: */
-    uint64_t peak;         /* bytes that were held at most since then */
-    struct source source;  /* these two if they are asked for */
-    struct sink sink;
-    struct limits limits;
-    struct fd_shortage shortage;
-    struct sockets sockets;
-    struct worker_shared shared;
-    struct worker **workers; /* shared.worker_count of them; NULL: not made */
-    size_t started;          /* of them */
-    _Atomic size_t running;  /* of those, have not ended */
 };
 
 /* A worker cannot be made, or started. */
@@ -96,7 +65,7 @@ static int serve(struct server *server, struct error *error)
             return complain(error, status, server->started, server->shared.worker_count);
         server->started++;
     }
-    sockets_announce(&server->sockets, server->options);
+    sockets_announce(&server->sockets, &server->config->options, 0);
     return 0;
 }
 
@@ -106,8 +75,9 @@ static int start_output(struct server *server, struct error *error)
 {
     int status = 0;
 
-    if (server->options->stdout_channel != NULL)
-        status = sink_start(&server->sink, &server->loop, server->options, &server->channels);
+    if (server->config->options.stdout_channel != NULL)
+        status =
+            sink_start(&server->sink, &server->loop, &server->config->options, &server->channels);
     return status == 0 ? 0
                        : error_set(error, status, "cannot write to standard output: %s",
                                    uv_strerror(status));
@@ -124,7 +94,7 @@ static struct source_worker reading_worker(void *context, size_t i)
 /* The same for standard input, when the clients that were waited for can hear it. */
 static int start_input(struct server *server, struct error *error)
 {
-    const struct server_options *options = server->options;
+    const struct server_options *options = &server->config->options;
     int status = 0;
 
     if (options->stdin_channel != NULL)
@@ -159,34 +129,14 @@ static void on_terminate(struct server *server, int number)
 }
 
 /* What clients will not accept is served all the same. */
-static void warn_of_certificates(const struct server *server)
+void server_warn_of_certificates(const struct server *server)
 {
     struct error warning;
 
-    for (size_t i = 0; i < server->options->tls_cert_count; i++) {
+    for (size_t i = 0; i < server->config->options.tls_cert_count; i++) {
         if (tls_context_warning(server->tls, i, &warning))
             log_warn("%s", warning.text);
     }
-}
-
-/* Renewed certificates are taken over without a pause; what cannot be used changes nothing. */
-static void on_hangup(struct server *server)
-{
-    struct error error;
-
-    if (server->tls == NULL) {
-        log_info("SIGHUP: there is nothing to reload: no file is served with TLS (--tls-cert)");
-        return;
-    }
-    if (tls_context_reload(server->tls, &error) != 0) {
-        log_error("the TLS certificate stays as it was: %s", error.text);
-        return;
-    }
-    for (size_t i = 0; i < server->options->tls_cert_count; i++)
-        log_info("reloaded the TLS certificate in %s", server->options->tls_certs[i]);
-    warn_of_certificates(server);
-    for (size_t i = 0; i < server->started; i++)
-        worker_tls_reloaded(server->workers[i]);
 }
 
 /* What there is no use for yet must not end the server all the same. */
@@ -197,7 +147,7 @@ static void on_signal(void *context, int number)
     if (number == SIGINT || number == SIGTERM)
         on_terminate(server, number);
     else if (number == SIGHUP)
-        on_hangup(server);
+        server_reload(server);
     else if (number == SIGUSR1)
         log_info("SIGUSR1: there is no log file to reopen: the log goes to standard error");
     else
@@ -238,9 +188,25 @@ static void on_trim(uv_timer_t *timer)
     (void) malloc_trim(0);
 }
 
+void server_configure(struct server *server)
+{
+    const struct server_options *options = &server->config->options;
+
+    log_set_level(options->log_level);
+    server->channels.memory.max = options->max_memory;
+    histories_limit(&server->channels.histories, options->history_total);
+    channels_list(&server->channels, options->listed_channels ? server->listed : NULL,
+                  server->listed_count);
+    if (!channel_rules_have_age(&server->config->rules))
+        (void) uv_timer_stop(&server->expiry);
+    else
+        (void) uv_timer_start(&server->expiry, on_expiry, EXPIRY_INTERVAL, EXPIRY_INTERVAL);
+}
+
 static void close_handles(struct server *server)
 {
     uv_close((uv_handle_t *) &server->workers_done, NULL);
+    uv_close((uv_handle_t *) &server->changed, NULL);
     signals_close(&server->signals);
     uv_close((uv_handle_t *) &server->expiry, NULL);
     uv_close((uv_handle_t *) &server->trim, NULL);
@@ -271,11 +237,16 @@ static int init_handles(struct server *server)
 
     if (status != 0)
         return status;
+    status = server_reload_init(server);
+    if (status != 0) {
+        uv_close((uv_handle_t *) &server->workers_done, NULL);
+        (void) uv_run(&server->loop, UV_RUN_DEFAULT);
+        return status;
+    }
     (void) uv_timer_init(&server->loop, &server->expiry);
-    if (server->options->history.age > 0)
-        (void) uv_timer_start(&server->expiry, on_expiry, EXPIRY_INTERVAL, EXPIRY_INTERVAL);
     (void) uv_timer_init(&server->loop, &server->trim);
     (void) uv_timer_start(&server->trim, on_trim, TRIM_INTERVAL, TRIM_INTERVAL);
+    server_configure(server);
     status = start_signals(server);
     if (status != 0) {
         close_handles(server);
@@ -308,14 +279,14 @@ static int start(struct server *server, struct error *error)
     int status;
 
     server->shared = (struct worker_shared){
-        .options = server->options,
+        .config = server->config,
         .limits = &server->limits,
         .channels = &server->channels,
         .journal = &server->journal,
         .tls = server->tls,
         .shortage = &server->shortage,
-        .workers = calloc(server->options->workers, sizeof *server->workers),
-        .worker_count = server->options->workers,
+        .workers = calloc(server->config->options.workers, sizeof *server->workers),
+        .worker_count = server->config->options.workers,
         .running = &server->running,
         .done = &server->workers_done,
     };
@@ -333,33 +304,37 @@ static int start(struct server *server, struct error *error)
     return status;
 }
 
-/* With --create-channels listed, those of the pipes are. */
+/* With --create-channels listed, those of the pipes are; the pipes do not change. */
 static void list_channels(struct server *server)
 {
-    const struct server_options *options = server->options;
-    size_t count = 0;
+    const struct server_options *options = &server->first->options;
 
     if (options->stdin_channel != NULL)
-        server->listed[count++] = options->stdin_channel;
+        server->listed[server->listed_count++] = options->stdin_channel;
     if (options->stdout_channel != NULL)
-        server->listed[count++] = options->stdout_channel;
-    if (options->listed_channels)
-        channels_list(&server->channels, server->listed, count);
+        server->listed[server->listed_count++] = options->stdout_channel;
+}
+
+struct tls_files server_tls_files(const struct server_options *options)
+{
+    struct tls_files files = {.ca = options->tls_client_ca};
+
+    for (size_t i = 0; i < options->tls_cert_count; i++)
+        files.pairs[i] = (struct tls_pair){options->tls_certs[i], options->tls_keys[i]};
+    return files;
 }
 
 static int prepare_tls(struct server *server, struct error *error)
 {
-    const struct server_options *options = server->options;
-    struct tls_files files = {.ca = options->tls_client_ca};
+    const struct server_options *options = &server->config->options;
+    struct tls_files files = server_tls_files(options);
     int status;
 
-    for (size_t i = 0; i < options->tls_cert_count; i++)
-        files.pairs[i] = (struct tls_pair){options->tls_certs[i], options->tls_keys[i]};
     if (options->tls_cert_count == 0)
         return 0;
     status = tls_context_new_server(&server->tls, &files, error);
     if (status == 0)
-        warn_of_certificates(server);
+        server_warn_of_certificates(server);
     return status;
 }
 
@@ -373,35 +348,73 @@ static int start_log(struct log_queue **log, struct error *error)
                                    uv_strerror(status));
 }
 
-int server_run(const struct server_options *options)
+static void complain_of_config(void *context, const char *text)
 {
-    struct server server = {.options = options};
+    (void) context;
+    log_error("%s", text);
+}
+
+struct config *server_load(const struct server_arguments *arguments)
+{
+    struct config *config;
+    struct error error;
+
+    if (config_load(&config, arguments->argc, arguments->argv, complain_of_config, NULL) != 0)
+        return NULL;
+    if (routes_check(&config->options, &error) == 0)
+        return config;
+    log_error("%s; 'wsbroadcastd --help' lists the options", error.text);
+    config_unref(config);
+    return NULL;
+}
+
+/* Clients are known by their addresses where a limit asks for that, or may do so after a reload. */
+static bool counts_addresses(const struct config *config)
+{
+    const struct server_options *options = &config->options;
+
+    return options->config_file != NULL || options->max_connections_per_address > 0 ||
+           channel_rules_have_rates(&config->rules);
+}
+
+/* What is made before the loop's handles are. */
+static int prepare(struct server *server, struct log_queue **log, struct error *error)
+{
+    const struct server_options *options = &server->config->options;
+    int status;
+
+    server->channels.memory.settles = options->workers > 1 ? MEMORY_SETTLES : 0;
+    journal_init_memory(&server->journal);
+    list_channels(server);
+    status = prepare_tls(server, error);
+    if (status == 0)
+        status = sockets_init(&server->sockets, options, options->workers, &server->loop, error);
+    return status == 0 ? start_log(log, error) : status;
+}
+
+int server_run(struct config *config, const struct server_arguments *arguments)
+{
+    struct server server = {.arguments = *arguments, .first = config, .config = config};
+    const struct server_options *options = &config->options;
     struct error error = {"out of memory"};
     struct log_queue *log = NULL;
     int status;
 
+    (void) config_ref(config); /* the first, beside that of now */
     process_raise_files();
     status = uv_loop_init(&server.loop);
     if (status != 0)
         goto fail_loop;
-    status = limits_init(&server.limits, options);
+    status = limits_init(&server.limits, options, counts_addresses(config));
     if (status != 0)
         goto fail_limits;
     status = fd_shortage_init(&server.shortage);
     if (status != 0)
         goto fail_shortage;
-    status = channels_init(&server.channels, &options->history, options->max_channels);
+    status = channels_init(&server.channels, &config->rules, options->max_channels);
     if (status != 0)
         goto fail_channel;
-    server.channels.memory.max = options->max_memory;
-    server.channels.memory.settles = options->workers > 1 ? MEMORY_SETTLES : 0;
-    journal_init_memory(&server.journal);
-    list_channels(&server);
-    status = prepare_tls(&server, &error);
-    if (status == 0)
-        status = sockets_init(&server.sockets, options, options->workers, &server.loop, &error);
-    if (status == 0)
-        status = start_log(&log, &error);
+    status = prepare(&server, &log, &error);
     if (status == 0)
         status = start(&server, &error);
     sockets_deinit(&server.sockets);
@@ -417,5 +430,9 @@ fail_loop:
     log_queue_stop(log, LAST_LINES);
     if (status != 0)
         log_error("%s", error.text);
+    if (server.old != NULL)
+        config_unref(server.old);
+    config_unref(server.config);
+    config_unref(server.first);
     return status == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -1,11 +1,21 @@
-/* The whole server: its sockets, its channel, its workers, and the signals that end it. */
+/* The whole server: its sockets, its channels, its workers, and the signals that end it. */
 #ifndef WS_SERVER_SERVER_H
 #define WS_SERVER_SERVER_H
 
-#include "server/config/server_options.h"
+#include "server/config/config.h"
 
-/* Serves until SIGINT or SIGTERM. Returns the exit status of the program: 0, or 1 when it could not
- * serve, after saying why. */
-int server_run(const struct server_options *options);
+/* The command line, borrowed. */
+struct server_arguments {
+    int argc;
+    char **argv;
+};
+
+/* Loads the configuration, and checks what the parts of the server ask of it. NULL: it is wrong,
+ * and each error has been logged. */
+struct config *server_load(const struct server_arguments *arguments);
+
+/* Serves until SIGINT or SIGTERM; SIGHUP has the configuration loaded again. Returns the exit
+ * status of the program: 0, or 1 when it could not serve, after saying why. */
+int server_run(struct config *config, const struct server_arguments *arguments);
 
 #endif

@@ -11,11 +11,6 @@
 
 /* ---- TLS ---- */
 
-static void on_tls_reloaded(struct inbox_item *item)
-{
-    tls_loop_verify_all(&container_of(item, struct worker, tls_item)->tls);
-}
-
 static void on_unadmitted(struct tls_loop *loop, struct stream *stream)
 {
     (void) loop;
@@ -33,7 +28,7 @@ static void run(void *argument)
         (void) uv_async_send(worker->shared->done);
 }
 
-/* ---- life ---- */
+/* ---- what its parts know ---- */
 
 static struct transport_config transport_config_of(const struct server_options *options)
 {
@@ -76,42 +71,25 @@ static struct question_desk *desk_at(void *context, size_t i)
 /* What the worker's parts know of each other. None of it can fail. */
 static void connect_parts(struct worker *worker)
 {
-    const struct server_options *options = worker->shared->options;
     struct channels *channels = worker->shared->channels;
 
     worker->publisher = (struct channel_publisher){
         .encoder = worker->context.transports.encoder,
         .deflater = worker->context.transports.deflater,
-        .compression_min = (size_t) options->compression_min,
     };
     worker->publish = (struct submit_context){
-        .options = options,
         .journal = worker->shared->journal,
         .publisher = &worker->publisher,
-        .limits = worker->shared->limits,
         .throttle = &worker->throttle,
     };
-    fanouts_init(&worker->fanouts, channels, &peer_subscriber_ops, &worker->inbox, &worker->due,
-                 &(struct fanout_limits){
-                     .bytes = server_options_max_lag(options),
-                     .messages = options->max_lag_messages,
-                     .time = options->max_lag_time,
-                 });
+    fanouts_init(&worker->fanouts, channels, &peer_subscriber_ops, &worker->inbox, &worker->due);
     throttle_init(&worker->throttle, &worker->loop, channels);
-    inbox_item_init(&worker->tls_item, on_tls_reloaded);
     tls_loop_init(&worker->tls, &worker->loop, worker->shared->tls, on_unadmitted);
     relief_init(&worker->relief, &worker->loop, &worker->inbox, &channels->memory, &worker->fanouts,
-                options->read_mildly);
+                false);
     question_desk_init(&worker->desk, &worker->inbox, &worker->services, desk_at,
                        worker->shared->worker_count);
     worker->services = (struct services){
-        .options = options,
-        .origins =
-            {
-                .allowed = options->origins,
-                .allowed_count = options->origin_count,
-                .host_is_known = options->server_name_count > 0,
-            },
         .channels = channels,
         .fanouts = &worker->fanouts,
         .publish = &worker->publish,
@@ -119,7 +97,6 @@ static void connect_parts(struct worker *worker)
         .memory = &channels->memory,
         .desk = &worker->desk,
     };
-    worker->context.options = options;
     worker->context.policy = &worker->policy;
     worker->context.publish = &worker->publish;
     worker->context.limits = worker->shared->limits;
@@ -132,10 +109,92 @@ static void connect_parts(struct worker *worker)
     worker->context.on_left = worker_stop_peer_left;
 }
 
+/* What follows from the configuration, at the start and when it has changed. */
+static void configure(struct worker *worker, const struct config *config)
+{
+    const struct server_options *options = &config->options;
+    bool ending = worker->policy.ending;
+
+    worker->config = config;
+    worker->publisher.compression_min = (size_t) options->compression_min;
+    worker->services.options = options;
+    worker->services.origins = (struct origin_policy){
+        .allowed = options->origins,
+        .allowed_count = options->origin_count,
+        .host_is_known = options->server_name_count > 0,
+    };
+    worker->router = routes_of(options);
+    worker->policy = connection_policy_of(worker, options);
+    worker->policy.ending = ending;
+    worker->context.options = options;
+    relief_watch(&worker->relief, options->read_mildly);
+    worker_turn_configure(worker);
+}
+
+/* ---- changes ---- */
+
+static void close_listeners(struct worker *worker, const struct worker_change *change)
+{
+    struct list *node, *next;
+
+    for (node = worker->listeners.next; node != &worker->listeners; node = next) {
+        struct listener *listener = container_of(node, struct listener, node);
+
+        next = node->next;
+        for (size_t i = 0; i < change->closed_count; i++) {
+            if (change->closed[i] != listener->id)
+                continue;
+            list_remove(&listener->node);
+            listener_close(listener);
+            break;
+        }
+    }
+}
+
+static void open_listeners(struct worker *worker, const struct worker_change *change)
+{
+    for (size_t i = 0; i < change->opened_count; i++) {
+        struct sockets_socket *socket = &change->opened[i];
+        int status;
+
+        if (socket->worker != worker->number)
+            continue;
+        status = worker_listen(worker, sockets_take(socket), socket);
+        if (status != 0)
+            log_error("worker %zu cannot listen on one more address: %s", worker->number,
+                      uv_strerror(status));
+    }
+}
+
+static void on_change(struct inbox_item *item)
+{
+    struct worker *worker = container_of(item, struct worker, change_item);
+    struct worker_change *change = worker->change;
+    struct transport_config transports = transport_config_of(&change->config->options);
+
+    configure(worker, change->config);
+    if (!worker->stopping) {
+        transport_context_configure(&worker->context.transports, &transports);
+        close_listeners(worker, change);
+        open_listeners(worker, change);
+    }
+    if (change->tls_reloaded)
+        tls_loop_verify_all(&worker->tls);
+    if (atomic_fetch_sub(&change->pending, 1) == 1)
+        (void) uv_async_send(change->done);
+}
+
+void worker_change(struct worker *worker, struct worker_change *change)
+{
+    worker->change = change;
+    inbox_post(&worker->inbox, &worker->change_item);
+}
+
+/* ---- life ---- */
+
 int worker_new(struct worker **worker, size_t number, const struct worker_shared *shared)
 {
-    const struct server_options *options = shared->options;
-    struct transport_config config = transport_config_of(options);
+    struct transport_config config = transport_config_of(&shared->config->options);
     struct worker *fresh = calloc(1, sizeof *fresh);
     int status;
 
@@ -143,8 +202,6 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
         return UV_ENOMEM;
     fresh->number = number;
     fresh->shared = shared;
-    fresh->router = routes_of(options);
-    fresh->policy = connection_policy_of(fresh, options);
     list_init(&fresh->listeners);
     list_init(&fresh->due);
     status = uv_loop_init(&fresh->loop);
@@ -162,7 +219,9 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
         goto fail_transports;
     worker_turn_init(fresh);
     worker_stop_init(fresh);
+    inbox_item_init(&fresh->change_item, on_change);
     connect_parts(fresh);
+    configure(fresh, shared->config);
     *worker = fresh;
     return 0;
 
@@ -188,6 +247,7 @@ int worker_listen(struct worker *worker, int fd, const struct sockets_socket *so
     if (status != 0)
         return status;
     listener->owner = worker;
+    listener->id = socket->id;
     listener->spread = socket->shared;
     listener->tls = socket->tls;
     listener->proxy = socket->proxy;
@@ -209,11 +269,6 @@ int worker_start(struct worker *worker)
     }
     worker->started = status == 0;
     return status;
-}
-
-void worker_tls_reloaded(struct worker *worker)
-{
-    inbox_post(&worker->inbox, &worker->tls_item);
 }
 
 void worker_join(struct worker *worker)

@@ -16,7 +16,7 @@
 #include "server/broadcast/channel.h"
 #include "server/broadcast/channels.h"
 #include "server/broadcast/fanouts.h"
-#include "server/config/server_options.h"
+#include "server/config/config.h"
 #include "server/http/connection.h"
 #include "server/journal/submit.h"
 #include "server/net/fd_shortage.h"
@@ -28,7 +28,7 @@ struct worker;
 
 /* What a worker shares with the others; borrowed until worker_free. */
 struct worker_shared {
-    const struct server_options *options;
+    const struct config *config; /* of the start */
     struct limits *limits;
     struct channels *channels;
     struct journal *journal;
@@ -48,6 +48,23 @@ int worker_new(struct worker **worker, size_t number, const struct worker_shared
  * UV_E* code. */
 int worker_listen(struct worker *worker, int fd, const struct sockets_socket *socket);
 
+/* What changes while the workers run. Borrowed until each of them has taken it over; one at a
+ * time. */
+struct worker_change {
+    const struct config *config;
+    const unsigned *closed; /* listeners that are closed, by the IDs of their addresses */
+    size_t closed_count;
+    struct sockets_socket *opened; /* each is taken by its worker */
+    size_t opened_count;
+    bool tls_reloaded;      /* the TLS context has been */
+    _Atomic size_t pending; /* workers that have not taken it over, */
+    uv_async_t *done;       /* sent by the last of them */
+};
+
+/* From any thread, once it was started: the worker takes the change over between two turns. It may
+ * end before; then it never says so. */
+void worker_change(struct worker *worker, struct worker_change *change);
+
 /* Starts the thread. Returns 0 or a negative UV_E* code. */
 int worker_start(struct worker *worker);
 
@@ -55,9 +72,6 @@ int worker_start(struct worker *worker);
  * have begun. When all workers have, it says goodbye (Close 1001) to every peer, delivers what is
  * owed, and ends within a few seconds. A second time: it drops every peer and ends. */
 void worker_stop(struct worker *worker);
-
-/* From any thread, until worker_join: the TLS context has been reloaded. */
-void worker_tls_reloaded(struct worker *worker);
 
 /* Waits for the thread, once it was started. All workers are joined before the first one is freed:
  * until then they may pass things to each other. */

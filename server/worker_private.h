@@ -35,16 +35,18 @@ struct worker {
     _Atomic bool serving; /* it runs, and may have requests to finish: others wait for that */
     size_t number;
     const struct worker_shared *shared;
+    const struct config *config; /* that holds now */
     struct connection_policy policy;
     struct channel_publisher publisher;
     struct submit_context publish;
     struct list listeners;
     struct inbox inbox;
     struct inbox_item stop_item;
-    struct inbox_item leave_item; /* another worker has nothing more to finish */
-    struct inbox_item room_item;  /* another one is short of connections, */
-    struct inbox_item retry_item; /* or has made room */
-    struct inbox_item tls_item;   /* the TLS context has been reloaded */
+    struct inbox_item leave_item;  /* another worker has nothing more to finish */
+    struct inbox_item room_item;   /* another one is short of connections, */
+    struct inbox_item retry_item;  /* or has made room */
+    struct inbox_item change_item; /* the configuration has changed: */
+    struct worker_change *change;
     struct tls_loop tls;
     struct proxy_arrivals proxied; /* connections that wait for their PROXY header */
     struct handoff handoff;        /* what other workers have accepted for this one */
@@ -67,6 +69,9 @@ struct worker {
 
 /* Initializes the handles that drive the loop. Cannot fail. */
 void worker_turn_init(struct worker *worker);
+
+/* Starts or stops timers as the configuration of now says. */
+void worker_turn_configure(struct worker *worker);
 
 /* Closes them. */
 void worker_turn_close(struct worker *worker);

@@ -70,7 +70,7 @@ static void stop_serving(struct worker *worker)
     worker->policy.ending = true;
     transport_context_limit_closing(
         &worker->context.transports,
-        (uint32_t) server_options_stop_timeout(worker->shared->options));
+        (uint32_t) server_options_stop_timeout(&worker->config->options));
     worker_stop_close_listeners(worker);
     handoff_close(&worker->handoff);
     proxy_arrivals_close(&worker->proxied);

@@ -180,7 +180,7 @@ bool worker_turn_make_room_for_peer(struct peer_context *context)
 static void on_sweep(uv_timer_t *timer)
 {
     struct worker *worker = container_of(timer, struct worker, sweep);
-    const struct server_options *options = worker->shared->options;
+    const struct server_options *options = &worker->config->options;
     uint64_t now = uv_now(&worker->loop);
     bool slept = awake_look(&worker->swept, now);
     const struct subscriber_sweep sweep = {
@@ -211,25 +211,36 @@ static void on_lag(uv_timer_t *timer)
 
 void worker_turn_init(struct worker *worker)
 {
-    const struct server_options *options = worker->shared->options;
-
     (void) uv_prepare_init(&worker->loop, &worker->turn_end);
     (void) uv_prepare_start(&worker->turn_end, on_turn_end);
     (void) uv_idle_init(&worker->loop, &worker->go_on);
     (void) uv_timer_init(&worker->loop, &worker->sweep);
+    (void) uv_timer_init(&worker->loop, &worker->lag);
+    proxy_arrivals_init(&worker->proxied, &worker->loop, 0, on_header, worker);
+    inbox_item_init(&worker->room_item, on_room);
+    inbox_item_init(&worker->retry_item, on_retry);
+}
+
+void worker_turn_configure(struct worker *worker)
+{
+    const struct server_options *options = &worker->config->options;
+    uint64_t lag = channel_rules_least_lag_time(&worker->config->rules);
+
+    proxy_arrivals_set_timeout(&worker->proxied, options->handshake_timeout);
+    if (worker->ended)
+        return;
+    (void) uv_timer_stop(&worker->sweep);
+    (void) uv_timer_stop(&worker->lag);
+    awake_rest(&worker->swept);
+    awake_rest(&worker->lagged);
     if (options->idle_timeout > 0 || options->min_read_rate > 0) {
         awake_expect(&worker->swept, uv_now(&worker->loop), SWEEP_INTERVAL);
         (void) uv_timer_start(&worker->sweep, on_sweep, SWEEP_INTERVAL, SWEEP_INTERVAL);
     }
-    (void) uv_timer_init(&worker->loop, &worker->lag);
-    if (options->max_lag_time > 0) {
+    if (lag > 0) {
         awake_expect(&worker->lagged, uv_now(&worker->loop), 0);
-        (void) uv_timer_start(&worker->lag, on_lag, 0, options->max_lag_time / LAG_LOOKS + 1);
+        (void) uv_timer_start(&worker->lag, on_lag, 0, lag / LAG_LOOKS + 1);
     }
-    proxy_arrivals_init(&worker->proxied, &worker->loop, options->handshake_timeout, on_header,
-                        worker);
-    inbox_item_init(&worker->room_item, on_room);
-    inbox_item_init(&worker->retry_item, on_retry);
 }
 
 void worker_turn_close(struct worker *worker)

@@ -7,7 +7,7 @@
 #include <uv.h>
 
 static const char *log_program = "";
-static enum log_level log_threshold = LOG_INFO;
+static _Atomic enum log_level log_threshold = LOG_INFO;
 static void (*log_before)(void *owner);
 static void *log_before_owner;
 static struct log_writer log_writer; /* without `write`: stderr */
@@ -15,6 +15,11 @@ static struct log_writer log_writer; /* without `write`: stderr */
 void log_init(const char *program, enum log_level level)
 {
     log_program = program;
+    log_threshold = level;
+}
+
+void log_set_level(enum log_level level)
+{
     log_threshold = level;
 }
 

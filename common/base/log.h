@@ -1,7 +1,7 @@
 /* One line on stderr for each thing worth telling. It is written at once, with one system call, so
  * that lines of several threads never mix; or it goes to a writer that never blocks (log_queue.h).
- * The level, the program's name and the writer are set while there is only one thread, and only
- * read from then on. */
+ * The program's name and the writer are set while there is only one thread, and only read from then
+ * on. */
 #ifndef WS_COMMON_BASE_LOG_H
 #define WS_COMMON_BASE_LOG_H
 
@@ -19,6 +19,9 @@ enum log_level {
 
 /* `program` is borrowed for the life of the process. */
 void log_init(const char *program, enum log_level level);
+
+/* From any thread: another level from now on. */
+void log_set_level(enum log_level level);
 
 /* From here on `before` runs before each line: for a program of one thread that has something else
  * on its terminal. NULL for nothing. */

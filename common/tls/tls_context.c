@@ -13,7 +13,7 @@
 #include "common/tls/tls_identities.h"
 
 struct tls_context {
-    struct tls_files files;
+    _Atomic bool verifies; /* the peer must show a certificate that is admitted */
     bool server;
     BIO_METHOD *bio_method;
     uv_mutex_t lock; /* guards `current` */
@@ -153,6 +153,11 @@ static int build(SSL_CTX **ssl, bool server, const struct tls_files *files, stru
 
 /* ---- life ---- */
 
+static bool verifies(bool server, const struct tls_files *files)
+{
+    return server ? files->ca != NULL : !files->insecure;
+}
+
 static int make(struct tls_context **context, bool server, const struct tls_files *files,
                 struct error *error)
 {
@@ -161,7 +166,7 @@ static int make(struct tls_context **context, bool server, const struct tls_file
 
     if (fresh == NULL)
         return error_set(error, status, "out of memory");
-    fresh->files = *files;
+    fresh->verifies = verifies(server, files);
     fresh->server = server;
     fresh->bio_method = tls_bio_method_new();
     if (fresh->bio_method == NULL || uv_mutex_init(&fresh->lock) != 0) {
@@ -204,16 +209,18 @@ void tls_context_free(struct tls_context *context)
     free(context);
 }
 
-int tls_context_reload(struct tls_context *context, struct error *error)
+int tls_context_reload(struct tls_context *context, const struct tls_files *files,
+                       struct error *error)
 {
     SSL_CTX *fresh = NULL, *old;
-    int status = build(&fresh, context->server, &context->files, error);
+    int status = build(&fresh, context->server, files, error);
 
     if (status != 0)
         return status;
     uv_mutex_lock(&context->lock);
     old = context->current;
     context->current = fresh;
+    context->verifies = verifies(context->server, files);
     uv_mutex_unlock(&context->lock);
     SSL_CTX_free(old); /* connections hold references of their own */
     return 0;
@@ -286,5 +293,5 @@ bool tls_context_admits(struct tls_context *context, SSL *ssl)
 
 bool tls_context_verifies(const struct tls_context *context)
 {
-    return context->server ? context->files.ca != NULL : !context->files.insecure;
+    return context->verifies;
 }

@@ -14,7 +14,7 @@ struct tls_context;
 
 enum { TLS_MAX_PAIRS = 16 };
 
-/* Names of PEM files, borrowed for the life of the context. */
+/* Names of PEM files. */
 struct tls_pair {
     const char *cert; /* an own certificate, and those between it and the root */
     const char *key;  /* its key; NULL: it is in `cert` too */
@@ -39,10 +39,11 @@ int tls_context_new_client(struct tls_context **context, const struct tls_files 
 /* No connection of it may be left. */
 void tls_context_free(struct tls_context *context);
 
-/* Reads the same files again. New connections use what they say now; those that exist go on as
- * they are (but see tls_loop_verify_all), and sessions from before are not resumed. Errors as
- * above, and then nothing changes. */
-int tls_context_reload(struct tls_context *context, struct error *error);
+/* Reads these files in place of the last ones. New connections use what they say now; those that
+ * exist go on as they are (but see tls_loop_verify_all), and sessions from before are not resumed.
+ * Errors as above, and then nothing changes. */
+int tls_context_reload(struct tls_context *context, const struct tls_files *files,
+                       struct error *error);
 
 /* True, with a text, if the certificate of that pair (from 0) is not valid now: it is served, but
  * clients will not accept it. False also when there is no such pair. */

@@ -107,8 +107,8 @@ static bool judge_length(const struct decoder *decoder, unsigned opcode, bool co
     if ((compressed || (decoder_in_message(decoder) && decoder->_message->compressed)) &&
         room < UINT64_MAX / WIRE_FACTOR - WIRE_SLACK)
         room = room * WIRE_FACTOR + WIRE_SLACK;
-    if (decoder_in_message(decoder))
-        room -= decoder->_message->wire;
+    if (decoder_in_message(decoder)) /* which may have begun under another limit */
+        room -= decoder->_message->wire < room ? decoder->_message->wire : room;
     if (payload <= room)
         return true;
     fault_for(event, "max-message", CLOSE_TOO_BIG, "message too big");

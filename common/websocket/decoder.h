@@ -39,6 +39,9 @@ int decoder_pool_new(struct decoder_pool **pool, enum decoder_role role, uint64_
  * fault with code 1008. */
 void decoder_pool_limit_fragments(struct decoder_pool *pool, uint64_t frames, uint64_t empty);
 
+/* Another `max_message` from now on, for messages that have begun, too. */
+void decoder_pool_limit_message(struct decoder_pool *pool, uint64_t max_message);
+
 /* Every decoder of the pool must have been deinitialized. */
 void decoder_pool_free(struct decoder_pool *pool);
 

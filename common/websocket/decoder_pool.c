@@ -114,10 +114,15 @@ int decoder_pool_new(struct decoder_pool **pool, enum decoder_role role, uint64_
     if (fresh == NULL)
         return UV_ENOMEM;
     fresh->role = role;
-    fresh->max_message = max_message > 0 ? max_message : UINT64_MAX;
+    decoder_pool_limit_message(fresh, max_message);
     decoder_pool_limit_fragments(fresh, 0, 0);
     *pool = fresh;
     return 0;
+}
+
+void decoder_pool_limit_message(struct decoder_pool *pool, uint64_t max_message)
+{
+    pool->max_message = max_message > 0 ? max_message : UINT64_MAX;
 }
 
 void decoder_pool_limit_fragments(struct decoder_pool *pool, uint64_t frames, uint64_t empty)

@@ -342,10 +342,13 @@ static void wait_with_rest(struct transport *transport)
 /* Takes what the decoder has been fed. */
 static void decode_on(struct transport *transport)
 {
-    const struct decoder_pool *pool = transport_context_of(transport)->decoders;
+    const struct transport_context *context = transport_context_of(transport);
+    struct decoder_pool *pool = context->decoders;
     struct decoder_event event;
     bool completed = false;
 
+    if (context->ops->max_message != NULL)
+        decoder_pool_limit_message(pool, context->ops->max_message(transport));
     do {
         uint64_t inflated = decoder_pool_inflated(pool);
 

@@ -74,6 +74,9 @@ struct transport_ops {
     /* A whole message, borrowed for the call. */
     void (*on_message)(struct transport *transport, enum frame_opcode opcode, const uint8_t *data,
                        size_t len);
+    /* Bytes that a message of this peer's may have, in place of the context's; 0: any number. May
+     * be NULL. */
+    uint64_t (*max_message)(const struct transport *transport);
     /* The peer has hit a limit: the option that sets it (static), and the code that it is closed
      * with, or 0 when it is dropped. May be NULL. */
     void (*on_limit)(struct transport *transport, const char *limit, uint16_t code);
@@ -219,6 +222,11 @@ static inline struct transport_context *transport_context_of(const struct transp
 /* Returns 0 or a negative UV_E* code. `ops` is borrowed for the life of the context. */
 int transport_context_init(struct transport_context *context, uv_loop_t *loop,
                            const struct transport_ops *ops, const struct transport_config *config);
+
+/* What `config` says of limits and times holds from now on, for the transports that there are, too;
+ * the rest of it stays as it was. */
+void transport_context_configure(struct transport_context *context,
+                                 const struct transport_config *config);
 
 /* Closes the timer: run the loop once more afterwards, then deinit. No transport may be left. */
 void transport_context_close(struct transport_context *context);

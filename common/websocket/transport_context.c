@@ -1,9 +1,23 @@
 #include <limits.h>
 
 #include "common/websocket/transport_output.h"
+#include "common/websocket/transport_time.h"
 #include "common/websocket/transport_work.h"
 
 enum { LAST_TIMEOUT = 2000 }; /* milliseconds for a last request, if closing has no timeout */
+
+static void init_deadlines(struct transport_context *context, const struct transport_config *config)
+{
+    deadline_list_init(&context->_opening, config->opening_timeout);
+    deadline_list_init(&context->_body, config->message_timeout);
+    deadline_list_init(&context->_kept, config->keepalive_timeout);
+    deadline_list_init(&context->_last,
+                       config->closing_timeout > 0 ? config->closing_timeout : LAST_TIMEOUT);
+    deadline_list_init(&context->_closing, config->closing_timeout);
+    deadline_list_init(&context->_quiet, config->ping_interval);
+    deadline_list_init(&context->_asked, config->ping_timeout);
+    deadline_list_init(&context->_message, config->message_timeout);
+}
 
 int transport_context_init(struct transport_context *context, uv_loop_t *loop,
                            const struct transport_ops *ops, const struct transport_config *config)
@@ -25,16 +39,8 @@ int transport_context_init(struct transport_context *context, uv_loop_t *loop,
     context->_looked = false;
     transport_work_init(context);
     list_init(&context->_dirty);
-    deadline_list_init(&context->_opening, config->opening_timeout);
-    deadline_list_init(&context->_body, config->message_timeout);
-    deadline_list_init(&context->_kept, config->keepalive_timeout);
-    deadline_list_init(&context->_last,
-                       config->closing_timeout > 0 ? config->closing_timeout : LAST_TIMEOUT);
     context->_ending = false;
-    deadline_list_init(&context->_closing, config->closing_timeout);
-    deadline_list_init(&context->_quiet, config->ping_interval);
-    deadline_list_init(&context->_asked, config->ping_timeout);
-    deadline_list_init(&context->_message, config->message_timeout);
+    init_deadlines(context, config);
     status = frame_encoder_new(&context->encoder, !config->server);
     if (status != 0)
         return status;
@@ -50,6 +56,26 @@ int transport_context_init(struct transport_context *context, uv_loop_t *loop,
     if (status != 0)
         transport_context_deinit(context);
     return status;
+}
+
+void transport_context_configure(struct transport_context *context,
+                                 const struct transport_config *config)
+{
+    decoder_pool_limit_message(context->decoders, config->max_message);
+    decoder_pool_limit_fragments(context->decoders, config->max_fragments,
+                                 config->max_empty_fragments);
+    if (context->_ending)
+        return; /* it has times of its own */
+    deadline_list_set_timeout(&context->_opening, config->opening_timeout);
+    deadline_list_set_timeout(&context->_body, config->message_timeout);
+    deadline_list_set_timeout(&context->_kept, config->keepalive_timeout);
+    deadline_list_set_timeout(&context->_last,
+                              config->closing_timeout > 0 ? config->closing_timeout : LAST_TIMEOUT);
+    deadline_list_set_timeout(&context->_closing, config->closing_timeout);
+    deadline_list_set_timeout(&context->_quiet, config->ping_interval);
+    deadline_list_set_timeout(&context->_asked, config->ping_timeout);
+    deadline_list_set_timeout(&context->_message, config->message_timeout);
+    transport_time_wake(context);
 }
 
 void transport_context_close(struct transport_context *context)

@@ -33,6 +33,11 @@ void transport_time_start(struct transport *transport, struct deadline_list *dea
         set_tick(context, TICK);
 }
 
+void transport_time_wake(struct transport_context *context)
+{
+    set_tick(context, TICK);
+}
+
 /* ---- keep-alive ---- */
 
 void transport_time_quiet(struct transport *transport)

@@ -14,6 +14,9 @@
 /* Puts the transport's deadline into one of its context's lists, from now on. */
 void transport_time_start(struct transport *transport, struct deadline_list *deadlines);
 
+/* Deadlines may have become shorter: the tick looks at them. */
+void transport_time_wake(struct transport_context *context);
+
 /* The connection has shown that it lives: it is left alone for another interval. */
 void transport_time_quiet(struct transport *transport);
 

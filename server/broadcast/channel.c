@@ -12,6 +12,7 @@ int channel_init(struct channel *channel, const char *name, struct histories *hi
         block_log_init(&channel->_logs[i].log,
                        i == CHANNEL_LOG_EVENTS ? BLOCK_LOG_EVENTS : BLOCK_LOG_FRAMES);
     history_init(&channel->_history, histories);
+    atomic_init(&channel->_settings, &channel_settings_none);
     status = event_id_draw_epoch(&channel->_epoch);
     return status == 0 ? uv_mutex_init(&channel->_lock) : status;
 }
@@ -137,6 +138,14 @@ static int begin_of(const struct channel *channel, const struct channel_replay_f
 
 /* ---- subscribers ---- */
 
+/* With the lock held. */
+static bool is_full(const struct channel *channel)
+{
+    uint64_t most = channel_settings(channel)->max_subscribers;
+
+    return most > 0 && atomic_load(&channel->_subscribers) >= most;
+}
+
 /* With the lock held: the cursor joins where the message after `begin` is. */
 static int join_at(struct channel *channel, unsigned encoding, uint64_t begin,
                    struct block_cursor *cursor)
@@ -165,7 +174,7 @@ int channel_join(struct channel *channel, unsigned encoding,
     if (encoding < CHANNEL_LEAST_BITS)
         encoding = CHANNEL_PLAIN;
     uv_mutex_lock(&channel->_lock);
-    status = begin_of(channel, since, &begin);
+    status = is_full(channel) ? UV_EMFILE : begin_of(channel, since, &begin);
     if (status == 0)
         status = join_at(channel, encoding, begin, cursor);
     if (status == 0)

@@ -39,6 +39,7 @@
 #include "common/websocket/event_id.h"
 #include "common/websocket/frame.h"
 #include "server/broadcast/block_log.h"
+#include "server/broadcast/channel_settings.h"
 #include "server/broadcast/history.h"
 
 /* Whether publishers are throttled for a listener: each declares it. */
@@ -94,7 +95,8 @@ struct channel {
     _Atomic size_t _subscribers;
     struct history _history;
     struct list _listeners;
-    const char *name; /* "": the default channel; borrowed */
+    const struct channel_settings *_Atomic _settings; /* of now */
+    const char *name;                                 /* "": the default channel; borrowed */
 };
 
 /* What a thread publishes with. */
@@ -150,9 +152,19 @@ struct channel_info {
     uint64_t bytes;    /* of their frames */
 };
 
-/* `name` is borrowed; `histories` as well, or NULL: nothing is retained. Returns 0 or a negative
- * UV_E* code. */
+/* `name` is borrowed; `histories` as well, or NULL: nothing is retained. Its settings are
+ * channel_settings_none. Returns 0 or a negative UV_E* code. */
 int channel_init(struct channel *channel, const char *name, struct histories *histories);
+
+/* From now on these hold, which are borrowed; those of before are not to be freed while another
+ * thread may be at a call that began with them. What the history holds beyond them is dropped. */
+void channel_set_settings(struct channel *channel, const struct channel_settings *settings);
+
+/* Those of now: to be asked for anew in each call. */
+static inline const struct channel_settings *channel_settings(const struct channel *channel)
+{
+    return atomic_load_explicit(&channel->_settings, memory_order_acquire);
+}
 
 /* From here on the memory of the logs is counted there; borrowed for as long as a cursor holds a
  * block of the channel. */
@@ -173,8 +185,8 @@ void channel_unlisten(struct channel *channel, struct channel_listener *listener
 /* The cursor reads the channel in `form` (a window's bits, CHANNEL_PLAIN or CHANNEL_EVENTS; see
  * CHANNEL_LEAST_BITS), from where `since` says (NULL: from now on); `*start`, which may be NULL,
  * becomes the ID just before the first message it will get. If the cursor is `catching` then, it
- * reads plain frames, whatever its encoding, up to channel_go_live. Returns 0, UV_ENOMEM, or
- * UV_EINVAL if the ID is of a message to come. */
+ * reads plain frames, whatever its encoding, up to channel_go_live. Returns 0, UV_ENOMEM, UV_EINVAL
+ * if the ID is of a message to come, or UV_EMFILE if there are as many subscribers as may be. */
 int channel_join(struct channel *channel, unsigned encoding,
                  const struct channel_replay_from *since, struct block_cursor *cursor,
                  struct event_id *start);

@@ -42,6 +42,15 @@ void channel_expire(struct channel *channel)
     channel_trim(channel, UINT_MAX);
 }
 
+void channel_set_settings(struct channel *channel, const struct channel_settings *settings)
+{
+    uv_mutex_lock(&channel->_lock);
+    atomic_store_explicit(&channel->_settings, settings, memory_order_release);
+    history_set_policy(&channel->_history, &settings->history, channel_sequence(channel));
+    uv_mutex_unlock(&channel->_lock);
+    channel_trim(channel, UINT_MAX);
+}
+
 bool channel_retains(const struct channel *channel)
 {
     return atomic_load(&channel->_retains);

@@ -68,12 +68,12 @@ static int entry_new(struct channels *channels, const char *name, size_t len,
     atomic_init(&fresh->refs, 0);
     list_init(&fresh->node);
     status = channel_init(&fresh->channel, fresh->name, &channels->histories);
-    if (status == 0)
-        channel_count_memory(&fresh->channel, &channels->memory.blocks);
     if (status != 0) {
         free(fresh);
         return status;
     }
+    channel_count_memory(&fresh->channel, &channels->memory.blocks);
+    channel_set_settings(&fresh->channel, channels_settings(channels, fresh->name));
     *entry = fresh;
     return 0;
 }
@@ -107,14 +107,15 @@ static void relieve(struct histories *histories)
     }
 }
 
-int channels_init(struct channels *channels, const struct history_policy *policy, uint64_t max)
+int channels_init(struct channels *channels, const struct channel_rules *rules, uint64_t max)
 {
     struct channels_entry *entry;
     int status;
 
     *channels = (struct channels){._max = max};
+    atomic_init(&channels->_rules, rules);
     list_init(&channels->_all);
-    status = histories_init(&channels->histories, policy);
+    status = histories_init(&channels->histories);
     if (status != 0)
         return status;
     channels->histories.relieve = relieve;
@@ -138,8 +139,28 @@ fail_lock:
 
 void channels_list(struct channels *channels, const char *const *names, size_t count)
 {
+    uv_mutex_lock(&channels->_lock);
     channels->_listed = names;
     channels->_listed_count = count;
+    uv_mutex_unlock(&channels->_lock);
+}
+
+const struct channel_settings *channels_settings(const struct channels *channels, const char *name)
+{
+    return channel_rules_find(atomic_load_explicit(&channels->_rules, memory_order_acquire), name);
+}
+
+/* A channel that is made meanwhile has the new ones already. */
+void channels_set_rules(struct channels *channels, const struct channel_rules *rules, uint64_t max)
+{
+    struct channel *channel = NULL;
+
+    uv_mutex_lock(&channels->_lock);
+    channels->_max = max;
+    atomic_store_explicit(&channels->_rules, rules, memory_order_release);
+    uv_mutex_unlock(&channels->_lock);
+    while ((channel = channels_next(channels, channel)) != NULL)
+        channel_set_settings(channel, channel_rules_find(rules, channel->name));
 }
 
 void channels_deinit(struct channels *channels)

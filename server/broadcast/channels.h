@@ -19,7 +19,8 @@
 struct channels {
     struct histories histories;
     struct memory memory; /* what the logs take, and the peers of all workers */
-    uint64_t _max;
+    const struct channel_rules *_Atomic _rules;
+    uint64_t _max; /* guarded by the lock, as are the next two */
     const char *const
         *_listed;         /* NULL: channels of any name can be made; else of these, which the */
     size_t _listed_count; /* default one need not be among */
@@ -30,11 +31,18 @@ struct channels {
     size_t _count;    /* of all but the default one */
 };
 
-/* `max` channels beside the default one; 0: any number. The memory account has no bound yet.
- * Returns 0 or a negative UV_E* code. */
-int channels_init(struct channels *channels, const struct history_policy *policy, uint64_t max);
+/* `max` channels beside the default one; 0: any number. The memory account has no bound yet, nor
+ * have the histories. `rules` are borrowed. Returns 0 or a negative UV_E* code. */
+int channels_init(struct channels *channels, const struct channel_rules *rules, uint64_t max);
 
-/* Before other threads know of it: from now on only channels of these names can be made. They are
+/* Other rules and another number from now on, for the channels that there are, too. Those of before
+ * are still in use in calls that have begun. Drops what the histories hold beyond them. */
+void channels_set_rules(struct channels *channels, const struct channel_rules *rules, uint64_t max);
+
+/* The settings of the channel of this name, whether there is one or not; as channel_settings. */
+const struct channel_settings *channels_settings(const struct channels *channels, const char *name);
+
+/* From now on only channels of these names can be made; of any name, if `names` is NULL. They are
  * borrowed until channels_deinit. */
 void channels_list(struct channels *channels, const char *const *names, size_t count);
 

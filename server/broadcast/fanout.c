@@ -40,14 +40,13 @@ static void on_published(struct channel_listener *listener)
 }
 
 void fanout_init(struct fanout *fanout, struct channel *channel, const struct subscriber_ops *ops,
-                 struct inbox *inbox, struct list *due, const struct fanout_limits *limits)
+                 struct inbox *inbox, struct list *due)
 {
     *fanout = (struct fanout){
         .channel = channel,
         ._ops = ops,
         ._due_list = due,
         ._inbox = inbox,
-        ._limits = limits,
         ._thread = uv_thread_self(),
     };
     list_init(&fanout->_node);

@@ -26,13 +26,6 @@
 #include "server/broadcast/subscriber.h"
 #include "server/thread/inbox.h"
 
-/* How far a stalled subscriber may fall behind; 0: as far as it likes. */
-struct fanout_limits {
-    uint64_t bytes;
-    uint64_t messages;
-    uint64_t time; /* milliseconds that a message waits for it */
-};
-
 /* How far behind the slowest of the subscribers is, and what all that can say so have acknowledged.
  */
 struct fanout_lag {
@@ -69,7 +62,6 @@ struct fanout {
     uv_thread_t _thread;        /* of the worker */
     uint64_t _lag_checked;      /* channel_appended when the stalled were last looked at, */
     uint64_t _messages_checked; /* and messages published */
-    const struct fanout_limits *_limits;
     /* A ring of FANOUT_MARKS, while there are stalled subscribers whose time is limited; else NULL.
      */
     struct fanout_mark *_marks;
@@ -83,18 +75,17 @@ struct fanout {
     const char *_close_reason; /* NULL: none is to be closed */
 };
 
-/* On the worker's thread. `due` is where the fanout lists itself when it wants to be flushed; who
- * exceeds one of the `limits`, which are borrowed, is too slow. It listens to the channel while it
- * has subscribers. */
+/* On the worker's thread. `due` is where the fanout lists itself when it wants to be flushed. It
+ * listens to the channel while it has subscribers. */
 void fanout_init(struct fanout *fanout, struct channel *channel, const struct subscriber_ops *ops,
-                 struct inbox *inbox, struct list *due, const struct fanout_limits *limits);
+                 struct inbox *inbox, struct list *due);
 
 /* All subscribers have left. */
 void fanout_deinit(struct fanout *fanout);
 
 /* The subscriber joins: it will get the channel's messages in this form (see channel_join), from
- * where `since` says; `*start` becomes the ID before the first. Returns 0, UV_ENOMEM, or UV_EINVAL
- * if `since` is of a message to come. */
+ * where `since` says; `*start` becomes the ID before the first. Returns 0, or an error as
+ * channel_join. */
 int fanout_join(struct fanout *fanout, struct subscriber *subscriber, unsigned encoding,
                 const struct channel_replay_from *since, struct event_id *start);
 

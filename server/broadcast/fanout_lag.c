@@ -5,6 +5,12 @@
 
 enum { LAG_CHECKS = 16 }; /* how often the lag is checked while the log grows by the limit */
 
+/* Those of now. */
+static const struct lag_limits *limits_of(const struct fanout *fanout)
+{
+    return &channel_settings(fanout->channel)->lag;
+}
+
 /* ---- too slow ---- */
 
 static bool exceeds(uint64_t lag, uint64_t most)
@@ -16,17 +22,18 @@ static bool exceeds(uint64_t lag, uint64_t most)
  * its encoding, it holds what comes. */
 static bool catches_up_too_slowly(struct fanout *fanout, const struct subscriber *subscriber)
 {
+    const struct lag_limits *limits = limits_of(fanout);
     uint64_t messages;
     uint64_t bytes = fanout->_ops->queued(subscriber) +
                      channel_lag_beyond_history(fanout->channel, &subscriber->cursor,
                                                 fanout->_ops->live_cursor(subscriber), &messages);
 
-    return exceeds(bytes, fanout->_limits->bytes) || exceeds(messages, fanout->_limits->messages);
+    return exceeds(bytes, limits->bytes) || exceeds(messages, limits->messages);
 }
 
 static bool is_too_slow(struct fanout *fanout, const struct subscriber *subscriber)
 {
-    const struct fanout_limits *limits = fanout->_limits;
+    const struct lag_limits *limits = limits_of(fanout);
     uint64_t lag = channel_lag(fanout->channel, &subscriber->cursor);
 
     if (lag == 0) /* or it was given up already */
@@ -42,7 +49,7 @@ static bool is_too_slow(struct fanout *fanout, const struct subscriber *subscrib
 /* So much was published that the stalled are to be looked at again. */
 static bool is_lag_due(struct fanout *fanout)
 {
-    const struct fanout_limits *limits = fanout->_limits;
+    const struct lag_limits *limits = limits_of(fanout);
     uint64_t end = channel_appended(fanout->channel);
     uint64_t sequence = channel_last_id(fanout->channel).sequence;
 
@@ -70,20 +77,30 @@ void fanout_lag_check(struct fanout *fanout)
     }
 }
 
+/* The marks are to last for all of the time, however often it is looked at. */
+static bool is_mark_due(const struct fanout *fanout, uint64_t now, uint64_t time)
+{
+    const struct fanout_mark *last;
+
+    if (fanout->_mark_count == 0)
+        return true;
+    last = &fanout->_marks[(fanout->_first_mark + fanout->_mark_count - 1) % FANOUT_MARKS];
+    return now >= last->time + time / FANOUT_MARKS;
+}
+
 /* Notes how many messages there are now. Returns the newest mark that is older than the limit; all
  * before it have served. */
 static uint64_t mark_time(struct fanout *fanout, uint64_t now)
 {
     struct fanout_mark *marks = fanout->_marks;
-    uint64_t sequence = 0;
+    uint64_t time = limits_of(fanout)->time, sequence = 0;
 
-    while (fanout->_mark_count > 0 &&
-           marks[fanout->_first_mark].time + fanout->_limits->time <= now) {
+    while (fanout->_mark_count > 0 && marks[fanout->_first_mark].time + time <= now) {
         sequence = marks[fanout->_first_mark].sequence;
         fanout->_first_mark = (fanout->_first_mark + 1) % FANOUT_MARKS;
         fanout->_mark_count--;
     }
-    if (fanout->_mark_count < FANOUT_MARKS)
+    if (fanout->_mark_count < FANOUT_MARKS && is_mark_due(fanout, now, time))
         marks[(fanout->_first_mark + fanout->_mark_count++) % FANOUT_MARKS] =
             (struct fanout_mark){now, channel_last_id(fanout->channel).sequence};
     return sequence;
@@ -108,7 +125,7 @@ void fanout_check_time(struct fanout *fanout, uint64_t now)
     struct list *node, *next;
     uint64_t sequence;
 
-    if (fanout->_limits->time == 0 || list_empty(&fanout->_stalled)) {
+    if (limits_of(fanout)->time == 0 || list_empty(&fanout->_stalled)) {
         free(fanout->_marks);
         fanout->_marks = NULL;
         fanout->_mark_count = 0;
@@ -142,11 +159,11 @@ static void count_behind(struct fanout *fanout, const struct subscriber *subscri
     if (subscriber->cursor.catching_up)
         bytes = channel_lag_beyond_history(fanout->channel, &subscriber->cursor,
                                            fanout->_ops->live_cursor(subscriber), &messages);
-    else if (fanout->_limits->messages > 0)
+    else if (limits_of(fanout)->messages > 0)
         messages = channel_messages_behind(fanout->channel, &subscriber->cursor, behind->messages);
     if (bytes > behind->bytes)
         behind->bytes = bytes;
-    if (fanout->_limits->messages > 0 && messages > behind->messages)
+    if (limits_of(fanout)->messages > 0 && messages > behind->messages)
         behind->messages = messages;
 }
 

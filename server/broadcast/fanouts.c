@@ -12,15 +12,13 @@ static int compare(const void *left, const void *right)
 }
 
 void fanouts_init(struct fanouts *fanouts, struct channels *channels,
-                  const struct subscriber_ops *ops, struct inbox *inbox, struct list *due,
-                  const struct fanout_limits *limits)
+                  const struct subscriber_ops *ops, struct inbox *inbox, struct list *due)
 {
     *fanouts = (struct fanouts){
         .channels = channels,
         .ops = ops,
         .inbox = inbox,
         .due = due,
-        .limits = *limits,
     };
     list_init(&fanouts->all);
     list_init(&fanouts->_unused);
@@ -41,7 +39,7 @@ static struct fanout *make(struct fanouts *fanouts, struct channel *channel)
 
     if (fanout == NULL)
         return NULL;
-    fanout_init(fanout, channel, fanouts->ops, fanouts->inbox, fanouts->due, &fanouts->limits);
+    fanout_init(fanout, channel, fanouts->ops, fanouts->inbox, fanouts->due);
     if (tsearch(fanout, &fanouts->_by_channel, compare) == NULL) {
         free(fanout);
         return NULL;

@@ -15,7 +15,6 @@ struct fanouts {
     const struct subscriber_ops *ops;
     struct inbox *inbox;
     struct list *due;
-    struct fanout_limits limits;
     struct list all;     /* of struct fanout: _node */
     void *_by_channel;   /* tsearch(3)'s tree of struct fanout */
     struct list _unused; /* of struct fanout: _unused_node */
@@ -24,8 +23,7 @@ struct fanouts {
 /* What is passed is borrowed; `due` is where fanouts list themselves when they want to be
  * flushed. */
 void fanouts_init(struct fanouts *fanouts, struct channels *channels,
-                  const struct subscriber_ops *ops, struct inbox *inbox, struct list *due,
-                  const struct fanout_limits *limits);
+                  const struct subscriber_ops *ops, struct inbox *inbox, struct list *due);
 
 /* The fanout of the channel of this name (valid, or ""), which is made if there is none, for a
  * subscriber that comes. Returns 0 or an error as channels_make. */

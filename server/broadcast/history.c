@@ -28,14 +28,19 @@ static uint64_t milliseconds(void)
     return uv_hrtime() / 1000000;
 }
 
-int histories_init(struct histories *histories, const struct history_policy *policy)
+int histories_init(struct histories *histories)
 {
-    histories->policy = *policy;
     histories->now = milliseconds;
     histories->relieve = NULL;
     list_init(&histories->_order);
     atomic_init(&histories->_held, 0);
+    atomic_init(&histories->_most, 0);
     return uv_mutex_init(&histories->_lock);
+}
+
+void histories_limit(struct histories *histories, uint64_t most)
+{
+    atomic_store(&histories->_most, most);
 }
 
 void histories_deinit(struct histories *histories)
@@ -45,8 +50,9 @@ void histories_deinit(struct histories *histories)
 
 bool histories_are_over(struct histories *histories)
 {
-    return histories->policy.total > 0 &&
-           atomic_load_explicit(&histories->_held, memory_order_relaxed) > histories->policy.total;
+    uint64_t most = atomic_load_explicit(&histories->_most, memory_order_relaxed);
+
+    return most > 0 && atomic_load_explicit(&histories->_held, memory_order_relaxed) > most;
 }
 
 struct block_retention *histories_lock_oldest(struct histories *histories)
@@ -93,10 +99,7 @@ static void let_go(struct history *history, struct block_retention *retention)
 
 void history_init(struct history *history, struct histories *histories)
 {
-    *history = (struct history){._histories = histories};
-    history->_keeps =
-        histories != NULL && (histories->policy.messages > 0 || histories->policy.bytes > 0 ||
-                              histories->policy.age > 0);
+    *history = (struct history){._histories = histories, ._policy = &channel_settings_none.history};
 }
 
 uint64_t history_messages(const struct history *history, uint64_t sequence)
@@ -195,7 +198,7 @@ static struct mark *mark_at(struct history_marks *marks, unsigned i)
 
 static uint64_t step_of(const struct history *history)
 {
-    return history->_histories->policy.age / HISTORY_STEPS + 1;
+    return history->_policy->age / HISTORY_STEPS + 1;
 }
 
 /* The message after `sequence` is published now: notes it, unless it is within a step of the last
@@ -213,7 +216,7 @@ static void set_mark(struct history *history, uint64_t now, uint64_t sequence)
 static void take_expired(struct history *history, uint64_t now, uint64_t last)
 {
     struct history_marks *marks = history->_marks;
-    uint64_t life = history->_histories->policy.age + step_of(history);
+    uint64_t life = history->_policy->age + step_of(history);
 
     while (marks->count > 0 && mark_at(marks, 0)->time + life <= now) {
         marks->first = (marks->first + 1) % MARKS;
@@ -228,11 +231,35 @@ void history_expire(struct history *history, uint64_t sequence)
         take_expired(history, history->_histories->now(), sequence);
 }
 
+/* How old what is retained is cannot be told in steps of another age: it counts as new. */
+static void renew_marks(struct history *history, uint64_t sequence)
+{
+    free(history->_marks);
+    history->_marks = NULL;
+    if (history->_policy->age == 0 || history_is_empty(history))
+        return;
+    history->_marks = calloc(1, sizeof *history->_marks);
+    if (history->_marks != NULL) /* else it is new with the next message */
+        set_mark(history, history->_histories->now(), sequence);
+}
+
+void history_set_policy(struct history *history, const struct history_policy *policy,
+                        uint64_t sequence)
+{
+    uint64_t age = history->_policy->age;
+
+    history->_policy = policy;
+    history->_keeps = history->_histories != NULL &&
+                      (policy->messages > 0 || policy->bytes > 0 || policy->age > 0);
+    if (policy->age != age)
+        renew_marks(history, sequence);
+}
+
 /* ---- messages come ---- */
 
 int history_begin(struct history *history, struct block_log *log, uint64_t sequence)
 {
-    if (history->_histories->policy.age > 0) {
+    if (history->_policy->age > 0) {
         uint64_t now = history->_histories->now();
 
         if (history->_marks == NULL)
@@ -262,7 +289,7 @@ void history_add(struct history *history, size_t size)
 /* The last of the messages that are too many or too old. */
 static uint64_t too_far_back(const struct history *history, uint64_t last)
 {
-    uint64_t messages = history->_histories->policy.messages;
+    uint64_t messages = history->_policy->messages;
     uint64_t many = messages > 0 && last > messages ? last - messages : 0;
 
     return many > history->_expired ? many : history->_expired;
@@ -271,28 +298,28 @@ static uint64_t too_far_back(const struct history *history, uint64_t last)
 /* They take more memory than their bytes explain: it goes by blocks. */
 static bool holds_too_much(const struct history *history)
 {
-    uint64_t bytes = history->_histories->policy.bytes;
+    uint64_t bytes = history->_policy->bytes;
 
     return bytes > 0 && history->_held > bytes + bytes / 10 + SLACK;
 }
 
 static bool is_too_much(const struct history *history, uint64_t last)
 {
-    uint64_t bytes = history->_histories->policy.bytes;
+    uint64_t bytes = history->_policy->bytes;
 
-    return history->_sequence < too_far_back(history, last) ||
+    return !history->_keeps || history->_sequence < too_far_back(history, last) ||
            (bytes > 0 && history->_bytes > bytes) || holds_too_much(history);
 }
 
 /* All messages of the oldest block are to go. */
 static bool goes_whole(const struct history *history, uint64_t last)
 {
-    uint64_t bytes = history->_histories->policy.bytes;
+    uint64_t bytes = history->_policy->bytes;
     uint64_t sequence;
     size_t len;
 
     return block_log_rest(&history->_cursor, &len, &sequence) &&
-           (sequence <= too_far_back(history, last) ||
+           (!history->_keeps || sequence <= too_far_back(history, last) ||
             (bytes > 0 && history->_bytes - len >= bytes) || holds_too_much(history));
 }
 

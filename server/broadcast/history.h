@@ -24,6 +24,7 @@
 
 #include "common/base/list.h"
 #include "server/broadcast/block_log.h"
+#include "server/broadcast/channel_settings.h"
 
 enum {
     HISTORY_STEPS = 64,      /* a message lives for its age, and one of these steps more */
@@ -32,30 +33,22 @@ enum {
     HISTORY_BLOCK_COST = 32, /* of which a block counts as many for each 128 KiB of its size */
 };
 
-/* How much of the past each channel keeps; 0: that does not limit it. With none of the first three
- * set, there is no history. */
-struct history_policy {
-    uint64_t messages;
-    uint64_t bytes; /* of frames, uncompressed */
-    uint64_t age;   /* milliseconds */
-    uint64_t total; /* bytes of memory of all channels */
-};
-
 /* What the histories of all channels share. */
 struct histories {
-    struct history_policy policy;
     uint64_t (*now)(void); /* milliseconds of a clock that only goes forward */
     /* All hold too much: drops the oldest blocks, of whichever channel. NULL: that is not done. */
     void (*relieve)(struct histories *histories);
     uv_mutex_t _lock;       /* guards the list, and changes of the sum */
     struct list _order;     /* notes of blocks that a history holds, the oldest first */
-    _Atomic uint64_t _held; /* bytes of memory that they take */
+    _Atomic uint64_t _held; /* bytes of memory that they take, */
+    _Atomic uint64_t _most; /* and may take; 0: any number */
 };
 
 struct history_marks;
 
 struct history {
     struct histories *_histories; /* may be NULL: nothing is kept */
+    const struct history_policy *_policy;
     bool _keeps;
     struct block_cursor _cursor;  /* at the oldest message; nowhere while there is none */
     uint64_t _sequence;           /* of the message before the oldest */
@@ -68,8 +61,11 @@ struct history {
 };
 
 /* Returns 0 or a negative UV_E* code. */
-int histories_init(struct histories *histories, const struct history_policy *policy);
+int histories_init(struct histories *histories);
 void histories_deinit(struct histories *histories);
+
+/* All together hold at most so many bytes of memory from now on; 0: any number. From any thread. */
+void histories_limit(struct histories *histories, uint64_t most);
 
 /* True when all together hold more than they may. From any thread. */
 bool histories_are_over(struct histories *histories);
@@ -79,9 +75,14 @@ bool histories_are_over(struct histories *histories);
 struct block_retention *histories_lock_oldest(struct histories *histories);
 void histories_unlock(struct histories *histories);
 
-/* `histories` may be NULL. */
+/* Nothing is kept until history_set_policy; `histories` may be NULL: nor after it. */
 void history_init(struct history *history, struct histories *histories);
 void history_deinit(struct history *history);
+
+/* From now on this is kept; what is too much goes with history_trim. What is retained counts as
+ * new if there was another age. `policy` is borrowed; `sequence` is that of the newest message. */
+void history_set_policy(struct history *history, const struct history_policy *policy,
+                        uint64_t sequence);
 
 /* True when messages are to be retained at all. */
 static inline bool history_keeps(const struct history *history)

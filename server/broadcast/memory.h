@@ -21,8 +21,8 @@
 #include <stdint.h>
 
 struct memory {
-    uint64_t max;     /* bytes; 0: no bound */
-    uint64_t settles; /* milliseconds that all workers have to report their costliest peers */
+    _Atomic uint64_t max; /* bytes; 0: no bound */
+    uint64_t settles;     /* milliseconds that all workers have to report their costliest peers */
     _Atomic uint64_t blocks;          /* bytes of all blocks of all logs */
     const _Atomic uint64_t *retained; /* of those, bytes that histories hold */
     _Atomic uint64_t charged;         /* bytes, by peers */

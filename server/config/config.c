@@ -16,8 +16,8 @@ struct loading {
     const char *path;        /* of the file */
     bool given[MAX_SPECS];   /* by the command line */
     size_t lines[MAX_SPECS]; /* of the file, which gave the option first; 0: none */
-    bool in_server;          /* the section that is read */
-    int status;              /* of the first error; 0: none so far */
+    enum { IN_NONE, IN_SERVER, IN_CHANNEL } in; /* the section that is read */
+    int status;                                 /* of the first error; 0: none so far */
     void (*complain)(void *context, const char *text);
     void *context;
 };
@@ -81,18 +81,6 @@ bool config_has(const struct option_spec *spec)
     return true;
 }
 
-static bool is_repeatable(const struct option_spec *spec)
-{
-    static const char *const names[] = {"listen",   "port",    "origin",       "server-name",
-                                        "tls-cert", "tls-key", "trusted-proxy"};
-
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        if (strcmp(spec->name, names[i]) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* Stores what a line says, unless the command line says it. */
 static void store(struct loading *loading, size_t line, size_t index, const char *value)
 {
@@ -100,7 +88,7 @@ static void store(struct loading *loading, size_t line, size_t index, const char
     struct error why;
     char text[600];
 
-    if (loading->lines[index] != 0 && !is_repeatable(spec)) {
+    if (loading->lines[index] != 0 && !server_options_is_repeatable(spec)) {
         (void) snprintf(text, sizeof text, " stands in line %zu already: keep one of them",
                         loading->lines[index]);
         complain_of(loading, line, spec->name, text);
@@ -119,20 +107,35 @@ static void store(struct loading *loading, size_t line, size_t index, const char
 
 /* ---- the file ---- */
 
+static void on_error(void *context, size_t line, const char *what)
+{
+    complain(context, line, what);
+}
+
 static void on_section(void *context, size_t line, const char *name, const char *argument)
 {
     struct loading *loading = context;
+    const struct channel_sections_errors errors = {loading, on_error};
 
-    loading->in_server = strcmp(name, "server") == 0 && *argument == '\0';
-    if (!loading->in_server)
+    loading->in = IN_NONE;
+    if (strcmp(name, "channel") == 0 && *argument != '\0') {
+        loading->in = IN_CHANNEL;
+        channel_sections_begin(&loading->config->_sections, argument, line, &errors);
+    } else if (strcmp(name, "server") == 0 && *argument == '\0') {
+        loading->in = IN_SERVER;
+    } else {
         complain_of(loading, line, name,
-                    " is not a section: options stand in the section [server]");
+                    " is not a section: options stand in [server], and those of single channels "
+                    "in [channel PATTERN]");
+    }
 }
 
 static void on_setting(void *context, size_t line, const char *name, const char *value)
 {
     struct loading *loading = context;
+    const struct channel_sections_errors errors = {loading, on_error};
     size_t index = options_find(&server_options_table, name);
+    const struct channel_sections_value entry = {index, line, value};
 
     if (index == server_options_table.count)
         complain_of(loading, line, name,
@@ -140,15 +143,12 @@ static void on_setting(void *context, size_t line, const char *name, const char 
                     "dashes in front");
     else if (!config_has(&server_options_table.specs[index]))
         complain_of(loading, line, name, " belongs on the command line");
-    else if (!loading->in_server)
+    else if (loading->in == IN_CHANNEL)
+        channel_sections_add(&loading->config->_sections, &entry, &errors);
+    else if (loading->in == IN_NONE)
         complain_of(loading, line, name, " must stand behind a line with [server]");
     else
         store(loading, line, index, value);
-}
-
-static void on_error(void *context, size_t line, const char *what)
-{
-    complain(context, line, what);
 }
 
 static void read_file(struct loading *loading, const char *path)
@@ -205,6 +205,7 @@ int config_load(struct config **config, int argc, char **argv,
 {
     struct config *fresh = calloc(1, sizeof *fresh);
     struct loading loading = {.config = fresh, .complain = complain_to, .context = context};
+    const struct channel_sections_errors errors = {&loading, on_error};
     struct server_options seen;
     struct error why;
 
@@ -222,6 +223,8 @@ int config_load(struct config **config, int argc, char **argv,
         parse(&loading, argc, argv, &fresh->options, on_given);
     if (loading.status == 0 && server_options_settle(&fresh->options, &why) != 0)
         complain_of_usage(&loading, &why);
+    if (!seen.help && !seen.version) /* all that is wrong is told */
+        channel_sections_settle(&fresh->_sections, &fresh->options, &fresh->rules, &errors);
     if (loading.status != 0) {
         config_unref(fresh);
         return loading.status;
@@ -240,6 +243,8 @@ void config_unref(struct config *config)
 {
     if (atomic_fetch_sub_explicit(&config->_refs, 1, memory_order_acq_rel) > 1)
         return;
+    channel_sections_deinit(&config->_sections);
+    free((void *) config->rules.list);
     free(config->_values);
     free(config->_file);
     free(config);

@@ -2,9 +2,10 @@
  * says, each in place of what came before. A snapshot: immutable once loaded, and counted, so that
  * threads may hold one while the next is loaded.
  *
- * The file has one section, [server], in which each option stands by its long name; one that may be
+ * The file has a section [server], in which each option stands by its long name; one that may be
  * given several times has a line each time. What the file says of an option does not count if the
- * command line gives it, also if it may be given several times. */
+ * command line gives it, also if it may be given several times. Behind it come sections [channel
+ * PATTERN], with options of the channels that match: see channel_sections.h. */
 #ifndef WS_SERVER_CONFIG_CONFIG_H
 #define WS_SERVER_CONFIG_CONFIG_H
 
@@ -12,6 +13,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "server/config/channel_sections.h"
 #include "server/config/server_options.h"
 
 enum { CONFIG_COMMAND_LINE = 0 }; /* in place of a line of the file */
@@ -26,9 +28,11 @@ struct config_value {
 struct config {
     _Atomic unsigned _refs;
     struct server_options options;
-    char *_file; /* its text, from which strings of the options are borrowed */
+    struct channel_rules rules; /* what holds for which channels */
+    char *_file;                /* its text, from which strings of the options are borrowed */
     struct config_value *_values;
     size_t _value_count;
+    struct channel_sections _sections;
 };
 
 /* Loads it. `argv` is borrowed for as long as the snapshot lives. Every error is told to

@@ -102,6 +102,18 @@ static void print_given(const struct config *config, const struct config_value *
         fprintf(out, "    # %s:%zu\n", config->options.config_file, value->line);
 }
 
+static void print_section(const struct config *config, const struct channel_section *section,
+                          FILE *out)
+{
+    fprintf(out, "\n[channel %s]    # %s:%zu\n", section->pattern, config->options.config_file,
+            section->line);
+    for (size_t i = 0; i < section->count; i++) {
+        const struct channel_sections_value *value = &section->values[i];
+
+        print_given(config, &(struct config_value){value->spec, value->line, value->text}, out);
+    }
+}
+
 void config_print(const struct config *config, FILE *out)
 {
     struct server_options defaults;
@@ -122,6 +134,8 @@ void config_print(const struct config *config, FILE *out)
         for (; value != NULL; value = find_value(config, i, (size_t) (value - config->_values) + 1))
             print_given(config, value, out);
     }
+    for (size_t i = 0; i < config->_sections.count; i++)
+        print_section(config, &config->_sections.list[i], out);
 }
 
 /* ---- an example ---- */
@@ -154,6 +168,10 @@ void config_print_example(FILE *out)
             "# The configuration of wsbroadcastd: wsbroadcastd --config FILE\n"
             "# Each option stands here by its long name; the command line wins over this file.\n"
             "# wsbroadcastd --config FILE --check-config says what is wrong with it.\n"
+            "# Behind [server] may come sections for channels, of which the first that matches "
+            "holds:\n"
+            "#     [channel alerts/*]\n"
+            "#     history-messages = 100\n"
             "\n[server]\n");
     for (size_t i = 0; i < server_options_table.count; i++) {
         const struct option_spec *spec = &server_options_table.specs[i];

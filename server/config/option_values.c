@@ -234,9 +234,9 @@ int option_values_publish(void *target, const char *argument, struct error *erro
         unsigned publish;
     } values[] = {
         {"none", 0},
-        {"ws", SERVER_OPTIONS_PUBLISH_WS},
-        {"http", SERVER_OPTIONS_PUBLISH_HTTP},
-        {"all", SERVER_OPTIONS_PUBLISH_WS | SERVER_OPTIONS_PUBLISH_HTTP},
+        {"ws", CHANNEL_BY_WS},
+        {"http", CHANNEL_BY_HTTP},
+        {"all", CHANNEL_BY_WS | CHANNEL_BY_HTTP},
     };
 
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {

@@ -58,7 +58,7 @@ static const struct option_spec specs[] = {
     {"history-total", 0, "SIZE",
      "memory that the history of all channels may take, at most half of --max-memory, which 0 "
      "stands for; the oldest goes first (default: 256M, or less where that is more than half)",
-     OPTION_AT(SIZE, struct server_options, history.total), .max = MAX_HISTORY_LIMIT},
+     OPTION_AT(SIZE, struct server_options, history_total), .max = MAX_HISTORY_LIMIT},
     {.help = "Pipes:"},
     {"stdin", 0, "CHANNEL",
      "broadcast each line of standard input in CHANNEL, by default in the default one; its end "
@@ -108,6 +108,8 @@ static const struct option_spec specs[] = {
      OPTION_BY(option_values_publish), .values = "none|ws|http|all"},
     {"max-connections", 0, "N", "in all; further ones are answered with 503 (default: 0)",
      OPTION_AT(COUNT, struct server_options, max_connections), .max = UINT32_MAX},
+    {"max-subscribers", 0, "N", "of one channel; requests of further ones get 503 (default: 0)",
+     OPTION_AT(COUNT, struct server_options, max_subscribers), .max = UINT32_MAX},
     {"max-connections-per-address", 0, "N",
      "from one IPv4 address or IPv6 /64 network, but for loopback (default: 0)",
      OPTION_AT(COUNT, struct server_options, max_connections_per_address), .max = UINT32_MAX},
@@ -170,7 +172,8 @@ static const struct option_spec specs[] = {
      OPTION_AT(SECONDS, struct server_options, close_timeout)},
     {.help = "Configuration:"},
     {"config", 'c', "FILE",
-     "read options from this file, each by its long name; what the command line says wins",
+     "read options from this file, each by its long name; what the command line says wins; a "
+     "section [channel PATTERN] has options of the channels that match",
      OPTION_AT(STRING, struct server_options, config_file)},
     {"check-config", 0, NULL,
      "say OK, or all that is wrong with the options and the file, and exit",
@@ -216,7 +219,7 @@ const struct option_table server_options_table = {
 static int settle_history(struct server_options *options, struct error *error)
 {
     uint64_t most = options->max_memory / 2;
-    uint64_t *total = &options->history.total;
+    uint64_t *total = &options->history_total;
 
     if (*total == NOT_GIVEN)
         *total = most > 0 && most < HISTORY_TOTAL ? most : HISTORY_TOTAL;
@@ -236,13 +239,13 @@ void server_options_init(struct server_options *options)
         .workers = 1,
         .path = "/ws",
         .prefix = "Message: ",
-        .publish = SERVER_OPTIONS_PUBLISH_WS | SERVER_OPTIONS_PUBLISH_HTTP,
+        .publish = CHANNEL_BY_WS | CHANNEL_BY_HTTP,
         .max_message = 1024 * 1024,
         .max_lag = 16 * 1024 * 1024,
         .max_channels = 10000,
         .max_memory = process_memory_limit() / 2,
         .read_mildly = true,
-        .history.total = NOT_GIVEN,
+        .history_total = NOT_GIVEN,
         .max_fragments = 128 * 1024,
         .max_empty_fragments = 100,
         .max_header_bytes = HTTP_HEAD_MAX_BYTES,
@@ -297,4 +300,59 @@ uint64_t server_options_max_lag(const struct server_options *options)
     if (options->max_lag == 0 || options->max_lag > messages)
         return options->max_lag;
     return messages;
+}
+
+struct channel_settings server_options_settings(const struct server_options *options)
+{
+    return (struct channel_settings){
+        .prefix = "",
+        .publish = options->publish,
+        .no_echo = options->no_echo,
+        .skip_slow = options->skip_slow,
+        .no_compression = options->no_compression,
+        .max_message = options->max_message,
+        .max_subscribers = options->max_subscribers,
+        .max_messages_per_second = options->max_messages_per_second,
+        .max_bytes_per_second = options->max_bytes_per_second,
+        .lag = {server_options_max_lag(options), options->max_lag_messages, options->max_lag_time},
+        .history = options->history,
+    };
+}
+
+static bool is_among(const struct option_spec *spec, const char *const *names)
+{
+    for (; *names != NULL; names++) {
+        if (strcmp(spec->name, *names) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool server_options_is_for_channels(const struct option_spec *spec)
+{
+    static const char *const names[] = {"prefix",
+                                        "publish",
+                                        "no-echo",
+                                        "history-messages",
+                                        "history-bytes",
+                                        "history-age",
+                                        "max-message",
+                                        "max-lag",
+                                        "slow-consumer",
+                                        "max-subscribers",
+                                        "max-messages-per-second",
+                                        "max-bytes-per-second",
+                                        "no-compression",
+                                        NULL};
+
+    return is_among(spec, names);
+}
+
+bool server_options_is_repeatable(const struct option_spec *spec)
+{
+    static const char *const names[] = {"listen",      "port",          "origin",
+                                        "server-name", "max-lag",       "tls-cert",
+                                        "tls-key",     "trusted-proxy", NULL};
+
+    return is_among(spec, names);
 }

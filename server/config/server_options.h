@@ -10,7 +10,7 @@
 #include "common/base/log.h"
 #include "common/cli/options.h"
 #include "common/tls/tls_context.h"
-#include "server/broadcast/history.h"
+#include "server/broadcast/channel_settings.h"
 #include "server/syntax/trusted_proxies.h"
 
 enum {
@@ -20,16 +20,11 @@ enum {
     SERVER_OPTIONS_MAX_WORKERS = 1024,
 };
 
-/* Who may publish: bits. */
-enum {
-    SERVER_OPTIONS_PUBLISH_WS = 1,
-    SERVER_OPTIONS_PUBLISH_HTTP = 2,
-};
-
 struct server_options {
     const char *listens[SERVER_OPTIONS_MAX_LISTENS]; /* as given */
     size_t listen_count;                             /* 0: the default */
     bool tls_wanted;                                 /* by one of them */
+    const char *admin;                               /* as given; NULL: there is none */
     uint64_t workers;
     const char *path;
     const char *prefix;
@@ -41,7 +36,7 @@ struct server_options {
     const char *server_names[SERVER_OPTIONS_MAX_NAMES];
     size_t server_name_count; /* 0: any */
     struct trusted_proxies trusted_proxies;
-    unsigned publish;
+    unsigned publish; /* bits: CHANNEL_BY_WS … */
     /* Limits: 0 turns each of them off. Times are in milliseconds. */
     uint64_t max_message; /* bytes */
     uint64_t max_lag;     /* bytes */
@@ -68,6 +63,8 @@ struct server_options {
     uint64_t ping_interval;
     uint64_t ping_timeout;
     struct history_policy history;
+    uint64_t history_total; /* bytes of memory of all channels */
+    uint64_t max_subscribers;
     uint64_t max_channels; /* beside the default one */
     bool listed_channels;  /* clients make none; those of the pipes are there */
     bool no_compression;
@@ -105,5 +102,15 @@ uint64_t server_options_stop_timeout(const struct server_options *options);
 
 /* Bytes that a reader may lag behind; 0: any number. */
 uint64_t server_options_max_lag(const struct server_options *options);
+
+/* What the options say of channels (but the prefix, which is the default channel's alone). Strings
+ * are the options' own. */
+struct channel_settings server_options_settings(const struct server_options *options);
+
+/* True for an option that a section [channel PATTERN] of the configuration file may have. */
+bool server_options_is_for_channels(const struct option_spec *spec);
+
+/* True for one that may be given several times. */
+bool server_options_is_repeatable(const struct option_spec *spec);
 
 #endif

@@ -78,8 +78,8 @@ static const char *check_head(const struct request *request, int *status)
     const char *expect = http_head_get(request->head, "Expect");
 
     *status = 403;
-    if (!submit_is_open(request->services->options, SUBMIT_HTTP))
-        return "publishing with POST is disabled on this server (--publish)";
+    if (!submit_is_open(services_settings(request), SUBMIT_HTTP))
+        return "publishing with POST is disabled here (--publish)";
     *status = 400;
     if (http_head_count(request->head, "Content-Type") > 1)
         return "Content-Type must appear once";
@@ -111,7 +111,8 @@ enum request_outcome http_publish_begin(struct request *request)
         request->response.closes = true;
         return request_refuse(request, 503, "the server is short of memory: try again later");
     }
-    request->max_body = services->options->max_message * (is_lines(request) ? MAX_MESSAGES : 1);
+    request->max_body =
+        services_settings(request)->max_message * (is_lines(request) ? MAX_MESSAGES : 1);
     return REQUEST_BODY;
 }
 
@@ -277,7 +278,7 @@ static bool check_json(struct request *request, const struct frame_part *line, s
 static bool check_line(struct request *request, const struct frame_part *line, size_t number,
                        size_t count)
 {
-    uint64_t max_message = request->services->options->max_message;
+    uint64_t max_message = services_settings(request)->max_message;
 
     if (count == MAX_LINES) {
         refuse_line(request, 413, number,

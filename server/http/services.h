@@ -6,6 +6,7 @@
 #include "server/broadcast/channels.h"
 #include "server/broadcast/fanouts.h"
 #include "server/config/server_options.h"
+#include "server/http/request.h"
 #include "server/journal/submit.h"
 #include "server/net/limits.h"
 #include "server/syntax/origin.h"
@@ -21,5 +22,11 @@ struct services {
     const struct memory *memory;
     struct question_desk *desk;
 };
+
+/* What holds for the channel of a request, whether there is one or not. */
+static inline const struct channel_settings *services_settings(const struct request *request)
+{
+    return channels_settings(request->services->channels, request->channel.name);
+}
 
 #endif

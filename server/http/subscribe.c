@@ -11,11 +11,11 @@ bool subscribe_is_handshake(const struct request *request)
 
 enum request_outcome subscribe_validate(struct request *request)
 {
-    const struct server_options *options = request->services->options;
+    const struct channel_settings *settings = services_settings(request);
     struct request_join *join = &request->join;
     const char *why;
     int status =
-        server_handshake_check(request->head, !options->no_compression, &join->handshake, &why);
+        server_handshake_check(request->head, !settings->no_compression, &join->handshake, &why);
 
     if (status == 0)
         return REQUEST_PASSED;
@@ -29,7 +29,7 @@ enum request_outcome subscribe_websocket(struct request *request)
     const char *why;
 
     join->events = false;
-    join->handshake.no_echo = request->services->options->no_echo;
+    join->handshake.no_echo = services_settings(request)->no_echo;
     if (replay_from_parse(request->head, &request->target, &join->since, &why) == 0)
         return REQUEST_JOIN;
     request->response.closes = true;

@@ -5,13 +5,13 @@
 
 #include "server/journal/journal.h"
 
-bool submit_is_open(const struct server_options *options, enum submit_way way)
+bool submit_is_open(const struct channel_settings *settings, enum submit_way way)
 {
     switch (way) {
     case SUBMIT_WS:
-        return (options->publish & SERVER_OPTIONS_PUBLISH_WS) != 0;
+        return (settings->publish & CHANNEL_BY_WS) != 0;
     case SUBMIT_HTTP:
-        return (options->publish & SERVER_OPTIONS_PUBLISH_HTTP) != 0;
+        return (settings->publish & CHANNEL_BY_HTTP) != 0;
     case SUBMIT_STDIN:
         break;
     }
@@ -19,32 +19,34 @@ bool submit_is_open(const struct server_options *options, enum submit_way way)
 }
 
 /* Returns 0, or UV_EAGAIN or UV_E2BIG with the limit that is exceeded. */
-static int check_limits(const struct submit_context *context, const struct submit_client *client,
-                        const struct channel_item *items, size_t count, const char **limit)
+static int check_limits(const struct submit_client *client, const struct channel_settings *settings,
+                        const struct submit_batch *batch, const char **limit)
 {
-    uint64_t bytes = 0;
+    struct limits_amount amount = {batch->count, 0};
+    const struct limits_amount most = {settings->max_messages_per_second,
+                                       settings->max_bytes_per_second};
 
     if (client->way == SUBMIT_STDIN)
         return 0;
-    for (size_t i = 0; i < count; i++)
-        bytes += items[i].parts->len;
-    *limit = limits_check_size(context->limits, count, bytes);
+    for (size_t i = 0; i < batch->count; i++)
+        amount.bytes += batch->items[i].parts->len;
+    *limit = limits_check_size(&most, &amount);
     if (*limit != NULL)
         return UV_E2BIG;
-    *limit = limits_check_messages(context->limits, &client->counts, client->now, count, bytes);
+    *limit = limits_check_messages(&client->counts, client->now, &most, &amount);
     return *limit != NULL ? UV_EAGAIN : 0;
 }
 
-static bool has_prefix(enum submit_way way, const struct channel *channel,
+static bool has_prefix(enum submit_way way, const struct channel_settings *settings,
                        const struct channel_item *item)
 {
-    return way == SUBMIT_WS && item->opcode == FRAME_TEXT && channel->name[0] == '\0';
+    return way == SUBMIT_WS && item->opcode == FRAME_TEXT && settings->prefix[0] != '\0';
 }
 
 int submit_messages(const struct submit_context *context, const struct submit_client *client,
                     const struct submit_batch *batch, const char **limit)
 {
-    const char *prefix = context->options->prefix;
+    const struct channel_settings *settings = channel_settings(batch->channel);
     const struct channel_item *items = batch->items;
     struct submission submission = {
         .channel = batch->channel,
@@ -61,13 +63,13 @@ int submit_messages(const struct submit_context *context, const struct submit_cl
     int status;
 
     *limit = NULL;
-    if (!submit_is_open(context->options, client->way))
+    if (!submit_is_open(settings, client->way))
         return UV_EACCES;
-    status = check_limits(context, client, items, batch->count, limit);
+    status = check_limits(client, settings, batch, limit);
     if (status != 0)
         return status;
-    if (batch->count == 1 && has_prefix(client->way, batch->channel, items)) {
-        parts[0] = (struct frame_part){prefix, strlen(prefix)};
+    if (batch->count == 1 && has_prefix(client->way, settings, items)) {
+        parts[0] = (struct frame_part){settings->prefix, strlen(settings->prefix)};
         parts[1] = *items->parts;
         prefixed = (struct channel_item){items->opcode, parts, 2};
         submission.items = &prefixed;

@@ -1,7 +1,7 @@
 /* The front door to publishing: whatever is published, by a WebSocket client, with POST (one
  * message, or one a line) or on standard input, passes here, in this order:
  *
- *     permission   --publish says which ways are open
+ *     permission   the channel's settings say which ways are open
  *     limits       how much and how often one client may publish
  *     prefix       of what WebSocket clients send in the default channel
  *     journal      decides the order, and delivers: appends to the channel's logs (journal.h)
@@ -19,7 +19,6 @@
 
 #include "server/broadcast/channel.h"
 #include "server/broadcast/throttle.h"
-#include "server/config/server_options.h"
 #include "server/net/limits.h"
 
 struct journal;
@@ -32,11 +31,9 @@ enum submit_way {
 
 /* What a thread publishes with; all is borrowed. */
 struct submit_context {
-    const struct server_options *options;
     struct journal *journal;
     const struct channel_publisher *publisher;
-    struct limits *limits; /* these two: NULL for SUBMIT_STDIN */
-    struct throttle *throttle;
+    struct throttle *throttle; /* NULL for SUBMIT_STDIN */
 };
 
 /* A publisher. */
@@ -68,7 +65,7 @@ struct submit_batch {
 };
 
 /* True if the way is open. */
-bool submit_is_open(const struct server_options *options, enum submit_way way);
+bool submit_is_open(const struct channel_settings *settings, enum submit_way way);
 
 /* Submits messages, to be published with no others between them; those of a WebSocket client come
  * one by one. Returns 0 if `on_receipt` has been called or will be; otherwise nothing is published:

@@ -27,6 +27,7 @@ static const char *const limits_names[LIMITS_NAMES] = {
     "max-lag",
     "max-memory",
     "max-channels",
+    "max-subscribers",
     "min-read-rate",
     "plain-http", /* no option: TLS is spoken on that address */
 };
@@ -34,11 +35,12 @@ static const char *const limits_names[LIMITS_NAMES] = {
 enum {
     MIN_REFUSALS = 16,  /* connections that are told at one time that they are too many, */
     REFUSAL_SHARE = 16, /* or this part of --max-connections */
-    SECOND_SHIFT = 40,  /* a count and its second share a word: bits of the count, */
+    SECOND_SHIFT = 40,  /* a share and its second have a word together: bits of the share, */
     SECOND_BITS = 24,   /* and of the second, which comes again after 194 days */
     MOST_AHEAD = 60,    /* seconds by which the loop of another worker may be ahead */
 };
 
+#define WHOLE ((uint64_t) 1 << (SECOND_SHIFT - 1)) /* what may be used in a second */
 #define COUNT_MASK (((uint64_t) 1 << SECOND_SHIFT) - 1)
 #define SECOND_MASK (((uint64_t) 1 << SECOND_BITS) - 1)
 
@@ -55,16 +57,27 @@ struct limits_address {
     struct limits_rate rate;
 };
 
-int limits_init(struct limits *limits, const struct server_options *options)
+int limits_init(struct limits *limits, const struct server_options *options, bool counts_addresses)
 {
     for (size_t i = 0; i < LIMITS_NAMES; i++)
         atomic_init(&limits->hits[i], 0);
-    limits->options = options;
+    atomic_init(&limits->options, options);
+    limits->_counts_addresses = counts_addresses;
     limits->_connections = 0;
     limits->_refusals = 0;
     limits->_addresses = NULL;
     list_init(&limits->_left);
     return uv_mutex_init(&limits->_lock);
+}
+
+void limits_set_options(struct limits *limits, const struct server_options *options)
+{
+    atomic_store_explicit(&limits->options, options, memory_order_release);
+}
+
+static const struct server_options *options_of(const struct limits *limits)
+{
+    return atomic_load_explicit(&limits->options, memory_order_acquire);
 }
 
 /* ---- rates ---- */
@@ -83,18 +96,22 @@ static uint64_t at_second(uint64_t counter, uint64_t second)
     return ahead <= MOST_AHEAD ? counter : second << SECOND_SHIFT;
 }
 
-/* Counts `more`, unless that were more than `most` in this second. 0: any number. */
+/* Counts `more` as its share of the `most` that may come in a second, unless that is used up. 0:
+ * any number. */
 static bool charge(_Atomic uint64_t *counter, uint64_t now, uint64_t more, uint64_t most)
 {
-    uint64_t before = atomic_load_explicit(counter, memory_order_relaxed), after;
+    uint64_t before = atomic_load_explicit(counter, memory_order_relaxed), after, share;
 
     if (most == 0)
         return true;
+    if (more > most)
+        return false;
+    share = more * (WHOLE / most); /* the more that may come, the less exactly it is counted */
     do {
         after = at_second(before, second_of(now));
-        if (more > most || (after & COUNT_MASK) > most - more)
+        if ((after & COUNT_MASK) > WHOLE - share)
             return false;
-        after += more;
+        after += share;
     } while (!atomic_compare_exchange_weak_explicit(counter, &before, after, memory_order_relaxed,
                                                     memory_order_relaxed));
     return true;
@@ -118,31 +135,29 @@ static struct limits_rate *rate_of(struct limits_rate **rate)
     return *rate;
 }
 
-const char *limits_check_size(const struct limits *limits, uint64_t count, uint64_t bytes)
+const char *limits_check_size(const struct limits_amount *most, const struct limits_amount *amount)
 {
-    const struct server_options *options = limits->options;
-
-    if (options->max_messages_per_second > 0 && count > options->max_messages_per_second)
+    if (most->messages > 0 && amount->messages > most->messages)
         return "max-messages-per-second";
-    if (options->max_bytes_per_second > 0 && bytes > options->max_bytes_per_second)
+    if (most->bytes > 0 && amount->bytes > most->bytes)
         return "max-bytes-per-second";
     return NULL;
 }
 
-const char *limits_check_messages(const struct limits *limits, const struct limits_client *client,
-                                  uint64_t now, uint64_t count, uint64_t bytes)
+const char *limits_check_messages(const struct limits_client *client, uint64_t now,
+                                  const struct limits_amount *most,
+                                  const struct limits_amount *amount)
 {
-    const struct server_options *options = limits->options;
     struct limits_rate *rate;
 
-    if (options->max_messages_per_second == 0 && options->max_bytes_per_second == 0)
+    if (most->messages == 0 && most->bytes == 0)
         return NULL;
     rate = client->address != NULL ? &client->address->rate : rate_of(client->rate);
     if (rate == NULL)
         return NULL;
-    if (!charge(&rate->messages, now, count, options->max_messages_per_second))
+    if (!charge(&rate->messages, now, amount->messages, most->messages))
         return "max-messages-per-second";
-    if (!charge(&rate->bytes, now, bytes, options->max_bytes_per_second))
+    if (!charge(&rate->bytes, now, amount->bytes, most->bytes))
         return "max-bytes-per-second";
     return NULL;
 }
@@ -150,7 +165,7 @@ const char *limits_check_messages(const struct limits *limits, const struct limi
 const char *limits_check_control(const struct limits *limits, struct limits_rate **rate,
                                  uint64_t now)
 {
-    uint64_t most = limits->options->max_control_per_second;
+    uint64_t most = options_of(limits)->max_control_per_second;
 
     if (most == 0 || rate_of(rate) == NULL || charge(&(*rate)->controls, now, 1, most))
         return NULL;
@@ -207,16 +222,13 @@ static struct limits_address *find_address(struct limits *limits, const unsigned
 
 bool limits_count_addresses(const struct limits *limits)
 {
-    const struct server_options *options = limits->options;
-
-    return options->max_connections_per_address > 0 || options->max_messages_per_second > 0 ||
-           options->max_bytes_per_second > 0;
+    return limits->_counts_addresses;
 }
 
 static const char *arrive_address(struct limits *limits, const struct sockaddr *address,
                                   struct limits_address **entry)
 {
-    uint64_t most = limits->options->max_connections_per_address;
+    uint64_t most = options_of(limits)->max_connections_per_address;
     unsigned char key[ADDRESS_KEY_LEN];
     struct limits_address *found;
 
@@ -236,7 +248,7 @@ static const char *arrive_address(struct limits *limits, const struct sockaddr *
 const char *limits_arrive(struct limits *limits, const struct sockaddr *address,
                           struct limits_address **entry)
 {
-    uint64_t most = limits->options->max_connections;
+    uint64_t most = options_of(limits)->max_connections;
     const char *limit;
 
     *entry = NULL;
@@ -287,7 +299,7 @@ void limits_depart(struct limits *limits, struct limits_address *entry)
 
 bool limits_may_refuse(struct limits *limits)
 {
-    uint64_t most = limits->options->max_connections / REFUSAL_SHARE;
+    uint64_t most = options_of(limits)->max_connections / REFUSAL_SHARE;
     bool may;
 
     uv_mutex_lock(&limits->_lock);

@@ -17,7 +17,7 @@
 #include "common/base/list.h"
 #include "server/config/server_options.h"
 
-enum { LIMITS_NAMES = 20 };
+enum { LIMITS_NAMES = 21 };
 
 /* One address: its connections, and what its messages come to. Shared by all threads; exists while
  * it has a connection, and until the second is over in which it said something. */
@@ -34,7 +34,8 @@ struct limits_client {
 };
 
 struct limits {
-    const struct server_options *options;
+    const struct server_options *_Atomic options; /* of now: another one may take its place */
+    bool _counts_addresses;
     _Atomic uint64_t hits[LIMITS_NAMES]; /* in the order of limits_names */
     uv_mutex_t _lock;                    /* guards what follows */
     uint64_t _connections;
@@ -43,12 +44,16 @@ struct limits {
     struct list _left;  /* those without connections, by the time of their departure */
 };
 
-/* Returns 0 or a negative UV_E* code. `options` is borrowed. */
-int limits_init(struct limits *limits, const struct server_options *options);
+/* `options` is borrowed; `counts_addresses`: see limits_count_addresses. Returns 0 or a negative
+ * UV_E* code. */
+int limits_init(struct limits *limits, const struct server_options *options, bool counts_addresses);
+
+/* From now on these hold; those of before are in use in calls that have begun. */
+void limits_set_options(struct limits *limits, const struct server_options *options);
 void limits_deinit(struct limits *limits);
 
-/* True if clients are known by their addresses; it stays so. Only then connections have a struct
- * limits_address. */
+/* True if clients are known by their addresses, which limits_init says for good. Only then
+ * connections have a struct limits_address. */
 bool limits_count_addresses(const struct limits *limits);
 
 /* Counts a connection in; `address` matters only where addresses are counted. Returns NULL, or the
@@ -76,14 +81,22 @@ void limits_hit(struct limits *limits, const char *limit, const char *who, const
 /* Logs the counts that are not zero. */
 void limits_report(const struct limits *limits);
 
-/* Judges messages that a client sends at once at the time `now` (milliseconds, of uv_now): `count`
- * of them, with `bytes` of payload. Returns NULL and counts them, or the name of the limit that
- * they exceed. */
-const char *limits_check_messages(const struct limits *limits, const struct limits_client *client,
-                                  uint64_t now, uint64_t count, uint64_t bytes);
+/* So many messages, with so many bytes of payload. */
+struct limits_amount {
+    uint64_t messages;
+    uint64_t bytes;
+};
+
+/* Checks what a client sends at once at the time `now` (milliseconds, of uv_now), where it may send
+ * `most` in a second; 0: any number. Returns NULL and counts it, or the name of the limit that it
+ * exceeds. Where a client may send more in one channel than in another, each message counts as its
+ * share of what may be sent where it is. */
+const char *limits_check_messages(const struct limits_client *client, uint64_t now,
+                                  const struct limits_amount *most,
+                                  const struct limits_amount *amount);
 
 /* The limit that forbids to send so much at once in any second, or NULL. */
-const char *limits_check_size(const struct limits *limits, uint64_t count, uint64_t bytes);
+const char *limits_check_size(const struct limits_amount *most, const struct limits_amount *amount);
 
 /* The same for one unsolicited control frame, which is counted for the connection: that
  * limit is on by default, and far below the cost of connecting anew. */

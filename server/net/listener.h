@@ -23,6 +23,7 @@ struct listener {
     /* For the owner: */
     void *owner;
     struct list node;
+    unsigned id;                                  /* of the address, as of sockets.h */
     bool (*make_room)(struct listener *listener); /* true when it has freed a descriptor; or NULL */
     bool tls;                                     /* is spoken on its connections, */
     bool proxy;                                   /* behind a header of the PROXY protocol */

@@ -131,6 +131,11 @@ void proxy_arrivals_init(struct proxy_arrivals *arrivals, uv_loop_t *loop, uint6
     (void) uv_timer_init(loop, &arrivals->_timer);
 }
 
+void proxy_arrivals_set_timeout(struct proxy_arrivals *arrivals, uint64_t timeout)
+{
+    arrivals->_timeout = timeout;
+}
+
 int proxy_arrivals_add(struct proxy_arrivals *arrivals, int fd, const struct proxy_arrival *arrival)
 {
     struct waiting *waiting = arrivals->_closed ? NULL : calloc(1, sizeof *waiting);

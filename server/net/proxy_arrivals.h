@@ -41,6 +41,9 @@ void proxy_arrivals_init(struct proxy_arrivals *arrivals, uv_loop_t *loop, uint6
                                           const struct sockaddr *client),
                          void *owner);
 
+/* From now on a header has so many milliseconds; 0: any time. */
+void proxy_arrivals_set_timeout(struct proxy_arrivals *arrivals, uint64_t timeout);
+
 /* Takes an accepted socket, which does not block. Returns 0, or a negative UV_E* code with the
  * socket closed. */
 int proxy_arrivals_add(struct proxy_arrivals *arrivals, int fd,

@@ -67,6 +67,10 @@ static const char *join(struct peer *peer, const struct connection_join *request
         request->events) /* as an ID of another epoch: see replay_from_parse_any */
         status = fanout_join(peer->_fanout, &peer->subscriber, encoding,
                              &(struct channel_replay_from){.kind = CHANNEL_REPLAY_ALL}, start);
+    if (status == UV_EMFILE) {
+        peer_hit(peer, "max-subscribers", "refused with 503");
+        return "this channel has as many subscribers as it may have: try again later";
+    }
     if (status == UV_EINVAL) {
         *http = 400;
         return RESPONSE_FUTURE_ID;

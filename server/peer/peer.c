@@ -219,7 +219,7 @@ static void on_receipt(void *owner, const struct submit_receipt *receipt)
     transport_charge(&peer->transport, receipt->channel.work * (uint64_t) TRANSPORT_WORK_COPY);
     if (status == 0)
         peer->_cold->last_message = (uint32_t) peer_context_clock(peer_surroundings(peer));
-    if (status == 0 && peer_surroundings(peer)->options->no_echo)
+    if (status == 0 && channel_settings(peer->_fanout->channel)->no_echo)
         status = self_published_add(peer, &receipt->channel);
     if (status != 0)
         transport_close(&peer->transport, CLOSE_INTERNAL_ERROR, "out of memory");
@@ -263,6 +263,13 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
         transport_reject(transport, CLOSE_POLICY, "too fast", limit);
     else if (status != 0)
         transport_close(transport, CLOSE_INTERNAL_ERROR, "out of memory");
+}
+
+static uint64_t max_message(const struct transport *transport)
+{
+    const struct peer *peer = container_of(transport, struct peer, transport);
+
+    return channel_settings(peer->_fanout->channel)->max_message;
 }
 
 static void on_control(struct transport *transport)
@@ -440,6 +447,7 @@ const struct transport_ops peer_transport_ops = {
     .on_opening_timeout = opening_timeout,
     .is_idle = opening_is_idle,
     .on_message = on_message,
+    .max_message = max_message,
     .on_control = on_control,
     .on_limit = on_limit,
     .ping_payload = ping_payload,

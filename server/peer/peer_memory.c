@@ -141,7 +141,7 @@ void peer_memory_give_up(struct peer *peer)
         transport_abort(&peer->transport, UV_ENOBUFS);
     } else if (peer->_cold != NULL && peer->_cold->connection != NULL) {
         give_up_request(peer);
-    } else if (peer_surroundings(peer)->options->skip_slow && transport_is_open(&peer->transport) &&
+    } else if (peer_skips(peer) && transport_is_open(&peer->transport) &&
                peer_memory_cost(peer) > 2 * charge) {
         hit(peer, "skipped");
         subscription_give_up(peer);

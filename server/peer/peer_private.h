@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "server/broadcast/channel.h"
+#include "server/broadcast/fanout.h"
 #include "server/broadcast/replay.h"
 #include "server/broadcast/throttle.h"
 #include "server/http/connection.h"
@@ -80,6 +81,12 @@ static inline struct peer_replay *peer_replay(const struct peer *peer)
 static inline bool peer_is_for_events(const struct peer *peer)
 {
     return peer->subscriber.cursor.encoding == CHANNEL_EVENTS;
+}
+
+/* True if it misses messages where it reads too slowly, and is not closed. */
+static inline bool peer_skips(const struct peer *peer)
+{
+    return peer->_fanout != NULL && channel_settings(peer->_fanout->channel)->skip_slow;
 }
 
 /* True before it has become a subscriber. */

@@ -230,6 +230,11 @@ void relief_init(struct relief *relief, uv_loop_t *loop, struct inbox *inbox, st
     (void) uv_timer_init(loop, &relief->_watch);
 }
 
+void relief_watch(struct relief *relief, bool watches)
+{
+    relief->_watches = watches;
+}
+
 void relief_close(struct relief *relief)
 {
     uv_close((uv_handle_t *) &relief->_step, NULL);

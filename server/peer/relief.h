@@ -34,6 +34,9 @@ struct relief {
 void relief_init(struct relief *relief, uv_loop_t *loop, struct inbox *inbox, struct memory *memory,
                  struct fanouts *fanouts, bool watches);
 
+/* From now on, peers that are behind have to read on, or need not. */
+void relief_watch(struct relief *relief, bool watches);
+
 /* Closes the timers. */
 void relief_close(struct relief *relief);
 

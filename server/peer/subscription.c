@@ -260,7 +260,7 @@ static void too_slow(struct subscriber *subscriber)
         peer_hit(peer, "max-lag", "cut short"); /* its Close follows as it would have */
         return;
     }
-    if (peer_surroundings(peer)->options->skip_slow) {
+    if (peer_skips(peer)) {
         peer_hit(peer, "max-lag", "skipped");
         return;
     }

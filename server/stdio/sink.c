@@ -90,8 +90,8 @@ static void break_off(struct sink *sink, int status)
  * writes block, and it is too slow if they leave it so far behind in bytes. */
 static bool is_too_slow(const struct sink *sink)
 {
-    uint64_t bytes = server_options_max_lag(sink->_options);
-    uint64_t messages = sink->_waits ? sink->_options->max_lag_messages : 0;
+    uint64_t bytes = channel_settings(sink->_channel)->lag.bytes;
+    uint64_t messages = sink->_waits ? channel_settings(sink->_channel)->lag.messages : 0;
 
     return (bytes > 0 && channel_lag(sink->_channel, &sink->_cursor) > bytes) ||
            (messages > 0 &&
@@ -219,7 +219,7 @@ struct fanout_behind sink_behind(const struct sink *sink, const struct channel *
     if (sink->_channel == NULL || sink->_channel != channel)
         return behind;
     behind.bytes = channel_lag(channel, &sink->_cursor);
-    if (sink->_options->max_lag_messages > 0)
+    if (channel_settings(channel)->lag.messages > 0)
         behind.messages = channel_messages_behind(channel, &sink->_cursor, 0);
     return behind;
 }

@@ -69,6 +69,20 @@ static void on_answered(uv_async_t *async)
     input_resume(&source->_input);
 }
 
+static void set_pace(struct source *source)
+{
+    const struct lag_limits *lag = &channel_settings(source->_channel)->lag;
+    uint64_t bytes = lag->bytes / PARTS;
+
+    source->_most_bytes = bytes > 0 && bytes < MOST_BYTES ? bytes : MOST_BYTES;
+    source->_most_messages = lag->messages > 0 ? lag->messages / PARTS + 1 : 0;
+    source->_patience = PATIENCE;
+    if (bytes == 0 && lag->messages == 0 && lag->time == 0)
+        source->_patience = UINT64_MAX; /* no reader is ever too slow */
+    if (lag->time > 0 && lag->time / PARTS < PATIENCE)
+        source->_patience = lag->time / PARTS;
+}
+
 /* Counts what was appended: once it is too much, the readers are looked at before there is more. */
 static void keep_pace(struct source *source, uint64_t bytes)
 {
@@ -78,25 +92,12 @@ static void keep_pace(struct source *source, uint64_t bytes)
         (source->_most_messages == 0 || source->_messages < source->_most_messages))
         return;
     input_pause(&source->_input);
+    set_pace(source); /* of now, before the workers are asked */
     uv_update_time(source->_answered.loop);
     source->_deadline = source->_patience == UINT64_MAX
                             ? UINT64_MAX
                             : uv_now(source->_answered.loop) + source->_patience;
     ask(source);
-}
-
-static void set_pace(struct source *source, const struct server_options *options)
-{
-    uint64_t bytes = server_options_max_lag(options) / PARTS;
-
-    source->_most_bytes = bytes > 0 && bytes < MOST_BYTES ? bytes : MOST_BYTES;
-    if (options->max_lag_messages > 0)
-        source->_most_messages = options->max_lag_messages / PARTS + 1;
-    source->_patience = PATIENCE;
-    if (bytes == 0 && options->max_lag_messages == 0 && options->max_lag_time == 0)
-        source->_patience = UINT64_MAX; /* no reader is ever too slow */
-    if (options->max_lag_time > 0 && options->max_lag_time / PARTS < PATIENCE)
-        source->_patience = options->max_lag_time / PARTS;
 }
 
 /* ---- lines ---- */
@@ -168,9 +169,8 @@ static int prepare(struct source *source, uv_loop_t *loop, const struct server_o
 {
     int status = init_questions(source, readers);
 
-    source->_means = (struct submit_context){
-        .options = options, .journal = readers->journal, .publisher = &source->_publisher};
-    set_pace(source, options);
+    source->_means =
+        (struct submit_context){.journal = readers->journal, .publisher = &source->_publisher};
     if (status == 0)
         status = init_publisher(&source->_publisher, options);
     return status == 0 ? uv_async_init(loop, &source->_answered, on_answered) : status;
@@ -180,7 +180,7 @@ int source_start(struct source *source, uv_loop_t *loop, const struct server_opt
                  struct channels *channels, const struct source_readers *readers)
 {
     const char *name = options->stdin_channel;
-    size_t most = options->max_message > 0 ? (size_t) options->max_message : SIZE_MAX;
+    uint64_t most;
     int status;
 
     source->_channels = channels;
@@ -194,8 +194,10 @@ int source_start(struct source *source, uv_loop_t *loop, const struct server_opt
         uv_close((uv_handle_t *) &source->_answered, NULL);
         return status;
     }
+    set_pace(source);
+    most = channel_settings(source->_channel)->max_message;
     (void) uv_timer_init(loop, &source->_again); /* which cannot fail */
-    status = input_init(&source->_input, loop, '\n', most, &ops);
+    status = input_init(&source->_input, loop, '\n', most > 0 ? (size_t) most : SIZE_MAX, &ops);
     input_resume(&source->_input);
     return status;
 }

@@ -24,6 +24,7 @@
 #include "common/base/log.h"
 #include "tests/fuzz/server_play.h"
 #include "tests/fuzz/server_verdict.h"
+#include "tests/rules.h"
 #include "tests/worker_here.h"
 
 enum {
@@ -187,7 +188,7 @@ static struct server_options options_of(uint8_t choice, uint8_t tight, uint8_t m
     if ((more & 64) != 0) {
         options.history.age = 2000;
         options.history.bytes = 3000;
-        options.history.total = 16 << 10;
+        options.history_total = 16 << 10;
     }
     if ((more & 128) != 0)
         options.max_channels = 1;
@@ -231,20 +232,10 @@ static void end_watching(struct server_play *play)
         channel_leave(play->watchers[i].channel, &play->watchers[i].cursor, NULL);
 }
 
-static void perform(struct server_play *play, uint8_t choice, uint8_t more,
-                    const struct worker_shared *shared)
+static void perform(struct server_play *play, uint8_t choice, const struct worker_shared *shared)
 {
-    static const uint64_t lags[] = {0, 1000, 10000, 100};
-
     fuzz_check(worker_new(&play->worker, 0, shared) == 0, "worker_new");
     play->publisher = &play->worker->publisher;
-    play->worker->fanouts.limits.bytes = lags[choice >> 6];
-    play->lags = lags[choice >> 6] > 0 || shared->options->max_lag_messages > 0 ||
-                 shared->options->max_lag_time > 0;
-    if ((more & 32) != 0) {
-        play->worker->fanouts.limits.messages = 10;
-        play->worker->fanouts.limits.time = 1500;
-    }
     if ((choice & 8) == 0)
         begin_watching(play);
     (void) uv_idle_init(&play->worker->loop, &play->turn);
@@ -285,6 +276,25 @@ static bool keeps_history(const struct history_policy *policy)
     return policy->messages > 0 || policy->bytes > 0 || policy->age > 0;
 }
 
+/* Far below what can be configured. True if there is any limit. */
+static bool limit_lag(struct lag_limits *lag, uint8_t choice, uint8_t more)
+{
+    static const uint64_t lags[] = {0, 1000, 10000, 100};
+
+    lag->bytes = lags[choice >> 6];
+    if ((more & 32) != 0) {
+        lag->messages = 10;
+        lag->time = 1500;
+    }
+    return lag->bytes > 0 || lag->messages > 0 || lag->time > 0;
+}
+
+static bool counts_addresses(const struct server_options *options)
+{
+    return options->max_connections_per_address > 0 || options->max_messages_per_second > 0 ||
+           options->max_bytes_per_second > 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uv_loop_t main_loop; /* what the worker tells when it is done */
@@ -297,6 +307,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t tight = fuzz_first(&play.input);
     uint8_t more = fuzz_first(&play.input);
     struct server_options options = options_of(choice, tight, more);
+    struct config config;
     struct limits limits;
     struct journal journal;
     struct fd_shortage shortage;
@@ -312,15 +323,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     performed = &play;
     play.skips = options.skip_slow;
     play.no_echo = options.no_echo;
-    fuzz_check(channels_init(&channels, &options.history, options.max_channels) == 0,
-               "channels_init");
+    rules_of_options(&config, &options);
+    play.lags = limit_lag(&config.rules.others.lag, choice, more);
+    config.rules.of_default.lag = config.rules.others.lag;
+    fuzz_check(channels_init(&channels, &config.rules, options.max_channels) == 0, "channels_init");
+    histories_limit(&channels.histories, options.history_total);
     channels.memory.max = options.max_memory;
     fuzz_check(deflater_new(&play.deflater, 6) == 0, "out of memory");
-    fuzz_check(limits_init(&limits, &options) == 0, "limits_init");
+    fuzz_check(limits_init(&limits, &options, counts_addresses(&options)) == 0, "limits_init");
     fuzz_check(fd_shortage_init(&shortage) == 0, "fd_shortage_init");
     journal_init_memory(&journal);
-    perform(&play, choice, more,
-            &(struct worker_shared){.options = &options,
+    perform(&play, choice,
+            &(struct worker_shared){.config = &config,
                                     .limits = &limits,
                                     .channels = &channels,
                                     .journal = &journal,

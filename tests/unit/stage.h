@@ -12,10 +12,12 @@
 #include "common/base/log.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/memory_stream.h"
+#include "tests/rules.h"
 #include "tests/worker_here.h"
 
 struct stage {
-    struct server_options options; /* the defaults, but no prefix, until stage_play */
+    struct server_options options; /* the defaults, but no prefix, until stage_open */
+    struct config _config;
     struct channels channels;
     struct limits limits;
     struct fd_shortage shortage;
@@ -25,6 +27,7 @@ struct stage {
     unsigned most_turns;
     bool stopped;
     void (*act)(struct stage *stage); /* once a turn */
+    bool counts_addresses;            /* until stage_open */
     void *scene;
     uv_idle_t _idle;
     uv_loop_t _main_loop; /* what the worker tells when it is done */
@@ -71,8 +74,9 @@ static inline void stage_on_turn(uv_idle_t *idle)
 static inline void stage_open(struct stage *stage)
 {
     journal_init_memory(&stage->_journal);
+    rules_of_options(&stage->_config, &stage->options);
     stage->_shared = (struct worker_shared){
-        .options = &stage->options,
+        .config = &stage->_config,
         .limits = &stage->limits,
         .channels = &stage->channels,
         .journal = &stage->_journal,
@@ -85,10 +89,11 @@ static inline void stage_open(struct stage *stage)
     assert_int_equal(uv_loop_init(&stage->_main_loop), 0);
     assert_int_equal(uv_async_init(&stage->_main_loop, &stage->_done, NULL), 0);
     assert_int_equal(
-        channels_init(&stage->channels, &stage->options.history, stage->options.max_channels), 0);
+        channels_init(&stage->channels, &stage->_config.rules, stage->options.max_channels), 0);
+    histories_limit(&stage->channels.histories, stage->options.history_total);
     stage->channels.memory.max = stage->options.max_memory;
     assert_int_equal(channels_find(&stage->channels, "", 0, &stage->channel), 0);
-    assert_int_equal(limits_init(&stage->limits, &stage->options), 0);
+    assert_int_equal(limits_init(&stage->limits, &stage->options, stage->counts_addresses), 0);
     assert_int_equal(fd_shortage_init(&stage->shortage), 0);
     assert_int_equal(worker_new(&stage->worker, 0, &stage->_shared), 0);
     (void) uv_idle_init(&stage->worker->loop, &stage->_idle);

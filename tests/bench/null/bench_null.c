@@ -16,6 +16,7 @@
 
 #include "tests/bench/null/null_clock.h"
 #include "tests/bench/null/null_stream.h"
+#include "tests/rules.h"
 #include "tests/worker_here.h"
 
 enum {
@@ -46,6 +47,7 @@ struct bench {
     struct fd_shortage shortage;
     _Atomic size_t running;
     struct server_options options;
+    struct config config;
     struct channels channels;
     struct channel *channel; /* the default one, in which they all are */
     struct limits limits;
@@ -316,7 +318,6 @@ static void measure_stalls(struct bench *bench)
  * channel, which has one peer. */
 static void measure_idle(struct bench *bench)
 {
-    static const struct fanout_limits no_limits;
     struct fanout *own = own_fanout(bench), other;
     struct peer *peer =
         container_of(bench->streams[bench->count - 1], struct peer, transport.stream);
@@ -333,8 +334,7 @@ static void measure_idle(struct bench *bench)
 
     if (channel_init(&channel, "other", NULL) != 0)
         broken("out of memory");
-    fanout_init(&other, &channel, &peer_subscriber_ops, &bench->worker->inbox, &bench->worker->due,
-                &no_limits);
+    fanout_init(&other, &channel, &peer_subscriber_ops, &bench->worker->inbox, &bench->worker->due);
     fanout_leave(own, &peer->subscriber, NULL);
     peer->_fanout = &other;
     if (fanout_join(&other, &peer->subscriber, CHANNEL_PLAIN, NULL, NULL) != 0)
@@ -575,7 +575,8 @@ static void set_up(struct bench *bench)
     bench->options.ping_interval = (uint64_t) GROUPS * TICK_MS;
     bench->options.ping_timeout = 10 * bench->options.ping_interval;
     journal_init_memory(&bench->journal);
-    bench->shared = (struct worker_shared){.options = &bench->options,
+    rules_of_options(&bench->config, &bench->options);
+    bench->shared = (struct worker_shared){.config = &bench->config,
                                            .limits = &bench->limits,
                                            .channels = &bench->channels,
                                            .journal = &bench->journal,
@@ -587,10 +588,9 @@ static void set_up(struct bench *bench)
     (void) uv_loop_init(&bench->main_loop);
     (void) uv_async_init(&bench->main_loop, &bench->done, NULL);
     bench->streams = malloc(bench->most * sizeof(struct stream *));
-    if (bench->streams == NULL ||
-        channels_init(&bench->channels, &bench->options.history, 0) != 0 ||
+    if (bench->streams == NULL || channels_init(&bench->channels, &bench->config.rules, 0) != 0 ||
         channels_find(&bench->channels, "", 0, &bench->channel) != 0 ||
-        limits_init(&bench->limits, &bench->options) != 0 ||
+        limits_init(&bench->limits, &bench->options, false) != 0 ||
         fd_shortage_init(&bench->shortage) != 0 ||
         worker_new(&bench->worker, 0, &bench->shared) != 0)
         broken("the worker cannot be made");

@@ -184,14 +184,15 @@ static uint64_t clock_of_bench(void)
 
 static void measure_expiry(struct bench *bench, unsigned count)
 {
+    static const struct channel_settings settings = {.history = {.age = 3600000}};
     struct histories histories;
     struct frame_part part = {bench->text, 100};
     uint64_t began;
 
-    check(histories_init(&histories, &(struct history_policy){.age = 3600000}) == 0,
-          "histories_init");
+    check(histories_init(&histories) == 0, "histories_init");
     histories.now = clock_of_bench;
     check(channel_init(&bench->channel, "", &histories) == 0, "channel_init");
+    channel_set_settings(&bench->channel, &settings);
     for (unsigned i = 0; i < count; i++)
         check(channel_publish(&bench->channel, &bench->publisher, FRAME_TEXT, &part, 1, NULL) == 0,
               "channel_publish");

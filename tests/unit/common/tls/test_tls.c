@@ -270,6 +270,7 @@ static void test_a_dot_at_the_end_of_a_name_is_not_part_of_it(void **state)
 static void test_a_failed_reload_changes_nothing(void **state)
 {
     char away[sizeof cert_file + 8];
+    const struct tls_files files = {.pairs = {{cert_file, key_file}}};
     struct error error;
     struct pair pair;
 
@@ -277,12 +278,12 @@ static void test_a_failed_reload_changes_nothing(void **state)
     (void) snprintf(away, sizeof away, "%s.away", cert_file);
     init_pair(&pair, "localhost", true);
     assert_int_equal(rename(cert_file, away), 0);
-    assert_int_equal(tls_context_reload(pair.server_context, &error), UV_EINVAL);
+    assert_int_equal(tls_context_reload(pair.server_context, &files, &error), UV_EINVAL);
     assert_non_null(strstr(error.text, "No such file"));
     assert_int_equal(rename(away, cert_file), 0);
     tls_free(pair.server);
     assert_int_equal(tls_new(&pair.server, pair.server_context, NULL), 0);
-    assert_int_equal(tls_context_reload(pair.server_context, &error), 0);
+    assert_int_equal(tls_context_reload(pair.server_context, &files, &error), 0);
     shake_hands(&pair, 1000); /* begun with the old, which it keeps */
     deinit_pair(&pair);
 }

@@ -1,4 +1,5 @@
 #include "server/broadcast/channels.h"
+#include "tests/rules.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -40,7 +41,7 @@ static void a_channel_is_there_while_somebody_refers_to_it(void **state)
     struct channel *one, *same, *other;
 
     (void) state;
-    assert_int_equal(channels_init(&channels, &(struct history_policy){0}, 0), 0);
+    assert_int_equal(channels_init(&channels, rules_keeping(&(struct history_policy){0}), 0), 0);
     assert_false(exists(&channels, "a"));
     one = make(&channels, "a");
     same = make(&channels, "a");
@@ -64,7 +65,7 @@ static void the_default_channel_is_always_there(void **state)
     struct channel *channel;
 
     (void) state;
-    assert_int_equal(channels_init(&channels, &(struct history_policy){0}, 1), 0);
+    assert_int_equal(channels_init(&channels, rules_keeping(&(struct history_policy){0}), 1), 0);
     assert_true(exists(&channels, ""));
     channel = make(&channels, "");
     channels_unref(&channels, channel);
@@ -80,7 +81,7 @@ static void a_channel_that_comes_again_is_another(void **state)
     uint64_t epoch;
 
     (void) state;
-    assert_int_equal(channels_init(&channels, &(struct history_policy){0}, 0), 0);
+    assert_int_equal(channels_init(&channels, rules_keeping(&(struct history_policy){0}), 0), 0);
     channel = make(&channels, "a");
     epoch = channel_last_id(channel).epoch;
     channels_unref(&channels, channel);
@@ -96,7 +97,7 @@ static void there_are_no_more_than_allowed(void **state)
     struct channel *one, *other, *refused;
 
     (void) state;
-    assert_int_equal(channels_init(&channels, &(struct history_policy){0}, 2), 0);
+    assert_int_equal(channels_init(&channels, rules_keeping(&(struct history_policy){0}), 2), 0);
     one = make(&channels, "1");
     other = make(&channels, "2");
     assert_int_equal(channels_make(&channels, "3", 1, &refused), UV_EMFILE);
@@ -115,7 +116,7 @@ static void only_listed_ones_can_be_made(void **state)
     struct channel *channel;
 
     (void) state;
-    assert_int_equal(channels_init(&channels, &(struct history_policy){0}, 1), 0);
+    assert_int_equal(channels_init(&channels, rules_keeping(&(struct history_policy){0}), 1), 0);
     channels_list(&channels, names, 2);
     for (size_t i = 0; i < 2; i++) {
         assert_int_equal(channels_find(&channels, names[i], strlen(names[i]), &channel), UV_ENOENT);
@@ -139,7 +140,7 @@ static void many_are_found_and_cost_nothing_afterwards(void **state)
     char name[32];
 
     (void) state;
-    assert_int_equal(channels_init(&channels, &(struct history_policy){0}, 0), 0);
+    assert_int_equal(channels_init(&channels, rules_keeping(&(struct history_policy){0}), 0), 0);
     before = heap_allocated();
     for (unsigned i = 0; i < MANY; i++) {
         (void) snprintf(name, sizeof name, "part%u/%u", i % 7, i);
@@ -177,7 +178,8 @@ static void a_channel_stays_until_its_history_has_expired(void **state)
     struct channel *channel;
 
     (void) state;
-    assert_int_equal(channels_init(&channels, &(struct history_policy){.age = 64000}, 0), 0);
+    assert_int_equal(
+        channels_init(&channels, rules_keeping(&(struct history_policy){.age = 64000}), 0), 0);
     channels.histories.now = clock_of_test;
     assert_true(publishing_init(&publisher));
     channel = make(&channels, "a");
@@ -226,8 +228,9 @@ static void over_the_total_the_oldest_goes_first_in_whatever_channel_it_is(void 
 
     (void) state;
     assert_int_equal(
-        channels_init(&channels, &(struct history_policy){.messages = 1000000, .total = TOTAL}, 0),
+        channels_init(&channels, rules_keeping(&(struct history_policy){.messages = 1000000}), 0),
         0);
+    histories_limit(&channels.histories, TOTAL);
     assert_true(publishing_init(&publisher));
     for (size_t i = 0; i < 4; i++) {
         for (unsigned j = 0; j < 300; j++) {
@@ -259,7 +262,8 @@ static void a_flood_of_channels_fits_into_the_total(void **state)
 
     (void) state;
     assert_int_equal(
-        channels_init(&channels, &(struct history_policy){.messages = 10, .total = TOTAL}, 0), 0);
+        channels_init(&channels, rules_keeping(&(struct history_policy){.messages = 10}), 0), 0);
+    histories_limit(&channels.histories, TOTAL);
     assert_true(publishing_init(&publisher));
     for (unsigned i = 0; i < 20000; i++) {
         struct channel *channel;
@@ -286,7 +290,9 @@ static void a_busy_channel_does_not_keep_the_registry_waiting(void **state)
 
     (void) state;
     assert_int_equal(
-        channels_init(&channels, &(struct history_policy){.messages = 10, .age = 1000}, 0), 0);
+        channels_init(&channels,
+                      rules_keeping(&(struct history_policy){.messages = 10, .age = 1000}), 0),
+        0);
     busy = make(&channels, "busy");
     other = make(&channels, "other");
     uv_mutex_lock(&busy->_lock); /* as a publisher on another thread */
@@ -362,20 +368,24 @@ static void *work(void *argument)
 
 static void threads_publish_replay_and_trim_at_once(void **state)
 {
-    static const struct history_policy policies[] = {
-        {.messages = 200},
-        {.messages = 100000, .total = 20000},
-        {.age = 1},
-        {.bytes = 5000, .total = 8000},
-        {0},
+    static const struct {
+        struct history_policy policy;
+        uint64_t total;
+    } cases[] = {
+        {{.messages = 200}, 0},
+        {{.messages = 100000}, 20000},
+        {{.age = 1}, 0},
+        {{.bytes = 5000}, 8000},
+        {{0}, 0},
     };
 
     (void) state;
-    for (size_t p = 0; p < sizeof policies / sizeof *policies; p++) {
+    for (size_t p = 0; p < sizeof cases / sizeof *cases; p++) {
         struct working working[THREADS];
         struct channels channels;
 
-        assert_int_equal(channels_init(&channels, &policies[p], 0), 0);
+        assert_int_equal(channels_init(&channels, rules_keeping(&cases[p].policy), 0), 0);
+        histories_limit(&channels.histories, cases[p].total);
         for (unsigned i = 0; i < THREADS; i++) {
             working[i] = (struct working){.channels = &channels, .number = i};
             assert_int_equal(pthread_create(&working[i].thread, NULL, work, &working[i]), 0);
@@ -384,8 +394,8 @@ static void threads_publish_replay_and_trim_at_once(void **state)
             assert_int_equal(pthread_join(working[i].thread, NULL), 0);
             assert_false(working[i].failed);
         }
-        if (policies[p].total > 0)
-            assert_in_range(channels.histories._held, 0, policies[p].total);
+        if (cases[p].total > 0)
+            assert_in_range(channels.histories._held, 0, cases[p].total);
         channels_deinit(&channels);
     }
 }

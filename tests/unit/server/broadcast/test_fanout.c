@@ -17,7 +17,7 @@ struct scene {
     struct inbox inbox;
     struct channel channel;
     struct channel_publisher publisher;
-    struct fanout_limits limits;
+    struct channel_settings settings;
     struct fanout fanout;
     struct subscriber subscribers[COUNT];
     unsigned visits;
@@ -69,7 +69,8 @@ static int set_up(void **state)
     if (uv_loop_init(&scene.loop) != 0 || inbox_init(&scene.inbox, &scene.loop) != 0 ||
         channel_init(&scene.channel, "", NULL) != 0 || !publishing_init(&scene.publisher))
         return -1;
-    fanout_init(&scene.fanout, &scene.channel, &ops, &scene.inbox, &scene.due, &scene.limits);
+    fanout_init(&scene.fanout, &scene.channel, &ops, &scene.inbox, &scene.due);
+    channel_set_settings(&scene.channel, &scene.settings);
     for (unsigned i = 0; i < COUNT; i++) {
         list_init(&scene.subscribers[i].node);
         if (fanout_join(&scene.fanout, &scene.subscribers[i], CHANNEL_PLAIN, NULL, NULL) != 0)

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "server/peer/peer.h"
+#include "tests/rules.h"
 #include "tests/unit/publishing.h"
 
 enum { PEERS = 1000, BUDGET = 256, MESSAGES = 2000 };
@@ -27,15 +28,15 @@ struct audience {
 
 static void gather(struct audience *audience)
 {
-    const struct fanout_limits limits = {0};
 
     assert_int_equal(uv_loop_init(&audience->loop), 0);
     assert_int_equal(inbox_init(&audience->inbox, &audience->loop), 0);
     list_init(&audience->due);
-    assert_int_equal(channels_init(&audience->channels, &(struct history_policy){0}, 0), 0);
+    assert_int_equal(
+        channels_init(&audience->channels, rules_keeping(&(struct history_policy){0}), 0), 0);
     assert_true(publishing_init(&audience->publisher));
     fanouts_init(&audience->fanouts, &audience->channels, &peer_subscriber_ops, &audience->inbox,
-                 &audience->due, &limits);
+                 &audience->due);
     audience->peers = calloc(PEERS, sizeof *audience->peers);
     assert_non_null(audience->peers);
     for (unsigned i = 0; i < PEERS; i++) {

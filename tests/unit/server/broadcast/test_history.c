@@ -20,6 +20,7 @@ static uint64_t clock_of_test(void)
 /* A channel with a history, its publisher, and the number of its newest message. */
 struct past {
     struct histories histories;
+    struct channel_settings settings;
     struct channel channel;
     struct channel_publisher publisher;
     unsigned last;
@@ -28,9 +29,11 @@ struct past {
 static void begin(struct past *past, const struct history_policy *policy)
 {
     past->last = 0;
-    assert_int_equal(histories_init(&past->histories, policy), 0);
+    assert_int_equal(histories_init(&past->histories), 0);
     past->histories.now = clock_of_test;
     assert_int_equal(channel_init(&past->channel, "", &past->histories), 0);
+    past->settings = (struct channel_settings){.history = *policy};
+    channel_set_settings(&past->channel, &past->settings);
     assert_true(publishing_init(&past->publisher));
 }
 
@@ -77,6 +80,60 @@ static void check_retained(struct past *past, unsigned first)
     assert_int_equal(channel_retains(&past->channel), first <= past->last);
 }
 
+/* ---- another policy ---- */
+
+static void change(struct past *past, struct channel_settings *settings)
+{
+    channel_set_settings(&past->channel, settings);
+}
+
+static void what_a_new_policy_does_not_keep_is_dropped_at_once(void **state)
+{
+    struct channel_settings less = {.history = {.messages = 3}}, none = {0};
+    struct past past;
+
+    (void) state;
+    begin(&past, &(struct history_policy){.messages = 500});
+    publish(&past, 400, 100);
+    change(&past, &less);
+    check_retained(&past, 398);
+    publish(&past, 10, 100);
+    check_retained(&past, 408);
+    change(&past, &none);
+    check_retained(&past, past.last + 1);
+    publish(&past, 10, 100);
+    check_retained(&past, past.last + 1);
+    change(&past, &past.settings);
+    publish(&past, 10, 100);
+    check_retained(&past, past.last - 9);
+    end(&past);
+}
+
+static void under_another_age_what_is_retained_counts_as_new(void **state)
+{
+    struct channel_settings longer = {.history = {.age = 640000}};
+    struct past past;
+
+    (void) state;
+    begin(&past, &(struct history_policy){.age = 6400});
+    for (unsigned i = 0; i < 60; i++) {
+        publish(&past, 1, 10);
+        now += 100;
+    }
+    change(&past, &longer);
+    now += 640000 - 1;
+    channel_expire(&past.channel);
+    check_retained(&past, 1);
+    now += 640000 / HISTORY_STEPS + 2;
+    channel_expire(&past.channel);
+    check_retained(&past, past.last + 1);
+    for (unsigned i = 0; i < 3 * HISTORY_STEPS; i++) { /* no more marks than there is room for */
+        publish(&past, 1, 10);
+        now += 640000 / HISTORY_STEPS + 1;
+    }
+    end(&past);
+}
+
 /* ---- how much ---- */
 
 static void without_a_policy_nothing_is_kept(void **state)
@@ -84,7 +141,8 @@ static void without_a_policy_nothing_is_kept(void **state)
     struct past past;
 
     (void) state;
-    begin(&past, &(struct history_policy){.total = 1000});
+    begin(&past, &(struct history_policy){0});
+    histories_limit(&past.histories, 1000);
     publish(&past, 10, 10);
     check_retained(&past, 11);
     end(&past);
@@ -358,7 +416,8 @@ static void all_together_hold_no_more_than_they_may(void **state)
     struct block_retention *retention;
 
     (void) state;
-    begin(&past, &(struct history_policy){.messages = 1000000, .total = 100 * 1024});
+    begin(&past, &(struct history_policy){.messages = 1000000});
+    histories_limit(&past.histories, 100 * 1024);
     publish(&past, 10000, 100);
     assert_true(histories_are_over(&past.histories));
     while (histories_are_over(&past.histories)) {
@@ -537,6 +596,8 @@ static void who_catches_up_holds_what_comes_in_its_own_log(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_a_new_policy_does_not_keep_is_dropped_at_once),
+        cmocka_unit_test(under_another_age_what_is_retained_counts_as_new),
         cmocka_unit_test(without_a_policy_nothing_is_kept),
         cmocka_unit_test(exactly_so_many_messages_are_kept),
         cmocka_unit_test(exactly_so_many_bytes_are_kept),

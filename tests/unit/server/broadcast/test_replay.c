@@ -25,12 +25,13 @@ struct past {
 
 static void begin(struct past *past)
 {
-    const struct history_policy policy = {.messages = 10};
+    static const struct channel_settings settings = {.history = {.messages = 10}};
     struct frame_part part;
 
     *past = (struct past){0};
-    assert_int_equal(histories_init(&past->histories, &policy), 0);
+    assert_int_equal(histories_init(&past->histories), 0);
     assert_int_equal(channel_init(&past->channel, "", &past->histories), 0);
+    channel_set_settings(&past->channel, &settings);
     assert_true(publishing_init(&past->publisher));
     for (unsigned i = 0; i < 30; i++)
         assert_int_equal(buffer_append(&past->text, text, sizeof text - 1), 0);

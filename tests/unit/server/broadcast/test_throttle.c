@@ -1,4 +1,5 @@
 #include "server/broadcast/throttle.h"
+#include "tests/rules.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -59,7 +60,7 @@ static void scene_init(struct scene *scene)
 
     *scene = (struct scene){.throttling = CHANNEL_THROTTLES};
     assert_int_equal(uv_loop_init(&scene->loop), 0);
-    assert_int_equal(channels_init(&scene->channels, &none, 0), 0);
+    assert_int_equal(channels_init(&scene->channels, rules_keeping(&none), 0), 0);
     assert_int_equal(channels_make(&scene->channels, "a", 1, &scene->channel), 0);
     assert_int_equal(frame_encoder_new(&scene->encoder, false), 0);
     channel_listen(scene->channel, &scene->own, CHANNEL_THROTTLES, on_published);

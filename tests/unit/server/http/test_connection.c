@@ -15,6 +15,7 @@
 #include "common/base/log.h"
 #include "server/http/services.h"
 #include "tests/fuzz/memory_stream.h"
+#include "tests/rules.h"
 
 enum { TURNS = 20, SHORT = 20 /* milliseconds */ };
 
@@ -251,7 +252,7 @@ static void open_world(uint32_t timeout)
     memset(&world, 0, sizeof world);
     log_init("test", LOG_ERROR);
     assert_int_equal(server_options_parse(&world.options, 1, arguments, &error), 0);
-    assert_int_equal(limits_init(&world.limits, &world.options), 0);
+    assert_int_equal(limits_init(&world.limits, &world.options, false), 0);
     assert_int_equal(uv_loop_init(&world.loop), 0);
     assert_int_equal(transport_context_init(&world.transports, &world.loop, &ops,
                                             &(struct transport_config){.server = true,

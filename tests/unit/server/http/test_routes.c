@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "tests/asked.h"
+#include "tests/rules.h"
 
 /* RFC 6455, 1.3 and 4.2.2 */
 #define SAMPLE_KEY "dGhlIHNhbXBsZSBub25jZQ=="
@@ -33,7 +34,8 @@ struct verdict {
 static struct verdict ask(const char *path, const char *line, const char *fields)
 {
     const struct server_options options = {.path = path};
-    const struct services services = {.options = &options};
+    struct channels channels = {._rules = rules_keeping(&(struct history_policy){0})};
+    const struct services services = {.options = &options, .channels = &channels};
     struct verdict verdict = {0};
     struct http_head head;
     struct asked asked;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/journal/journal.h"
+#include "tests/rules.h"
 #include "tests/unit/publishing.h"
 
 #include <setjmp.h>
@@ -15,8 +16,7 @@
 /* A channel with one that reads, and another worker that delivers nothing. */
 struct scene {
     uv_loop_t loop;
-    struct server_options options;
-    struct limits limits;
+    struct channel_settings settings;
     struct channels channels;
     struct channel *channel;
     struct channel_publisher publisher;
@@ -53,16 +53,15 @@ static void scene_init(struct scene *scene, const char *channel)
     uv_thread_t thread;
 
     *scene = (struct scene){
-        .options = {.publish = SERVER_OPTIONS_PUBLISH_WS | SERVER_OPTIONS_PUBLISH_HTTP,
-                    .prefix = "said: "},
+        .settings = {.publish = CHANNEL_BY_WS | CHANNEL_BY_HTTP,
+                     .prefix = *channel == '\0' ? "said: " : ""},
     };
-    scene->means = (struct submit_context){&scene->options, &scene->journal, &scene->publisher,
-                                           &scene->limits, &scene->throttle};
+    scene->means = (struct submit_context){&scene->journal, &scene->publisher, &scene->throttle};
     journal_init_memory(&scene->journal);
     assert_int_equal(uv_loop_init(&scene->loop), 0);
-    assert_int_equal(limits_init(&scene->limits, &scene->options), 0);
-    assert_int_equal(channels_init(&scene->channels, &none, 0), 0);
+    assert_int_equal(channels_init(&scene->channels, rules_keeping(&none), 0), 0);
     assert_int_equal(channels_make(&scene->channels, channel, strlen(channel), &scene->channel), 0);
+    channel_set_settings(scene->channel, &scene->settings);
     assert_true(publishing_init(&scene->publisher));
     assert_int_equal(uv_thread_create(&thread, listen_there, scene), 0);
     assert_int_equal(uv_thread_join(&thread), 0);
@@ -80,7 +79,6 @@ static void scene_deinit(struct scene *scene)
     channel_leave(scene->channel, &scene->cursor, NULL);
     channels_unref(&scene->channels, scene->channel);
     channels_deinit(&scene->channels);
-    limits_deinit(&scene->limits);
     publishing_deinit(&scene->publisher);
     free(scene->rate);
 }
@@ -144,13 +142,13 @@ static void a_way_that_is_not_open_publishes_nothing(void **state)
 {
     const struct {
         enum submit_way way;
-        unsigned options;
+        unsigned publish;
         int status;
     } cases[] = {
-        {SUBMIT_WS, SERVER_OPTIONS_PUBLISH_HTTP, UV_EACCES},
-        {SUBMIT_HTTP, SERVER_OPTIONS_PUBLISH_WS, UV_EACCES},
-        {SUBMIT_WS, SERVER_OPTIONS_PUBLISH_WS, 0},
-        {SUBMIT_HTTP, SERVER_OPTIONS_PUBLISH_HTTP, 0},
+        {SUBMIT_WS, CHANNEL_BY_HTTP, UV_EACCES},
+        {SUBMIT_HTTP, CHANNEL_BY_WS, UV_EACCES},
+        {SUBMIT_WS, CHANNEL_BY_WS, 0},
+        {SUBMIT_HTTP, CHANNEL_BY_HTTP, 0},
         {SUBMIT_STDIN, 0, 0}, /* the operator's own */
     };
 
@@ -160,7 +158,7 @@ static void a_way_that_is_not_open_publishes_nothing(void **state)
         struct scene scene;
 
         scene_init(&scene, "a");
-        scene.options.publish = cases[i].options;
+        scene.settings.publish = cases[i].publish;
         assert_int_equal(say(&scene, cases[i].way, FRAME_TEXT, "x", 1, &result), cases[i].status);
         assert_int_equal(result.receipt.published, cases[i].status == 0 ? 1 : 0);
         if (cases[i].status == 0)
@@ -202,7 +200,7 @@ static void a_limit_that_one_message_exceeds_keeps_all_of_them_back(void **state
 
     (void) state;
     scene_init(&scene, "");
-    scene.options.max_messages_per_second = 2;
+    scene.settings.max_messages_per_second = 2;
     assert_int_equal(say(&scene, SUBMIT_HTTP, FRAME_TEXT, "x", 3, &result), UV_E2BIG);
     assert_string_equal(result.limit, "max-messages-per-second");
     assert_int_equal(result.receipt.published, 0);
@@ -226,7 +224,7 @@ static void the_limit_on_bytes_is_of_what_was_said(void **state)
 
     (void) state;
     scene_init(&scene, "");
-    scene.options.max_bytes_per_second = 4;
+    scene.settings.max_bytes_per_second = 4;
     for (int i = 0; i < 4; i++)
         assert_int_equal(say(&scene, SUBMIT_WS, FRAME_TEXT, "x", 1, &result), 0);
     assert_int_equal(say(&scene, SUBMIT_WS, FRAME_TEXT, "x", 1, &result), UV_EAGAIN);

@@ -15,6 +15,7 @@
 
 static struct server_options options;
 static struct limits limits;
+static struct limits_amount most; /* in a second */
 
 static struct sockaddr_storage address_of(const char *text)
 {
@@ -41,11 +42,18 @@ static const char *arrive(const char *text, struct limits_address **entry)
     return limits_arrive(&limits, (const struct sockaddr *) &address, entry);
 }
 
+static const char *say(struct limits_address *entry, struct limits_rate **own, uint64_t now,
+                       uint64_t messages, uint64_t bytes)
+{
+    return limits_check_messages(&(struct limits_client){entry, own}, now, &most,
+                                 &(struct limits_amount){messages, bytes});
+}
+
 static int set_up(void **state)
 {
     (void) state;
     options = (struct server_options){.max_connections_per_address = 1};
-    return limits_init(&limits, &options);
+    return limits_init(&limits, &options, true);
 }
 
 static int tear_down(void **state)
@@ -140,25 +148,18 @@ static void a_rate_is_that_of_all_connections_of_an_address(void **state)
     uint64_t now = uv_hrtime() / 1000000;
 
     (void) state;
-    options = (struct server_options){.max_messages_per_second = 3, .max_bytes_per_second = 100};
+    options.max_connections_per_address = 0;
+    most = (struct limits_amount){3, 100};
     assert_null(arrive("192.0.2.1", &entry));
     assert_null(arrive("192.0.2.1", &same));
     assert_ptr_equal(entry, same);
     for (int i = 0; i < 3; i++)
-        assert_null(
-            limits_check_messages(&limits, &(struct limits_client){entry, &own}, now, 1, 9));
-    assert_string_equal(
-        limits_check_messages(&limits, &(struct limits_client){same, &own}, now, 1, 9),
-        "max-messages-per-second");
-    assert_null(
-        limits_check_messages(&limits, &(struct limits_client){same, &own}, now + 1000, 1, 100));
-    assert_string_equal(
-        limits_check_messages(&limits, &(struct limits_client){entry, &own}, now + 1000, 1, 1),
-        "max-bytes-per-second");
+        assert_null(say(entry, &own, now, 1, 9));
+    assert_string_equal(say(same, &own, now, 1, 9), "max-messages-per-second");
+    assert_null(say(same, &own, now + 1000, 1, 100));
+    assert_string_equal(say(entry, &own, now + 1000, 1, 1), "max-bytes-per-second");
     /* A loop whose turn began in the second before is in this one, too. */
-    assert_string_equal(
-        limits_check_messages(&limits, &(struct limits_client){entry, &own}, now, 1, 1),
-        "max-bytes-per-second");
+    assert_string_equal(say(entry, &own, now, 1, 1), "max-bytes-per-second");
     assert_null(own);
     limits_depart(&limits, same);
     limits_depart(&limits, entry);
@@ -170,14 +171,12 @@ static void a_client_that_comes_back_in_the_same_second_is_known(void **state)
     uint64_t now = uv_hrtime() / 1000000 + 1000; /* that second is not over while this runs */
 
     (void) state;
-    options = (struct server_options){.max_messages_per_second = 1};
+    most = (struct limits_amount){1, 0};
     assert_null(arrive("192.0.2.1", &entry));
-    assert_null(limits_check_messages(&limits, &(struct limits_client){entry, NULL}, now, 1, 1));
+    assert_null(say(entry, NULL, now, 1, 1));
     limits_depart(&limits, entry);
     assert_null(arrive("192.0.2.1", &entry));
-    assert_string_equal(
-        limits_check_messages(&limits, &(struct limits_client){entry, NULL}, now, 1, 1),
-        "max-messages-per-second");
+    assert_string_equal(say(entry, NULL, now, 1, 1), "max-messages-per-second");
     limits_depart(&limits, entry);
 }
 
@@ -187,9 +186,9 @@ static void an_address_is_forgotten_when_its_second_is_over(void **state)
     uint64_t now = uv_hrtime() / 1000000 - 1000;
 
     (void) state;
-    options = (struct server_options){.max_messages_per_second = 1};
+    most = (struct limits_amount){1, 0};
     assert_null(arrive("192.0.2.1", &entry));
-    assert_null(limits_check_messages(&limits, &(struct limits_client){entry, NULL}, now, 1, 1));
+    assert_null(say(entry, NULL, now, 1, 1));
     limits_depart(&limits, entry);
     assert_null(limits._addresses);
 }
@@ -199,26 +198,44 @@ static void a_connection_without_an_address_has_a_rate_of_its_own(void **state)
     struct limits_rate *one = NULL, *other = NULL;
 
     (void) state;
-    options = (struct server_options){.max_messages_per_second = 1};
-    assert_null(limits_check_messages(&limits, &(struct limits_client){NULL, &one}, 5000, 1, 1));
-    assert_null(limits_check_messages(&limits, &(struct limits_client){NULL, &other}, 5000, 1, 1));
-    assert_string_equal(
-        limits_check_messages(&limits, &(struct limits_client){NULL, &one}, 5999, 1, 1),
-        "max-messages-per-second");
-    assert_null(limits_check_messages(&limits, &(struct limits_client){NULL, &one}, 6000, 1, 1));
+    most = (struct limits_amount){1, 0};
+    assert_null(say(NULL, &one, 5000, 1, 1));
+    assert_null(say(NULL, &other, 5000, 1, 1));
+    assert_string_equal(say(NULL, &one, 5999, 1, 1), "max-messages-per-second");
+    assert_null(say(NULL, &one, 6000, 1, 1));
     free(one);
     free(other);
+}
+
+static void messages_count_as_their_shares_of_the_limits_of_their_channels(void **state)
+{
+    struct limits_rate *own = NULL;
+
+    (void) state;
+    most = (struct limits_amount){4, 0};
+    assert_null(say(NULL, &own, 5000, 2, 9)); /* half of what may be sent in a second */
+    most = (struct limits_amount){100, 0};
+    assert_null(say(NULL, &own, 5000, 50, 9));
+    assert_string_equal(say(NULL, &own, 5000, 1, 9), "max-messages-per-second");
+    most = (struct limits_amount){0, 0}; /* where there is no limit, none is used up */
+    assert_null(say(NULL, &own, 5000, 1000, 9));
+    most = (struct limits_amount){UINT32_MAX, UINT32_MAX};
+    assert_null(say(NULL, &own, 6000, UINT32_MAX, UINT32_MAX));
+    assert_string_equal(say(NULL, &own, 6000, UINT32_MAX, 1), "max-messages-per-second");
+    free(own);
 }
 
 static void what_fits_into_no_second_is_known_by_its_size(void **state)
 {
     (void) state;
-    options = (struct server_options){.max_messages_per_second = 3, .max_bytes_per_second = 100};
-    assert_null(limits_check_size(&limits, 3, 100));
-    assert_string_equal(limits_check_size(&limits, 4, 1), "max-messages-per-second");
-    assert_string_equal(limits_check_size(&limits, 1, 101), "max-bytes-per-second");
-    options = (struct server_options){0};
-    assert_null(limits_check_size(&limits, UINT64_MAX, UINT64_MAX));
+    most = (struct limits_amount){3, 100};
+    assert_null(limits_check_size(&most, &(struct limits_amount){3, 100}));
+    assert_string_equal(limits_check_size(&most, &(struct limits_amount){4, 1}),
+                        "max-messages-per-second");
+    assert_string_equal(limits_check_size(&most, &(struct limits_amount){1, 101}),
+                        "max-bytes-per-second");
+    most = (struct limits_amount){0};
+    assert_null(limits_check_size(&most, &(struct limits_amount){UINT64_MAX, UINT64_MAX}));
 }
 
 static void few_are_told_that_they_are_too_many(void **state)
@@ -253,6 +270,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_connection_without_an_address_has_a_rate_of_its_own,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            messages_count_as_their_shares_of_the_limits_of_their_channels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_fits_into_no_second_is_known_by_its_size, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(few_are_told_that_they_are_too_many, set_up, tear_down),

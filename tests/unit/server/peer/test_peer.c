@@ -158,7 +158,7 @@ static void play(struct scene *scene)
     stage->options.history.messages = scene->state == REPLAYING ? 100 : 0;
     stage_open(stage);
     if (scene->state == LAGGING || scene->state == SKIPPING)
-        stage->worker->fanouts.limits.bytes = MAX_LAG;
+        stage->_config.rules.of_default.lag.bytes = MAX_LAG;
     stage_play(stage);
     assert_int_equal(stage_count_texts(&scene->other), expected_of(scene->state));
     memory_end_deinit(&scene->subscriber);

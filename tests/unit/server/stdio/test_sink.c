@@ -1,4 +1,5 @@
 #include "server/stdio/sink.h"
+#include "tests/rules.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ enum { MESSAGE = 4000, BATCH_BYTES = 256 * 1024 };
 struct scene {
     uv_loop_t loop;
     struct server_options options;
+    struct channel_settings settings;
     struct channels channels;
     struct channel *channel;
     struct channel_publisher publisher;
@@ -39,7 +41,7 @@ static int set_up(void **state)
     scene.file = tmpfile();
     scene.before = dup(STDOUT_FILENO);
     if (scene.file == NULL || scene.before < 0 || uv_loop_init(&scene.loop) != 0 ||
-        channels_init(&scene.channels, &none, 0) != 0 ||
+        channels_init(&scene.channels, rules_keeping(&none), 0) != 0 ||
         channels_make(&scene.channels, "", 0, &scene.channel) != 0 ||
         !publishing_init(&scene.publisher))
         return -1;
@@ -109,8 +111,8 @@ static void what_is_left_at_the_end_is_printed(void **state)
 static void a_file_that_is_too_slow_misses_messages(void **state)
 {
     (void) state;
-    scene.options.max_message = MESSAGE;
-    scene.options.max_lag = BATCH_BYTES;
+    scene.settings = (struct channel_settings){.lag = {.bytes = BATCH_BYTES}};
+    channel_set_settings(scene.channel, &scene.settings);
     publish(2 * BATCH_BYTES / MESSAGE);
     (void) uv_run(&scene.loop, UV_RUN_NOWAIT);
     assert_int_equal(sink_behind(&scene.sink, scene.channel).bytes, 0);

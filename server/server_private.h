@@ -1,0 +1,76 @@
+/* What the files of the server share: server.c (its life) and server_reload.c (a new configuration
+ * while it runs). For them alone. */
+#ifndef WS_SERVER_SERVER_PRIVATE_H
+#define WS_SERVER_SERVER_PRIVATE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "common/tls/tls_context.h"
+#include "server/broadcast/channels.h"
+#include "server/config/config.h"
+#include "server/journal/journal.h"
+#include "server/net/fd_shortage.h"
+#include "server/net/limits.h"
+#include "server/net/sockets.h"
+#include "server/server.h"
+#include "server/stdio/sink.h"
+#include "server/stdio/source.h"
+#include "server/thread/signals.h"
+#include "server/worker.h"
+
+struct server {
+    struct server_arguments arguments;
+    struct config *first;  /* configuration, of the start, from which much is borrowed for good; */
+    struct config *config; /* that holds now; */
+    struct config *old;    /* that some workers may still use; NULL: none does */
+    struct worker_change change; /* while there is an old one */
+    struct sockets_change listeners;
+    bool reload_again; /* when all have taken that over */
+    uv_async_t changed;
+    uv_loop_t loop; /* the main thread's: signals, and standard input and output */
+    uv_async_t workers_done;
+    bool stopping; /* a signal has said so */
+    struct signals signals;
+    struct tls_context *tls; /* NULL: ws:// */
+    struct channels channels;
+    struct journal journal;
+    const char *listed[2]; /* channels that can be made, if that is not up to anyone, */
+    size_t listed_count;
+    uv_timer_t expiry;    /* of history, if its age matters */
+    uv_timer_t trim;      /* of the heap: */
+    uint64_t peak;        /* bytes that were held at most since then */
+    struct source source; /* these two if they are asked for */
+    struct sink sink;
+    struct limits limits;
+    struct fd_shortage shortage;
+    struct sockets sockets;
+    struct worker_shared shared;
+    struct worker **workers; /* shared.worker_count of them; NULL: not made */
+    size_t started;          /* of them */
+    _Atomic size_t running;  /* of those, have not ended */
+};
+
+/* ---- server.c ---- */
+
+/* What the main thread does as the configuration of now says: the log, the bounds on memory, which
+ * channels can be made, and the timer of what expires. */
+void server_configure(struct server *server);
+
+/* The files of TLS, and warnings of certificates that clients will not accept. */
+struct tls_files server_tls_files(const struct server_options *options);
+void server_warn_of_certificates(const struct server *server);
+
+/* ---- server_reload.c ---- */
+
+/* The handle by which workers say that they have taken a configuration over. Returns 0 or a
+ * negative UV_E* code. */
+int server_reload_init(struct server *server);
+
+/* Reads everything anew; what is wrong is logged, and changes nothing. */
+void server_reload(struct server *server);
+
+#endif

@@ -1,0 +1,147 @@
+/* A new configuration while the server runs (SIGHUP). All of it is read and checked first: what
+ * cannot be used changes nothing. Then the main thread takes it over, and each worker does between
+ * two turns of its loop. When the last one has, the configuration of before is freed. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "server/server_private.h"
+
+/* ---- what cannot change ---- */
+
+static bool differs(const char *one, const char *other)
+{
+    if (one == NULL || other == NULL)
+        return one != other;
+    return strcmp(one, other) != 0;
+}
+
+static void warn_if(bool changed, const char *option)
+{
+    if (changed)
+        log_warn("%s has changed: it stays as it was until the server is restarted", option);
+}
+
+static void warn_of_restart(const struct server_options *now, const struct server_options *next)
+{
+    warn_if(now->workers != next->workers, "workers");
+    warn_if(differs(now->stdin_channel, next->stdin_channel), "stdin");
+    warn_if(differs(now->stdout_channel, next->stdout_channel), "stdout");
+    warn_if(now->compression_level != next->compression_level, "compression-level");
+    warn_if((now->tls_cert_count > 0) != (next->tls_cert_count > 0), "whether there is a tls-cert");
+}
+
+/* ---- what can ---- */
+
+/* Returns 0, or a negative UV_E* code with a text, and nothing has changed. */
+static int reload_tls(struct server *server, const struct server_options *options,
+                      struct error *error)
+{
+    struct tls_files files = server_tls_files(options);
+
+    if (server->tls == NULL || options->tls_cert_count == 0)
+        return 0;
+    return tls_context_reload(server->tls, &files, error);
+}
+
+static void tell_of_tls(const struct server *server)
+{
+    const struct server_options *options = &server->config->options;
+
+    for (size_t i = 0; i < options->tls_cert_count && server->tls != NULL; i++)
+        log_info("reloaded the TLS certificate in %s", options->tls_certs[i]);
+    if (server->tls != NULL)
+        server_warn_of_certificates(server);
+}
+
+static void pass_on(struct server *server)
+{
+    const struct sockets_change *listeners = &server->listeners;
+
+    server->change = (struct worker_change){
+        .config = server->config,
+        .closed = listeners->closed,
+        .closed_count = listeners->closed_count,
+        .opened = listeners->opened,
+        .opened_count = listeners->opened_count,
+        .tls_reloaded = server->tls != NULL,
+        .done = &server->changed,
+    };
+    atomic_store(&server->change.pending, server->started);
+    for (size_t i = 0; i < server->started; i++)
+        worker_change(server->workers[i], &server->change);
+}
+
+/* Takes a configuration over, of which nothing can fail any more. */
+static void take_over(struct server *server, struct config *next)
+{
+    warn_of_restart(&server->first->options, &next->options);
+    server->old = server->config;
+    server->config = next;
+    server_configure(server);
+    limits_set_options(&server->limits, &next->options);
+    channels_set_rules(&server->channels, &next->rules, next->options.max_channels);
+    tell_of_tls(server);
+    sockets_announce(&server->sockets, &next->options, server->listeners.first_address);
+    pass_on(server);
+}
+
+/* ---- all of it ---- */
+
+static void reload_all(struct server *server)
+{
+    struct config *next = server_load(&server->arguments);
+    struct error error;
+
+    if (next == NULL) {
+        log_error("the configuration stays as it was");
+        return;
+    }
+    if (reload_tls(server, &next->options, &error) != 0) {
+        log_error("the TLS certificate stays as it was: %s", error.text);
+    } else if (sockets_change(&server->sockets, &next->options, &server->loop, &server->listeners,
+                              &error) != 0) {
+        log_error("the configuration stays as it was: %s", error.text);
+    } else {
+        take_over(server, next);
+        return;
+    }
+    config_unref(next);
+}
+
+/* The last worker has taken the new one over. */
+static void on_changed(uv_async_t *async)
+{
+    struct server *server = container_of(async, struct server, changed);
+
+    if (server->old == NULL || atomic_load(&server->change.pending) > 0)
+        return;
+    config_unref(server->old);
+    server->old = NULL;
+    if (server->config->options.config_file != NULL)
+        log_info("reloaded the configuration in %s", server->config->options.config_file);
+    if (!server->reload_again)
+        return;
+    server->reload_again = false;
+    server_reload(server);
+}
+
+int server_reload_init(struct server *server)
+{
+    return uv_async_init(&server->loop, &server->changed, on_changed);
+}
+
+void server_reload(struct server *server)
+{
+    if (server->stopping)
+        return;
+    if (server->tls == NULL && server->config->options.config_file == NULL) {
+        log_info("SIGHUP: there is nothing to reload: neither a configuration file (--config) nor "
+                 "a certificate (--tls-cert)");
+        return;
+    }
+    if (server->old != NULL) /* this one is made first; many that come meanwhile are one */
+        server->reload_again = true;
+    else
+        reload_all(server);
+}
