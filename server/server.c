@@ -119,15 +119,6 @@ static void stop_workers(struct server *server)
         worker_stop(server->workers[i]);
 }
 
-static void on_terminate(struct server *server, int number)
-{
-    source_stop(&server->source);
-    log_info(server->stopping ? "%s again: ending at once" : "stopping on %s",
-             number == SIGINT ? "SIGINT" : "SIGTERM");
-    server->stopping = true;
-    stop_workers(server);
-}
-
 /* What clients will not accept is served all the same. */
 void server_warn_of_certificates(const struct server *server)
 {
@@ -145,13 +136,27 @@ static void on_signal(void *context, int number)
     struct server *server = context;
 
     if (number == SIGINT || number == SIGTERM)
-        on_terminate(server, number);
+        server_terminate(server, number == SIGINT ? "SIGINT" : "SIGTERM");
     else if (number == SIGHUP)
         server_reload(server);
     else if (number == SIGUSR1)
         log_info("SIGUSR1: there is no log file to reopen: the log goes to standard error");
     else
         log_info("SIGUSR2: this server cannot be replaced while it runs; nothing is done");
+}
+
+static void on_ask(struct control *control, struct control_ask *ask)
+{
+    struct server *server = container_of(control, struct server, control);
+
+    if (ask->wish == CONTROL_RELOAD) {
+        server_reload_for(server, ask);
+        return;
+    }
+    (void) snprintf(ask->text, sizeof ask->text, "draining");
+    control_answer(ask);
+    if (!server->stopping)
+        server_terminate(server, "a request to drain");
 }
 
 static int start_signals(struct server *server)
@@ -207,6 +212,8 @@ static void close_handles(struct server *server)
 {
     uv_close((uv_handle_t *) &server->workers_done, NULL);
     uv_close((uv_handle_t *) &server->changed, NULL);
+    uv_close((uv_handle_t *) &server->drain, NULL);
+    control_close(&server->control);
     signals_close(&server->signals);
     uv_close((uv_handle_t *) &server->expiry, NULL);
     uv_close((uv_handle_t *) &server->trim, NULL);
@@ -238,11 +245,17 @@ static int init_handles(struct server *server)
     if (status != 0)
         return status;
     status = server_reload_init(server);
+    if (status == 0) {
+        status = control_init(&server->control, &server->loop, on_ask);
+        if (status != 0)
+            uv_close((uv_handle_t *) &server->changed, NULL);
+    }
     if (status != 0) {
         uv_close((uv_handle_t *) &server->workers_done, NULL);
         (void) uv_run(&server->loop, UV_RUN_DEFAULT);
         return status;
     }
+    (void) uv_timer_init(&server->loop, &server->drain);
     (void) uv_timer_init(&server->loop, &server->expiry);
     (void) uv_timer_init(&server->loop, &server->trim);
     (void) uv_timer_start(&server->trim, on_trim, TRIM_INTERVAL, TRIM_INTERVAL);
@@ -268,6 +281,8 @@ static int run_workers(struct server *server, struct error *error)
         status = start_input(server, error);
     if (status != 0)
         stop_workers(server);
+    if (status == 0)
+        atomic_store(&server->control.phase, CONTROL_READY);
     if (server->started == 0)
         close_handles(server); /* as the last worker's end would */
     (void) uv_run(&server->loop, UV_RUN_DEFAULT);
@@ -283,6 +298,8 @@ static int start(struct server *server, struct error *error)
         .limits = &server->limits,
         .channels = &server->channels,
         .journal = &server->journal,
+        .control = &server->control,
+        .stdin_counters = &server->source.counters,
         .tls = server->tls,
         .shortage = &server->shortage,
         .workers = calloc(server->config->options.workers, sizeof *server->workers),
@@ -299,6 +316,7 @@ static int start(struct server *server, struct error *error)
     else
         (void) error_set(error, status, "cannot handle signals: %s", uv_strerror(status));
     free_workers(server);
+    control_deinit(&server->control);
     source_deinit(&server->source);
     limits_report(&server->limits);
     return status;
@@ -368,13 +386,14 @@ struct config *server_load(const struct server_arguments *arguments)
     return NULL;
 }
 
-/* Clients are known by their addresses where a limit asks for that, or may do so after a reload. */
+/* Clients are known by their addresses, and connections noted, where a limit or the operator asks
+ * for that, or may do so after a reload. */
 static bool counts_addresses(const struct config *config)
 {
     const struct server_options *options = &config->options;
 
-    return options->config_file != NULL || options->max_connections_per_address > 0 ||
-           channel_rules_have_rates(&config->rules);
+    return options->config_file != NULL || options->admin != NULL || options->log_connections ||
+           options->max_connections_per_address > 0 || channel_rules_have_rates(&config->rules);
 }
 
 /* What is made before the loop's handles are. */

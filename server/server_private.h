@@ -1,5 +1,5 @@
 /* What the files of the server share: server.c (its life) and server_reload.c (a new configuration
- * while it runs). For them alone. */
+ * while it runs) and server_drain.c (its end, in steps). For them alone. */
 #ifndef WS_SERVER_SERVER_PRIVATE_H
 #define WS_SERVER_SERVER_PRIVATE_H
 
@@ -12,6 +12,7 @@
 #include "common/tls/tls_context.h"
 #include "server/broadcast/channels.h"
 #include "server/config/config.h"
+#include "server/http/control.h"
 #include "server/journal/journal.h"
 #include "server/net/fd_shortage.h"
 #include "server/net/limits.h"
@@ -33,7 +34,11 @@ struct server {
     uv_async_t changed;
     uv_loop_t loop; /* the main thread's: signals, and standard input and output */
     uv_async_t workers_done;
-    bool stopping; /* a signal has said so */
+    struct control control;
+    struct control_ask *reload_ask; /* that a reload under way is for, or NULL */
+    bool stopping;                  /* a signal has said so, */
+    bool stopped;                   /* and the workers have been told */
+    uv_timer_t drain;
     struct signals signals;
     struct tls_context *tls; /* NULL: ws:// */
     struct channels channels;
@@ -64,6 +69,11 @@ void server_configure(struct server *server);
 struct tls_files server_tls_files(const struct server_options *options);
 void server_warn_of_certificates(const struct server *server);
 
+/* ---- server_drain.c ---- */
+
+/* Begins the end; a second time, ends at once. `why` is the signal, or what else asked for it. */
+void server_terminate(struct server *server, const char *why);
+
 /* ---- server_reload.c ---- */
 
 /* The handle by which workers say that they have taken a configuration over. Returns 0 or a
@@ -72,5 +82,8 @@ int server_reload_init(struct server *server);
 
 /* Reads everything anew; what is wrong is logged, and changes nothing. */
 void server_reload(struct server *server);
+
+/* The same for one that has asked for it, who is told what came of it. */
+void server_reload_for(struct server *server, struct control_ask *ask);
 
 #endif

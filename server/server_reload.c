@@ -88,13 +88,27 @@ static void take_over(struct server *server, struct config *next)
 
 /* ---- all of it ---- */
 
+/* Tells who asked for the reload that is under way, if somebody did. */
+static void answer(struct server *server, int status, const char *text)
+{
+    struct control_ask *ask = server->reload_ask;
+
+    server->reload_ask = NULL;
+    if (ask == NULL)
+        return;
+    ask->status = status;
+    (void) snprintf(ask->text, sizeof ask->text, "%s", text);
+    control_answer(ask);
+}
+
 static void reload_all(struct server *server)
 {
+    struct error error = {"the configuration stays as it was: the log has each error"};
     struct config *next = server_load(&server->arguments);
-    struct error error;
 
     if (next == NULL) {
         log_error("the configuration stays as it was");
+        answer(server, UV_EINVAL, error.text);
         return;
     }
     if (reload_tls(server, &next->options, &error) != 0) {
@@ -106,6 +120,7 @@ static void reload_all(struct server *server)
         take_over(server, next);
         return;
     }
+    answer(server, UV_EINVAL, error.text);
     config_unref(next);
 }
 
@@ -118,6 +133,7 @@ static void on_changed(uv_async_t *async)
         return;
     config_unref(server->old);
     server->old = NULL;
+    answer(server, 0, "the configuration is in force");
     if (server->config->options.config_file != NULL)
         log_info("reloaded the configuration in %s", server->config->options.config_file);
     if (!server->reload_again)
@@ -144,4 +160,24 @@ void server_reload(struct server *server)
         server->reload_again = true;
     else
         reload_all(server);
+}
+
+void server_reload_for(struct server *server, struct control_ask *ask)
+{
+    const char *why = NULL;
+
+    if (server->stopping)
+        why = "the server is about to end";
+    else if (server->old != NULL)
+        why = "a reload is under way: try again";
+    else if (server->tls == NULL && server->config->options.config_file == NULL)
+        why = "there is nothing to reload: neither --config nor --tls-cert was given";
+    if (why != NULL) {
+        ask->status = UV_EBUSY;
+        (void) snprintf(ask->text, sizeof ask->text, "%s", why);
+        control_answer(ask);
+        return;
+    }
+    server->reload_ask = ask;
+    reload_all(server);
 }

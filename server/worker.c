@@ -4,6 +4,7 @@
 
 #include "common/base/log.h"
 #include "common/base/plural.h"
+#include "server/admin/admin_routes.h"
 #include "server/http/routes.h"
 #include "server/net/listener.h"
 #include "server/peer/peer.h"
@@ -96,7 +97,19 @@ static void connect_parts(struct worker *worker)
         .limits = worker->shared->limits,
         .memory = &channels->memory,
         .desk = &worker->desk,
+        .counters = &worker->counters,
+        .stdin_counters = worker->shared->stdin_counters,
+        .control = worker->shared->control,
+        .peers = &worker->context,
     };
+    worker->admin_router = admin_routes();
+    worker->publisher.counters = &worker->counters;
+    worker->fanouts.latency = &worker->counters.latency;
+    worker->context.admin_policy = &worker->admin_policy;
+    worker->context.counters = &worker->counters;
+    worker->context.first_id = worker->number + 1;
+    worker->context.id_step = worker->shared->worker_count;
+    list_init(&worker->context.records);
     worker->context.policy = &worker->policy;
     worker->context.publish = &worker->publish;
     worker->context.limits = worker->shared->limits;
@@ -127,6 +140,14 @@ static void configure(struct worker *worker, const struct config *config)
     worker->policy = connection_policy_of(worker, options);
     worker->policy.ending = ending;
     worker->context.options = options;
+    worker->services.config = config;
+    worker->services.admin_token = config->admin_token;
+    worker->admin_services = worker->services;
+    worker->admin_services.origins = (struct origin_policy){.host_is_known = true};
+    worker->admin_policy = worker->policy;
+    worker->admin_policy.router = &worker->admin_router;
+    worker->admin_policy.services = &worker->admin_services;
+    worker->admin_policy.names = (struct server_names){0};
     relief_watch(&worker->relief, options->read_mildly);
     worker_turn_configure(worker);
 }
@@ -251,6 +272,7 @@ int worker_listen(struct worker *worker, int fd, const struct sockets_socket *so
     listener->spread = socket->shared;
     listener->tls = socket->tls;
     listener->proxy = socket->proxy;
+    listener->admin = socket->admin;
     listener->make_room = worker_turn_make_room;
     list_append(&worker->listeners, &listener->node);
     return 0;

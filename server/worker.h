@@ -32,7 +32,9 @@ struct worker_shared {
     struct limits *limits;
     struct channels *channels;
     struct journal *journal;
-    struct tls_context *tls; /* NULL: no listener speaks TLS */
+    struct control *control;               /* NULL: nothing can be asked of the server */
+    const struct counters *stdin_counters; /* of the thread that reads standard input */
+    struct tls_context *tls;               /* NULL: no listener speaks TLS */
     struct fd_shortage *shortage;
     struct worker **workers; /* all of them: complete before the first one starts */
     size_t worker_count;
@@ -72,6 +74,11 @@ int worker_start(struct worker *worker);
  * have begun. When all workers have, it says goodbye (Close 1001) to every peer, delivers what is
  * owed, and ends within a few seconds. A second time: it drops every peer and ends. */
 void worker_stop(struct worker *worker);
+
+/* From any thread, before worker_stop: the worker accepts nothing more but the operator's requests,
+ * and closes its subscribers (1001) one after the other, the last of them when so many milliseconds
+ * are over. */
+void worker_drain(struct worker *worker, uint64_t milliseconds);
 
 /* Waits for the thread, once it was started. All workers are joined before the first one is freed:
  * until then they may pass things to each other. */

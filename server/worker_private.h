@@ -37,11 +37,17 @@ struct worker {
     const struct worker_shared *shared;
     const struct config *config; /* that holds now */
     struct connection_policy policy;
+    struct connection_policy admin_policy;
+    struct counters counters;
     struct channel_publisher publisher;
     struct submit_context publish;
     struct list listeners;
     struct inbox inbox;
     struct inbox_item stop_item;
+    struct inbox_item drain_item;
+    uv_timer_t drain;              /* runs while it drains, */
+    uint64_t drain_time;           /* so many milliseconds in all, */
+    uint64_t drain_end;            /* up to then, of uv_now */
     struct inbox_item leave_item;  /* another worker has nothing more to finish */
     struct inbox_item room_item;   /* another one is short of connections, */
     struct inbox_item retry_item;  /* or has made room */
@@ -50,6 +56,8 @@ struct worker {
     struct tls_loop tls;
     struct proxy_arrivals proxied; /* connections that wait for their PROXY header */
     struct handoff handoff;        /* what other workers have accepted for this one */
+    uv_check_t turn_begin;
+    uint64_t turn_began; /* nanoseconds */
     uv_prepare_t turn_end;
     uv_idle_t go_on;  /* active while a flush is not done: the loop does not wait for events */
     uv_timer_t sweep; /* runs only if one of its limits is set, */
@@ -60,7 +68,9 @@ struct worker {
     struct fanouts fanouts;
     struct throttle throttle;
     struct router router;
+    struct router admin_router;
     struct services services;
+    struct services admin_services; /* the same, for the operator's requests */
     struct question_desk desk;
     struct peer_context context; /* what its peers need of it */
 };

@@ -3,12 +3,15 @@
 #include "server/peer/peer.h"
 #include "server/worker_private.h"
 
+enum { DRAIN_TICK = 50 }; /* milliseconds */
+
 void worker_stop_end_loop(struct worker *worker)
 {
     worker->ended = true;
     fanouts_clean(&worker->fanouts);
     inbox_close(&worker->inbox);
     worker_turn_close(worker);
+    uv_close((uv_handle_t *) &worker->drain, NULL);
     throttle_close(&worker->throttle);
     tls_loop_close(&worker->tls);
     relief_close(&worker->relief);
@@ -64,10 +67,58 @@ static void on_leave(struct inbox_item *item)
     end_if_alone(worker);
 }
 
+/* ---- draining ---- */
+
+/* So many that are left as the time that is left says. */
+static void on_drain_tick(uv_timer_t *timer)
+{
+    struct worker *worker = container_of(timer, struct worker, drain);
+    uint64_t now = uv_now(&worker->loop);
+    uint64_t ticks = now < worker->drain_end ? (worker->drain_end - now) / DRAIN_TICK : 0;
+    size_t left = worker->context.peers;
+    size_t most = left / (size_t) (ticks + 1) + (left % (size_t) (ticks + 1) != 0 ? 1 : 0);
+    struct list *node;
+
+    for (node = worker->fanouts.all.next; node != &worker->fanouts.all && most > 0;
+         node = node->next)
+        most -= fanout_close_some(container_of(node, struct fanout, _node), most, CLOSE_GOING_AWAY,
+                                  "the server is going away");
+}
+
+static void on_drain(struct inbox_item *item)
+{
+    struct worker *worker = container_of(item, struct worker, drain_item);
+    struct list *node, *next;
+
+    if (worker->stopping)
+        return;
+    for (node = worker->listeners.next; node != &worker->listeners; node = next) {
+        struct listener *listener = container_of(node, struct listener, node);
+
+        next = node->next;
+        if (listener->admin)
+            continue;
+        list_remove(&listener->node);
+        listener_close(listener);
+    }
+    worker->policy.ending = true; /* each response is the last of its connection */
+    worker->drain_end = uv_now(&worker->loop) + worker->drain_time;
+    (void) uv_timer_start(&worker->drain, on_drain_tick, DRAIN_TICK, DRAIN_TICK);
+}
+
+void worker_drain(struct worker *worker, uint64_t milliseconds)
+{
+    worker->drain_time = milliseconds;
+    inbox_post(&worker->inbox, &worker->drain_item);
+}
+
+/* ---- the end ---- */
+
 static void stop_serving(struct worker *worker)
 {
     worker->stopping = true;
     worker->policy.ending = true;
+    (void) uv_timer_stop(&worker->drain);
     transport_context_limit_closing(
         &worker->context.transports,
         (uint32_t) server_options_stop_timeout(&worker->config->options));
@@ -115,5 +166,7 @@ void worker_stop(struct worker *worker)
 void worker_stop_init(struct worker *worker)
 {
     inbox_item_init(&worker->stop_item, on_stop);
+    inbox_item_init(&worker->drain_item, on_drain);
+    (void) uv_timer_init(&worker->loop, &worker->drain);
     inbox_item_init(&worker->leave_item, on_leave);
 }

@@ -45,6 +45,12 @@ void worker_turn_check_served(struct worker *worker)
         inbox_post(&shared->workers[i]->inbox, &shared->workers[i]->leave_item);
 }
 
+/* The loop has waited, and something may have come. */
+static void on_turn_begin(uv_check_t *check)
+{
+    container_of(check, struct worker, turn_begin)->turn_began = uv_hrtime();
+}
+
 /* Runs before the loop waits for events: what the last ones brought goes out now. */
 static void on_turn_end(uv_prepare_t *prepare)
 {
@@ -59,6 +65,8 @@ static void on_turn_end(uv_prepare_t *prepare)
     if (relief_check(&worker->relief))
         wake_reliefs(worker->shared);
     worker_turn_check_served(worker);
+    if (worker->turn_began != 0)
+        duration_observe(&worker->counters.turns, uv_hrtime() - worker->turn_began, 1);
     /* A request that an answer resumes may have more to read in the next turn. */
     if (done && !asked && list_empty(&worker->due) && question_desk_is_idle(&worker->desk))
         (void) uv_idle_stop(&worker->go_on);
@@ -72,9 +80,11 @@ static int serve(struct worker *worker, const struct handoff_connection *arrival
     if (arrival->proxy)
         return proxy_arrivals_add(
             &worker->proxied, arrival->fd,
-            &(struct proxy_arrival){.loopback = arrival->loopback, .tls = arrival->tls});
-    return peer_accept(&worker->context.transports, arrival->fd, NULL, arrival->loopback,
-                       arrival->tls);
+            &(struct proxy_arrival){arrival->loopback, arrival->tls, arrival->admin});
+    return peer_accept(&worker->context.transports, arrival->fd,
+                       &(struct peer_arrival){.loopback = arrival->loopback,
+                                              .tls = arrival->tls,
+                                              .admin = arrival->admin});
 }
 
 /* The client at the other end of the proxy may be this machine, too. */
@@ -83,7 +93,9 @@ static void on_header(void *owner, int fd, const struct proxy_arrival *arrival,
 {
     struct worker *worker = owner;
     bool loopback = arrival->loopback && (client == NULL || address_is_loopback(client));
-    int status = peer_accept(&worker->context.transports, fd, client, loopback, arrival->tls);
+    int status =
+        peer_accept(&worker->context.transports, fd,
+                    &(struct peer_arrival){client, loopback, arrival->tls, arrival->admin});
 
     if (status != 0)
         log_warn("dropped a connection: %s", uv_strerror(status));
@@ -95,7 +107,7 @@ int worker_turn_connection(struct listener *listener, int fd)
     struct worker *worker = listener->owner;
     const struct worker_shared *shared = worker->shared;
     const struct handoff_connection arrival = {fd, listener->loopback, listener->tls,
-                                               listener->proxy};
+                                               listener->proxy, listener->admin};
     struct worker *taker = worker;
 
     if (listener->spread)
@@ -213,6 +225,8 @@ void worker_turn_init(struct worker *worker)
 {
     (void) uv_prepare_init(&worker->loop, &worker->turn_end);
     (void) uv_prepare_start(&worker->turn_end, on_turn_end);
+    (void) uv_check_init(&worker->loop, &worker->turn_begin);
+    (void) uv_check_start(&worker->turn_begin, on_turn_begin);
     (void) uv_idle_init(&worker->loop, &worker->go_on);
     (void) uv_timer_init(&worker->loop, &worker->sweep);
     (void) uv_timer_init(&worker->loop, &worker->lag);
@@ -245,6 +259,7 @@ void worker_turn_configure(struct worker *worker)
 
 void worker_turn_close(struct worker *worker)
 {
+    uv_close((uv_handle_t *) &worker->turn_begin, NULL);
     uv_close((uv_handle_t *) &worker->turn_end, NULL);
     uv_close((uv_handle_t *) &worker->go_on, NULL);
     uv_close((uv_handle_t *) &worker->sweep, NULL);

@@ -38,7 +38,9 @@ static inline void asked_of(struct asked *asked, const struct http_head *head,
     request_init(request, head, NULL);
     request->services = services;
     asked->route = NULL;
-    outcome = request_check(request, &names, false, loopback);
+    outcome = request_check(request, loopback && names.count == 0);
+    if (outcome == REQUEST_PASSED)
+        outcome = request_check_name(request, &names, false, loopback);
     if (outcome == REQUEST_PASSED)
         asked->route = router_find(&router, request);
     if (asked->route != NULL) {

@@ -8,6 +8,7 @@
 
 static const char *log_program = "";
 static _Atomic enum log_level log_threshold = LOG_INFO;
+static _Atomic unsigned long long log_lines_dropped;
 static void (*log_before)(void *owner);
 static void *log_before_owner;
 static struct log_writer log_writer; /* without `write`: stderr */
@@ -32,6 +33,16 @@ void log_set_before(void (*before)(void *owner), void *owner)
 void log_set_writer(const struct log_writer *writer)
 {
     log_writer = writer != NULL ? *writer : (struct log_writer){.write = NULL};
+}
+
+unsigned long long log_dropped(void)
+{
+    return log_lines_dropped;
+}
+
+void log_count_dropped(void)
+{
+    log_lines_dropped++;
 }
 
 bool log_enabled(enum log_level level)

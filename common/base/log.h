@@ -53,6 +53,10 @@ void log_write(enum log_level level, const char *format, ...) __attribute__((for
 void log_repeated(enum log_level level, const char *kind, const char *address, const char *format,
                   ...) __attribute__((format(printf, 4, 5)));
 
+/* How many lines were left out so far, and that one more is. From any thread. */
+unsigned long long log_dropped(void);
+void log_count_dropped(void);
+
 #define log_error(...) log_write(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...) log_write(LOG_WARN, __VA_ARGS__)
 #define log_info(...) log_write(LOG_INFO, __VA_ARGS__)

@@ -200,10 +200,12 @@ static void take_line(void *owner, const char *line, size_t len)
     uv_mutex_lock(&queue->lock);
     if (queue->dropped > 0 && has_room(queue, ROOM / 2))
         append_dropped(queue);
-    if (queue->dropped == 0 && has_room(queue, len))
+    if (queue->dropped == 0 && has_room(queue, len)) {
         append(queue, line, len);
-    else
+    } else {
         queue->dropped++;
+        log_count_dropped();
+    }
     uv_cond_signal(&queue->changed);
     uv_mutex_unlock(&queue->lock);
 }

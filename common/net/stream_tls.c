@@ -34,6 +34,10 @@ static void note_step(struct stream_tls *layer)
     if (tls_took_step(layer->tls))
         tls_loop_count_step(loop, layer->granted);
     layer->granted = false;
+    if (tls_is_established(layer->tls)) {
+        loop->handshakes++;
+        loop->resumed += tls_is_resumed(layer->tls) ? 1 : 0;
+    }
     if (tls_is_established(layer->tls) && tls_context_verifies(loop->context))
         tls_loop_list(loop, &layer->place, tls_is_current(layer->tls));
 }

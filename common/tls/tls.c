@@ -203,6 +203,11 @@ bool tls_is_admitted(const struct tls *tls)
     return tls_context_admits(tls->context, tls->ssl);
 }
 
+bool tls_is_resumed(const struct tls *tls)
+{
+    return SSL_session_reused(tls->ssl) == 1;
+}
+
 bool tls_is_established(const struct tls *tls)
 {
     return tls->established;

@@ -49,6 +49,9 @@ size_t tls_take_back(struct tls *tls, const uint8_t **rest);
 int tls_handshake(struct tls *tls);
 bool tls_is_established(const struct tls *tls);
 
+/* When established: true if the handshake resumed an earlier session. */
+bool tls_is_resumed(const struct tls *tls);
+
 /* True from when it has begun until it is done; one that has failed remains so. */
 bool tls_is_in_handshake(const struct tls *tls);
 

@@ -44,9 +44,11 @@ struct tls_loop {
     struct tls_context *context; /* NULL: no connection speaks TLS */
     /* The certificate of this stream's client is not admitted any more: to be closed. */
     void (*on_unadmitted)(struct tls_loop *loop, struct stream *stream);
-    uint64_t steps;  /* that have been taken in all */
-    unsigned _left;  /* steps that this turn may still take */
-    uv_idle_t _turn; /* active while there is something to do, or to count, in the next turn */
+    uint64_t steps;      /* that have been taken in all */
+    uint64_t handshakes; /* that have been completed, */
+    uint64_t resumed;    /* and of those, that resumed a session */
+    unsigned _left;      /* steps that this turn may still take */
+    uv_idle_t _turn;     /* active while there is something to do, or to count, in the next turn */
     uv_timer_t _hourly;
     struct list _waiting;  /* for their turn: of struct tls_loop_node, as the next two */
     struct list _admitted; /* established, with a client's certificate */

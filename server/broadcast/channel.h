@@ -99,11 +99,14 @@ struct channel {
     const char *name;                                 /* "": the default channel; borrowed */
 };
 
+struct counters;
+
 /* What a thread publishes with. */
 struct channel_publisher {
     struct frame_encoder *encoder;
     struct deflater *deflater;
-    size_t compression_min; /* bytes of payload that are worth compressing */
+    size_t compression_min;    /* bytes of payload that are worth compressing */
+    struct counters *counters; /* of the thread; NULL: nothing is counted */
 };
 
 /* A message to publish: its payload is the parts put together. */
@@ -298,6 +301,9 @@ bool channel_retains(const struct channel *channel);
 
 /* Drops the messages of the oldest block that is retained. */
 void channel_drop_block(struct channel *channel);
+
+/* Drops all messages that are retained now, step by step. */
+void channel_forget_history(struct channel *channel);
 
 /* The channel whose history holds a block. */
 struct channel *channel_of_retention(const struct block_retention *retention);

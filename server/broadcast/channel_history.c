@@ -67,3 +67,21 @@ void channel_drop_block(struct channel *channel)
     uv_mutex_unlock(&channel->_lock);
     block_log_leave(&dropped);
 }
+
+void channel_forget_history(struct channel *channel)
+{
+    uint64_t last = channel_last_id(channel).sequence;
+    bool more = true;
+
+    while (more) {
+        struct block_cursor dropped;
+
+        uv_mutex_lock(&channel->_lock);
+        history_drop_block(&channel->_history);
+        more = !history_is_empty(&channel->_history) && channel->_history._sequence < last;
+        dropped = history_take_dropped(&channel->_history);
+        update_retains(channel);
+        uv_mutex_unlock(&channel->_lock);
+        block_log_leave(&dropped);
+    }
+}

@@ -6,6 +6,7 @@
 
 #include "server/broadcast/event_stream.h"
 #include "server/broadcast/publication.h"
+#include "server/metrics/counters.h"
 
 enum {
     DEFLATING_COST = 16, /* of a byte that is deflated, in bytes that are copied */
@@ -140,6 +141,8 @@ static int publish(struct channel *channel, const struct channel_publisher *publ
     receipt->bytes = receipt->appended - before;
     receipt->id = channel_id_of(channel, channel_sequence(channel));
     receipt->subscribers = atomic_load_explicit(&channel->_subscribers, memory_order_relaxed);
+    if (publisher->counters != NULL)
+        counters_add(&publisher->counters->deliveries, *published * receipt->subscribers);
     if (*published > 0)
         tell_listeners(channel);
     if (history_keeps(&channel->_history))

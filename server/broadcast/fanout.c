@@ -33,6 +33,9 @@ static void on_published(struct channel_listener *listener)
     struct fanout *fanout = container_of(listener, struct fanout, _listener);
     uv_thread_t self = uv_thread_self();
 
+    if (fanout->latency != NULL &&
+        atomic_load_explicit(&fanout->_published, memory_order_relaxed) == 0)
+        atomic_store_explicit(&fanout->_published, uv_hrtime(), memory_order_relaxed);
     if (uv_thread_equal(&self, &fanout->_thread) != 0)
         mark_due(fanout);
     else
@@ -167,7 +170,7 @@ static struct subscriber *take_next(struct fanout *fanout)
 
 static void close_one(const struct fanout *fanout, struct subscriber *subscriber)
 {
-    fanout->_ops->close(subscriber, fanout->_close_code, fanout->_close_reason);
+    (void) fanout->_ops->close(subscriber, fanout->_close_code, fanout->_close_reason);
 }
 
 /* All but the stalled have got what was appended up to here: others may wait for that. */
@@ -253,11 +256,17 @@ static bool flush_catching_up(struct fanout *fanout, struct fanout_budget *budge
 
 void fanout_flush(struct fanout *fanout, struct fanout_budget *budget)
 {
+    uint64_t published;
     bool done;
 
     list_remove(&fanout->_due);
     fanout_lag_check(fanout); /* before the flush: what stalls in it has had no time to catch up */
+    published = atomic_load_explicit(&fanout->_published, memory_order_relaxed);
     done = flush_ready(fanout, budget);
+    if (done && published != 0) {
+        atomic_store_explicit(&fanout->_published, 0, memory_order_relaxed);
+        duration_observe(fanout->latency, uv_hrtime() - published, 1);
+    }
     if (!flush_catching_up(fanout, budget) || !done)
         want_flush(fanout);
 }
@@ -324,6 +333,24 @@ void fanout_close(struct fanout *fanout, enum frame_close_code code, const char 
     for_each(fanout, &fanout->_stalled, close_stalled, NULL);
     for_each(fanout, &fanout->_catching_up, close_stalled, NULL);
     mark_due(fanout);
+}
+
+size_t fanout_close_some(struct fanout *fanout, size_t most, enum frame_close_code code,
+                         const char *reason)
+{
+    struct list *const lists[] = {round_robin_nodes(&fanout->_ready), &fanout->_stalled,
+                                  &fanout->_catching_up};
+    size_t closed = 0;
+
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        struct list *node, *next;
+
+        for (node = lists[i]->next; node != lists[i] && closed < most; node = next) {
+            next = node->next;
+            closed += fanout->_ops->close(subscriber_at(node), code, reason) ? 1 : 0;
+        }
+    }
+    return closed;
 }
 
 static void abort_one(const struct fanout *fanout, struct subscriber *subscriber,

@@ -24,6 +24,7 @@
 #include "server/broadcast/channel.h"
 #include "server/broadcast/round_robin.h"
 #include "server/broadcast/subscriber.h"
+#include "server/metrics/duration.h"
 #include "server/thread/inbox.h"
 
 /* How far behind the slowest of the subscribers is, and what all that can say so have acknowledged.
@@ -59,9 +60,12 @@ struct fanout {
     struct inbox *_inbox; /* of the worker */
     struct inbox_item _item;
     struct channel_listener _listener;
-    uv_thread_t _thread;        /* of the worker */
-    uint64_t _lag_checked;      /* channel_appended when the stalled were last looked at, */
-    uint64_t _messages_checked; /* and messages published */
+    uv_thread_t _thread;                /* of the worker */
+    struct duration_histogram *latency; /* where it is told how long messages wait for their flush;
+                                           or NULL */
+    _Atomic uint64_t _published; /* nanoseconds: when the oldest of them was; 0: none waits */
+    uint64_t _lag_checked;       /* channel_appended when the stalled were last looked at, */
+    uint64_t _messages_checked;  /* and messages published */
     /* A ring of FANOUT_MARKS, while there are stalled subscribers whose time is limited; else NULL.
      */
     struct fanout_mark *_marks;
@@ -154,6 +158,10 @@ bool fanout_look(struct fanout *fanout, unsigned *budget, struct fanout_lag *lag
 /* Starts the closing handshake with every subscriber: with those whose sockets are full or who
  * catch up at once, with the others as the flush comes to them. `reason` is static. */
 void fanout_close(struct fanout *fanout, enum frame_close_code code, const char *reason);
+
+/* The same for `most` of them at most, at once, which are not closing already. Returns how many. */
+size_t fanout_close_some(struct fanout *fanout, size_t most, enum frame_close_code code,
+                         const char *reason);
 
 /* Drops every subscriber. */
 void fanout_abort(struct fanout *fanout);

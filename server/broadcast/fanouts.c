@@ -40,6 +40,7 @@ static struct fanout *make(struct fanouts *fanouts, struct channel *channel)
     if (fanout == NULL)
         return NULL;
     fanout_init(fanout, channel, fanouts->ops, fanouts->inbox, fanouts->due);
+    fanout->latency = fanouts->latency;
     if (tsearch(fanout, &fanouts->_by_channel, compare) == NULL) {
         free(fanout);
         return NULL;
@@ -76,6 +77,25 @@ bool fanouts_look(const struct fanouts *fanouts, struct channel *channel, unsign
     struct fanout *fanout = find(fanouts, channel);
 
     return fanout == NULL || fanout_look(fanout, budget, lag);
+}
+
+struct fanouts_stalled fanouts_stalled(const struct fanouts *fanouts)
+{
+    struct fanouts_stalled all = {0};
+
+    for (struct list *one = fanouts->all.next; one != &fanouts->all; one = one->next) {
+        const struct fanout *fanout = container_of(one, struct fanout, _node);
+
+        for (struct list *node = fanout->_stalled.next; node != &fanout->_stalled;
+             node = node->next) {
+            const struct subscriber *subscriber = container_of(node, struct subscriber, node);
+            uint64_t lag = channel_lag(fanout->channel, &subscriber->cursor);
+
+            all.subscribers++;
+            all.worst = lag > all.worst ? lag : all.worst;
+        }
+    }
+    return all;
 }
 
 void fanouts_put(struct fanouts *fanouts, struct fanout *fanout)

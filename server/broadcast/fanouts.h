@@ -15,9 +15,10 @@ struct fanouts {
     const struct subscriber_ops *ops;
     struct inbox *inbox;
     struct list *due;
-    struct list all;     /* of struct fanout: _node */
-    void *_by_channel;   /* tsearch(3)'s tree of struct fanout */
-    struct list _unused; /* of struct fanout: _unused_node */
+    struct duration_histogram *latency; /* of all of them; NULL: it is not measured */
+    struct list all;                    /* of struct fanout: _node */
+    void *_by_channel;                  /* tsearch(3)'s tree of struct fanout */
+    struct list _unused;                /* of struct fanout: _unused_node */
 };
 
 /* What is passed is borrowed; `due` is where fanouts list themselves when they want to be
@@ -32,6 +33,15 @@ int fanouts_get(struct fanouts *fanouts, const char *name, size_t len, struct fa
 /* As fanout_look, of this worker's subscribers of a channel; all 0 if there are none. */
 bool fanouts_look(const struct fanouts *fanouts, struct channel *channel, unsigned *budget,
                   struct fanout_lag *lag);
+
+/* Subscribers whose sockets are full, and bytes by which the slowest of them is behind. */
+struct fanouts_stalled {
+    uint64_t subscribers;
+    uint64_t worst;
+};
+
+/* Of all fanouts of this worker: walks over all that are stalled. */
+struct fanouts_stalled fanouts_stalled(const struct fanouts *fanouts);
 
 /* That subscriber does not need it any more. */
 void fanouts_put(struct fanouts *fanouts, struct fanout *fanout);

@@ -48,6 +48,11 @@ void histories_deinit(struct histories *histories)
     uv_mutex_destroy(&histories->_lock);
 }
 
+uint64_t histories_held(const struct histories *histories)
+{
+    return atomic_load_explicit(&histories->_held, memory_order_relaxed);
+}
+
 bool histories_are_over(struct histories *histories)
 {
     uint64_t most = atomic_load_explicit(&histories->_most, memory_order_relaxed);

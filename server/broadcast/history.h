@@ -67,6 +67,9 @@ void histories_deinit(struct histories *histories);
 /* All together hold at most so many bytes of memory from now on; 0: any number. From any thread. */
 void histories_limit(struct histories *histories, uint64_t most);
 
+/* Bytes of memory that all together hold. From any thread. */
+uint64_t histories_held(const struct histories *histories);
+
 /* True when all together hold more than they may. From any thread. */
 bool histories_are_over(struct histories *histories);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "server/broadcast/event_stream.h"
+#include "server/metrics/counters.h"
 
 int publication_init(struct publication *publication, const struct channel_item *items,
                      size_t count)
@@ -52,6 +53,10 @@ void publication_deflate(struct publication *publication, const struct channel_p
         if (messages[i].payload >= publisher->compression_min)
             (void) deflater_add(publisher->deflater, bits, item->parts, item->count,
                                 &messages[i].deflated);
+        if (messages[i].deflated.data != NULL && publisher->counters != NULL) {
+            counters_add(&publisher->counters->deflated, messages[i].payload);
+            counters_add(&publisher->counters->deflated_out, messages[i].deflated.len);
+        }
     }
     publication->bits = bits;
 }

@@ -31,8 +31,8 @@ struct subscriber_ops {
     void (*flush)(struct subscriber *subscriber);
     /* It lags too far behind: it is to be closed, or to skip to what is new. */
     void (*too_slow)(struct subscriber *subscriber);
-    /* Starts the closing handshake. `reason` is static. */
-    void (*close)(struct subscriber *subscriber, enum frame_close_code code, const char *reason);
+    /* Starts the closing handshake. `reason` is static. False if it had begun already. */
+    bool (*close)(struct subscriber *subscriber, enum frame_close_code code, const char *reason);
     void (*abort)(struct subscriber *subscriber);
     void (*sweep)(struct subscriber *subscriber, const struct subscriber_sweep *sweep);
     /* Its socket is full: it is not to be flushed. */

@@ -8,7 +8,11 @@
 #include "server/config/ini.h"
 #include "server/config/small_file.h"
 
-enum { MAX_SPECS = 128 };
+enum {
+    MAX_SPECS = 128,
+    MAX_TOKEN_FILE = 4096, /* bytes */
+    MIN_TOKEN = 16,
+};
 
 /* While it is loaded. */
 struct loading {
@@ -198,6 +202,33 @@ static void parse(struct loading *loading, int argc, char **argv, struct server_
     }
 }
 
+/* ---- what the options name ---- */
+
+/* The first line is the token. */
+static void read_admin_token(struct loading *loading)
+{
+    const char *path = loading->config->options.admin_token_file;
+    struct error why;
+    char *text;
+    size_t len;
+
+    if (loading->status != 0 || path == NULL)
+        return;
+    if (small_file_read(path, MAX_TOKEN_FILE, &text, &len, &why) != 0) {
+        complain(loading, 0, why.text);
+        return;
+    }
+    text[strcspn(text, "\r\n")] = '\0';
+    loading->config->admin_token = text;
+    if (strlen(text) >= MIN_TOKEN)
+        return;
+    (void) error_set(&why, UV_EINVAL,
+                     "the token in the first line of %s is shorter than %d characters: 'openssl "
+                     "rand -hex 32' makes a good one",
+                     path, MIN_TOKEN);
+    complain(loading, 0, why.text);
+}
+
 /* ---- all of it ---- */
 
 int config_load(struct config **config, int argc, char **argv,
@@ -225,6 +256,7 @@ int config_load(struct config **config, int argc, char **argv,
         complain_of_usage(&loading, &why);
     if (!seen.help && !seen.version) /* all that is wrong is told */
         channel_sections_settle(&fresh->_sections, &fresh->options, &fresh->rules, &errors);
+    read_admin_token(&loading);
     if (loading.status != 0) {
         config_unref(fresh);
         return loading.status;
@@ -245,6 +277,7 @@ void config_unref(struct config *config)
         return;
     channel_sections_deinit(&config->_sections);
     free((void *) config->rules.list);
+    free(config->admin_token);
     free(config->_values);
     free(config->_file);
     free(config);

@@ -29,6 +29,7 @@ struct config {
     _Atomic unsigned _refs;
     struct server_options options;
     struct channel_rules rules; /* what holds for which channels */
+    char *admin_token;          /* of --admin-token-file; NULL: there is none */
     char *_file;                /* its text, from which strings of the options are borrowed */
     struct config_value *_values;
     size_t _value_count;

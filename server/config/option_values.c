@@ -61,7 +61,7 @@ int option_values_workers(void *target, const char *argument, struct error *erro
                      argument, SERVER_OPTIONS_MAX_WORKERS);
 }
 
-int option_values_path(void *target, const char *argument, struct error *error)
+static int check_path(const char *argument, struct error *error)
 {
     for (const char *c = argument; *c != '\0'; c++) {
         if (*c <= ' ' || *c > '~' || strchr("\"#<>?\\^`{|}", *c) != NULL)
@@ -71,8 +71,35 @@ int option_values_path(void *target, const char *argument, struct error *error)
     }
     if (*argument != '/')
         return error_set(error, UV_EINVAL, "'%s' does not begin with '/'", argument);
-    ((struct server_options *) target)->path = argument;
     return 0;
+}
+
+int option_values_path(void *target, const char *argument, struct error *error)
+{
+    int status = check_path(argument, error);
+
+    if (status == 0)
+        ((struct server_options *) target)->path = argument;
+    return status;
+}
+
+int option_values_health_path(void *target, const char *argument, struct error *error)
+{
+    int status = *argument != '\0' ? check_path(argument, error) : 0;
+
+    if (status == 0)
+        ((struct server_options *) target)->health_path = argument;
+    return status;
+}
+
+int option_values_admin(void *target, const char *argument, struct error *error)
+{
+    struct listen_address where;
+    int status = listen_address_parse(argument, &where, error);
+
+    if (status == 0)
+        ((struct server_options *) target)->admin = argument;
+    return status;
 }
 
 int option_values_prefix(void *target, const char *argument, struct error *error)

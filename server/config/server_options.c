@@ -6,6 +6,7 @@
 #include "common/base/process.h"
 #include "common/http/http_head.h"
 #include "server/config/option_values.h"
+#include "server/syntax/listen_address.h"
 
 enum { LAG_MESSAGES = 2 }; /* of the longest messages are never too much to lag behind */
 
@@ -170,6 +171,27 @@ static const struct option_spec specs[] = {
     {"close-timeout", 0, "SECONDS",
      "for each step of a closing handshake; 0: any time, but at the server's own end (default: 2)",
      OPTION_AT(SECONDS, struct server_options, close_timeout)},
+    {.help = "Operating:"},
+    {"admin", 0, "ADDRESS",
+     "serve the operator there: metrics, health, connections, reload, drain; as --listen has it; "
+     "beyond loopback and Unix sockets --admin-token-file is needed (default: nowhere)",
+     OPTION_BY(option_values_admin), .offer = OPTION_OFFER_NOTHING},
+    {"admin-token-file", 0, "FILE",
+     "its first line is the token that requests there have to bear (Authorization: Bearer TOKEN), "
+     "but for /metrics and /health/",
+     OPTION_AT(STRING, struct server_options, admin_token_file)},
+    {"health-path", 0, "PATH",
+     "where clients may ask whether the server is ready: 200, or 503; may be empty (default: "
+     "/health)",
+     OPTION_BY(option_values_health_path), .offer = OPTION_OFFER_NOTHING},
+    {"drain-delay", 0, "SECONDS",
+     "after SIGTERM, for load balancers to see that the server is not ready, before anything is "
+     "closed (default: 0)",
+     OPTION_AT(SECONDS, struct server_options, drain_delay)},
+    {"drain", 0, "SECONDS",
+     "over which connections are closed evenly then, so that clients do not come back all at once "
+     "(default: 0)",
+     OPTION_AT(SECONDS, struct server_options, drain)},
     {.help = "Configuration:"},
     {"config", 'c', "FILE",
      "read options from this file, each by its long name; what the command line says wins; a "
@@ -184,6 +206,10 @@ static const struct option_spec specs[] = {
     {.help = "Telling:"},
     {"log-level", 0, "LEVEL", "error, warn, info or debug (default: info)",
      OPTION_BY(option_values_log_level), .values = "error|warn|info|debug"},
+    {"log-connections", 0, NULL,
+     "a line for each connection at its end: address, channel, duration, messages and bytes each "
+     "way, and how it ended",
+     OPTION_AT(FLAG, struct server_options, log_connections)},
     {"version", 'V', NULL, "print the version and exit",
      OPTION_AT(FLAG, struct server_options, version)},
     {"help", 'h', NULL, "print this help and exit", OPTION_AT(FLAG, struct server_options, help)},
@@ -238,6 +264,7 @@ void server_options_init(struct server_options *options)
     *options = (struct server_options){
         .workers = 1,
         .path = "/ws",
+        .health_path = "/health",
         .prefix = "Message: ",
         .publish = CHANNEL_BY_WS | CHANNEL_BY_HTTP,
         .max_message = 1024 * 1024,
@@ -263,6 +290,19 @@ void server_options_init(struct server_options *options)
     };
 }
 
+/* Of an address that can be parsed: whether others than this machine may reach it. */
+static bool is_reachable(const char *address)
+{
+    struct listen_address where;
+    struct error unused;
+
+    if (listen_address_parse(address, &where, &unused) != 0 || where.kind == LISTEN_ADDRESS_UNIX)
+        return false;
+    return where.kind == LISTEN_ADDRESS_INHERITED ||
+           (strcmp(where.host, "localhost") != 0 && strncmp(where.host, "127.", 4) != 0 &&
+            strcmp(where.host, "::1") != 0);
+}
+
 int server_options_settle(struct server_options *options, struct error *error)
 {
     if (options->tls_cert_count != options->tls_key_count ||
@@ -271,6 +311,11 @@ int server_options_settle(struct server_options *options, struct error *error)
                          "TLS needs both '--tls-cert FILE' and '--tls-key FILE', in pairs");
     if (options->tls_wanted && options->tls_cert_count == 0)
         return error_set(error, UV_EINVAL, "tls=on needs '--tls-cert FILE' and '--tls-key FILE'");
+    if (options->admin != NULL && options->admin_token_file == NULL && is_reachable(options->admin))
+        return error_set(error, UV_EINVAL,
+                         "--admin %s can be reached by other machines: it needs "
+                         "--admin-token-file, or an address of this machine alone",
+                         options->admin);
     return settle_history(options, error);
 }
 

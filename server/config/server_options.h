@@ -25,6 +25,8 @@ struct server_options {
     size_t listen_count;                             /* 0: the default */
     bool tls_wanted;                                 /* by one of them */
     const char *admin;                               /* as given; NULL: there is none */
+    const char *admin_token_file;                    /* NULL: none is asked for */
+    const char *health_path;                         /* "": there is none */
     uint64_t workers;
     const char *path;
     const char *prefix;
@@ -76,6 +78,9 @@ struct server_options {
     size_t tls_key_count;
     const char *tls_client_ca; /* NULL: clients need no certificate */
     enum log_level log_level;
+    bool log_connections;
+    uint64_t drain_delay;    /* milliseconds */
+    uint64_t drain;          /* milliseconds */
     const char *config_file; /* NULL: there is none */
     bool check_config;
     bool print_config;

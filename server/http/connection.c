@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "server/http/exchange.h"
 #include "server/http/services.h"
+#include "server/metrics/counters.h"
 
 enum {
     MAX_RESPONSES = 64 * 1024, /* bytes of responses that wait while further requests are read */
@@ -101,6 +102,8 @@ bool connection_write(struct connection *connection, struct transport *transport
     }
     if (out != NULL)
         status = response_write(out, response, keep_alive, head_only);
+    if (status == 0 && policy->services->counters != NULL)
+        counters_add_response(policy->services->counters, (unsigned) response->status);
     if (status != 0)
         transport_abort(transport, status);
     return status == 0;
@@ -136,10 +139,13 @@ bool connection_accept(struct connection *connection, struct transport *transpor
         status = response_write_events(out, http_head_get(&connection->head, "Origin"), start);
     else if (out != NULL)
         status = server_handshake_write(out, &join->handshake, start);
-    if (status == 0)
-        return true;
-    transport_abort(transport, UV_ENOMEM);
-    return false;
+    if (status != 0) {
+        transport_abort(transport, UV_ENOMEM);
+        return false;
+    }
+    if (connection->policy->services->counters != NULL)
+        counters_add_response(connection->policy->services->counters, join->events ? 200 : 101);
+    return true;
 }
 
 /* ---- one request after the other ---- */

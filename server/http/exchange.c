@@ -347,6 +347,28 @@ static enum request_outcome find_client(struct exchange *exchange, bool *secure)
                           "there are too many connections: try again later");
 }
 
+/* Finds the route of the request, and takes it through its steps. */
+static enum request_outcome begin_route(struct exchange *exchange, bool secure)
+{
+    const struct connection *connection = exchange->connection;
+    const struct connection_policy *policy = connection->policy;
+    struct request *request = &exchange->request;
+    enum request_outcome outcome =
+        request_check(request, connection->loopback && policy->names.count == 0);
+
+    if (outcome != REQUEST_PASSED)
+        return outcome;
+    exchange->route = router_find(policy->router, request);
+    if (exchange->route == NULL || !exchange->route->any_name) {
+        outcome = request_check_name(request, &policy->names, secure, connection->loopback);
+        if (outcome != REQUEST_PASSED)
+            return outcome; /* whatever else is wrong */
+    }
+    return exchange->route != NULL
+               ? router_run(policy->router, exchange->route, request, &exchange->step)
+               : REQUEST_ANSWERED;
+}
+
 enum connection_result exchange_begin(struct connection *connection, struct transport *transport,
                                       bool more)
 {
@@ -373,13 +395,7 @@ enum connection_result exchange_begin(struct connection *connection, struct tran
     outcome = find_client(exchange, &secure);
     request->client.address = connection->address;
     if (outcome == REQUEST_PASSED)
-        outcome = request_check(request, &policy->names, secure, connection->loopback);
-    if (outcome == REQUEST_PASSED) {
-        exchange->route = router_find(policy->router, request);
-        outcome = exchange->route != NULL
-                      ? router_run(policy->router, exchange->route, request, &exchange->step)
-                      : REQUEST_ANSWERED;
-    }
+        outcome = begin_route(exchange, secure);
     return settle(exchange, outcome);
 }
 

@@ -174,7 +174,7 @@ static void release(void *context, void *subject)
     channels_unref(services->channels, subject);
 }
 
-static const struct question_kind info_kind = {sizeof(struct fanout_lag), look, release};
+static const struct question_kind info_kind = {sizeof(struct fanout_lag), look, release, NULL};
 
 /* Over all workers. */
 static struct fanout_lag sum_of(const struct question *question)

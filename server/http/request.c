@@ -44,21 +44,27 @@ static enum request_outcome refuse_malformed(struct request *request, const char
     return request_refuse(request, 400, why);
 }
 
-enum request_outcome request_check(struct request *request, const struct server_names *names,
-                                   bool tls, bool loopback)
+enum request_outcome request_check(struct request *request, bool local_only)
 {
     const char *target = http_head_target(request->head);
-    const char *host = http_head_get(request->head, "Host");
-    struct response *response = &request->response;
-    char shown[128];
 
-    request->local_only = loopback && names->count == 0;
+    request->local_only = local_only;
     if (!host_is_valid(request->head))
         return refuse_malformed(request, "the request needs exactly one valid Host field");
     if (strchr(target, '#') != NULL)
         return refuse_malformed(request, "a request target must not contain a fragment ('#')");
     if (request_target_parse(&request->target, target) != 0)
         request->target = (struct request_target){.path = "", .query = ""};
+    return REQUEST_PASSED;
+}
+
+enum request_outcome request_check_name(struct request *request, const struct server_names *names,
+                                        bool tls, bool loopback)
+{
+    const char *host = http_head_get(request->head, "Host");
+    struct response *response = &request->response;
+    char shown[128];
+
     if (server_names_include(names, request->head, tls, loopback))
         return REQUEST_PASSED;
     (void) snprintf(response->text, sizeof response->text,

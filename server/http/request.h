@@ -84,12 +84,15 @@ void request_init(struct request *request, const struct http_head *head,
 /* Lets go of the response, and cancels what is pending. */
 void request_deinit(struct request *request);
 
-/* Checks what every request needs, whatever it is for: Host (RFC 9112, 3.2), a target without a
- * fragment, and a name by which this server is known (421). Takes the target apart. Returns
- * REQUEST_PASSED or REQUEST_ANSWERED. `loopback`: it came through a listener that only this machine
- * reaches. */
-enum request_outcome request_check(struct request *request, const struct server_names *names,
-                                   bool tls, bool loopback);
+/* Checks what every request needs, whatever it is for: Host (RFC 9112, 3.2), and a target without a
+ * fragment. Takes the target apart. Returns REQUEST_PASSED or REQUEST_ANSWERED. `local_only`: see
+ * above. */
+enum request_outcome request_check(struct request *request, bool local_only);
+
+/* Checks that Host is a name by which this server is known (421). Returns as above. `loopback`: it
+ * came through a listener that only this machine reaches. */
+enum request_outcome request_check_name(struct request *request, const struct server_names *names,
+                                        bool tls, bool loopback);
 
 bool request_has_method(const struct request *request, const char *method);
 

@@ -61,6 +61,8 @@ static int append_fields(struct buffer *out, const struct response *response)
                              response->allow, response->allow);
     case 200: /* it is true now */
         return buffer_printf(out, "Cache-Control: no-store\r\n");
+    case 401: /* RFC 9110, 15.5.2 */
+        return buffer_printf(out, "WWW-Authenticate: Bearer\r\n");
     case 405:
         return buffer_printf(out, "Allow: %s\r\n", response->allow);
     case 426:

@@ -8,14 +8,33 @@
 
 /* ---- which route ---- */
 
+/* The path that the route is for; NULL: the endpoint and its channels, or, if `*none`, nothing. */
+static const char *path_of(const struct router *router, const struct route *route, bool *none)
+{
+    *none = route->own_path && (router->own_path == NULL || router->own_path[0] == '\0');
+    return route->own_path ? router->own_path : route->path;
+}
+
+static bool is_at(const struct route *route, const char *path, const struct request_target *target)
+{
+    size_t len = strlen(path);
+
+    if (!route->beneath)
+        return request_target_is(target, path);
+    return target->path_len > len + 1 && memcmp(target->path, path, len) == 0 &&
+           target->path[len] == '/';
+}
+
 /* True if the route's path belongs to it alone. The endpoint keeps its own path, whatever the table
  * has there. */
 static bool is_exclusive(const struct router *router, const struct route *route)
 {
     struct request_target target;
+    bool none;
+    const char *path = path_of(router, route, &none);
 
-    return route->path != NULL && route->when == NULL &&
-           (router->endpoint == NULL || request_target_parse(&target, route->path) != 0 ||
+    return path != NULL && !none && route->when == NULL &&
+           (router->endpoint == NULL || request_target_parse(&target, path) != 0 ||
             !request_target_is(&target, router->endpoint));
 }
 
@@ -24,7 +43,9 @@ static bool is_owned(const struct router *router, const struct request_target *t
     for (size_t i = 0; i < router->count; i++) {
         const struct route *route = &router->routes[i];
 
-        if (is_exclusive(router, route) && request_target_is(target, route->path))
+        bool none;
+
+        if (is_exclusive(router, route) && is_at(route, path_of(router, route, &none), target))
             return true;
     }
     return false;
@@ -34,9 +55,14 @@ static bool is_owned(const struct router *router, const struct request_target *t
 static bool is_for(const struct router *router, const struct route *route,
                    const struct request *request, bool owned, bool is_channel)
 {
-    if (route->path == NULL)
+    bool none;
+    const char *path = path_of(router, route, &none);
+
+    if (none)
+        return false;
+    if (path == NULL)
         return is_channel && !owned;
-    return request_target_is(&request->target, route->path) &&
+    return is_at(route, path, &request->target) &&
            (route->when != NULL || is_exclusive(router, route));
 }
 
@@ -176,8 +202,10 @@ bool router_shadows(const struct router *router, const char *name)
         const struct route *route = &router->routes[i];
         struct request_target target;
         struct request_target_channel channel;
+        bool none;
 
-        if (is_exclusive(router, route) && request_target_parse(&target, route->path) == 0 &&
+        if (is_exclusive(router, route) &&
+            request_target_parse(&target, path_of(router, route, &none)) == 0 &&
             request_target_channel(&target, router->endpoint, &channel) == 0 &&
             strcmp(channel.name, name) == 0)
             return true;

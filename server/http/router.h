@@ -16,6 +16,10 @@
 struct route {
     const char *method; /* "GET" is HEAD, too; NULL: any method */
     const char *path;   /* this path exactly; NULL: the endpoint and its channels */
+    bool beneath;       /* what is beneath the path, and not the path itself */
+    bool own_path;      /* `path` is that of the router's own_path, if it has one */
+    bool any_name;      /* also for a Host that is no name of this server: a load balancer asks by
+                           address */
     bool (*when)(const struct request *request); /* only for such requests; NULL: for all */
     bool unchecked;                              /* the router's check is left out: what it shows is
                                                     no secret, and it changes nothing */
@@ -28,6 +32,7 @@ struct router {
     const struct route *routes;
     size_t count;
     const char *endpoint;     /* its path; NULL: there are no channels here */
+    const char *own_path;     /* of the route that has none in the table; NULL or "": none has */
     request_handler_cb check; /* may this client do this? NULL: any may */
 };
 

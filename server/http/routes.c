@@ -5,6 +5,7 @@
 
 #include "server/http/access.h"
 #include "server/http/endpoint_page.h"
+#include "server/http/health.h"
 #include "server/http/http_publish.h"
 #include "server/http/query.h"
 #include "server/http/subscribe.h"
@@ -14,6 +15,12 @@ static const struct route routes[] = {
     /* paths of their own */
     {.method = "GET", .path = "/channels", .handle = query_channels},
     {.method = "OPTIONS", .path = "/channels", .handle = access_options},
+
+    {.method = "GET",
+     .own_path = true,
+     .any_name = true,
+     .handle = health_public,
+     .unchecked = true},
 
     /* the endpoint, and the channels beneath it */
     {.when = subscribe_is_handshake, .validate = subscribe_validate, .handle = subscribe_websocket},
@@ -37,6 +44,7 @@ struct router routes_of(const struct server_options *options)
         .routes = routes,
         .count = sizeof routes / sizeof *routes,
         .endpoint = options->path,
+        .own_path = options->health_path,
         .check = access_check,
     };
 }

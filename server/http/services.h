@@ -12,6 +12,11 @@
 #include "server/syntax/origin.h"
 #include "server/thread/question.h"
 
+struct config;
+struct control;
+struct counters;
+struct peer_context;
+
 struct services {
     const struct server_options *options;
     struct origin_policy origins;
@@ -21,6 +26,13 @@ struct services {
     struct limits *limits;
     const struct memory *memory;
     struct question_desk *desk;
+    struct counters *counters;             /* of this worker; NULL: nothing is counted */
+    const struct counters *stdin_counters; /* of the thread that reads standard input */
+    struct control *control;               /* NULL: there is nothing to ask of the server */
+    /* For the operator's requests alone: */
+    const struct config *config;
+    const char *admin_token;    /* NULL: none is asked for */
+    struct peer_context *peers; /* of this worker */
 };
 
 /* What holds for the channel of a request, whether there is one or not. */

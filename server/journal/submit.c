@@ -4,6 +4,7 @@
 #include <uv.h>
 
 #include "server/journal/journal.h"
+#include "server/metrics/counters.h"
 
 bool submit_is_open(const struct channel_settings *settings, enum submit_way way)
 {
@@ -43,6 +44,19 @@ static bool has_prefix(enum submit_way way, const struct channel_settings *setti
     return way == SUBMIT_WS && item->opcode == FRAME_TEXT && settings->prefix[0] != '\0';
 }
 
+static void count(struct counters *counters, enum submit_way way, const struct submit_batch *batch)
+{
+    static const int ways[] = {COUNTERS_WS, COUNTERS_HTTP, COUNTERS_STDIN};
+    uint64_t bytes = 0;
+
+    if (counters == NULL)
+        return;
+    for (size_t i = 0; i < batch->count; i++)
+        bytes += batch->items[i].parts->len;
+    counters_add(&counters->messages_in[ways[way]], batch->count);
+    counters_add(&counters->bytes_in[ways[way]], bytes);
+}
+
 int submit_messages(const struct submit_context *context, const struct submit_client *client,
                     const struct submit_batch *batch, const char **limit)
 {
@@ -74,6 +88,7 @@ int submit_messages(const struct submit_context *context, const struct submit_cl
         prefixed = (struct channel_item){items->opcode, parts, 2};
         submission.items = &prefixed;
     }
+    count(context->publisher->counters, client->way, batch);
     context->journal->ops->submit(context->journal, &submission);
     return 0;
 }

@@ -15,6 +15,7 @@ struct handoff_connection {
     bool loopback; /* it came through a listener that only this machine reaches */
     bool tls;      /* TLS is spoken on it, */
     bool proxy;    /* behind a header of the PROXY protocol */
+    bool admin;    /* it is the operator's */
 };
 
 struct handoff {

@@ -334,6 +334,11 @@ void limits_hit(struct limits *limits, const char *limit, const char *who, const
     log_repeated(LOG_INFO, limit, who, "%s: limit %s: %s", who, limit, done);
 }
 
+const char *limits_name(size_t i)
+{
+    return limits_names[i];
+}
+
 void limits_report(const struct limits *limits)
 {
     for (size_t i = 0; i < LIMITS_NAMES; i++) {

@@ -78,6 +78,9 @@ void limits_refused(struct limits *limits);
 /* Counts that `limit` was hit, and logs it: the client, the limit, and what was done. */
 void limits_hit(struct limits *limits, const char *limit, const char *who, const char *done);
 
+/* The name of the i-th limit, of LIMITS_NAMES. */
+const char *limits_name(size_t i);
+
 /* Logs the counts that are not zero. */
 void limits_report(const struct limits *limits);
 

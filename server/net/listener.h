@@ -27,6 +27,7 @@ struct listener {
     bool (*make_room)(struct listener *listener); /* true when it has freed a descriptor; or NULL */
     bool tls;                                     /* is spoken on its connections, */
     bool proxy;                                   /* behind a header of the PROXY protocol */
+    bool admin;                                   /* they are the operator's */
     bool spread;                                  /* its connections are for all workers, */
     size_t turn;                                  /* and this one is next */
     struct fd_shortage *_shortage;

@@ -20,6 +20,7 @@ enum { PROXY_ARRIVALS_MAX = 4096 }; /* that may wait at one time */
 struct proxy_arrival {
     bool loopback;
     bool tls;
+    bool admin;
 };
 
 struct proxy_arrivals {

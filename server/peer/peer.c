@@ -16,8 +16,14 @@
 
 void peer_leave(struct peer *peer)
 {
-    if (fanout_has(&peer->subscriber))
-        fanout_leave(peer->_fanout, &peer->subscriber, subscription_live_cursor(peer));
+    struct counters *counters = peer_surroundings(peer)->counters;
+
+    if (!fanout_has(&peer->subscriber))
+        return;
+    counters_add(&counters->unsubscribed[peer_kind(peer)], 1);
+    if (peer_record(peer) != NULL)
+        peer_list_note_leaving(peer, peer_record(peer));
+    fanout_leave(peer->_fanout, &peer->subscriber, subscription_live_cursor(peer));
 }
 
 struct peer_cold *peer_need_cold(struct peer *peer)
@@ -68,12 +74,6 @@ void peer_hit(const struct peer *peer, const char *limit, const char *done)
                stream_peer_name(&peer->transport.stream, name, sizeof name), done);
 }
 
-/* Every peer is one of these where limits_count_addresses, and none elsewhere. */
-struct counted_peer {
-    struct peer peer;
-    struct limits_address *address; /* where the client counts, or NULL */
-};
-
 /* NULL when out of memory. */
 static struct peer *make_peer(struct peer_context *context, const struct admission *admission)
 {
@@ -86,8 +86,10 @@ static struct peer *make_peer(struct peer_context *context, const struct admissi
     }
     list_init(&fresh->subscriber.node);
     fresh->_cold->refused = admission->limit != NULL;
-    if (counts)
+    if (counts) {
         container_of(fresh, struct counted_peer, peer)->address = admission->address;
+        list_init(&container_of(fresh, struct counted_peer, peer)->record.node);
+    }
     return fresh;
 }
 
@@ -146,32 +148,40 @@ static bool make_room(void *context)
     return surroundings->make_room(surroundings);
 }
 
-int peer_accept(struct transport_context *transports, int fd, const struct sockaddr *client,
-                bool loopback, bool tls)
+int peer_accept(struct transport_context *transports, int fd, const struct peer_arrival *arrival)
 {
     struct peer_context *context = peer_context_of(transports);
     struct admission admission;
+    const struct connection_policy *policy =
+        arrival->admin ? context->admin_policy : context->policy;
+    const struct sockaddr *client = arrival->client;
     struct peer *peer = NULL;
     int status = 0;
 
-    if (!admission_begin(&admission, context->limits, fd, client, make_room, context))
+    if (arrival->admin)
+        admission = (struct admission){0};
+    else if (!admission_begin(&admission, context->limits, fd, client, make_room, context))
         goto fail_admit;
     peer = make_peer(context, &admission);
     status = peer != NULL ? transport_init(&peer->transport, transports) : UV_ENOMEM;
     if (status != 0)
         goto fail_peer;
     context->peers++;
+    counters_add(&context->counters->accepted, 1);
+    if (peer_record(peer) != NULL && policy == context->policy)
+        peer_list_add(context, peer_record(peer));
     context->peers_ever++; /* from here on it leaves through on_closed */
     status = stream_open(&peer->transport.stream, fd);
     if (status != 0)
         (void) close(fd);
-    if (status == 0 && tls)
+    peer->_cold->gone = arrival->admin; /* it is not counted */
+    if (status == 0 && arrival->tls)
         status = stream_accept_tls(&peer->transport.stream, context->tls);
     if (status == 0 && client != NULL)
         status = stream_set_peer_address(&peer->transport.stream, client);
     if (status == 0)
         status =
-            connection_new(&peer->_cold->connection, context->policy, loopback, admission.address);
+            connection_new(&peer->_cold->connection, policy, arrival->loopback, admission.address);
     if (status == 0)
         status = transport_start(&peer->transport);
     if (status != 0)
@@ -181,7 +191,8 @@ int peer_accept(struct transport_context *transports, int fd, const struct socka
     return 0; /* it has been taken, whatever became of it */
 
 fail_peer:
-    admission_end(&admission, context->limits);
+    if (!arrival->admin)
+        admission_end(&admission, context->limits);
     if (peer != NULL)
         free_cold(peer);
     free(peer);
@@ -217,6 +228,8 @@ static void on_receipt(void *owner, const struct submit_receipt *receipt)
     int status = receipt->status;
 
     transport_charge(&peer->transport, receipt->channel.work * (uint64_t) TRANSPORT_WORK_COPY);
+    if (status == 0 && peer_record(peer) != NULL)
+        peer_record(peer)->messages_in++;
     if (status == 0)
         peer->_cold->last_message = (uint32_t) peer_context_clock(peer_surroundings(peer));
     if (status == 0 && channel_settings(peer->_fanout->channel)->no_echo)
@@ -253,6 +266,8 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
      */
     if (peer_surroundings(peer)->leaving)
         return;
+    if (peer_record(peer) != NULL)
+        peer_record(peer)->bytes_in += len;
     if (peer_need_cold(peer) != NULL)
         status = say(peer, opcode, &payload, &limit);
     if (status == UV_EACCES)
@@ -413,6 +428,8 @@ static void on_end(struct transport *transport, const struct transport_end *end)
 
     if (stream_met_http(&transport->stream))
         peer_hit(peer, "plain-http", "answered with 400: TLS is spoken on this address");
+    if (peer_record(peer) != NULL)
+        peer_list_note_end(peer, peer_record(peer), end);
     if (log_enabled(LOG_DEBUG))
         log_end(peer, end);
 }
@@ -432,6 +449,11 @@ static void on_closed(struct transport *transport)
     struct peer_context *context = peer_surroundings(peer);
 
     peer_leave(peer);
+    if (peer_record(peer) != NULL && peer_record(peer)->id != 0 &&
+        context->options->log_connections)
+        peer_list_log(peer, peer_record(peer));
+    if (peer_record(peer) != NULL)
+        list_remove(&peer_record(peer)->node);
     peer_memory_forget(peer);
     if (peer->_fanout != NULL)
         fanouts_put(context->fanouts, peer->_fanout);

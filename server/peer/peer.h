@@ -25,13 +25,18 @@ struct peer {
 extern const struct transport_ops peer_transport_ops;
 extern const struct subscriber_ops peer_subscriber_ops;
 
-/* Takes an accepted socket, of the client with this address (NULL: the socket's own), which came
- * through a listener that only this machine reaches if `loopback`, and on which TLS is spoken if
- * `tls`. `transports` is that of a struct peer_context. The peer owns itself from then on, and
- * calls the context's on_left when it is gone. Returns 0, or a negative UV_E* code if there was no
- * memory for a peer, and the socket is closed. */
-int peer_accept(struct transport_context *transports, int fd, const struct sockaddr *client,
-                bool loopback, bool tls);
+/* How a connection has come. */
+struct peer_arrival {
+    const struct sockaddr *client; /* its address; NULL: the socket's own */
+    bool loopback;                 /* through a listener that only this machine reaches */
+    bool tls;                      /* TLS is spoken on it */
+    bool admin;                    /* it is the operator's: it counts for no limit */
+};
+
+/* Takes an accepted socket. `transports` is that of a struct peer_context. The peer owns itself
+ * from then on, and calls the context's on_left when it is gone. Returns 0, or a negative UV_E*
+ * code if there was no memory for a peer, and the socket is closed. */
+int peer_accept(struct transport_context *transports, int fd, const struct peer_arrival *arrival);
 
 /* Drops the connection that has waited longest for a further request to begin: its descriptor is
  * free, and it is not counted any more. False when there is none. */

@@ -17,22 +17,28 @@
 #include "server/config/server_options.h"
 #include "server/http/connection.h"
 #include "server/journal/submit.h"
+#include "server/metrics/counters.h"
 #include "server/net/limits.h"
 
 struct peer_context {
     struct transport_context transports; /* a transport leads to it, and so a peer to this struct */
     const struct server_options *options;
     const struct connection_policy *policy;
+    const struct connection_policy *admin_policy; /* for the operator's connections */
     const struct submit_context *publish;
     struct limits *limits;
     struct memory *memory;
     struct fanouts *fanouts;
     struct tls_loop *tls;
-    struct list *charged;     /* of struct peer_cold: peers that the memory account charges */
-    const struct awake *idle; /* the clock by which a peer's idleness is judged */
-    bool leaving;             /* the goodbye has been said */
-    size_t peers;             /* that there are, */
-    uint64_t peers_ever;      /* and that there were */
+    struct list *charged;      /* of struct peer_cold: peers that the memory account charges */
+    const struct awake *idle;  /* the clock by which a peer's idleness is judged */
+    struct counters *counters; /* of the worker */
+    struct list records;       /* of struct peer_record: connections, where they are noted */
+    uint64_t first_id;         /* of the first of them; */
+    uint64_t id_step;          /* those of other workers lie in between */
+    bool leaving;              /* the goodbye has been said */
+    size_t peers;              /* that there are, */
+    uint64_t peers_ever;       /* and that there were */
     /* Frees the place of a connection that is kept for further requests and idle, here or, later,
      * on another worker. True when it is free. */
     bool (*make_room)(struct peer_context *context);

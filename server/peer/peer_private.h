@@ -20,6 +20,7 @@
 #include "server/net/limits.h"
 #include "server/peer/peer.h"
 #include "server/peer/peer_context.h"
+#include "server/peer/peer_list.h"
 
 struct self_published_list;
 
@@ -83,6 +84,12 @@ static inline bool peer_is_for_events(const struct peer *peer)
     return peer->subscriber.cursor.encoding == CHANNEL_EVENTS;
 }
 
+/* What it reads, as counters.h has it. */
+static inline unsigned peer_kind(const struct peer *peer)
+{
+    return peer_is_for_events(peer) ? COUNTERS_EVENTS : COUNTERS_FRAMES;
+}
+
 /* True if it misses messages where it reads too slowly, and is not closed. */
 static inline bool peer_skips(const struct peer *peer)
 {
@@ -101,6 +108,21 @@ static inline bool peer_is_within_event(const struct peer *peer)
     const struct peer_replay *replay = peer_replay(peer);
 
     return replay != NULL && replay_is_within(&replay->events);
+}
+
+/* Every peer is one of these where limits_count_addresses, and none elsewhere. */
+struct counted_peer {
+    struct peer peer;
+    struct limits_address *address; /* where the client counts, or NULL */
+    struct peer_record record;
+};
+
+/* What is noted of it; NULL where nothing is. */
+static inline struct peer_record *peer_record(const struct peer *peer)
+{
+    if (!limits_count_addresses(peer_surroundings(peer)->limits))
+        return NULL;
+    return &container_of((struct peer *) peer, struct counted_peer, peer)->record;
 }
 
 /* ---- peer.c ---- */

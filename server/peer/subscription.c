@@ -74,6 +74,16 @@ __attribute__((noinline)) static void skip(struct peer *peer)
 
 /* ---- catching up ---- */
 
+/* Its socket has taken so many bytes of the log. */
+static void count_passed(const struct peer *peer, size_t bytes)
+{
+    struct peer_record *record = peer_record(peer);
+
+    counters_add(&peer_surroundings(peer)->counters->bytes_out[peer_kind(peer)], bytes);
+    if (record != NULL)
+        record->bytes_out += bytes;
+}
+
 /* Where the history ends that it is to read, it goes on with what is new. */
 static void meet(struct peer *peer, struct peer_replay *replay)
 {
@@ -127,6 +137,7 @@ static void catch_up(struct peer *peer, struct peer_replay *replay)
     bytes.more = true;
     status = transport_flush(&peer->transport, &bytes);
     if (bytes.passed > 0) { /* else it is own frames that may be cut, and go first again */
+        count_passed(peer, bytes.passed);
         block_log_advance(&peer->subscriber.cursor, bytes.passed);
         peer->subscriber.cursor.mid_message = bytes.passed < len;
     }
@@ -227,6 +238,7 @@ void subscription_flush(struct peer *peer)
         bytes.mid_message = peer->subscriber.cursor.mid_message;
         status = transport_flush(&peer->transport, &bytes);
         if (bytes.passed > 0) { /* else it is own frames that may be cut, and go first again */
+            count_passed(peer, bytes.passed);
             block_log_advance(&peer->subscriber.cursor, bytes.passed);
             peer->subscriber.cursor.mid_message = bytes.passed < len;
         }
@@ -261,9 +273,11 @@ static void too_slow(struct subscriber *subscriber)
         return;
     }
     if (peer_skips(peer)) {
+        counters_add(&peer_surroundings(peer)->counters->slow_skipped, 1);
         peer_hit(peer, "max-lag", "skipped");
         return;
     }
+    counters_add(&peer_surroundings(peer)->counters->slow_closed, 1);
     peer_hit(peer, "max-lag", "closed with 1008");
     transport_close(&peer->transport, CLOSE_POLICY, "too slow");
 }
@@ -304,9 +318,13 @@ static void sweep(struct subscriber *subscriber, const struct subscriber_sweep *
         check_reading(peer, sweep->min_read);
 }
 
-static void close_one(struct subscriber *subscriber, enum frame_close_code code, const char *reason)
+static bool close_one(struct subscriber *subscriber, enum frame_close_code code, const char *reason)
 {
-    transport_close(&peer_of_subscriber(subscriber)->transport, code, reason);
+    struct transport *transport = &peer_of_subscriber(subscriber)->transport;
+    bool open = transport_is_open(transport);
+
+    transport_close(transport, code, reason);
+    return open;
 }
 
 static void abort_one(struct subscriber *subscriber)

@@ -154,10 +154,12 @@ static int init_questions(struct source *source, const struct source_readers *re
     return 0;
 }
 
-static int init_publisher(struct channel_publisher *publisher, const struct server_options *options)
+static int init_publisher(struct channel_publisher *publisher, struct counters *counters,
+                          const struct server_options *options)
 {
     int status = frame_encoder_new(&publisher->encoder, false);
 
+    publisher->counters = counters;
     publisher->compression_min = (size_t) options->compression_min;
     return status == 0 ? deflater_new(&publisher->deflater, (int) options->compression_level)
                        : status;
@@ -172,7 +174,7 @@ static int prepare(struct source *source, uv_loop_t *loop, const struct server_o
     source->_means =
         (struct submit_context){.journal = readers->journal, .publisher = &source->_publisher};
     if (status == 0)
-        status = init_publisher(&source->_publisher, options);
+        status = init_publisher(&source->_publisher, &source->counters, options);
     return status == 0 ? uv_async_init(loop, &source->_answered, on_answered) : status;
 }
 

@@ -22,6 +22,7 @@
 #include "server/broadcast/fanouts.h"
 #include "server/config/server_options.h"
 #include "server/journal/submit.h"
+#include "server/metrics/counters.h"
 #include "server/thread/inbox.h"
 
 enum { SOURCE_AHEAD = 16 * 1024 * 1024 };
@@ -46,6 +47,7 @@ struct source {
     const struct sink *_sink;
     struct channels *_channels;
     struct channel *_channel; /* NULL: it was never started, or is closed */
+    struct counters counters; /* of what it publishes */
     struct channel_publisher _publisher;
     struct submit_context _means;
     struct input _input;

@@ -1,5 +1,6 @@
 #include "server/syntax/server_names.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
@@ -85,4 +86,19 @@ bool server_names_include(const struct server_names *names, const struct http_he
             return true;
     }
     return false;
+}
+
+bool server_names_is_address(const char *host)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    struct authority authority;
+    char text[INET6_ADDRSTRLEN];
+    bool v6 = *host == '[';
+
+    split(host, &authority);
+    if (authority.len < (v6 ? 3U : 1U) || authority.len >= sizeof text)
+        return false;
+    memcpy(text, authority.host + (v6 ? 1 : 0), authority.len - (v6 ? 2 : 0));
+    text[authority.len - (v6 ? 2 : 0)] = '\0';
+    return inet_pton(v6 ? AF_INET6 : AF_INET, text, address) == 1;
 }

@@ -27,4 +27,8 @@ bool server_names_valid(const char *name);
 bool server_names_include(const struct server_names *names, const struct http_head *request,
                           bool tls, bool loopback);
 
+/* True for a Host field that is an IP address, with or without a port: what a page cannot be led to
+ * by DNS. */
+bool server_names_is_address(const char *host);
+
 #endif

@@ -44,6 +44,8 @@ void question_desk_init(struct question_desk *desk, struct inbox *inbox, void *c
 
 static void question_free(struct question *question)
 {
+    for (size_t i = 0; i < question->count && question->kind->drop != NULL; i++)
+        question->kind->drop(question->shares[i].data);
     question->kind->release(question->desk->context, question->subject);
     free(question);
 }

@@ -30,6 +30,9 @@ struct question_kind {
     bool (*work)(void *context, void *subject, void *share, unsigned *budget);
     /* On the asker's thread: the question does not need its subject any more. */
     void (*release)(void *context, void *subject);
+    /* The same for what a share refers to, which must not be asked for by several questions then.
+     * May be NULL. */
+    void (*drop)(void *share);
 };
 
 /* Where a worker's questions come from and go to. */

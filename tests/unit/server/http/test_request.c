@@ -127,9 +127,8 @@ static void it_says_what_its_head_asks_for(void **state)
 {
     struct scene *scene = *state;
     struct request *request = &scene->request;
-    struct server_names names = {0};
 
-    assert_int_equal(request_check(request, &names, false, true), REQUEST_PASSED);
+    assert_int_equal(request_check(request, true), REQUEST_PASSED);
     assert_true(request->local_only);
     assert_true(request_has_method(request, "GET"));
     assert_true(request_accepts(request, "application/json"));
@@ -145,7 +144,8 @@ static void a_name_that_is_not_the_servers_is_421_and_names_the_option(void **st
     struct scene *scene = *state;
     struct server_names names = {list, 1};
 
-    assert_int_equal(request_check(&scene->request, &names, false, true), REQUEST_ANSWERED);
+    assert_int_equal(request_check(&scene->request, false), REQUEST_PASSED);
+    assert_int_equal(request_check_name(&scene->request, &names, false, true), REQUEST_ANSWERED);
     assert_int_equal(scene->request.response.status, 421);
     assert_non_null(strstr(scene->request.response.why, "--server-name 'h'"));
 }

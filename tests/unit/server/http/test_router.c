@@ -53,8 +53,8 @@ static const struct route table[] = {
     {.method = "GET", .validate = validate, .handle = handle},
 };
 
-static const struct router clients = {table, 3, "/", check};
-static const struct router admin = {table, 1, NULL, check};
+static const struct router clients = {table, 3, "/", NULL, check};
+static const struct router admin = {table, 1, NULL, NULL, check};
 
 /* Asks the router; the number of the route, or -1 with the status of the refusal. */
 static int find(const struct router *router, const char *text, int *status)
@@ -70,8 +70,7 @@ static int find(const struct router *router, const char *text, int *status)
     assert_int_equal(http_head_feed(&head, (const uint8_t *) text, strlen(text), &used),
                      HTTP_HEAD_DONE);
     request_init(&request, &head, NULL);
-    assert_int_equal(request_check(&request, &(struct server_names){0}, false, false),
-                     REQUEST_PASSED);
+    assert_int_equal(request_check(&request, false), REQUEST_PASSED);
     route = router_find(router, &request);
     if (route != NULL)
         assert_int_equal(router_run(router, route, &request, &step), REQUEST_ANSWERED);
@@ -132,8 +131,8 @@ static void a_channel_is_shadowed_by_a_path_that_belongs_to_routes_alone(void **
     assert_false(router_shadows(&clients, ""));
     assert_false(router_shadows(&clients, "health/a"));
     assert_false(router_shadows(&admin, "health"));
-    assert_false(router_shadows(&(struct router){table, 3, "/ws", check}, "health"));
-    assert_false(router_shadows(&(struct router){table, 3, "/health", check}, ""));
+    assert_false(router_shadows(&(struct router){table, 3, "/ws", NULL, check}, "health"));
+    assert_false(router_shadows(&(struct router){table, 3, "/health", NULL, check}, ""));
 }
 
 int main(void)

@@ -60,7 +60,7 @@ static void all_arrive_in_order_and_open(void **state)
 {
     (void) state;
     for (int i = 0; i < MANY; i++) {
-        struct handoff_connection arrival = {open_one(), i % 3 == 0, i % 5 == 0, i % 7 == 0};
+        struct handoff_connection arrival = {open_one(), i % 3 == 0, i % 5 == 0, i % 7 == 0, false};
 
         assert_int_equal(handoff_give(&handoff, &arrival), 0);
         if (i == MANY / 2)

@@ -68,7 +68,7 @@ static void release(void *context, void *subject)
     worker->office->released++;
 }
 
-static const struct question_kind kind = {sizeof(unsigned), work, release};
+static const struct question_kind kind = {sizeof(unsigned), work, release, NULL};
 
 static void on_answered(void *context, const struct question *question)
 {

@@ -1,0 +1,139 @@
+#include "server/peer/peer_list.h"
+
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/base/escape.h"
+#include "common/base/log.h"
+#include "server/peer/peer_private.h"
+
+static uint64_t now_ms(void)
+{
+    struct timespec now;
+
+    (void) clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
+}
+
+void peer_list_add(struct peer_context *context, struct peer_record *record)
+{
+    record->id = context->first_id + context->id_step * context->peers_ever;
+    record->since = now_ms();
+    list_append(&context->records, &record->node);
+}
+
+/* False for what is no TCP. */
+static bool get_round_trip(const struct peer *peer, uint32_t *microseconds)
+{
+    struct tcp_info tcp;
+    socklen_t len = sizeof tcp;
+    uv_os_fd_t fd;
+
+    if (uv_fileno((const uv_handle_t *) &peer->transport.stream.tcp, &fd) != 0 ||
+        getsockopt(fd, IPPROTO_TCP, TCP_INFO, &tcp, &len) != 0)
+        return false;
+    *microseconds = tcp.tcpi_rtt;
+    return true;
+}
+
+void peer_list_describe(const struct peer *peer, struct peer_info *info)
+{
+    const struct peer_record *record = peer_record(peer);
+    bool joined = fanout_has(&peer->subscriber);
+
+    *info = (struct peer_info){
+        .id = record->id,
+        .since = record->since,
+        .transport = "http",
+        .messages_in = record->messages_in,
+        .bytes_in = record->bytes_in,
+        .bytes_out = record->bytes_out,
+    };
+    stream_peer_name(&peer->transport.stream, info->address, sizeof info->address);
+    info->has_round_trip = get_round_trip(peer, &info->round_trip);
+    if (!joined)
+        return;
+    info->transport = peer_is_for_events(peer) ? "events" : "websocket";
+    info->channel = peer->_fanout->channel->name;
+    info->lag = channel_lag(peer->_fanout->channel, &peer->subscriber.cursor);
+    info->messages_out =
+        channel_id_at(peer->_fanout->channel, &peer->subscriber.cursor).sequence - record->began;
+}
+
+/* ---- the end ---- */
+
+void peer_list_note_leaving(const struct peer *peer, struct peer_record *record)
+{
+    struct peer_info info;
+
+    peer_list_describe(peer, &info);
+    record->transport = info.transport;
+    record->messages_out = info.messages_out;
+}
+
+void peer_list_note_end(const struct peer *peer, struct peer_record *record,
+                        const struct transport_end *end)
+{
+    char reason[96];
+
+    /* The socket, which knows it, is closed when the line is written. */
+    stream_peer_name(&peer->transport.stream, record->address, sizeof record->address);
+
+    escape_text(reason, sizeof reason, end->reason, end->reason_len);
+    if (end->fate == TRANSPORT_PEER_CLOSED)
+        (void) snprintf(record->end, sizeof record->end, "client code=%u reason='%s'", end->code,
+                        reason);
+    else if (end->fate == TRANSPORT_PEER_FAULT)
+        (void) snprintf(record->end, sizeof record->end, "server code=%u reason='%s'", end->code,
+                        reason);
+    else
+        (void) snprintf(record->end, sizeof record->end, "lost error='%s'",
+                        uv_strerror(end->status));
+}
+
+void peer_list_log(const struct peer *peer, const struct peer_record *record)
+{
+    const char *channel = peer->_fanout != NULL ? peer->_fanout->channel->name : "";
+    char shown[256];
+    uint64_t ms = now_ms() - record->since;
+
+    log_info("connection id=%" PRIu64 " address='%s' transport=%s channel='%s' seconds=%" PRIu64
+             ".%03u messages_in=%" PRIu64 " bytes_in=%" PRIu64 " messages_out=%" PRIu64
+             " bytes_out=%" PRIu64 " ended=%s",
+             record->id, record->address[0] != '\0' ? record->address : "unknown",
+             record->transport != NULL ? record->transport : "http",
+             escape_text(shown, sizeof shown, channel, strlen(channel)), ms / 1000,
+             (unsigned) (ms % 1000), record->messages_in, record->bytes_in, record->messages_out,
+             record->bytes_out, record->end[0] != '\0' ? record->end : "server");
+}
+
+/* ---- all of them ---- */
+
+void peer_list_each(struct peer_context *context, uint64_t after,
+                    bool (*see)(void *argument, struct peer *peer), void *argument)
+{
+    struct list *node, *next;
+
+    for (node = context->records.next; node != &context->records; node = next) {
+        struct peer_record *record = container_of(node, struct peer_record, node);
+
+        next = node->next;
+        if (record->id > after &&
+            !see(argument, &container_of(record, struct counted_peer, record)->peer))
+            return;
+    }
+}
+
+void peer_list_end(struct peer *peer, const char *reason)
+{
+    struct transport *transport = &peer->transport;
+
+    if (transport_is_open(transport) && fanout_has(&peer->subscriber) && !peer_is_for_events(peer))
+        transport_reject(transport, CLOSE_POLICY, reason, NULL);
+    else
+        transport_abort(transport, UV_ECANCELED);
+}
