@@ -90,11 +90,14 @@ static void take_over(struct server *server, struct config *next)
 
 static void reload_all(struct server *server)
 {
-    struct config *next = server_load(&server->arguments);
+    struct config *next;
     struct error error;
 
+    notify_reloading(&server->notify);
+    next = server_load(&server->arguments);
     if (next == NULL) {
         log_error("the configuration stays as it was");
+        notify_reloaded(&server->notify);
         return;
     }
     if (reload_tls(server, &next->options, &error) != 0) {
@@ -107,6 +110,7 @@ static void reload_all(struct server *server)
         return;
     }
     config_unref(next);
+    notify_reloaded(&server->notify);
 }
 
 /* The last worker has taken the new one over. */
@@ -120,8 +124,10 @@ static void on_changed(uv_async_t *async)
     server->old = NULL;
     if (server->config->options.config_file != NULL)
         log_info("reloaded the configuration in %s", server->config->options.config_file);
-    if (!server->reload_again)
+    if (!server->reload_again) {
+        notify_reloaded(&server->notify);
         return;
+    }
     server->reload_again = false;
     server_reload(server);
 }
