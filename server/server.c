@@ -111,6 +111,21 @@ static int start_input(struct server *server, struct error *error)
                : error_set(error, status, "cannot read standard input: %s", uv_strerror(status));
 }
 
+static struct inbox *inbox_at(void *context, size_t i)
+{
+    return worker_inbox(((struct server *) context)->workers[i]);
+}
+
+static int tell_ready(struct server *server, struct error *error)
+{
+    struct watchdog_workers workers = {inbox_at, server, server->shared.worker_count};
+    int status = notify_start(&server->notify, &server->loop, &workers, &server->limits);
+
+    return status == 0 ? 0
+                       : error_set(error, status, "cannot watch the workers: %s",
+                                   uv_strerror(status));
+}
+
 /* ---- the end ---- */
 
 static void stop_workers(struct server *server)
@@ -217,6 +232,7 @@ static void close_handles(struct server *server)
     signals_close(&server->signals);
     uv_close((uv_handle_t *) &server->expiry, NULL);
     uv_close((uv_handle_t *) &server->trim, NULL);
+    notify_close(&server->notify);
     source_close(&server->source);
     sink_finish(&server->sink);
 }
@@ -279,6 +295,8 @@ static int run_workers(struct server *server, struct error *error)
         status = serve(server, error);
     if (status == 0)
         status = start_input(server, error);
+    if (status == 0)
+        status = tell_ready(server, error);
     if (status != 0)
         stop_workers(server);
     if (status == 0)

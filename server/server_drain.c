@@ -49,6 +49,7 @@ void server_terminate(struct server *server, const char *why)
         return;
     }
     server->stopping = true;
+    notify_stopping(&server->notify);
     atomic_store(&server->control.phase, CONTROL_DRAINING);
     if (options->drain_delay + options->drain > 0)
         log_info("stopping on %s: connections are closed within %.1f seconds", why,

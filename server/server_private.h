@@ -17,6 +17,7 @@
 #include "server/net/fd_shortage.h"
 #include "server/net/limits.h"
 #include "server/net/sockets.h"
+#include "server/notify.h"
 #include "server/server.h"
 #include "server/stdio/sink.h"
 #include "server/stdio/source.h"
@@ -53,6 +54,7 @@ struct server {
     struct limits limits;
     struct fd_shortage shortage;
     struct sockets sockets;
+    struct notify notify; /* the service manager */
     struct worker_shared shared;
     struct worker **workers; /* shared.worker_count of them; NULL: not made */
     size_t started;          /* of them */

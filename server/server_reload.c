@@ -104,11 +104,14 @@ static void answer(struct server *server, int status, const char *text)
 static void reload_all(struct server *server)
 {
     struct error error = {"the configuration stays as it was: the log has each error"};
-    struct config *next = server_load(&server->arguments);
+    struct config *next;
 
+    notify_reloading(&server->notify);
+    next = server_load(&server->arguments);
     if (next == NULL) {
         log_error("the configuration stays as it was");
         answer(server, UV_EINVAL, error.text);
+        notify_reloaded(&server->notify);
         return;
     }
     if (reload_tls(server, &next->options, &error) != 0) {
@@ -122,6 +125,7 @@ static void reload_all(struct server *server)
     }
     answer(server, UV_EINVAL, error.text);
     config_unref(next);
+    notify_reloaded(&server->notify);
 }
 
 /* The last worker has taken the new one over. */
@@ -136,8 +140,10 @@ static void on_changed(uv_async_t *async)
     answer(server, 0, "the configuration is in force");
     if (server->config->options.config_file != NULL)
         log_info("reloaded the configuration in %s", server->config->options.config_file);
-    if (!server->reload_again)
+    if (!server->reload_again) {
+        notify_reloaded(&server->notify);
         return;
+    }
     server->reload_again = false;
     server_reload(server);
 }

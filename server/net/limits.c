@@ -297,6 +297,16 @@ void limits_depart(struct limits *limits, struct limits_address *entry)
     uv_mutex_unlock(&limits->_lock);
 }
 
+uint64_t limits_connections(struct limits *limits)
+{
+    uint64_t count;
+
+    uv_mutex_lock(&limits->_lock);
+    count = limits->_connections;
+    uv_mutex_unlock(&limits->_lock);
+    return count;
+}
+
 bool limits_may_refuse(struct limits *limits)
 {
     uint64_t most = options_of(limits)->max_connections / REFUSAL_SHARE;

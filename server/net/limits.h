@@ -63,6 +63,9 @@ const char *limits_arrive(struct limits *limits, const struct sockaddr *address,
                           struct limits_address **entry);
 void limits_depart(struct limits *limits, struct limits_address *entry);
 
+/* How many connections are counted in. From any thread. */
+uint64_t limits_connections(struct limits *limits);
+
 /* A connection that has arrived turns out to be another client's, at this address: it counts there
  * from now on. Returns NULL with `*entry` changed, or the name of the limit that forbids it. From
  * any thread. */

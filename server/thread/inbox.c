@@ -57,6 +57,16 @@ void inbox_close(struct inbox *inbox)
     uv_close((uv_handle_t *) &inbox->_async, NULL);
 }
 
+bool inbox_is_closed(struct inbox *inbox)
+{
+    bool closed;
+
+    uv_mutex_lock(&inbox->_lock);
+    closed = inbox->_closed;
+    uv_mutex_unlock(&inbox->_lock);
+    return closed;
+}
+
 void inbox_deinit(struct inbox *inbox)
 {
     uv_mutex_destroy(&inbox->_lock);

@@ -31,6 +31,9 @@ int inbox_init(struct inbox *inbox, uv_loop_t *loop);
 void inbox_close(struct inbox *inbox);
 void inbox_deinit(struct inbox *inbox);
 
+/* From any thread, until inbox_deinit: what is posted does not run any more. */
+bool inbox_is_closed(struct inbox *inbox);
+
 /* `run` is called on the worker's thread for each time the item was posted (or more). */
 void inbox_item_init(struct inbox_item *item, void (*run)(struct inbox_item *item));
 

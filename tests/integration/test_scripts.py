@@ -48,7 +48,7 @@ def test_the_commands_of_the_readme_install_what_is_missing(run, command):
 
 
 @pytest.mark.parametrize("name", sorted(
-    path.name for path in SCRIPTS.iterdir() if os.access(path, os.X_OK)))
+    path.name for path in SCRIPTS.iterdir() if path.is_file() and os.access(path, os.X_OK)))
 def test_every_script_has_help(run, name):
     assert run(name, "--help")[0] == 0
 
