@@ -168,13 +168,13 @@ int peer_accept(struct transport_context *transports, int fd, const struct peer_
         goto fail_peer;
     context->peers++;
     counters_add(&context->counters->accepted, 1);
-    if (peer_record(peer) != NULL && policy == context->policy)
-        peer_list_add(context, peer_record(peer));
     context->peers_ever++; /* from here on it leaves through on_closed */
     status = stream_open(&peer->transport.stream, fd);
     if (status != 0)
         (void) close(fd);
     peer->_cold->gone = arrival->admin; /* it is not counted */
+    if (peer_record(peer) != NULL && !arrival->admin)
+        peer_list_add(context, peer, peer_record(peer));
     if (status == 0 && arrival->tls)
         status = stream_accept_tls(&peer->transport.stream, context->tls);
     if (status == 0 && client != NULL)
@@ -428,7 +428,7 @@ static void on_end(struct transport *transport, const struct transport_end *end)
 
     if (stream_met_http(&transport->stream))
         peer_hit(peer, "plain-http", "answered with 400: TLS is spoken on this address");
-    if (peer_record(peer) != NULL)
+    if (peer_record(peer) != NULL && peer_surroundings(peer)->options->log_connections)
         peer_list_note_end(peer, peer_record(peer), end);
     if (log_enabled(LOG_DEBUG))
         log_end(peer, end);
@@ -449,11 +449,8 @@ static void on_closed(struct transport *transport)
     struct peer_context *context = peer_surroundings(peer);
 
     peer_leave(peer);
-    if (peer_record(peer) != NULL && peer_record(peer)->id != 0 &&
-        context->options->log_connections)
-        peer_list_log(peer, peer_record(peer));
     if (peer_record(peer) != NULL)
-        list_remove(&peer_record(peer)->node);
+        peer_list_remove(peer, peer_record(peer), context->options->log_connections);
     peer_memory_forget(peer);
     if (peer->_fanout != NULL)
         fanouts_put(context->fanouts, peer->_fanout);

@@ -4,11 +4,13 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "common/base/escape.h"
 #include "common/base/log.h"
+#include "common/net/address.h"
 #include "server/peer/peer_private.h"
 
 static uint64_t now_ms(void)
@@ -19,11 +21,17 @@ static uint64_t now_ms(void)
     return (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000;
 }
 
-void peer_list_add(struct peer_context *context, struct peer_record *record)
+void peer_list_add(struct peer_context *context, const struct peer *peer,
+                   struct peer_record *record)
 {
+    char address[ADDRESS_NAME_SIZE];
+
     record->id = context->first_id + context->id_step * context->peers_ever;
     record->since = now_ms();
     list_append(&context->records, &record->node);
+    if (context->options->log_connections)
+        record->address =
+            strdup(stream_peer_name(&peer->transport.stream, address, sizeof address));
 }
 
 /* False for what is no TCP. */
@@ -78,37 +86,46 @@ void peer_list_note_leaving(const struct peer *peer, struct peer_record *record)
 void peer_list_note_end(const struct peer *peer, struct peer_record *record,
                         const struct transport_end *end)
 {
-    char reason[96];
+    const char *by = end->fate == TRANSPORT_PEER_CLOSED ? "client" : "server";
+    char address[ADDRESS_NAME_SIZE], reason[96], text[256];
 
-    /* The socket, which knows it, is closed when the line is written. */
-    stream_peer_name(&peer->transport.stream, record->address, sizeof record->address);
-
+    /* A proxy may have said since whose it is; and the socket may be closed already. */
+    stream_peer_name(&peer->transport.stream, address, sizeof address);
+    if (strcmp(address, "unknown") == 0 && record->address != NULL)
+        (void) snprintf(address, sizeof address, "%s", record->address);
     escape_text(reason, sizeof reason, end->reason, end->reason_len);
-    if (end->fate == TRANSPORT_PEER_CLOSED)
-        (void) snprintf(record->end, sizeof record->end, "client code=%u reason='%s'", end->code,
-                        reason);
-    else if (end->fate == TRANSPORT_PEER_FAULT)
-        (void) snprintf(record->end, sizeof record->end, "server code=%u reason='%s'", end->code,
-                        reason);
-    else
-        (void) snprintf(record->end, sizeof record->end, "lost error='%s'",
+    if (end->fate == TRANSPORT_LOST)
+        (void) snprintf(text, sizeof text, "address='%s' ended=lost error='%s'", address,
                         uv_strerror(end->status));
+    else
+        (void) snprintf(text, sizeof text, "address='%s' ended=%s code=%u reason='%s'", address, by,
+                        end->code, reason);
+    free(record->end);
+    record->end = strdup(text);
 }
 
-void peer_list_log(const struct peer *peer, const struct peer_record *record)
+static void log_connection(const struct peer *peer, const struct peer_record *record)
 {
     const char *channel = peer->_fanout != NULL ? peer->_fanout->channel->name : "";
-    char shown[256];
     uint64_t ms = now_ms() - record->since;
+    char shown[256];
 
-    log_info("connection id=%" PRIu64 " address='%s' transport=%s channel='%s' seconds=%" PRIu64
+    log_info("connection id=%" PRIu64 " transport=%s channel='%s' seconds=%" PRIu64
              ".%03u messages_in=%" PRIu64 " bytes_in=%" PRIu64 " messages_out=%" PRIu64
-             " bytes_out=%" PRIu64 " ended=%s",
-             record->id, record->address[0] != '\0' ? record->address : "unknown",
-             record->transport != NULL ? record->transport : "http",
+             " bytes_out=%" PRIu64 " %s",
+             record->id, record->transport != NULL ? record->transport : "http",
              escape_text(shown, sizeof shown, channel, strlen(channel)), ms / 1000,
              (unsigned) (ms % 1000), record->messages_in, record->bytes_in, record->messages_out,
-             record->bytes_out, record->end[0] != '\0' ? record->end : "server");
+             record->bytes_out, record->end != NULL ? record->end : "ended=server");
+}
+
+void peer_list_remove(const struct peer *peer, struct peer_record *record, bool logs)
+{
+    if (logs && record->id != 0) /* the operator's are not noted */
+        log_connection(peer, record);
+    free(record->address);
+    free(record->end);
+    list_remove(&record->node);
 }
 
 /* ---- all of them ---- */

@@ -25,9 +25,9 @@ struct peer_record {
     /* Once it has left its channel: */
     const char *transport;
     uint64_t messages_out;
-    /* Once it is known how it ended: */
-    char address[64];
-    char end[160];
+    /* Where connections are logged: */
+    char *address; /* when it came: later its socket may not know it */
+    char *end;     /* once that is known: from where, by whom and how it ended */
 };
 
 /* A connection, as it is told of. */
@@ -46,18 +46,19 @@ struct peer_info {
     bool has_round_trip; /* not for a Unix socket */
 };
 
-/* The peer is there: notes it. `record` begins as zeros. */
-void peer_list_add(struct peer_context *context, struct peer_record *record);
+/* The peer, whose socket is open, is there: notes it. `record` begins as zeros. */
+void peer_list_add(struct peer_context *context, const struct peer *peer,
+                   struct peer_record *record);
 
 /* It is about to leave its channel. */
 void peer_list_note_leaving(const struct peer *peer, struct peer_record *record);
 
-/* How it ended is known. */
+/* How it ended is known, and will be logged. */
 void peer_list_note_end(const struct peer *peer, struct peer_record *record,
                         const struct transport_end *end);
 
-/* It is gone: a line for the log. */
-void peer_list_log(const struct peer *peer, const struct peer_record *record);
+/* It is gone: a line for the log, if that is wanted; forgets it. */
+void peer_list_remove(const struct peer *peer, struct peer_record *record, bool logs);
 
 /* Fills in what is known now. */
 void peer_list_describe(const struct peer *peer, struct peer_info *info);
