@@ -121,9 +121,9 @@ static int tell_ready(struct server *server, struct error *error)
     struct watchdog_workers workers = {inbox_at, server, server->shared.worker_count};
     int status = notify_start(&server->notify, &server->loop, &workers, &server->limits);
 
-    return status == 0 ? 0
-                       : error_set(error, status, "cannot watch the workers: %s",
-                                   uv_strerror(status));
+    return status == 0
+               ? 0
+               : error_set(error, status, "cannot watch the workers: %s", uv_strerror(status));
 }
 
 /* ---- the end ---- */

@@ -65,7 +65,8 @@ static uint64_t sum(const struct question *question, size_t at)
         const struct counters *counters = share_at(question, i)->counters;
 
         if (counters != NULL)
-            total += counters_read((const counter *) (const void *) ((const char *) counters + at));
+            total += counters_read(
+                (const _Atomic uint64_t *) (const void *) ((const char *) counters + at));
     }
     return total;
 }

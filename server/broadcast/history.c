@@ -241,7 +241,7 @@ static void renew_marks(struct history *history, uint64_t sequence)
 {
     free(history->_marks);
     history->_marks = NULL;
-    if (history->_policy->age == 0 || history_is_empty(history))
+    if (history->_histories == NULL || history->_policy->age == 0 || history_is_empty(history))
         return;
     history->_marks = calloc(1, sizeof *history->_marks);
     if (history->_marks != NULL) /* else it is new with the next message */

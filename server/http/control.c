@@ -57,10 +57,12 @@ void control_close(struct control *control)
 
 void control_deinit(struct control *control)
 {
-    struct list *node;
+    struct list *node, *next;
 
-    while ((node = list_take_first(&control->_asks)) != NULL) /* their threads have ended */
-        free(container_of(node, struct control_ask, _node));
+    for (node = control->_asks.next; node != &control->_asks; node = next) {
+        next = node->next;
+        free(container_of(node, struct control_ask, _node)); /* its thread has ended */
+    }
     uv_mutex_destroy(&control->_lock);
 }
 

@@ -20,21 +20,19 @@ enum { COUNTERS_FRAMES, COUNTERS_EVENTS, COUNTERS_KINDS };
 
 enum { COUNTERS_STATUSES = 24 }; /* HTTP statuses that are told apart, and one for all others */
 
-typedef _Atomic uint64_t counter;
-
 struct counters {
-    counter accepted;                     /* connections, ever */
-    counter subscribed[COUNTERS_KINDS];   /* of them, became subscribers, */
-    counter unsubscribed[COUNTERS_KINDS]; /* and are none any more */
-    counter responses[COUNTERS_STATUSES]; /* in the order of counters_statuses */
-    counter messages_in[COUNTERS_WAYS];
-    counter bytes_in[COUNTERS_WAYS];   /* of their payload */
-    counter deliveries;                /* messages, times subscribers when they were published */
-    counter bytes_out[COUNTERS_KINDS]; /* of frames or events that sockets have taken */
-    counter slow_closed;               /* subscribers that lagged too far */
-    counter slow_skipped;
-    counter deflated;                  /* bytes of payload that were compressed, */
-    counter deflated_out;              /* and what became of them */
+    _Atomic uint64_t accepted;                     /* connections, ever */
+    _Atomic uint64_t subscribed[COUNTERS_KINDS];   /* of them, became subscribers, */
+    _Atomic uint64_t unsubscribed[COUNTERS_KINDS]; /* and are none any more */
+    _Atomic uint64_t responses[COUNTERS_STATUSES]; /* in the order of counters_statuses */
+    _Atomic uint64_t messages_in[COUNTERS_WAYS];
+    _Atomic uint64_t bytes_in[COUNTERS_WAYS]; /* of their payload */
+    _Atomic uint64_t deliveries; /* messages, times subscribers when they were published */
+    _Atomic uint64_t bytes_out[COUNTERS_KINDS]; /* of frames or events that sockets have taken */
+    _Atomic uint64_t slow_closed;               /* subscribers that lagged too far */
+    _Atomic uint64_t slow_skipped;
+    _Atomic uint64_t deflated;         /* bytes of payload that were compressed, */
+    _Atomic uint64_t deflated_out;     /* and what became of them */
     struct duration_histogram latency; /* from a message to the last subscriber whose socket takes
                                           it */
     struct duration_histogram turns;   /* of the loop, without waiting */
@@ -44,13 +42,13 @@ struct counters {
 extern const unsigned short counters_statuses[COUNTERS_STATUSES];
 
 /* On the thread that the counters belong to. */
-static inline void counters_add(counter *count, uint64_t more)
+static inline void counters_add(_Atomic uint64_t *count, uint64_t more)
 {
     atomic_store_explicit(count, atomic_load_explicit(count, memory_order_relaxed) + more,
                           memory_order_relaxed);
 }
 
-static inline uint64_t counters_read(const counter *count)
+static inline uint64_t counters_read(const _Atomic uint64_t *count)
 {
     return atomic_load_explicit(count, memory_order_relaxed);
 }

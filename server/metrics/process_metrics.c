@@ -1,11 +1,12 @@
 #include "server/metrics/process_metrics.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 #include <uv.h>
+
+#include "common/base/decimal.h"
 
 static double seconds(uv_timeval_t time)
 {
@@ -36,16 +37,14 @@ static void write_memory(struct exposition *page)
 
 static void write_open_fds(struct exposition *page)
 {
-    DIR *directory = opendir("/proc/self/fd");
-    uint64_t count = 0;
+    uv_fs_t request;
+    int count = uv_fs_scandir(NULL, &request, "/proc/self/fd", 0, NULL);
 
-    if (directory == NULL)
+    uv_fs_req_cleanup(&request);
+    if (count <= 0)
         return;
-    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;)
-        count += entry->d_name[0] != '.';
-    closedir(directory);
     exposition_family(page, "process_open_fds", "gauge", "Number of open file descriptors.");
-    exposition_count(page, count - 1); /* without the directory's own */
+    exposition_count(page, (uint64_t) count - 1); /* without the directory's own */
 }
 
 static void write_max_fds(struct exposition *page)
@@ -63,7 +62,7 @@ static void write_max_fds(struct exposition *page)
 static double start_ticks(void)
 {
     char line[1024];
-    unsigned long long ticks;
+    uint64_t ticks;
     FILE *file = fopen("/proc/self/stat", "re");
     size_t len;
     const char *field;
@@ -76,22 +75,27 @@ static double start_ticks(void)
     field = strrchr(line, ')');
     for (int i = 2; field != NULL && i < 22; i++)
         field = strchr(field + 1, ' ');
-    return field != NULL && sscanf(field, " %llu", &ticks) == 1 ? (double) ticks : -1;
+    if (field == NULL || decimal_read(field + 1, strlen(field + 1), &ticks) == 0)
+        return -1;
+    return (double) ticks;
 }
 
 /* When the system was booted, in seconds since the epoch, or -1. */
 static double boot_time(void)
 {
+    static const char name[] = "btime ";
     char line[256];
-    unsigned long long time;
+    uint64_t time;
     double found = -1;
     FILE *file = fopen("/proc/stat", "re");
 
     if (file == NULL)
         return -1;
-    while (found < 0 && fgets(line, sizeof line, file) != NULL)
-        if (sscanf(line, "btime %llu", &time) == 1)
+    while (found < 0 && fgets(line, sizeof line, file) != NULL) {
+        if (strncmp(line, name, sizeof name - 1) == 0 &&
+            decimal_read(line + sizeof name - 1, strlen(line + sizeof name - 1), &time) > 0)
             found = (double) time;
+    }
     fclose(file);
     return found;
 }

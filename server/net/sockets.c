@@ -114,6 +114,7 @@ static void forget(struct sockets *sockets, unsigned id)
     count = 0;
     for (size_t i = 0; i < sockets->_argument_count; i++) {
         if (sockets->_arguments[i].id == id)
+            // NOLINTNEXTLINE(clang-analyzer-unix.Malloc): what is freed leaves the list below
             free(sockets->_arguments[i].text);
         else
             sockets->_arguments[count++] = sockets->_arguments[i];

@@ -16,7 +16,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 }
 
 int signals_start(struct signals *signals, uv_loop_t *loop, const sigset_t *set,
-                  signals_fn *on_signal, void *context)
+                  void (*on_signal)(void *context, int number), void *context)
 {
     int status;
 

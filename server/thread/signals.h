@@ -8,11 +8,9 @@
  * signals_start(), and read from a descriptor: no handler runs, so none is lost or interrupts
  * anything, and one that arrives before the loop runs waits. */
 
-typedef void signals_fn(void *context, int number);
-
 struct signals {
     int _fd; /* -1: not started */
-    signals_fn *_on_signal;
+    void (*_on_signal)(void *context, int number);
     void *_context;
     uv_poll_t _poll;
 };
@@ -20,7 +18,7 @@ struct signals {
 /* Calls on_signal, on loop, for each signal in set. To be called before other threads are started.
  * Returns 0 or a UV_E code; then there is nothing to close. */
 int signals_start(struct signals *signals, uv_loop_t *loop, const sigset_t *set,
-                  signals_fn *on_signal, void *context);
+                  void (*on_signal)(void *context, int number), void *context);
 
 /* The signals stay blocked. May be called when signals_start() has failed or was never called on a
  * struct that holds zeros with _fd -1. */
