@@ -65,6 +65,7 @@ static int serve(struct server *server, struct error *error)
             return complain(error, status, server->started, server->shared.worker_count);
         server->started++;
     }
+    atomic_store(&server->control.phase, CONTROL_READY); /* before anybody is told where it is */
     sockets_announce(&server->sockets, &server->config->options, 0);
     return 0;
 }
@@ -299,8 +300,6 @@ static int run_workers(struct server *server, struct error *error)
         status = tell_ready(server, error);
     if (status != 0)
         stop_workers(server);
-    if (status == 0)
-        atomic_store(&server->control.phase, CONTROL_READY);
     if (server->started == 0)
         close_handles(server); /* as the last worker's end would */
     (void) uv_run(&server->loop, UV_RUN_DEFAULT);
