@@ -120,8 +120,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t choice = fuzz_last(&input);
     static const char *const origins[] = {"https://example.org"};
     const struct server_options options = {.path = "/ws", .no_compression = (choice & 1) != 0};
+    const struct channel_rules rules = {.others = server_options_settings(&options),
+                                        .of_default = server_options_settings(&options)};
+    struct channels channels = {._rules = &rules};
     const struct services services = {
         .options = &options,
+        .channels = &channels,
         .origins = {.allowed = origins, .allowed_count = (choice & 8) != 0 ? 1 : 0},
     };
     struct http_head request;

@@ -6,6 +6,7 @@
 #include "client/connect/client_handshake.h"
 #include "tests/asked.h"
 #include "tests/fuzz/heads.h"
+#include "tests/rules.h"
 
 enum { MOST = 4096 }; /* longer targets are refused by the server, rightly */
 
@@ -19,7 +20,8 @@ static void check_plain(const char *text)
 static void check_request(const struct url *url)
 {
     struct server_options options = {0};
-    const struct services services = {.options = &options};
+    struct channels channels = {._rules = rules_keeping(&(struct history_policy){0})};
+    const struct services services = {.options = &options, .channels = &channels};
     struct client_handshake_request wish = {
         .authority = url->authority, .target = url->target, .compression = true};
     struct client_handshake client;
