@@ -97,16 +97,15 @@ static void connect_parts(struct worker *worker)
         .limits = worker->shared->limits,
         .memory = &channels->memory,
         .desk = &worker->desk,
-        .counters = &worker->counters,
+        .counters = &worker->context.counters,
         .stdin_counters = worker->shared->stdin_counters,
         .control = worker->shared->control,
         .peers = &worker->context,
     };
     worker->admin_router = admin_routes();
-    worker->publisher.counters = &worker->counters;
-    worker->fanouts.latency = &worker->counters.latency;
+    worker->publisher.counters = &worker->context.counters;
+    worker->fanouts.latency = &worker->context.counters.latency;
     worker->context.admin_policy = &worker->admin_policy;
-    worker->context.counters = &worker->counters;
     worker->context.first_id = worker->number + 1;
     worker->context.id_step = worker->shared->worker_count;
     list_init(&worker->context.records);

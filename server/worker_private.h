@@ -38,7 +38,6 @@ struct worker {
     const struct config *config; /* that holds now */
     struct connection_policy policy;
     struct connection_policy admin_policy;
-    struct counters counters;
     struct channel_publisher publisher;
     struct submit_context publish;
     struct list listeners;

@@ -66,7 +66,7 @@ static void on_turn_end(uv_prepare_t *prepare)
         wake_reliefs(worker->shared);
     worker_turn_check_served(worker);
     if (worker->turn_began != 0)
-        duration_observe(&worker->counters.turns, uv_hrtime() - worker->turn_began, 1);
+        duration_observe(&worker->context.counters.turns, uv_hrtime() - worker->turn_began, 1);
     /* A request that an answer resumes may have more to read in the next turn. */
     if (done && !asked && list_empty(&worker->due) && question_desk_is_idle(&worker->desk))
         (void) uv_idle_stop(&worker->go_on);

@@ -116,7 +116,7 @@ void opening_input(struct transport *transport, const uint8_t *data, size_t len)
     if (!connection_accept(peer->_cold->connection, transport, start))
         return;
     transport->note = (uint32_t) start.sequence;
-    counters_add(&peer_surroundings(peer)->counters->subscribed[peer_kind(peer)], 1);
+    counters_add(&peer_surroundings(peer)->counters.subscribed[peer_kind(peer)], 1);
     if (peer_record(peer) != NULL)
         peer_record(peer)->began = start.sequence;
     if (!end_connection(peer) || open_transport(peer, &request) != 0) {

@@ -16,12 +16,12 @@
 
 void peer_leave(struct peer *peer)
 {
-    struct counters *counters = peer_surroundings(peer)->counters;
+    struct peer_context *context = peer_surroundings(peer);
 
     if (!fanout_has(&peer->subscriber))
         return;
-    counters_add(&counters->unsubscribed[peer_kind(peer)], 1);
-    if (peer_record(peer) != NULL)
+    counters_add(&context->counters.unsubscribed[peer_kind(peer)], 1);
+    if (peer_record(peer) != NULL && context->options->log_connections)
         peer_list_note_leaving(peer, peer_record(peer));
     fanout_leave(peer->_fanout, &peer->subscriber, subscription_live_cursor(peer));
 }
@@ -167,7 +167,7 @@ int peer_accept(struct transport_context *transports, int fd, const struct peer_
     if (status != 0)
         goto fail_peer;
     context->peers++;
-    counters_add(&context->counters->accepted, 1);
+    counters_add(&context->counters.accepted, 1);
     context->peers_ever++; /* from here on it leaves through on_closed */
     status = stream_open(&peer->transport.stream, fd);
     if (status != 0)

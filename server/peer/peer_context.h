@@ -32,7 +32,7 @@ struct peer_context {
     struct tls_loop *tls;
     struct list *charged;      /* of struct peer_cold: peers that the memory account charges */
     const struct awake *idle;  /* the clock by which a peer's idleness is judged */
-    struct counters *counters; /* of the worker */
+    struct counters counters;  /* of the worker */
     struct list records;       /* of struct peer_record: connections, where they are noted */
     uint64_t first_id;         /* of the first of them; */
     uint64_t id_step;          /* those of other workers lie in between */

@@ -48,10 +48,20 @@ static bool get_round_trip(const struct peer *peer, uint32_t *microseconds)
     return true;
 }
 
+/* Of one that is in a channel. */
+static const char *transport_of(const struct peer *peer)
+{
+    return peer_is_for_events(peer) ? "events" : "websocket";
+}
+
+static uint64_t messages_out(const struct peer *peer, const struct peer_record *record)
+{
+    return channel_id_at(peer->_fanout->channel, &peer->subscriber.cursor).sequence - record->began;
+}
+
 void peer_list_describe(const struct peer *peer, struct peer_info *info)
 {
     const struct peer_record *record = peer_record(peer);
-    bool joined = fanout_has(&peer->subscriber);
 
     *info = (struct peer_info){
         .id = record->id,
@@ -63,24 +73,20 @@ void peer_list_describe(const struct peer *peer, struct peer_info *info)
     };
     stream_peer_name(&peer->transport.stream, info->address, sizeof info->address);
     info->has_round_trip = get_round_trip(peer, &info->round_trip);
-    if (!joined)
+    if (!fanout_has(&peer->subscriber))
         return;
-    info->transport = peer_is_for_events(peer) ? "events" : "websocket";
+    info->transport = transport_of(peer);
     info->channel = peer->_fanout->channel->name;
     info->lag = channel_lag(peer->_fanout->channel, &peer->subscriber.cursor);
-    info->messages_out =
-        channel_id_at(peer->_fanout->channel, &peer->subscriber.cursor).sequence - record->began;
+    info->messages_out = messages_out(peer, record);
 }
 
 /* ---- the end ---- */
 
 void peer_list_note_leaving(const struct peer *peer, struct peer_record *record)
 {
-    struct peer_info info;
-
-    peer_list_describe(peer, &info);
-    record->transport = info.transport;
-    record->messages_out = info.messages_out;
+    record->transport = transport_of(peer);
+    record->messages_out = messages_out(peer, record);
 }
 
 void peer_list_note_end(const struct peer *peer, struct peer_record *record,

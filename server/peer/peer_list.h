@@ -22,10 +22,9 @@ struct peer_record {
     uint64_t messages_in;
     uint64_t bytes_in;  /* of their payload */
     uint64_t bytes_out; /* of frames or events */
-    /* Once it has left its channel: */
+    /* Where connections are logged, once it has left its channel: */
     const char *transport;
     uint64_t messages_out;
-    /* Where connections are logged: */
     char *address; /* when it came: later its socket may not know it */
     char *end;     /* once that is known: from where, by whom and how it ended */
 };
@@ -50,7 +49,7 @@ struct peer_info {
 void peer_list_add(struct peer_context *context, const struct peer *peer,
                    struct peer_record *record);
 
-/* It is about to leave its channel. */
+/* It is about to leave its channel, and will be logged. */
 void peer_list_note_leaving(const struct peer *peer, struct peer_record *record);
 
 /* How it ended is known, and will be logged. */

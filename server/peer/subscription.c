@@ -77,11 +77,12 @@ __attribute__((noinline)) static void skip(struct peer *peer)
 /* Its socket has taken so many bytes of the log. */
 static void count_passed(const struct peer *peer, size_t bytes)
 {
+    struct peer_context *context = peer_surroundings(peer);
     struct peer_record *record = peer_record(peer);
 
-    counters_add(&peer_surroundings(peer)->counters->bytes_out[peer_kind(peer)], bytes);
     if (record != NULL)
         record->bytes_out += bytes;
+    counters_add(&context->counters.bytes_out[peer_kind(peer)], bytes);
 }
 
 /* Where the history ends that it is to read, it goes on with what is new. */
@@ -273,11 +274,11 @@ static void too_slow(struct subscriber *subscriber)
         return;
     }
     if (peer_skips(peer)) {
-        counters_add(&peer_surroundings(peer)->counters->slow_skipped, 1);
+        counters_add(&peer_surroundings(peer)->counters.slow_skipped, 1);
         peer_hit(peer, "max-lag", "skipped");
         return;
     }
-    counters_add(&peer_surroundings(peer)->counters->slow_closed, 1);
+    counters_add(&peer_surroundings(peer)->counters.slow_closed, 1);
     peer_hit(peer, "max-lag", "closed with 1008");
     transport_close(&peer->transport, CLOSE_POLICY, "too slow");
 }
