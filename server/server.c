@@ -129,12 +129,6 @@ static int tell_ready(struct server *server, struct error *error)
 
 /* ---- the end ---- */
 
-static void stop_workers(struct server *server)
-{
-    for (size_t i = 0; i < server->started; i++)
-        worker_stop(server->workers[i]);
-}
-
 /* What clients will not accept is served all the same. */
 void server_warn_of_certificates(const struct server *server)
 {
@@ -169,8 +163,7 @@ static void on_ask(struct control *control, struct control_ask *ask)
         server_reload_for(server, ask);
         return;
     }
-    (void) snprintf(ask->text, sizeof ask->text, "draining");
-    control_answer(ask);
+    control_answer(ask, 0, "draining");
     if (!server->stopping)
         server_terminate(server, "a request to drain");
 }
@@ -281,6 +274,7 @@ static int init_handles(struct server *server)
     if (status != 0) {
         close_handles(server);
         (void) uv_run(&server->loop, UV_RUN_DEFAULT);
+        control_deinit(&server->control);
     }
     return status;
 }
@@ -299,7 +293,7 @@ static int run_workers(struct server *server, struct error *error)
     if (status == 0)
         status = tell_ready(server, error);
     if (status != 0)
-        stop_workers(server);
+        server_stop_workers(server);
     if (server->started == 0)
         close_handles(server); /* as the last worker's end would */
     (void) uv_run(&server->loop, UV_RUN_DEFAULT);
@@ -308,6 +302,7 @@ static int run_workers(struct server *server, struct error *error)
 
 static int start(struct server *server, struct error *error)
 {
+    bool ready;
     int status;
 
     server->shared = (struct worker_shared){
@@ -328,12 +323,14 @@ static int start(struct server *server, struct error *error)
     if (server->workers == NULL)
         return UV_ENOMEM;
     status = init_handles(server);
-    if (status == 0)
+    ready = status == 0;
+    if (ready)
         status = run_workers(server, error);
     else
         (void) error_set(error, status, "cannot handle signals: %s", uv_strerror(status));
     free_workers(server);
-    control_deinit(&server->control);
+    if (ready)
+        control_deinit(&server->control);
     source_deinit(&server->source);
     limits_report(&server->limits);
     return status;

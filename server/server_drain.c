@@ -9,7 +9,7 @@
 #include "server/http/control.h"
 #include "server/server_private.h"
 
-static void stop_workers(struct server *server)
+void server_stop_workers(struct server *server)
 {
     for (size_t i = 0; i < server->started; i++)
         worker_stop(server->workers[i]);
@@ -18,7 +18,7 @@ static void stop_workers(struct server *server)
 
 static void on_drained(uv_timer_t *timer)
 {
-    stop_workers(container_of(timer, struct server, drain));
+    server_stop_workers(container_of(timer, struct server, drain));
 }
 
 static void on_delay_over(uv_timer_t *timer)
@@ -28,7 +28,7 @@ static void on_delay_over(uv_timer_t *timer)
 
     source_stop(&server->source);
     if (drain == 0) {
-        stop_workers(server);
+        server_stop_workers(server);
         return;
     }
     for (size_t i = 0; i < server->started; i++)
@@ -44,8 +44,8 @@ void server_terminate(struct server *server, const char *why)
         log_info("%s again: ending at once", why);
         source_stop(&server->source);
         if (!server->stopped)
-            stop_workers(server);
-        stop_workers(server);
+            server_stop_workers(server);
+        server_stop_workers(server);
         return;
     }
     server->stopping = true;

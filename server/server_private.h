@@ -1,5 +1,5 @@
-/* What the files of the server share: server.c (its life) and server_reload.c (a new configuration
- * while it runs) and server_drain.c (its end, in steps). For them alone. */
+/* What the files of the server share: server.c (its life), server_reload.c (a new configuration while
+ * it runs) and server_drain.c (its end, in steps). For them alone. */
 #ifndef WS_SERVER_SERVER_PRIVATE_H
 #define WS_SERVER_SERVER_PRIVATE_H
 
@@ -75,6 +75,9 @@ void server_warn_of_certificates(const struct server *server);
 
 /* Begins the end; a second time, ends at once. `why` is the signal, or what else asked for it. */
 void server_terminate(struct server *server, const char *why);
+
+/* Those that have been started are to end; a second time, at once. */
+void server_stop_workers(struct server *server);
 
 /* ---- server_reload.c ---- */
 

@@ -1,7 +1,6 @@
 /* A new configuration while the server runs (SIGHUP). All of it is read and checked first: what
  * cannot be used changes nothing. Then the main thread takes it over, and each worker does between
  * two turns of its loop. When the last one has, the configuration of before is freed. */
-#include <inttypes.h>
 #include <string.h>
 
 #include "common/base/log.h"
@@ -94,11 +93,8 @@ static void answer(struct server *server, int status, const char *text)
     struct control_ask *ask = server->reload_ask;
 
     server->reload_ask = NULL;
-    if (ask == NULL)
-        return;
-    ask->status = status;
-    (void) snprintf(ask->text, sizeof ask->text, "%s", text);
-    control_answer(ask);
+    if (ask != NULL)
+        control_answer(ask, status, text);
 }
 
 static void reload_all(struct server *server)
@@ -153,16 +149,24 @@ int server_reload_init(struct server *server)
     return uv_async_init(&server->loop, &server->changed, on_changed);
 }
 
-void server_reload(struct server *server)
+/* Why there can be no reload now, or NULL. */
+static const char *why_not(const struct server *server)
 {
     if (server->stopping)
-        return;
-    if (server->tls == NULL && server->config->options.config_file == NULL) {
-        log_info("SIGHUP: there is nothing to reload: neither a configuration file (--config) nor "
-                 "a certificate (--tls-cert)");
-        return;
-    }
-    if (server->old != NULL) /* this one is made first; many that come meanwhile are one */
+        return "the server is about to end";
+    if (server->tls == NULL && server->config->options.config_file == NULL)
+        return "there is nothing to reload: neither a configuration file (--config) nor a "
+               "certificate (--tls-cert)";
+    return NULL;
+}
+
+void server_reload(struct server *server)
+{
+    const char *why = why_not(server);
+
+    if (why != NULL)
+        log_info("SIGHUP: %s", why);
+    else if (server->old != NULL) /* this one is made first; many that come meanwhile are one */
         server->reload_again = true;
     else
         reload_all(server);
@@ -170,18 +174,12 @@ void server_reload(struct server *server)
 
 void server_reload_for(struct server *server, struct control_ask *ask)
 {
-    const char *why = NULL;
+    const char *why = why_not(server);
 
-    if (server->stopping)
-        why = "the server is about to end";
-    else if (server->old != NULL)
+    if (why == NULL && server->old != NULL)
         why = "a reload is under way: try again";
-    else if (server->tls == NULL && server->config->options.config_file == NULL)
-        why = "there is nothing to reload: neither --config nor --tls-cert was given";
     if (why != NULL) {
-        ask->status = UV_EBUSY;
-        (void) snprintf(ask->text, sizeof ask->text, "%s", why);
-        control_answer(ask);
+        control_answer(ask, UV_EBUSY, why);
         return;
     }
     server->reload_ask = ask;

@@ -35,13 +35,10 @@ static enum request_outcome ask(struct request *request, enum control_wish wish)
 {
     const struct services *services = request->services;
     struct control_ask *asked;
-    int status =
-        control_ask(services->control, wish, services->desk->inbox, request, on_answered, &asked);
 
-    if (status == UV_ENOMEM)
+    if (control_ask(services->control, wish, services->desk->inbox, request, on_answered, &asked) !=
+        0)
         return request_refuse(request, 503, RESPONSE_OUT_OF_MEMORY);
-    if (status != 0)
-        return request_refuse(request, 503, RESPONSE_GOING_AWAY);
     return request_wait(request, forget, asked);
 }
 

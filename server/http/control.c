@@ -1,47 +1,20 @@
 #include "server/http/control.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-
-/* One that no one has taken yet. NULL: there is none. */
-static struct control_ask *take(struct control *control)
-{
-    struct control_ask *found = NULL;
-    struct list *node;
-
-    uv_mutex_lock(&control->_lock);
-    for (node = control->_asks.next; node != &control->_asks && found == NULL; node = node->next) {
-        struct control_ask *ask = container_of(node, struct control_ask, _node);
-
-        if (!ask->_taken)
-            found = ask;
-    }
-    if (found != NULL)
-        found->_taken = true;
-    uv_mutex_unlock(&control->_lock);
-    return found;
-}
-
-static void on_async(uv_async_t *async)
-{
-    struct control *control = container_of(async, struct control, _async);
-    struct control_ask *ask;
-
-    while ((ask = take(control)) != NULL)
-        control->_on_ask(control, ask);
-}
 
 int control_init(struct control *control, uv_loop_t *loop,
                  void (*on_ask)(struct control *control, struct control_ask *ask))
 {
     int status;
 
-    *control = (struct control){._on_ask = on_ask};
     atomic_init(&control->phase, CONTROL_STARTING);
     list_init(&control->_asks);
+    control->_on_ask = on_ask;
     status = uv_mutex_init(&control->_lock);
     if (status != 0)
         return status;
-    status = uv_async_init(loop, &control->_async, on_async);
+    status = inbox_init(&control->_inbox, loop);
     if (status != 0)
         uv_mutex_destroy(&control->_lock);
     return status;
@@ -49,10 +22,7 @@ int control_init(struct control *control, uv_loop_t *loop,
 
 void control_close(struct control *control)
 {
-    uv_mutex_lock(&control->_lock);
-    control->_closed = true;
-    uv_mutex_unlock(&control->_lock);
-    uv_close((uv_handle_t *) &control->_async, NULL);
+    inbox_close(&control->_inbox);
 }
 
 void control_deinit(struct control *control)
@@ -63,19 +33,27 @@ void control_deinit(struct control *control)
         next = node->next;
         free(container_of(node, struct control_ask, _node)); /* its thread has ended */
     }
+    inbox_deinit(&control->_inbox);
     uv_mutex_destroy(&control->_lock);
 }
 
-/* On the asker's thread. */
-static void on_answer(struct inbox_item *item)
+static void on_asked(struct inbox_item *item)
 {
-    struct control_ask *ask = container_of(item, struct control_ask, _item);
+    struct control_ask *ask = container_of(item, struct control_ask, _asked);
+
+    ask->_control->_on_ask(ask->_control, ask);
+}
+
+/* On the asker's thread. */
+static void on_told(struct inbox_item *item)
+{
+    struct control_ask *ask = container_of(item, struct control_ask, _told);
 
     uv_mutex_lock(&ask->_control->_lock);
     list_remove(&ask->_node);
     uv_mutex_unlock(&ask->_control->_lock);
     if (ask->_asker != NULL)
-        ask->_answered(ask->_asker, ask->status, ask->text);
+        ask->_answered(ask->_asker, ask->_status, ask->_text);
     free(ask);
 }
 
@@ -84,27 +62,20 @@ int control_ask(struct control *control, enum control_wish wish, struct inbox *i
                 struct control_ask **ask)
 {
     struct control_ask *fresh = calloc(1, sizeof *fresh);
-    bool closed;
 
     if (fresh == NULL)
         return UV_ENOMEM;
-    inbox_item_init(&fresh->_item, on_answer);
     fresh->_control = control;
+    inbox_item_init(&fresh->_asked, on_asked);
+    inbox_item_init(&fresh->_told, on_told);
     fresh->_inbox = inbox;
     fresh->wish = wish;
     fresh->_asker = asker;
     fresh->_answered = answered;
     uv_mutex_lock(&control->_lock);
-    closed = control->_closed;
-    if (!closed) {
-        list_append(&control->_asks, &fresh->_node);
-        (void) uv_async_send(&control->_async);
-    }
+    list_append(&control->_asks, &fresh->_node);
     uv_mutex_unlock(&control->_lock);
-    if (closed) {
-        free(fresh);
-        return UV_ECANCELED;
-    }
+    inbox_post(&control->_inbox, &fresh->_asked);
     *ask = fresh;
     return 0;
 }
@@ -114,7 +85,9 @@ void control_forget(struct control_ask *ask)
     ask->_asker = NULL;
 }
 
-void control_answer(struct control_ask *ask)
+void control_answer(struct control_ask *ask, int status, const char *text)
 {
-    inbox_post(ask->_inbox, &ask->_item);
+    ask->_status = status;
+    (void) snprintf(ask->_text, sizeof ask->_text, "%s", text);
+    inbox_post(ask->_inbox, &ask->_told);
 }
