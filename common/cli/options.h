@@ -42,6 +42,8 @@ struct option_spec {
     uint64_t min;
     uint64_t max;
     bool optional; /* of OPTION_CHOICE: the argument may be left out, and the first word is meant */
+    bool repeatable; /* in a file, it may stand several times */
+    bool scoped;     /* in a file, sections for a part of what is served may have it */
     /* For OPTION_CUSTOM: stores the option in `target`. Returns 0, or UV_EINVAL with a text that
      * says what the argument should be; the option's name is put before it. */
     int (*store)(void *target, const char *argument, struct error *error);

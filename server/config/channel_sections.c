@@ -7,24 +7,6 @@
 #include "common/base/escape.h"
 #include "server/syntax/pattern.h"
 
-/* ---- errors ---- */
-
-/* Puts a word of the file's in quotes before what is wrong with it. */
-static void complain_of(const struct channel_sections_errors *errors, size_t line, const char *word,
-                        const char *what)
-{
-    char text[800], shown[128];
-
-    (void) snprintf(text, sizeof text, "'%s'%s",
-                    escape_text(shown, sizeof shown, word, strlen(word)), what);
-    errors->complain(errors->context, line, text);
-}
-
-static void complain_of_memory(const struct channel_sections_errors *errors, size_t line)
-{
-    errors->complain(errors->context, line, "out of memory");
-}
-
 /* ---- while the file is read ---- */
 
 /* The section whose pattern matches all that this one does; NULL: none. */
@@ -41,16 +23,17 @@ static const struct channel_section *find_wider(const struct channel_sections *s
 }
 
 void channel_sections_begin(struct channel_sections *sections, const char *pattern, size_t line,
-                            const struct channel_sections_errors *errors)
+                            const struct config_errors *errors)
 {
     const struct channel_section *wider;
     struct channel_section *larger;
     char what[160], shown[96];
 
     if (!pattern_is_valid(pattern)) {
-        complain_of(errors, line, pattern,
-                    " is not a pattern of channels: write names as in a URL, with '*' for any run "
-                    "within a part, '**' as the last part, or '=' for the default channel");
+        config_errors_word(
+            errors, line, pattern,
+            " is not a pattern of channels: write names as in a URL, with '*' for any run "
+            "within a part, '**' as the last part, or '=' for the default channel");
     } else {
         wider = find_wider(sections, pattern);
         if (wider != NULL) {
@@ -58,7 +41,7 @@ void channel_sections_begin(struct channel_sections *sections, const char *patte
                 what, sizeof what, " is never reached: [channel %s] in line %zu comes first",
                 escape_text(shown, sizeof shown, wider->pattern, strlen(wider->pattern)),
                 wider->line);
-            complain_of(errors, line, pattern, what);
+            config_errors_word(errors, line, pattern, what);
         }
     }
     if (sections->count == CHANNEL_SECTIONS_MAX) {
@@ -70,7 +53,7 @@ void channel_sections_begin(struct channel_sections *sections, const char *patte
         return;
     larger = realloc(sections->list, (sections->count + 1) * sizeof *larger);
     if (larger == NULL) {
-        complain_of_memory(errors, line);
+        config_errors_memory(errors, line);
         return;
     }
     sections->list = larger;
@@ -89,32 +72,30 @@ static const struct channel_sections_value *find_value(const struct channel_sect
 
 void channel_sections_add(struct channel_sections *sections,
                           const struct channel_sections_value *value,
-                          const struct channel_sections_errors *errors)
+                          const struct config_errors *errors)
 {
     const struct option_spec *spec = &server_options_table.specs[value->spec];
     struct channel_section *section;
     const struct channel_sections_value *before;
     struct channel_sections_value *larger;
-    char what[128];
 
-    if (!server_options_is_for_channels(spec)) {
-        complain_of(errors, value->line, spec->name,
-                    " is not an option of single channels: it belongs in the section [server]");
+    if (!spec->scoped) {
+        config_errors_word(
+            errors, value->line, spec->name,
+            " is not an option of single channels: it belongs in the section [server]");
         return;
     }
     if (sections->count == 0) /* there was no memory for the section */
         return;
     section = &sections->list[sections->count - 1];
     before = find_value(section, value->spec);
-    if (before != NULL && !server_options_is_repeatable(spec)) {
-        (void) snprintf(what, sizeof what, " stands in line %zu already: keep one of them",
-                        before->line);
-        complain_of(errors, value->line, spec->name, what);
+    if (before != NULL && !spec->repeatable) {
+        config_errors_twice(errors, value->line, spec, before->line);
         return;
     }
     larger = realloc(section->values, (section->count + 1) * sizeof *larger);
     if (larger == NULL) {
-        complain_of_memory(errors, value->line);
+        config_errors_memory(errors, value->line);
         return;
     }
     section->values = larger;
@@ -129,20 +110,15 @@ static bool has_prefix(const struct channel_section *section)
 }
 
 static void settle(const struct channel_section *section, const struct server_options *options,
-                   struct channel_settings *settings, const struct channel_sections_errors *errors)
+                   struct channel_settings *settings, const struct config_errors *errors)
 {
     struct server_options own = *options;
 
     for (size_t i = 0; i < section->count; i++) {
         const struct channel_sections_value *value = &section->values[i];
-        const struct option_spec *spec = &server_options_table.specs[value->spec];
-        struct error why;
-        char what[600];
 
-        if (options_store_value(spec, value->text, &own, &why) == 0)
-            continue;
-        (void) snprintf(what, sizeof what, ": %s", why.text);
-        complain_of(errors, value->line, spec->name, what);
+        (void) config_errors_store(errors, value->line, &server_options_table.specs[value->spec],
+                                   value->text, &own);
     }
     *settings = server_options_settings(&own);
     /* The prefix of [server] is the default channel's, and no other's. */
@@ -152,14 +128,14 @@ static void settle(const struct channel_section *section, const struct server_op
 
 void channel_sections_settle(const struct channel_sections *sections,
                              const struct server_options *options, struct channel_rules *rules,
-                             const struct channel_sections_errors *errors)
+                             const struct config_errors *errors)
 {
     struct channel_rule *list = NULL;
 
     if (sections->count > 0) {
         list = calloc(sections->count, sizeof *list);
         if (list == NULL) {
-            complain_of_memory(errors, sections->list[0].line);
+            config_errors_memory(errors, sections->list[0].line);
             return;
         }
     }
@@ -171,8 +147,8 @@ void channel_sections_settle(const struct channel_sections *sections,
         .list = list,
         .count = sections->count,
         .others = server_options_settings(options),
-        .of_default = server_options_settings(options),
     };
+    rules->of_default = rules->others;
     rules->of_default.prefix = options->prefix;
 }
 

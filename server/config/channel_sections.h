@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "server/broadcast/channel_settings.h"
+#include "server/config/config_errors.h"
 #include "server/config/server_options.h"
 
 enum { CHANNEL_SECTIONS_MAX = 1000 };
@@ -31,28 +32,22 @@ struct channel_sections {
     size_t count;
 };
 
-/* What is wrong, told with the line: `what` is for the call. */
-struct channel_sections_errors {
-    void *context;
-    void (*complain)(void *context, size_t line, const char *what);
-};
-
 /* Begins a section. `pattern` is borrowed for as long as the sections are. Complains of one that is
  * not valid, or never reached. */
 void channel_sections_begin(struct channel_sections *sections, const char *pattern, size_t line,
-                            const struct channel_sections_errors *errors);
+                            const struct config_errors *errors);
 
 /* A line of the last section; there is one. Complains of an option that sections cannot have, or
  * that this one has already. `text` is borrowed as above. */
 void channel_sections_add(struct channel_sections *sections,
                           const struct channel_sections_value *value,
-                          const struct channel_sections_errors *errors);
+                          const struct config_errors *errors);
 
 /* The rules that follow from the sections and the options, which are settled; `rules->list` is the
  * caller's to free. Complains of values that are not valid, and where memory is short. */
 void channel_sections_settle(const struct channel_sections *sections,
                              const struct server_options *options, struct channel_rules *rules,
-                             const struct channel_sections_errors *errors);
+                             const struct config_errors *errors);
 
 void channel_sections_deinit(struct channel_sections *sections);
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <uv.h>
 
-#include "common/base/escape.h"
+#include "server/config/config_errors.h"
 #include "server/config/ini.h"
 #include "server/config/small_file.h"
 
@@ -17,9 +17,10 @@ enum {
 /* While it is loaded. */
 struct loading {
     struct config *config;
-    const char *path;        /* of the file */
-    bool given[MAX_SPECS];   /* by the command line */
-    size_t lines[MAX_SPECS]; /* of the file, which gave the option first; 0: none */
+    struct config_errors errors; /* told to complain */
+    const char *path;            /* of the file */
+    bool given[MAX_SPECS];       /* by the command line */
+    size_t lines[MAX_SPECS];     /* of the file, which gave the option first; 0: none */
     enum { IN_NONE, IN_SERVER, IN_CHANNEL } in; /* the section that is read */
     int status;                                 /* of the first error; 0: none so far */
     void (*complain)(void *context, const char *text);
@@ -28,8 +29,9 @@ struct loading {
 
 /* ---- errors ---- */
 
-static void complain(struct loading *loading, size_t line, const char *what)
+static void complain(void *context, size_t line, const char *what)
 {
+    struct loading *loading = context;
     char text[1024];
 
     if (line > 0)
@@ -38,16 +40,6 @@ static void complain(struct loading *loading, size_t line, const char *what)
         (void) snprintf(text, sizeof text, "%s", what);
     loading->complain(loading->context, text);
     loading->status = loading->status != 0 ? loading->status : UV_EINVAL;
-}
-
-/* As complain, with a word of the file's, in quotes, before what is wrong with it. */
-static void complain_of(struct loading *loading, size_t line, const char *word, const char *what)
-{
-    char text[800], shown[128];
-
-    (void) snprintf(text, sizeof text, "'%s'%s",
-                    escape_text(shown, sizeof shown, word, strlen(word)), what);
-    complain(loading, line, text);
 }
 
 /* Of the command line, or of what all options mean together. */
@@ -89,75 +81,63 @@ bool config_has(const struct option_spec *spec)
 static void store(struct loading *loading, size_t line, size_t index, const char *value)
 {
     const struct option_spec *spec = &server_options_table.specs[index];
-    struct error why;
-    char text[600];
 
-    if (loading->lines[index] != 0 && !server_options_is_repeatable(spec)) {
-        (void) snprintf(text, sizeof text, " stands in line %zu already: keep one of them",
-                        loading->lines[index]);
-        complain_of(loading, line, spec->name, text);
+    if (loading->lines[index] != 0 && !spec->repeatable) {
+        config_errors_twice(&loading->errors, line, spec, loading->lines[index]);
         return;
     }
     loading->lines[index] = line;
     if (loading->given[index])
         return;
-    if (options_store_value(spec, value, &loading->config->options, &why) != 0) {
-        (void) snprintf(text, sizeof text, ": %s", why.text);
-        complain_of(loading, line, spec->name, text);
-    } else if (add_value(loading->config, index, line, value) != 0) {
-        complain(loading, line, "out of memory");
-    }
+    if (config_errors_store(&loading->errors, line, spec, value, &loading->config->options) &&
+        add_value(loading->config, index, line, value) != 0)
+        config_errors_memory(&loading->errors, line);
 }
 
 /* ---- the file ---- */
 
-static void on_error(void *context, size_t line, const char *what)
-{
-    complain(context, line, what);
-}
-
 static void on_section(void *context, size_t line, const char *name, const char *argument)
 {
     struct loading *loading = context;
-    const struct channel_sections_errors errors = {loading, on_error};
 
     loading->in = IN_NONE;
     if (strcmp(name, "channel") == 0 && *argument != '\0') {
         loading->in = IN_CHANNEL;
-        channel_sections_begin(&loading->config->_sections, argument, line, &errors);
+        channel_sections_begin(&loading->config->_sections, argument, line, &loading->errors);
     } else if (strcmp(name, "server") == 0 && *argument == '\0') {
         loading->in = IN_SERVER;
     } else {
-        complain_of(loading, line, name,
-                    " is not a section: options stand in [server], and those of single channels "
-                    "in [channel PATTERN]");
+        config_errors_word(
+            &loading->errors, line, name,
+            " is not a section: options stand in [server], and those of single channels "
+            "in [channel PATTERN]");
     }
 }
 
 static void on_setting(void *context, size_t line, const char *name, const char *value)
 {
     struct loading *loading = context;
-    const struct channel_sections_errors errors = {loading, on_error};
     size_t index = options_find(&server_options_table, name);
     const struct channel_sections_value entry = {index, line, value};
 
     if (index == server_options_table.count)
-        complain_of(loading, line, name,
-                    " is not an option: 'wsbroadcastd --help' lists them, and here they have no "
-                    "dashes in front");
+        config_errors_word(
+            &loading->errors, line, name,
+            " is not an option: 'wsbroadcastd --help' lists them, and here they have no "
+            "dashes in front");
     else if (!config_has(&server_options_table.specs[index]))
-        complain_of(loading, line, name, " belongs on the command line");
+        config_errors_word(&loading->errors, line, name, " belongs on the command line");
     else if (loading->in == IN_CHANNEL)
-        channel_sections_add(&loading->config->_sections, &entry, &errors);
+        channel_sections_add(&loading->config->_sections, &entry, &loading->errors);
     else if (loading->in == IN_NONE)
-        complain_of(loading, line, name, " must stand behind a line with [server]");
+        config_errors_word(&loading->errors, line, name, " must stand behind a line with [server]");
     else
         store(loading, line, index, value);
 }
 
 static void read_file(struct loading *loading, const char *path)
 {
-    const struct ini_handler handler = {loading, on_section, on_setting, on_error};
+    const struct ini_handler handler = {loading, on_section, on_setting, complain};
     struct error why;
     size_t len;
     int status = small_file_read(path, INI_MAX_FILE, &loading->config->_file, &len, &why);
@@ -235,8 +215,11 @@ int config_load(struct config **config, int argc, char **argv,
                 void (*complain_to)(void *context, const char *text), void *context)
 {
     struct config *fresh = calloc(1, sizeof *fresh);
-    struct loading loading = {.config = fresh, .complain = complain_to, .context = context};
-    const struct channel_sections_errors errors = {&loading, on_error};
+    struct loading loading = {.config = fresh,
+                              .errors = {&loading, complain},
+                              .complain = complain_to,
+                              .context = context};
+
     struct server_options seen;
     struct error why;
 
@@ -255,7 +238,7 @@ int config_load(struct config **config, int argc, char **argv,
     if (loading.status == 0 && server_options_settle(&fresh->options, &why) != 0)
         complain_of_usage(&loading, &why);
     if (!seen.help && !seen.version) /* all that is wrong is told */
-        channel_sections_settle(&fresh->_sections, &fresh->options, &fresh->rules, &errors);
+        channel_sections_settle(&fresh->_sections, &fresh->options, &fresh->rules, &loading.errors);
     read_admin_token(&loading);
     if (loading.status != 0) {
         config_unref(fresh);

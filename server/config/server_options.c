@@ -29,8 +29,9 @@ static const struct option_spec specs[] = {
      "with a header of the PROXY protocol, and for a Unix socket ,mode=OCTAL "
      "(default: 0660) and ,group=NAME; may be given several times (default: the sockets that "
      "systemd passes on, else 127.0.0.1:8000)",
-     OPTION_BY(option_values_listen)},
-    {"port", 'p', "PORT", "the same as --listen PORT", OPTION_BY(option_values_port)},
+     OPTION_BY(option_values_listen), .repeatable = true},
+    {"port", 'p', "PORT", "the same as --listen PORT", OPTION_BY(option_values_port),
+     .repeatable = true},
     {"workers", 'w', "N|auto",
      "threads that share the connections; auto: one for each CPU (default: 1)",
      OPTION_BY(option_values_workers)},
@@ -38,7 +39,7 @@ static const struct option_spec specs[] = {
     {"prefix", 0, "TEXT",
      "put before each text that a WebSocket client sends in the default channel; may be empty; "
      "never put before what comes by POST or --stdin (default: 'Message: ')",
-     OPTION_BY(option_values_prefix)},
+     OPTION_BY(option_values_prefix), .scoped = true},
     {.help = "Channels (PATH/NAME; PATH itself is the default one) and their history:"},
     {"max-channels", 0, "N",
      "beside the default one; requests for further ones get 503; 0: any number (default: "
@@ -51,11 +52,12 @@ static const struct option_spec specs[] = {
     {"history-messages", 0, "N",
      "messages to keep of each channel, for clients that join later; of this and the next two, the "
      "first that is exceeded counts (default: without any of them, none are kept)",
-     OPTION_AT(COUNT, struct server_options, history.messages), .max = UINT32_MAX},
+     OPTION_AT(COUNT, struct server_options, history.messages), .max = UINT32_MAX, .scoped = true},
     {"history-bytes", 0, "SIZE", "bytes to keep of each channel",
-     OPTION_AT(SIZE, struct server_options, history.bytes), .max = MAX_HISTORY_LIMIT},
+     OPTION_AT(SIZE, struct server_options, history.bytes), .max = MAX_HISTORY_LIMIT,
+     .scoped = true},
     {"history-age", 0, "DURATION", "how long to keep messages, as in 30s, 5m, 12h or 7d",
-     OPTION_BY(option_values_history_age), .offer = OPTION_OFFER_NOTHING},
+     OPTION_BY(option_values_history_age), .offer = OPTION_OFFER_NOTHING, .scoped = true},
     {"history-total", 0, "SIZE",
      "memory that the history of all channels may take, at most half of --max-memory, which 0 "
      "stands for; the oldest goes first (default: 256M, or less where that is more than half)",
@@ -71,18 +73,19 @@ static const struct option_spec specs[] = {
      OPTION_BY(option_values_stdout), .optional = true, .offer = OPTION_OFFER_NOTHING},
     {.help = "Publishing:"},
     {"no-echo", 0, NULL, "a client does not hear the messages that it has sent itself",
-     OPTION_AT(FLAG, struct server_options, no_echo)},
+     OPTION_AT(FLAG, struct server_options, no_echo), .scoped = true},
     {.help = "TLS (wss://), but where an address has tls=off; SIGHUP reads the files again:"},
     {"tls-cert", 0, "FILE",
      "the server's certificate (PEM), and its chain behind it; may be given several times, each "
      "with its key: for further names, or types of keys",
-     OPTION_BY(option_values_tls_cert)},
-    {"tls-key", 0, "FILE", "its key (PEM, without a passphrase)", OPTION_BY(option_values_tls_key)},
+     OPTION_BY(option_values_tls_cert), .repeatable = true},
+    {"tls-key", 0, "FILE", "its key (PEM, without a passphrase)", OPTION_BY(option_values_tls_key),
+     .repeatable = true},
     {"tls-client-ca", 0, "FILE", "let in only clients with a certificate signed by one in FILE",
      OPTION_AT(STRING, struct server_options, tls_client_ca)},
     {.help = "Compression (permessage-deflate):"},
     {"no-compression", 0, NULL, "do not agree to it",
-     OPTION_AT(FLAG, struct server_options, no_compression)},
+     OPTION_AT(FLAG, struct server_options, no_compression), .scoped = true},
     {"compression-level", 0, "N", "1 (fast) to 9 (small) (default: 6)",
      OPTION_AT(COUNT, struct server_options, compression_level), .min = 1, .max = 9},
     {"compression-min-size", 0, "SIZE", "shorter messages go out as they are (default: 128)",
@@ -92,25 +95,25 @@ static const struct option_spec specs[] = {
      "admit pages of this origin, as in https://example.org, or of all names beneath a domain, as "
      "in https://*.example.org; may be given several times; '*' for all (default: pages of the "
      "host that is asked for; WebSocket clients without Origin always come in)",
-     OPTION_BY(option_values_origin)},
+     OPTION_BY(option_values_origin), .repeatable = true},
     {"server-name", 0, "NAME",
      "a name by which this server is asked, as in feed.example or feed.example:8443; may be given "
      "several times; requests for others (but localhost, through loopback) get 421 (default: any "
      "name, which lets pages in by DNS rebinding)",
-     OPTION_BY(option_values_server_name), .offer = OPTION_OFFER_NOTHING},
+     OPTION_BY(option_values_server_name), .offer = OPTION_OFFER_NOTHING, .repeatable = true},
     {"trusted-proxy", 0, "CIDR",
      "an address or block of addresses of proxies in front, or unix (for Unix sockets): there, "
      "Forwarded or X-Forwarded-For says whose a request is, for limits and logs; may be given "
      "several times (default: none)",
-     OPTION_BY(option_values_trusted_proxy), .offer = OPTION_OFFER_NOTHING},
+     OPTION_BY(option_values_trusted_proxy), .offer = OPTION_OFFER_NOTHING, .repeatable = true},
     {"publish", 0, "WHO",
      "who may publish: none (the feed is read-only), ws (WebSocket clients), http (with "
      "POST) or all (default: all)",
-     OPTION_BY(option_values_publish), .values = "none|ws|http|all"},
+     OPTION_BY(option_values_publish), .values = "none|ws|http|all", .scoped = true},
     {"max-connections", 0, "N", "in all; further ones are answered with 503 (default: 0)",
      OPTION_AT(COUNT, struct server_options, max_connections), .max = UINT32_MAX},
     {"max-subscribers", 0, "N", "of one channel; requests of further ones get 503 (default: 0)",
-     OPTION_AT(COUNT, struct server_options, max_subscribers), .max = UINT32_MAX},
+     OPTION_AT(COUNT, struct server_options, max_subscribers), .max = UINT32_MAX, .scoped = true},
     {"max-connections-per-address", 0, "N",
      "from one IPv4 address or IPv6 /64 network, but for loopback (default: 0)",
      OPTION_AT(COUNT, struct server_options, max_connections_per_address), .max = UINT32_MAX},
@@ -127,7 +130,7 @@ static const struct option_spec specs[] = {
      OPTION_AT(COUNT, struct server_options, max_header_count), .max = MAX_HEADER_LIMIT},
     {"max-message", 0, "SIZE",
      "longest message a client may send; longer ones are closed with 1009 (default: 1M)",
-     OPTION_AT(SIZE, struct server_options, max_message), .max = MAX_MESSAGE_LIMIT},
+     OPTION_AT(SIZE, struct server_options, max_message), .max = MAX_MESSAGE_LIMIT, .scoped = true},
     {"message-timeout", 0, "SECONDS", "from a message's first byte to its last (default: 30)",
      OPTION_AT(SECONDS, struct server_options, message_timeout)},
     {"max-fragments", 0, "N", "of one message (default: 131072)",
@@ -137,20 +140,23 @@ static const struct option_spec specs[] = {
     {"max-messages-per-second", 0, "N",
      "from one client, which is an IPv4 address or IPv6 /64 network with all its connections and "
      "requests; through loopback or a Unix socket each connection is one (default: 0)",
-     OPTION_AT(COUNT, struct server_options, max_messages_per_second), .max = UINT32_MAX},
+     OPTION_AT(COUNT, struct server_options, max_messages_per_second), .max = UINT32_MAX,
+     .scoped = true},
     {"max-bytes-per-second", 0, "SIZE", "of messages from one client (default: 0)",
-     OPTION_AT(SIZE, struct server_options, max_bytes_per_second), .max = UINT32_MAX},
+     OPTION_AT(SIZE, struct server_options, max_bytes_per_second), .max = UINT32_MAX,
+     .scoped = true},
     {"max-control-per-second", 0, "N", "pings and unasked pongs on one connection (default: 1000)",
      OPTION_AT(COUNT, struct server_options, max_control_per_second), .max = UINT32_MAX},
     {"max-lag", 0, "LAG",
      "how far a client may fall behind in reading: SIZE (but always two messages of "
      "--max-message), messages, as in 1000msg, or time, as in 30s; may be given several times, and "
      "the first that is exceeded counts (default: 16M)",
-     OPTION_BY(option_values_max_lag), .offer = OPTION_OFFER_NOTHING},
+     OPTION_BY(option_values_max_lag), .offer = OPTION_OFFER_NOTHING, .repeatable = true,
+     .scoped = true},
     {"slow-consumer", 0, "close|skip",
      "what becomes of one that falls further behind: close it with 1008, or let it skip to the "
      "newest message (default: close)",
-     OPTION_BY(option_values_slow_consumer)},
+     OPTION_BY(option_values_slow_consumer), .scoped = true},
     {"max-memory", 0, "SIZE",
      "what all clients together may make the server hold, beside the history; beyond it the "
      "costliest are closed with 1008, or answered with 503 (default: half of the machine's memory, "
@@ -296,11 +302,7 @@ static bool is_reachable(const char *address)
     struct listen_address where;
     struct error unused;
 
-    if (listen_address_parse(address, &where, &unused) != 0 || where.kind == LISTEN_ADDRESS_UNIX)
-        return false;
-    return where.kind == LISTEN_ADDRESS_INHERITED ||
-           (strcmp(where.host, "localhost") != 0 && strncmp(where.host, "127.", 4) != 0 &&
-            strcmp(where.host, "::1") != 0);
+    return listen_address_parse(address, &where, &unused) == 0 && !listen_address_is_local(&where);
 }
 
 int server_options_settle(struct server_options *options, struct error *error)
@@ -362,42 +364,4 @@ struct channel_settings server_options_settings(const struct server_options *opt
         .lag = {server_options_max_lag(options), options->max_lag_messages, options->max_lag_time},
         .history = options->history,
     };
-}
-
-static bool is_among(const struct option_spec *spec, const char *const *names)
-{
-    for (; *names != NULL; names++) {
-        if (strcmp(spec->name, *names) == 0)
-            return true;
-    }
-    return false;
-}
-
-bool server_options_is_for_channels(const struct option_spec *spec)
-{
-    static const char *const names[] = {"prefix",
-                                        "publish",
-                                        "no-echo",
-                                        "history-messages",
-                                        "history-bytes",
-                                        "history-age",
-                                        "max-message",
-                                        "max-lag",
-                                        "slow-consumer",
-                                        "max-subscribers",
-                                        "max-messages-per-second",
-                                        "max-bytes-per-second",
-                                        "no-compression",
-                                        NULL};
-
-    return is_among(spec, names);
-}
-
-bool server_options_is_repeatable(const struct option_spec *spec)
-{
-    static const char *const names[] = {"listen",      "port",          "origin",
-                                        "server-name", "max-lag",       "tls-cert",
-                                        "tls-key",     "trusted-proxy", NULL};
-
-    return is_among(spec, names);
 }

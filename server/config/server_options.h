@@ -112,10 +112,4 @@ uint64_t server_options_max_lag(const struct server_options *options);
  * are the options' own. */
 struct channel_settings server_options_settings(const struct server_options *options);
 
-/* True for an option that a section [channel PATTERN] of the configuration file may have. */
-bool server_options_is_for_channels(const struct option_spec *spec);
-
-/* True for one that may be given several times. */
-bool server_options_is_repeatable(const struct option_spec *spec);
-
 #endif

@@ -1,7 +1,9 @@
 #include "server/syntax/listen_address.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <uv.h>
 
 #include "common/cli/options.h"
@@ -190,4 +192,24 @@ int listen_address_parse(const char *text, struct listen_address *where, struct 
                                                : parse_tcp(where, place, error);
     }
     return status == 0 ? parse_settings(where, text + len, error) : status;
+}
+
+bool listen_address_is_local(const struct listen_address *where)
+{
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+
+    switch (where->kind) {
+    case LISTEN_ADDRESS_UNIX:
+        return true;
+    case LISTEN_ADDRESS_INHERITED:
+        return false;
+    case LISTEN_ADDRESS_TCP:
+        break;
+    }
+    if (uv_ip4_addr(where->host, 0, &v4) == 0)
+        return ntohl(v4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    if (uv_ip6_addr(where->host, 0, &v6) == 0)
+        return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+    return strcasecmp(where->host, "localhost") == 0;
 }

@@ -46,4 +46,7 @@ struct listen_address {
 /* Returns 0, or UV_EINVAL with a text. */
 int listen_address_parse(const char *text, struct listen_address *where, struct error *error);
 
+/* True if only this machine can reach it, as far as that is known without asking a resolver. */
+bool listen_address_is_local(const struct listen_address *where);
+
 #endif

@@ -159,9 +159,33 @@ static void a_host_may_have_255_bytes_and_no_more(void **state)
     assert_int_equal(listen_address_parse(text, &where, &error), UV_EINVAL);
 }
 
+static void only_what_needs_no_resolver_to_be_this_machine_is_local(void **state)
+{
+    static const struct {
+        const char *text;
+        bool local;
+    } cases[] = {
+        {"9000", true},           {"localhost:1", true}, {"127.8.9.1:1", true},
+        {"[::1]:1", true},        {"unix:/s", true},     {"0.0.0.0:1", false},
+        {"192.0.2.1:1", false},   {"[::]:1", false},     {"127.example.org:1", false},
+        {"example.org:1", false}, {"fd:3", false},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct listen_address where;
+        struct error error;
+
+        assert_int_equal(listen_address_parse(cases[i].text, &where, &error), 0);
+        if (listen_address_is_local(&where) != cases[i].local)
+            fail_msg("%s", cases[i].text);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_what_needs_no_resolver_to_be_this_machine_is_local),
         cmocka_unit_test(an_address_is_cut_into_host_and_port),
         cmocka_unit_test(what_is_no_address_is_refused_by_name),
         cmocka_unit_test(an_address_may_be_a_path_or_a_descriptor),
