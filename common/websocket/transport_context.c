@@ -6,17 +6,28 @@
 
 enum { LAST_TIMEOUT = 2000 }; /* milliseconds for a last request, if closing has no timeout */
 
+static void set_times(struct transport_context *context, const struct transport_config *config)
+{
+    deadline_list_set_timeout(&context->_opening, config->opening_timeout);
+    deadline_list_set_timeout(&context->_body, config->message_timeout);
+    deadline_list_set_timeout(&context->_kept, config->keepalive_timeout);
+    deadline_list_set_timeout(&context->_last,
+                              config->closing_timeout > 0 ? config->closing_timeout : LAST_TIMEOUT);
+    deadline_list_set_timeout(&context->_closing, config->closing_timeout);
+    deadline_list_set_timeout(&context->_quiet, config->ping_interval);
+    deadline_list_set_timeout(&context->_asked, config->ping_timeout);
+    deadline_list_set_timeout(&context->_message, config->message_timeout);
+}
+
 static void init_deadlines(struct transport_context *context, const struct transport_config *config)
 {
-    deadline_list_init(&context->_opening, config->opening_timeout);
-    deadline_list_init(&context->_body, config->message_timeout);
-    deadline_list_init(&context->_kept, config->keepalive_timeout);
-    deadline_list_init(&context->_last,
-                       config->closing_timeout > 0 ? config->closing_timeout : LAST_TIMEOUT);
-    deadline_list_init(&context->_closing, config->closing_timeout);
-    deadline_list_init(&context->_quiet, config->ping_interval);
-    deadline_list_init(&context->_asked, config->ping_timeout);
-    deadline_list_init(&context->_message, config->message_timeout);
+    struct deadline_list *const all[] = {&context->_opening, &context->_body,    &context->_kept,
+                                         &context->_last,    &context->_closing, &context->_quiet,
+                                         &context->_asked,   &context->_message};
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        deadline_list_init(all[i], 0);
+    set_times(context, config);
 }
 
 int transport_context_init(struct transport_context *context, uv_loop_t *loop,
@@ -66,15 +77,7 @@ void transport_context_configure(struct transport_context *context,
                                  config->max_empty_fragments);
     if (context->_ending)
         return; /* it has times of its own */
-    deadline_list_set_timeout(&context->_opening, config->opening_timeout);
-    deadline_list_set_timeout(&context->_body, config->message_timeout);
-    deadline_list_set_timeout(&context->_kept, config->keepalive_timeout);
-    deadline_list_set_timeout(&context->_last,
-                              config->closing_timeout > 0 ? config->closing_timeout : LAST_TIMEOUT);
-    deadline_list_set_timeout(&context->_closing, config->closing_timeout);
-    deadline_list_set_timeout(&context->_quiet, config->ping_interval);
-    deadline_list_set_timeout(&context->_asked, config->ping_timeout);
-    deadline_list_set_timeout(&context->_message, config->message_timeout);
+    set_times(context, config);
     transport_time_wake(context);
 }
 
