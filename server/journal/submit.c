@@ -19,22 +19,28 @@ bool submit_is_open(const struct channel_settings *settings, enum submit_way way
     return true;
 }
 
+static struct limits_amount amount_of(const struct submit_batch *batch)
+{
+    struct limits_amount amount = {.messages = batch->count};
+
+    for (size_t i = 0; i < batch->count; i++)
+        amount.bytes += batch->items[i].parts->len;
+    return amount;
+}
+
 /* Returns 0, or UV_EAGAIN or UV_E2BIG with the limit that is exceeded. */
 static int check_limits(const struct submit_client *client, const struct channel_settings *settings,
-                        const struct submit_batch *batch, const char **limit)
+                        const struct limits_amount *amount, const char **limit)
 {
-    struct limits_amount amount = {batch->count, 0};
     const struct limits_amount most = {settings->max_messages_per_second,
                                        settings->max_bytes_per_second};
 
     if (client->way == SUBMIT_STDIN)
         return 0;
-    for (size_t i = 0; i < batch->count; i++)
-        amount.bytes += batch->items[i].parts->len;
-    *limit = limits_check_size(&most, &amount);
+    *limit = limits_check_size(&most, amount);
     if (*limit != NULL)
         return UV_E2BIG;
-    *limit = limits_check_messages(&client->counts, client->now, &most, &amount);
+    *limit = limits_check_messages(&client->counts, client->now, &most, amount);
     return *limit != NULL ? UV_EAGAIN : 0;
 }
 
@@ -44,23 +50,24 @@ static bool has_prefix(enum submit_way way, const struct channel_settings *setti
     return way == SUBMIT_WS && item->opcode == FRAME_TEXT && settings->prefix[0] != '\0';
 }
 
-static void count(struct counters *counters, enum submit_way way, const struct submit_batch *batch)
-{
-    static const int ways[] = {COUNTERS_WS, COUNTERS_HTTP, COUNTERS_STDIN};
-    uint64_t bytes = 0;
+_Static_assert((int) SUBMIT_WS == (int) COUNTERS_WS && (int) SUBMIT_HTTP == (int) COUNTERS_HTTP &&
+                   (int) SUBMIT_STDIN == (int) COUNTERS_STDIN,
+               "ways are counted by their numbers");
 
+static void count(struct counters *counters, enum submit_way way,
+                  const struct limits_amount *amount)
+{
     if (counters == NULL)
         return;
-    for (size_t i = 0; i < batch->count; i++)
-        bytes += batch->items[i].parts->len;
-    counters_add(&counters->messages_in[ways[way]], batch->count);
-    counters_add(&counters->bytes_in[ways[way]], bytes);
+    counters_add(&counters->messages_in[way], amount->messages);
+    counters_add(&counters->bytes_in[way], amount->bytes);
 }
 
 int submit_messages(const struct submit_context *context, const struct submit_client *client,
                     const struct submit_batch *batch, const char **limit)
 {
     const struct channel_settings *settings = channel_settings(batch->channel);
+    const struct limits_amount amount = amount_of(batch);
     const struct channel_item *items = batch->items;
     struct submission submission = {
         .channel = batch->channel,
@@ -79,7 +86,7 @@ int submit_messages(const struct submit_context *context, const struct submit_cl
     *limit = NULL;
     if (!submit_is_open(settings, client->way))
         return UV_EACCES;
-    status = check_limits(client, settings, batch, limit);
+    status = check_limits(client, settings, &amount, limit);
     if (status != 0)
         return status;
     if (batch->count == 1 && has_prefix(client->way, settings, items)) {
@@ -88,7 +95,7 @@ int submit_messages(const struct submit_context *context, const struct submit_cl
         prefixed = (struct channel_item){items->opcode, parts, 2};
         submission.items = &prefixed;
     }
-    count(context->publisher->counters, client->way, batch);
+    count(context->publisher->counters, client->way, &amount);
     context->journal->ops->submit(context->journal, &submission);
     return 0;
 }
