@@ -7,16 +7,14 @@
 
 #include "common/base/decimal.h"
 #include "common/base/json.h"
+#include "common/base/utf8.h"
 #include "common/http/http_response.h"
+#include "server/http/query.h"
 #include "server/http/services.h"
 #include "server/peer/peer_context.h"
 #include "server/peer/peer_list.h"
 
-enum {
-    LIMIT = 100,      /* entries of a page, unless `?limit=` says otherwise, */
-    MAX_LIMIT = 1000, /* up to this */
-    MAX_REASON = 123, /* RFC 6455, 5.5.1 */
-};
+enum { MAX_REASON = 123 }; /* bytes: RFC 6455, 5.5.1 */
 
 /* ---- what is asked for ---- */
 
@@ -261,22 +259,11 @@ static bool get_text(const struct request *request, const char *name, char *out,
     return true;
 }
 
-/* The same for a number; `*number` stays where it is absent. */
-static bool get_number(const struct request *request, const char *name, uint64_t most,
-                       uint64_t *number)
-{
-    char text[24];
-
-    if (!get_text(request, name, text, sizeof text))
-        return false;
-    return text[0] == '\0' || decimal_parse(text, strlen(text), most, number);
-}
-
 /* Returns NULL, or what is wrong. */
 static const char *read_filter(const struct request *request, struct wanted *wanted)
 {
     static const char *const transports[] = {"", "websocket", "events", "http"};
-    uint64_t limit = LIMIT;
+    char after[24];
     bool known = false;
 
     wanted->has_channel = request_has_parameter(request, "channel");
@@ -289,10 +276,11 @@ static const char *read_filter(const struct request *request, struct wanted *wan
         known = known || strcmp(wanted->transport, transports[i]) == 0;
     if (!known)
         return "transport is one of websocket, events, http";
-    if (!get_number(request, "after", UINT64_MAX, &wanted->after) ||
-        !get_number(request, "limit", MAX_LIMIT, &limit) || limit == 0)
-        return "after must be the ID of a connection, and limit a number from 1 to 1000";
-    wanted->limit = (size_t) limit;
+    if (!utf8_valid((const uint8_t *) wanted->reason, strlen(wanted->reason)))
+        return "reason must be UTF-8, as all reasons of a Close are";
+    if (!get_text(request, "after", after, sizeof after) ||
+        (after[0] != '\0' && !decimal_parse(after, strlen(after), UINT64_MAX, &wanted->after)))
+        return "after must be the ID of a connection";
     return NULL;
 }
 
@@ -316,9 +304,10 @@ static struct wanted *want(struct request *request)
         return NULL;
     }
     why = read_filter(request, wanted);
-    if (why == NULL)
+    if (why != NULL)
+        (void) request_refuse(request, 400, why);
+    else if (query_get_limit(request, &wanted->limit))
         return wanted;
-    (void) request_refuse(request, 400, why);
     free(wanted);
     return NULL;
 }

@@ -18,8 +18,7 @@ enum {
 
 /* ---- parameters ---- */
 
-/* Reads `?limit=`. False if it is not valid, and the response says so. */
-static bool get_limit(struct request *request, size_t *limit)
+bool query_get_limit(struct request *request, size_t *limit)
 {
     struct request_target_text text;
     uint64_t number;
@@ -127,7 +126,7 @@ enum request_outcome query_channels(struct request *request)
     size_t limit;
 
     response->type = HTTP_RESPONSE_JSON;
-    if (!get_limit(request, &limit))
+    if (!query_get_limit(request, &limit))
         return REQUEST_ANSWERED;
     channel = first_channel(request);
     if (response->why != NULL)
@@ -296,7 +295,8 @@ enum request_outcome query_messages(struct request *request)
     size_t limit;
 
     response->type = HTTP_RESPONSE_JSON;
-    if (!get_limit(request, &limit) || !get_start(request, &since) || !find(request, &channel))
+    if (!query_get_limit(request, &limit) || !get_start(request, &since) ||
+        !find(request, &channel))
         return REQUEST_ANSWERED;
     channel_info(channel, &info);
     response->work = channel_seek_work(info.bytes);

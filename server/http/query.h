@@ -5,6 +5,10 @@
 
 #include "server/http/request.h"
 
+/* Reads `?limit=`, the entries of a page: 100, if it is not given, up to 1000. False if it is not
+ * valid, and the response says so. */
+bool query_get_limit(struct request *request, size_t *limit);
+
 /* A page of the list of channels: `?limit=N`, `?after=NAME`. */
 enum request_outcome query_channels(struct request *request);
 

@@ -129,6 +129,7 @@ def test_connections_are_ended_by_id_and_by_filter(admin):
         assert client.recv_close() == (1008, "closed by the operator")
     assert it.ask("DELETE", "/connections")[0] == 400
     assert it.ask("DELETE", "/connections/x")[0] == 404
+    assert it.ask("DELETE", "/connections?channel=a&reason=%FF")[0] == 400  # no reason of a Close
 
 
 def test_health_says_whether_it_is_ready(admin):
