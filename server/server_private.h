@@ -1,5 +1,5 @@
-/* What the files of the server share: server.c (its life), server_reload.c (a new configuration while
- * it runs) and server_drain.c (its end, in steps). For them alone. */
+/* What the files of the server share: server.c (its life), server_reload.c (a new configuration
+ * while it runs) and server_drain.c (its end, in steps). For them alone. */
 #ifndef WS_SERVER_SERVER_PRIVATE_H
 #define WS_SERVER_SERVER_PRIVATE_H
 

@@ -1,6 +1,6 @@
-/* What requests may ask of the server as a whole, and what it says of itself: shared by all threads.
- * The main thread does what is asked for, through an inbox of its own; who asks is told on their
- * own thread, through theirs. */
+/* What requests may ask of the server as a whole, and what it says of itself: shared by all
+ * threads. The main thread does what is asked for, through an inbox of its own; who asks is told on
+ * their own thread, through theirs. */
 #ifndef WS_SERVER_HTTP_CONTROL_H
 #define WS_SERVER_HTTP_CONTROL_H
 
@@ -47,8 +47,8 @@ struct control {
     void (*_on_ask)(struct control *control, struct control_ask *ask);
 };
 
-/* `on_ask` runs on the loop's thread; control_answer has to follow, at once or later. Returns 0 or a
- * negative UV_E* code. */
+/* `on_ask` runs on the loop's thread; control_answer has to follow, at once or later. Returns 0 or
+ * a negative UV_E* code. */
 int control_init(struct control *control, uv_loop_t *loop,
                  void (*on_ask)(struct control *control, struct control_ask *ask));
 
@@ -56,7 +56,8 @@ int control_init(struct control *control, uv_loop_t *loop,
 void control_close(struct control *control);
 void control_deinit(struct control *control);
 
-/* From a thread with an inbox: `answered` runs there, later, never within. Returns 0 or UV_ENOMEM. */
+/* From a thread with an inbox: `answered` runs there, later, never within. Returns 0 or UV_ENOMEM.
+ */
 int control_ask(struct control *control, enum control_wish wish, struct inbox *inbox, void *asker,
                 void (*answered)(void *asker, int status, const char *text),
                 struct control_ask **ask);

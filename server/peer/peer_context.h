@@ -30,15 +30,15 @@ struct peer_context {
     struct memory *memory;
     struct fanouts *fanouts;
     struct tls_loop *tls;
-    struct list *charged;      /* of struct peer_cold: peers that the memory account charges */
-    const struct awake *idle;  /* the clock by which a peer's idleness is judged */
-    struct counters counters;  /* of the worker */
-    struct list records;       /* of struct peer_record: connections, where they are noted */
-    uint64_t first_id;         /* of the first of them; */
-    uint64_t id_step;          /* those of other workers lie in between */
-    bool leaving;              /* the goodbye has been said */
-    size_t peers;              /* that there are, */
-    uint64_t peers_ever;       /* and that there were */
+    struct list *charged;     /* of struct peer_cold: peers that the memory account charges */
+    const struct awake *idle; /* the clock by which a peer's idleness is judged */
+    struct counters counters; /* of the worker */
+    struct list records;      /* of struct peer_record: connections, where they are noted */
+    uint64_t first_id;        /* of the first of them; */
+    uint64_t id_step;         /* those of other workers lie in between */
+    bool leaving;             /* the goodbye has been said */
+    size_t peers;             /* that there are, */
+    uint64_t peers_ever;      /* and that there were */
     /* Frees the place of a connection that is kept for further requests and idle, here or, later,
      * on another worker. True when it is free. */
     bool (*make_room)(struct peer_context *context);
