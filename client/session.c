@@ -116,6 +116,7 @@ struct session_end session_run(const struct client_options *options)
     how.exit = session->exit;
     how.signal = session->signal;
     free(session->location);
+    free(session->said);
     free(session);
     return how;
 }

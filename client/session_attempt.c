@@ -17,6 +17,15 @@ static bool is_retried(const struct session *session, const struct outcome *outc
            (!outcome->lasting || session->options->retry_all_errors);
 }
 
+/* What the server said about a refusal, behind the line that tells of it. */
+static void tell_said(const struct session *session)
+{
+    const char *line = session->said;
+
+    for (; line != NULL && *line != '\0'; line += strcspn(line, "\n") + 1)
+        log_error("the server says: %.*s", (int) strcspn(line, "\n"), line);
+}
+
 static void plan_retry(struct session *session, const struct outcome *outcome)
 {
     uint32_t random = 0;
@@ -40,6 +49,8 @@ static void plan(struct session *session, const struct outcome *outcome)
     if (session->state != SESSION_RUNS)
         return;
     session->next = NEXT_NOTHING;
+    free(session->said);
+    session->said = outcome->said != NULL ? strdup(outcome->said) : NULL;
     if (outcome->location != NULL) {
         free(session->location);
         session->location = strdup(outcome->location);
@@ -52,6 +63,8 @@ static void plan(struct session *session, const struct outcome *outcome)
     else if (session->next == NEXT_NOTHING)
         session_end_decide(session, outcome->exit,
                            outcome->exit != CLIENT_OK ? outcome->error.text : "");
+    if (session->state != SESSION_RUNS)
+        tell_said(session);
 }
 
 static void on_redirected(uv_timer_t *timer);
@@ -60,8 +73,10 @@ static void on_pause(uv_timer_t *timer);
 static void wait_for_retry(struct session *session)
 {
     (void) uv_timer_stop(&session->attempt);
-    if (!session->options->quiet)
+    if (!session->options->quiet) {
         log_info("reconnecting in %.1f s: %s", (double) session->delay / 1000, session->why.text);
+        tell_said(session);
+    }
     monitor_state(&session->monitor, "waiting: %s", session->why.text);
     (void) uv_timer_start(&session->pause, on_pause, session->delay, 0);
 }

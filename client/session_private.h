@@ -61,6 +61,7 @@ struct session {
     char *location;         /* NEXT_REDIRECT */
     uint64_t delay;         /* NEXT_RETRY: milliseconds */
     struct error why;
+    char *said; /* lines of the server's about it, or NULL */
     struct backoff backoff;
 
     enum session_goal goal; /* of the connection */

@@ -1,13 +1,10 @@
 #include "client/connect/connection.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "client/connect/request.h"
-#include "client/connect/retry_after.h"
+#include "client/connect/connection_private.h"
 #include "common/base/escape.h"
 #include "common/base/list.h"
 #include "common/net/stream.h"
@@ -17,17 +14,16 @@ enum {
     /* The same where the server is to take first all that was sent (--input-eof close). */
     LONG_CLOSING_TIMEOUT = 30 * 1000,
     COMPRESSION_LEVEL = 6,
-    TLS_ALERT = 21, /* the first byte of a record that is an alert (RFC 8446, 5.1) */
 };
 
 /* ---- the end ---- */
 
-/* The first to know how it ended tells. */
-static void conclude(struct connection *connection, const struct outcome *outcome)
+void connection_conclude(struct connection *connection, const struct outcome *outcome)
 {
     if (connection->_told)
         return;
     connection->_told = true;
+    (void) uv_timer_stop(&connection->_patience);
     connection->_ops->on_end(connection, outcome);
 }
 
@@ -58,7 +54,7 @@ static void conclude_lost(struct connection *connection, int status)
         why = status == UV_EOF ? "the server ended it without a Close" : uv_strerror(status);
     (void) error_set(&outcome.error, status, "%s: %s%s", connection->_url->text,
                      tls ? "" : "connection lost: ", why);
-    conclude(connection, &outcome);
+    connection_conclude(connection, &outcome);
 }
 
 /* True for codes that would come again: the server is done, or cannot bear what we are. */
@@ -87,7 +83,7 @@ static void conclude_closed(struct connection *connection, unsigned code, const 
 
     (void) error_set(&outcome.error, 0, "%s: the server closed with %u%s%s", connection->_url->text,
                      code, *reason != '\0' ? ": " : "", reason);
-    conclude(connection, &outcome);
+    connection_conclude(connection, &outcome);
 }
 
 static void conclude_fault(struct connection *connection, unsigned code, const char *reason)
@@ -102,7 +98,7 @@ static void conclude_fault(struct connection *connection, unsigned code, const c
         (void) error_set(&outcome.error, UV_EPROTO,
                          "%s: the server broke the protocol: %s (closed with %u)",
                          connection->_url->text, reason, code);
-    conclude(connection, &outcome);
+    connection_conclude(connection, &outcome);
 }
 
 static void on_end(struct transport *transport, const struct transport_end *end)
@@ -110,6 +106,10 @@ static void on_end(struct transport *transport, const struct transport_end *end)
     struct connection *connection = container_of(transport, struct connection, _transport);
     char reason[512];
 
+    if (connection_opening_is_refused(connection)) { /* and that is all of the body */
+        connection_opening_conclude(connection);
+        return;
+    }
     escape_text(reason, sizeof reason, end->reason, end->reason_len);
     switch (end->fate) {
     case TRANSPORT_PEER_CLOSED:
@@ -130,6 +130,7 @@ static void on_closed(struct transport *transport)
 
     connection->_live = false;
     http_head_deinit(&connection->_head);
+    refusal_deinit(&connection->_refusal);
     connection->_ops->on_closed(connection);
 }
 
@@ -139,153 +140,6 @@ static void on_limit(struct transport *transport, const char *limit, uint16_t co
 
     (void) code;
     connection->_limit = limit;
-}
-
-/* ---- the opening handshake ---- */
-
-/* RFC 9110, 15.4: those that say where, and keep the method. */
-static bool is_redirection(int status)
-{
-    return status == 301 || status == 302 || status == 307 || status == 308;
-}
-
-/* RFC 9110, 15.5 and 15.6: what may be otherwise next time. */
-static bool may_get_better(int status)
-{
-    return status >= 500 || status == 408 || status == 425 || status == 429;
-}
-
-/* The server answered with another status than 101. */
-static void judge_refusal(struct connection *connection, struct outcome *outcome)
-{
-    const struct http_head *head = &connection->_head;
-
-    outcome->exit = CLIENT_REFUSED;
-    outcome->lasting = !may_get_better(head->status);
-    if (is_redirection(head->status))
-        outcome->location = http_head_get(head, "Location");
-    if (head->status == 503 || head->status == 429)
-        outcome->asked = retry_after_parse(http_head_get(head, "Retry-After"), time(NULL));
-}
-
-/* What to do about a refusal, written into `out` if it is not static. */
-static const char *advice(const struct connection *connection, char *out, size_t size)
-{
-    const struct url *url = connection->_url;
-
-    switch (connection->_head.status) {
-    case 400:
-        return url->secure ? ""
-                           : "; does the server speak TLS on this port? Then it is a wss:// URL";
-    case 401:
-        if (request_has_credentials(&connection->_request))
-            return "; the server does not accept the credentials that were given";
-        if (connection->_request.withheld)
-            return "; credentials are for the origin of the URL alone, which redirected here";
-        return "; say who you are with --user-file, --bearer-file or WSRECV_TOKEN";
-    case 404:
-        if (url->target[1] != '\0' && url->target[1] != '?')
-            return "; check the path";
-        (void) snprintf(out, size, "; is %s://%s/ws meant?", url->secure ? "wss" : "ws",
-                        url->authority);
-        return out;
-    default:
-        return "";
-    }
-}
-
-/* The response head is complete. True when frames follow. */
-static bool judge_response(struct connection *connection)
-{
-    struct outcome outcome = {.exit = CLIENT_PROTOCOL, .lasting = true};
-    char meant[320];
-    struct error error;
-    int status = client_handshake_check_response(&connection->_handshake, &connection->_request,
-                                                 &connection->_head, &connection->_deflate, &error);
-
-    if (status == 0)
-        return true;
-    if (status != UV_EPROTO)
-        judge_refusal(connection, &outcome);
-    (void) error_set(&outcome.error, status, "%s: %s%s", connection->_url->text, error.text,
-                     advice(connection, meant, sizeof meant));
-    conclude(connection, &outcome);
-    connection_abort(connection, status);
-    return false;
-}
-
-static void not_http(struct connection *connection)
-{
-    struct outcome outcome = {.exit = CLIENT_PROTOCOL, .lasting = true};
-
-    if (connection->_alerted)
-        (void) error_set(&outcome.error, UV_EPROTO,
-                         "%s: the server speaks TLS on this port; is it a wss:// URL?",
-                         connection->_url->text);
-    else
-        (void) error_set(&outcome.error, UV_EPROTO, "%s: the server does not answer in HTTP: %s",
-                         connection->_url->text, connection->_head.why);
-    conclude(connection, &outcome);
-    connection_abort(connection, UV_EPROTO);
-}
-
-static void on_opening(struct transport *transport, const uint8_t *data, size_t len)
-{
-    struct connection *connection = container_of(transport, struct connection, _transport);
-    size_t used;
-    enum http_head_result result = http_head_feed(&connection->_head, data, len, &used);
-
-    if (!connection->_answered && len > 0) {
-        connection->_answered = true;
-        connection->_alerted = data[0] == TLS_ALERT;
-    }
-    monitor_response(connection->_monitor, data, used, result != HTTP_HEAD_MORE);
-    switch (result) {
-    case HTTP_HEAD_MORE:
-        break;
-    case HTTP_HEAD_DONE:
-        if (!judge_response(connection))
-            break;
-        if (transport_open(transport, &connection->_deflate) != 0) {
-            connection_abort(connection, UV_ENOMEM);
-            break;
-        }
-        connection->_opened = uv_now(connection->_transports.loop);
-        monitor_connected(connection->_monitor);
-        connection->_ops->on_open(connection);
-        transport_input(transport, data + used, len - used);
-        break;
-    case HTTP_HEAD_BAD:
-        not_http(connection);
-        break;
-    }
-}
-
-static void on_opening_timeout(struct transport *transport)
-{
-    transport_abort(transport, UV_ETIMEDOUT);
-}
-
-/* Asks for the upgrade. */
-static int begin_handshake(struct connection *connection, struct tls_context *tls)
-{
-    const struct url *url = connection->_url;
-    struct transport *transport = &connection->_transport;
-    struct buffer *out = transport_opening_output(transport);
-    int status = 0;
-
-    if (tls != NULL)
-        status = stream_start_tls(&transport->stream, tls, url->host);
-    if (status == 0)
-        status = out != NULL ? client_handshake_init(&connection->_handshake) : UV_ENOMEM;
-    if (status == 0)
-        status =
-            client_handshake_write_request(&connection->_handshake, out, &connection->_request);
-    if (status == 0) {
-        monitor_request(connection->_monitor, out->data, out->len);
-        status = transport_start(transport);
-    }
-    return status;
 }
 
 /* ---- messages ---- */
@@ -329,8 +183,8 @@ static void flush(struct transport *transport)
 }
 
 static const struct transport_ops connection_transport_ops = {
-    .on_opening = on_opening,
-    .on_opening_timeout = on_opening_timeout,
+    .on_opening = connection_opening_input,
+    .on_opening_timeout = connection_opening_timeout,
     .on_message = on_message,
     .on_limit = on_limit,
     .on_frame = on_frame,
@@ -391,6 +245,7 @@ int connection_init(struct connection *connection, uv_loop_t *loop,
     connection->_ops = ops;
     connection->_monitor = monitor;
     connection->_live = false;
+    (void) uv_timer_init(loop, &connection->_patience); /* which cannot fail */
     return transport_context_init(&connection->_transports, loop, &connection_transport_ops,
                                   &config);
 }
@@ -398,6 +253,7 @@ int connection_init(struct connection *connection, uv_loop_t *loop,
 void connection_close_handles(struct connection *connection)
 {
     transport_context_close(&connection->_transports);
+    uv_close((uv_handle_t *) &connection->_patience, NULL);
 }
 
 void connection_deinit(struct connection *connection)
@@ -422,13 +278,15 @@ int connection_start(struct connection *connection, int fd, const struct url *ur
     connection->_told = false;
     connection->_answered = false;
     connection->_alerted = false;
+    connection->_refusal = (struct refusal){._text = {0}};
+    connection->_refused = (struct outcome){.exit = CLIENT_OK};
     http_head_init(&connection->_head, HTTP_HEAD_RESPONSE);
     status = stream_open(&connection->_transport.stream, fd);
     if (status != 0)
         (void) close(fd);
     stream_configure(&connection->_transport.stream);
     if (status == 0)
-        status = begin_handshake(connection, tls);
+        status = connection_opening_begin(connection, tls);
     if (status != 0)
         connection_abort(connection, status);
     return 0;
@@ -480,7 +338,9 @@ void connection_give_up(struct connection *connection, const struct outcome *out
 {
     if (!connection->_live)
         return;
-    conclude(connection, outcome);
+    if (connection_opening_is_refused(connection))
+        connection_opening_conclude(connection);
+    connection_conclude(connection, outcome);
     if (transport_is_open(&connection->_transport))
         connection_close(connection);
     else

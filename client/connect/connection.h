@@ -11,6 +11,7 @@
 
 #include "client/connect/client_handshake.h"
 #include "client/connect/outcome.h"
+#include "client/connect/refusal.h"
 #include "client/connect/url.h"
 #include "client/monitor/monitor.h"
 #include "client/options/client_options.h"
@@ -47,10 +48,13 @@ struct connection {
     struct client_handshake _handshake;
     struct http_head _head;
     struct extension_deflate _deflate;
-    bool _live;     /* on_closed has not run */
-    bool _told;     /* on_end has */
-    bool _answered; /* a byte has come */
-    bool _alerted;  /* and it was that of an alert of TLS */
+    struct outcome _refused; /* the server refused the opening handshake; exit is CLIENT_OK: no */
+    struct refusal _refusal; /* its body, for which */
+    uv_timer_t _patience;    /* is waited so long */
+    bool _live;              /* on_closed has not run */
+    bool _told;              /* on_end has */
+    bool _answered;          /* a byte has come */
+    bool _alerted;           /* and it was that of an alert of TLS */
 };
 
 /* All pointers are borrowed for the life of the connection. Returns 0 or a negative UV_E* code. */

@@ -14,7 +14,8 @@ struct outcome {
     bool lasting;          /* trying again would end the same way */
     uint64_t asked;        /* milliseconds for which the server wants to be left alone */
     const char *location;  /* where the server redirects to (borrowed for the call), or NULL */
-    struct error error;    /* why, in one line */
+    const char *said; /* lines of the server's about it, escaped (borrowed for the call), or NULL */
+    struct error error; /* why, in one line */
 };
 
 #endif
