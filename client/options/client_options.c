@@ -1,18 +1,9 @@
 #include "client/options/client_options.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/un.h>
 #include <uv.h>
 
-#include "client/connect/proxy.h"
-#include "client/connect/request.h"
 #include "client/options/client_options_private.h"
-#include "client/output/until.h"
-#include "client/resume/place.h"
-#include "common/base/decimal.h"
-#include "common/base/utf8.h"
+#include "client/options/option_store.h"
 
 enum {
     DEFAULT_MAX_DELAY = 60 * 1000, /* milliseconds, as all of these */
@@ -20,102 +11,6 @@ enum {
     DEFAULT_CONNECT_TIMEOUT = 30 * 1000,
     DEFAULT_MAX_REDIRS = 10,
 };
-
-static int store_message(void *target, const char *argument, struct error *error)
-{
-    struct client_options *options = target;
-    const char **messages;
-
-    if (!utf8_valid((const uint8_t *) argument, strlen(argument)))
-        return error_set(error, UV_EINVAL, "a text message must be UTF-8");
-    messages = realloc((void *) options->messages,
-                       (options->message_count + 1) * sizeof *options->messages);
-    if (messages == NULL)
-        return error_set(error, UV_ENOMEM, "out of memory");
-    options->messages = messages;
-    options->messages[options->message_count++] = argument;
-    return 0;
-}
-
-static int store_field(void *target, const char *argument, struct error *error)
-{
-    return request_add_field(&((struct client_options *) target)->fields, argument, error);
-}
-
-static int store_subprotocol(void *target, const char *argument, struct error *error)
-{
-    return request_add_subprotocol(target, argument, error);
-}
-
-static int store_value(const char **member, const char *argument, struct error *error)
-{
-    if (!request_value_valid(argument))
-        return error_set(error, UV_EINVAL, "a header field has no control characters");
-    *member = argument;
-    return 0;
-}
-
-static int store_origin(void *target, const char *argument, struct error *error)
-{
-    return store_value(&((struct client_options *) target)->origin, argument, error);
-}
-
-static int store_user_agent(void *target, const char *argument, struct error *error)
-{
-    return store_value(&((struct client_options *) target)->user_agent, argument, error);
-}
-
-static int store_resolve(void *target, const char *argument, struct error *error)
-{
-    return route_add_resolve(&((struct client_options *) target)->routes, argument, error);
-}
-
-static int store_connect_to(void *target, const char *argument, struct error *error)
-{
-    return route_add_connect_to(&((struct client_options *) target)->routes, argument, error);
-}
-
-static int store_proxy(void *target, const char *argument, struct error *error)
-{
-    struct proxy proxy;
-    int status = proxy_init(&proxy, argument, error);
-
-    if (status == 0)
-        ((struct client_options *) target)->proxy = argument;
-    proxy_deinit(&proxy);
-    return status;
-}
-
-static int store_unix_socket(void *target, const char *argument, struct error *error)
-{
-    const struct sockaddr_un *address = NULL;
-
-    if (*argument == '\0' || strlen(argument) >= sizeof address->sun_path)
-        return error_set(error, UV_EINVAL, "'%s' is not a path of 1 to %zu bytes", argument,
-                         sizeof address->sun_path - 1);
-    ((struct client_options *) target)->unix_socket = argument;
-    return 0;
-}
-
-static int store_since(void *target, const char *argument, struct error *error)
-{
-    struct client_since *since = &((struct client_options *) target)->since;
-    size_t len = strlen(argument);
-
-    *since = (struct client_since){.kind = CLIENT_SINCE_ALL};
-    if (strcmp(argument, "all") == 0)
-        return 0;
-    since->kind = CLIENT_SINCE_ID;
-    if (place_parse(argument, len, &since->id) == 0)
-        return 0;
-    since->kind = CLIENT_SINCE_LAST;
-    if (decimal_parse(argument, len, UINT64_MAX, &since->count) && since->count > 0)
-        return 0;
-    return error_set(error, UV_EINVAL,
-                     "'%s' is neither 'all' nor a number of messages from 1 nor an event ID, as "
-                     "--json shows them",
-                     argument);
-}
 
 static const struct option_spec specs[] = {
     {.help = "Output (of -r, --json, --hex, --base64, -F and -b one):"},
@@ -171,7 +66,15 @@ static const struct option_spec specs[] = {
     {"message", 'm', "TEXT",
      "send TEXT a tenth of a second after connecting, so that listeners started in the same "
      "breath hear it; may be given several times",
-     OPTION_BY(store_message)},
+     OPTION_BY(option_store_message)},
+    {"message-file", 0, "FILE",
+     "the same with what is in FILE (- for standard input), without a newline at its end; read "
+     "once, and in no list of processes",
+     OPTION_BY(option_store_message_file)},
+    {"message-binary", 0, NULL,
+     "what --message and --message-file send are binary messages, every "
+     "byte of them",
+     OPTION_AT(FLAG, struct client_options, message_binary)},
     {"send", 's', NULL,
      "send each line of standard input, of 16 MiB at the most (without -s standard input is never "
      "touched)",
@@ -218,7 +121,7 @@ static const struct option_spec specs[] = {
     {"since", 0, "ID|all|N",
      "begin behind the message ID, with all that the server has kept, or with the last N of it; "
      "--reconnect goes on by itself from there",
-     OPTION_BY(store_since)},
+     OPTION_BY(option_store_since)},
     {"state-file", 0, "FILE",
      "keep the place of the last message that was written, or whose command of --exec is done, in "
      "FILE, and begin there the next time: when wsrecv is killed at any moment, at most the one "
@@ -231,13 +134,13 @@ static const struct option_spec specs[] = {
     {"header", 'H', "LINE",
      "add a header field, 'NAME: VALUE'; @FILE for one on each line of FILE; may be given several "
      "times; an Authorization excludes the options for credentials below",
-     OPTION_BY(store_field)},
-    {"origin", 0, "ORIGIN", "say that a page of ORIGIN asks", OPTION_BY(store_origin)},
+     OPTION_BY(option_store_field)},
+    {"origin", 0, "ORIGIN", "say that a page of ORIGIN asks", OPTION_BY(option_store_origin)},
     {"subprotocol", 0, "NAME",
      "offer a subprotocol; may be given several times, the best first; one that looks like a "
      "credential (with 'bearer' in it, beginning with 'auth', or of more than 40 characters) is "
      "treated as one",
-     OPTION_BY(store_subprotocol)},
+     OPTION_BY(option_store_subprotocol)},
     {"user", 'u', "USER:PASSWORD",
      "say who you are (Basic); everybody can read it in the list of processes: better --user-file",
      OPTION_AT(STRING, struct client_options, user)},
@@ -249,7 +152,7 @@ static const struct option_spec specs[] = {
      "these credentials, or what -H says",
      OPTION_AT(STRING, struct client_options, bearer_file)},
     {"user-agent", 'A', "NAME", "what to call wsrecv (default: wsrecv/" WS_VERSION ")",
-     OPTION_BY(store_user_agent)},
+     OPTION_BY(option_store_user_agent)},
     {"max-redirs", 0, "N",
      "follow at most N redirections (301, 302, 307, 308), never from wss:// to ws:// "
      "(default: 10)",
@@ -258,20 +161,20 @@ static const struct option_spec specs[] = {
     {"proxy", 'x', "URL",
      "go through the proxy http://, https:// or socks5h://[USER:PASSWORD@]HOST[:PORT]; '' for none "
      "(default: ws_proxy or http_proxy, for wss:// wss_proxy or https_proxy, or all_proxy)",
-     OPTION_BY(store_proxy)},
+     OPTION_BY(option_store_proxy)},
     {"noproxy", 0, "LIST",
      "hosts, domains, addresses and networks (CIDR) to reach without a proxy, or * (default: "
      "no_proxy)",
      OPTION_AT(STRING, struct client_options, noproxy)},
     {"unix-socket", 0, "PATH", "connect to this socket, whatever the URL's host",
-     OPTION_BY(store_unix_socket)},
+     OPTION_BY(option_store_unix_socket)},
     {"resolve", 0, "HOST:PORT:ADDRESS[,...]",
      "take these for the addresses of HOST (* for any) at PORT; may be given several times",
-     OPTION_BY(store_resolve)},
+     OPTION_BY(option_store_resolve)},
     {"connect-to", 0, "HOST1:PORT1:HOST2:PORT2",
      "connect to HOST2 and PORT2 for HOST1 and PORT1; each may be empty: any, or the same; may be "
      "given several times",
-     OPTION_BY(store_connect_to)},
+     OPTION_BY(option_store_connect_to)},
     {"ipv4", '4', NULL, "use IPv4 only", OPTION_AT(FLAG, struct client_options, ipv4)},
     {"ipv6", '6', NULL, "use IPv6 only", OPTION_AT(FLAG, struct client_options, ipv6)},
     {.help = "TLS (wss://):"},
@@ -376,9 +279,7 @@ int client_options_init(struct client_options *options, int argc, char **argv, s
 
 void client_options_deinit(struct client_options *options)
 {
-    free((void *) options->messages);
-    options->messages = NULL;
-    options->message_count = 0;
+    message_list_deinit(&options->messages);
     string_list_deinit(&options->fields);
     string_list_deinit(&options->subprotocols);
     string_list_deinit(&options->public_subprotocols);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "client/connect/route.h"
+#include "client/options/message_list.h"
 #include "client/options/string_list.h"
 #include "client/output/render.h"
 #include "common/base/error.h"
@@ -31,12 +32,13 @@ struct client_since {
 
 struct client_options {
     const char *url;
-    const char **messages; /* sent, in order, after connecting */
-    size_t message_count;
-    uint64_t count;       /* messages to receive before closing; 0: no end */
-    uint64_t max_message; /* bytes; 0: no limit */
-    uint64_t timeout;     /* milliseconds for everything; 0: none */
-    bool raw;             /* at most one of these; `mode` says which */
+    struct message_list messages; /* sent, in order, after connecting */
+    bool message_binary;          /* and binary */
+    const char *stdin_for;        /* the option that has read standard input, or NULL */
+    uint64_t count;               /* messages to receive before closing; 0: no end */
+    uint64_t max_message;         /* bytes; 0: no limit */
+    uint64_t timeout;             /* milliseconds for everything; 0: none */
+    bool raw;                     /* at most one of these; `mode` says which */
     bool json;
     bool hex;
     bool base64;

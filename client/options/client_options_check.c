@@ -128,13 +128,26 @@ static int check_acting(const struct client_options *options, struct error *erro
     return 0;
 }
 
+static int settle_sending(struct client_options *options, struct error *error)
+{
+    options->send = options->send || options->send_binary;
+    if (options->send && options->stdin_for != NULL)
+        return error_set(error, UV_EINVAL, "option '--send': standard input is for '%s' already",
+                         options->stdin_for);
+    if (options->message_binary && options->messages.count == 0)
+        return error_set(error, UV_EINVAL,
+                         "option '--message-binary' is for --message or --message-file");
+    return options->message_binary ? 0 : message_list_settle_text(&options->messages, error);
+}
+
 int client_options_settle(struct client_options *options, struct error *error)
 {
     int status = check_together(options, error);
 
     if (status == 0)
         status = choose_mode(options, error);
-    options->send = options->send || options->send_binary;
+    if (status == 0)
+        status = settle_sending(options, error);
     if (status == 0)
         status = check_output(options, error);
     if (status == 0)

@@ -347,8 +347,12 @@ static void on_greeting(uv_timer_t *timer)
     const struct client_options *options = traffic->_options;
 
     traffic->_greeted = true;
-    for (size_t i = 0; i < options->message_count && is_open(traffic); i++)
-        send_message(traffic, FRAME_TEXT, options->messages[i], strlen(options->messages[i]));
+    for (size_t i = 0; i < options->messages.count && is_open(traffic); i++) {
+        const struct buffer *content = &options->messages.items[i].content;
+
+        send_message(traffic, options->message_binary ? FRAME_BINARY : FRAME_TEXT, content->data,
+                     content->len);
+    }
     if (!options->send || !is_open(traffic))
         return;
     input_resume(&traffic->_input);
@@ -461,7 +465,7 @@ void traffic_begin(struct traffic *traffic, struct connection *connection)
     traffic->_overdue = 0;
     if (traffic->_options->idle_timeout > 0)
         (void) uv_timer_start(&traffic->_idle, on_idle, traffic->_options->idle_timeout, 0);
-    if (traffic->_options->message_count > 0)
+    if (traffic->_options->messages.count > 0)
         (void) uv_timer_start(&traffic->_greeting, on_greeting, GREETING_DELAY, 0);
     else
         on_greeting(&traffic->_greeting);

@@ -1,0 +1,115 @@
+#include "client/options/option_store.h"
+
+#include <string.h>
+#include <sys/un.h>
+#include <uv.h>
+
+#include "client/connect/proxy.h"
+#include "client/connect/request.h"
+#include "client/options/client_options.h"
+#include "client/resume/place.h"
+#include "common/base/decimal.h"
+
+int option_store_message(void *target, const char *argument, struct error *error)
+{
+    return message_list_add(&((struct client_options *) target)->messages, argument, error);
+}
+
+/* Standard input is for one option. */
+static int take_stdin(struct client_options *options, const char *name, struct error *error)
+{
+    if (options->stdin_for != NULL)
+        return error_set(error, UV_EINVAL, "standard input is for '%s' already",
+                         options->stdin_for);
+    options->stdin_for = name;
+    return 0;
+}
+
+int option_store_message_file(void *target, const char *argument, struct error *error)
+{
+    struct client_options *options = target;
+
+    if (strcmp(argument, "-") == 0 && take_stdin(options, "--message-file", error) != 0)
+        return UV_EINVAL;
+    return message_list_add_file(&options->messages, argument, error);
+}
+
+int option_store_field(void *target, const char *argument, struct error *error)
+{
+    return request_add_field(&((struct client_options *) target)->fields, argument, error);
+}
+
+int option_store_subprotocol(void *target, const char *argument, struct error *error)
+{
+    return request_add_subprotocol(target, argument, error);
+}
+
+static int store_value(const char **member, const char *argument, struct error *error)
+{
+    if (!request_value_valid(argument))
+        return error_set(error, UV_EINVAL, "a header field has no control characters");
+    *member = argument;
+    return 0;
+}
+
+int option_store_origin(void *target, const char *argument, struct error *error)
+{
+    return store_value(&((struct client_options *) target)->origin, argument, error);
+}
+
+int option_store_user_agent(void *target, const char *argument, struct error *error)
+{
+    return store_value(&((struct client_options *) target)->user_agent, argument, error);
+}
+
+int option_store_resolve(void *target, const char *argument, struct error *error)
+{
+    return route_add_resolve(&((struct client_options *) target)->routes, argument, error);
+}
+
+int option_store_connect_to(void *target, const char *argument, struct error *error)
+{
+    return route_add_connect_to(&((struct client_options *) target)->routes, argument, error);
+}
+
+int option_store_proxy(void *target, const char *argument, struct error *error)
+{
+    struct proxy proxy;
+    int status = proxy_init(&proxy, argument, error);
+
+    if (status == 0)
+        ((struct client_options *) target)->proxy = argument;
+    proxy_deinit(&proxy);
+    return status;
+}
+
+int option_store_unix_socket(void *target, const char *argument, struct error *error)
+{
+    const struct sockaddr_un *address = NULL;
+
+    if (*argument == '\0' || strlen(argument) >= sizeof address->sun_path)
+        return error_set(error, UV_EINVAL, "'%s' is not a path of 1 to %zu bytes", argument,
+                         sizeof address->sun_path - 1);
+    ((struct client_options *) target)->unix_socket = argument;
+    return 0;
+}
+
+int option_store_since(void *target, const char *argument, struct error *error)
+{
+    struct client_since *since = &((struct client_options *) target)->since;
+    size_t len = strlen(argument);
+
+    *since = (struct client_since){.kind = CLIENT_SINCE_ALL};
+    if (strcmp(argument, "all") == 0)
+        return 0;
+    since->kind = CLIENT_SINCE_ID;
+    if (place_parse(argument, len, &since->id) == 0)
+        return 0;
+    since->kind = CLIENT_SINCE_LAST;
+    if (decimal_parse(argument, len, UINT64_MAX, &since->count) && since->count > 0)
+        return 0;
+    return error_set(error, UV_EINVAL,
+                     "'%s' is neither 'all' nor a number of messages from 1 nor an event ID, as "
+                     "--json shows them",
+                     argument);
+}
