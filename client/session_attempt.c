@@ -52,6 +52,7 @@ static void plan(struct session *session, const struct outcome *outcome)
     free(session->said);
     session->said = outcome->said != NULL ? strdup(outcome->said) : NULL;
     if (outcome->location != NULL) {
+        target_keep_cookies(&session->target, outcome->head);
         free(session->location);
         session->location = strdup(outcome->location);
         session->next = session->location != NULL ? NEXT_REDIRECT : NEXT_NOTHING;

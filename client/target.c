@@ -1,6 +1,7 @@
 #include "client/target.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -8,9 +9,26 @@
 #include "client/connect/request.h"
 #include "common/base/escape.h"
 
-int target_init(struct target *target, const struct client_options *options, struct error *error)
+/* The user's URL with the parameters of --query; NULL when out of memory. */
+static char *complete(const struct client_options *options)
 {
     char *url = url_complete(options->url);
+
+    for (size_t i = 0; url != NULL && i < options->queries.count; i++) {
+        char *longer = NULL;
+
+        if (asprintf(&longer, "%s%c%s", url, strchr(url, '?') == NULL ? '?' : '&',
+                     options->queries.items[i]) < 0)
+            longer = NULL;
+        free(url);
+        url = longer;
+    }
+    return url;
+}
+
+int target_init(struct target *target, const struct client_options *options, struct error *error)
+{
+    char *url = complete(options);
     int status;
 
     *target = (struct target){._options = options};
@@ -31,6 +49,7 @@ void target_deinit(struct target *target)
     url_deinit(&target->_away);
     if (target->_authorization != NULL)
         explicit_bzero(target->_authorization, strlen(target->_authorization));
+    cookies_deinit(&target->_cookies);
     free(target->_authorization);
     target->_authorization = NULL;
 }
@@ -40,12 +59,22 @@ const struct url *target_url(const struct target *target)
     return target->_away.text != NULL ? &target->_away : &target->_home;
 }
 
-struct client_handshake_request target_request(const struct target *target)
+struct client_handshake_request target_request(struct target *target)
 {
     const struct url *url = target_url(target);
+    const struct request_secrets secrets = {
+        .trusted = url_same_origin(url, &target->_home),
+        .authorization = target->_authorization,
+        .fields = &target->_options->fields,
+        .cookies = cookies_for(&target->_cookies, url),
+    };
 
-    return request_for(target->_options, url, target->_authorization,
-                       url_same_origin(url, &target->_home));
+    return request_for(target->_options, url, &secrets);
+}
+
+void target_keep_cookies(struct target *target, const struct http_head *head)
+{
+    cookies_keep(&target->_cookies, target_url(target), head);
 }
 
 int target_redirect(struct target *target, const char *location, struct error *error)

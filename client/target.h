@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "client/connect/client_handshake.h"
+#include "client/connect/cookies.h"
 #include "client/connect/url.h"
 #include "client/options/client_options.h"
 #include "common/base/error.h"
@@ -17,6 +18,7 @@ struct target {
     struct url _away; /* where the last redirection has led */
     uint64_t _redirections;
     char *_authorization;
+    struct cookies _cookies; /* of redirections */
 };
 
 /* Parses the user's URL and finds his credentials. `options` is borrowed. Returns 0, or a negative
@@ -28,7 +30,10 @@ void target_deinit(struct target *target);
 const struct url *target_url(const struct target *target);
 
 /* The request to be sent there; valid until one of the functions below is called. */
-struct client_handshake_request target_request(const struct target *target);
+struct client_handshake_request target_request(struct target *target);
+
+/* A response that redirects has come from there: keeps the cookies that it sets. */
+void target_keep_cookies(struct target *target, const struct http_head *head);
 
 /* Goes where `location`, of a redirecting response, says. Returns 0; or a negative UV_E* code, and
  * a text that says why not: that was one too many, it would lead from wss: to ws:, it is no

@@ -34,6 +34,27 @@ static int write_subprotocols(struct buffer *out, const struct client_handshake_
     return status == 0 && request->subprotocol_count > 0 ? buffer_append(out, "\r\n", 2) : status;
 }
 
+/* RFC 6265, 5.4: there is one Cookie at the most. */
+static int write_fields(struct buffer *out, const struct client_handshake_request *request)
+{
+    static const char cookie[] = "Cookie:";
+    const char *cookies = request->cookies;
+    int status = 0;
+
+    for (size_t i = 0; status == 0 && i < request->field_count; i++) {
+        const char *line = request->fields[i];
+
+        status = buffer_printf(out, "%s", line);
+        if (status == 0 && cookies != NULL && strncasecmp(line, cookie, sizeof cookie - 1) == 0) {
+            status = buffer_printf(out, "; %s", cookies);
+            cookies = NULL;
+        }
+        if (status == 0)
+            status = buffer_append(out, "\r\n", 2);
+    }
+    return status == 0 ? write_field(out, "Cookie", cookies) : status;
+}
+
 /* What the user asks for. */
 static int write_wishes(struct buffer *out, const struct client_handshake_request *request)
 {
@@ -47,9 +68,7 @@ static int write_wishes(struct buffer *out, const struct client_handshake_reques
         status = write_field(out, "Last-Event-ID", request->last_event_id);
     if (status == 0)
         status = write_subprotocols(out, request);
-    for (size_t i = 0; status == 0 && i < request->field_count; i++)
-        status = buffer_printf(out, "%s\r\n", request->fields[i]);
-    return status;
+    return status == 0 ? write_fields(out, request) : status;
 }
 
 int client_handshake_write_request(const struct client_handshake *client, struct buffer *out,

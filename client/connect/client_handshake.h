@@ -14,11 +14,13 @@
 
 /* What a request says. Nothing of it is checked here: no value may have a CR or LF. */
 struct client_handshake_request {
+    const char *server_name;   /* of TLS: for SNI, and what the certificate must be for */
     const char *authority;     /* host and port as in a URL */
     const char *target;        /* path and query */
     const char *user_agent;    /* NULL: none */
     const char *origin;        /* NULL: none */
     const char *authorization; /* the value of that field; NULL: none */
+    const char *cookies;       /* "NAME=VALUE; …" beside those of `fields`; NULL: none */
     const char *last_event_id; /* the place to go on behind; NULL: none */
     const char *const *subprotocols;
     size_t subprotocol_count;

@@ -34,6 +34,7 @@ static void judge_refusal(struct connection *connection, struct outcome *outcome
     outcome->lasting = !may_get_better(head->status);
     if (is_redirection(head->status))
         outcome->location = http_head_get(head, "Location");
+    outcome->head = head;
     if (head->status == 503 || head->status == 429)
         outcome->asked = retry_after_parse(http_head_get(head, "Retry-After"), time(NULL));
 }
@@ -198,13 +199,12 @@ void connection_opening_timeout(struct transport *transport)
 
 int connection_opening_begin(struct connection *connection, struct tls_context *tls)
 {
-    const struct url *url = connection->_url;
     struct transport *transport = &connection->_transport;
     struct buffer *out = transport_opening_output(transport);
     int status = 0;
 
     if (tls != NULL)
-        status = stream_start_tls(&transport->stream, tls, url->host);
+        status = stream_start_tls(&transport->stream, tls, connection->_request.server_name);
     if (status == 0)
         status = out != NULL ? client_handshake_init(&connection->_handshake) : UV_ENOMEM;
     if (status == 0)

@@ -8,12 +8,14 @@
 
 #include "client/options/client_options.h"
 #include "common/base/error.h"
+#include "common/http/http_head.h"
 
 struct outcome {
     enum client_exit exit; /* of the program, if that was the last attempt */
     bool lasting;          /* trying again would end the same way */
     uint64_t asked;        /* milliseconds for which the server wants to be left alone */
-    const char *location;  /* where the server redirects to (borrowed for the call), or NULL */
+    const char *location;  /* where the server redirects to (borrowed for the call), or NULL; */
+    const struct http_head *head; /* then the response */
     const char *said; /* lines of the server's about it, escaped (borrowed for the call), or NULL */
     struct error error; /* why, in one line */
 };

@@ -6,26 +6,16 @@
 #include <stdbool.h>
 
 #include "client/connect/client_handshake.h"
+#include "client/connect/header_fields.h"
 #include "client/connect/url.h"
 #include "client/options/client_options.h"
 #include "client/options/string_list.h"
 #include "common/base/error.h"
 
-/* Adds what -H says: "NAME: VALUE", or "@FILE" with such lines. Returns 0; UV_EINVAL, with a text
- * that shows no value, for what is no header field (RFC 9110, 5.5) or is the handshake's own, for a
- * second Authorization, and for an argument without a value; another UV_E* code when the file
- * cannot be read. */
-int request_add_field(struct string_list *fields, const char *argument, struct error *error);
-
-/* True when -H has given a field of this name. */
-bool request_has_field(const struct string_list *fields, const char *name);
-
-/* Adds a subprotocol to `options`: a token (RFC 6455, 4.1), once. Errors as above. */
+/* Adds a subprotocol to `options`: a token (RFC 6455, 4.1), once. Returns 0, or UV_EINVAL or
+ * UV_ENOMEM with a text. */
 int request_add_subprotocol(struct client_options *options, const char *argument,
                             struct error *error);
-
-/* True for what may be a field's value: no control characters but tab. */
-bool request_value_valid(const char *value);
 
 /* Finds the user's credentials: -u, --user-file, --bearer-file, else those of the URL, else the
  * environment variable WSRECV_TOKEN; not the last two if -H has an Authorization. The variable is
@@ -38,11 +28,19 @@ int request_load_credentials(char **authorization, const struct client_options *
  * memory. */
 char *request_basic(const char *user);
 
-/* The request for `url`. Only a `trusted` server gets what may be secret: `authorization`, the
+/* What not every server may get. All of it is borrowed. */
+struct request_secrets {
+    bool trusted;              /* the server is of the origin of the user's URL */
+    const char *authorization; /* the value of that field, or NULL */
+    const struct header_fields *fields;
+    const char *cookies; /* that this server has set, as in Cookie; or NULL */
+};
+
+/* The request for `url`. Only a trusted server gets what may be secret: `authorization`, the
  * fields of -H, and subprotocols that look like credentials (secret.h). All is borrowed. */
 struct client_handshake_request request_for(const struct client_options *options,
-                                            const struct url *url, const char *authorization,
-                                            bool trusted);
+                                            const struct url *url,
+                                            const struct request_secrets *secrets);
 
 /* True when a request bears credentials: a server that answers it with 401 did not accept them. */
 bool request_has_credentials(const struct client_handshake_request *request);

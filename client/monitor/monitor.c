@@ -149,14 +149,14 @@ void monitor_request(struct monitor *monitor, const uint8_t *head, size_t len)
 {
     monitor->_head.len = 0; /* of a response that was cut short */
     if (monitor->_options->verbose)
-        trace_head(true, head, len, &monitor->_options->fields);
+        trace_head(true, head, len, &monitor->_options->fields.lines);
 }
 
 void monitor_response(struct monitor *monitor, const uint8_t *piece, size_t len, bool last)
 {
     if (!monitor->_options->verbose || buffer_append(&monitor->_head, piece, len) != 0 || !last)
         return;
-    trace_head(false, monitor->_head.data, monitor->_head.len, &monitor->_options->fields);
+    trace_head(false, monitor->_head.data, monitor->_head.len, &monitor->_options->fields.lines);
     monitor->_head.len = 0;
 }
 

@@ -132,9 +132,14 @@ static const struct option_spec specs[] = {
      OPTION_AT(FLAG, struct client_options, fail_on_gap)},
     {.help = "Request:"},
     {"header", 'H', "LINE",
-     "add a header field, 'NAME: VALUE'; @FILE for one on each line of FILE; may be given several "
-     "times; an Authorization excludes the options for credentials below",
+     "add a header field, 'NAME: VALUE'; 'NAME;' for one without a value; 'NAME:' for no "
+     "User-Agent or Origin; @FILE for one on each line of FILE (- for standard input) that does "
+     "not begin with #; may be given several times; an Authorization excludes the options for "
+     "credentials below",
      OPTION_BY(option_store_field)},
+    {"query", 0, "NAME=VALUE",
+     "add a parameter to the query of the URL, percent-encoded; may be given several times",
+     OPTION_BY(option_store_query), .offer = OPTION_OFFER_NOTHING},
     {"origin", 0, "ORIGIN", "say that a page of ORIGIN asks", OPTION_BY(option_store_origin)},
     {"subprotocol", 0, "NAME",
      "offer a subprotocol; may be given several times, the best first; one that looks like a "
@@ -186,6 +191,9 @@ static const struct option_spec specs[] = {
      OPTION_AT(STRING, struct client_options, cert)},
     {"key", 0, "FILE", "the key of --cert, if it is not in the same file",
      OPTION_AT(STRING, struct client_options, key)},
+    {"sni", 0, "NAME",
+     "ask the server for NAME, and believe a certificate for it, in place of the URL's host",
+     OPTION_BY(option_store_sni)},
     {"insecure", 'k', NULL, "believe whoever answers: no check of the server's certificate",
      OPTION_AT(FLAG, struct client_options, insecure)},
     {.help = "Running:"},
@@ -280,7 +288,9 @@ int client_options_init(struct client_options *options, int argc, char **argv, s
 void client_options_deinit(struct client_options *options)
 {
     message_list_deinit(&options->messages);
-    string_list_deinit(&options->fields);
+    string_list_deinit(&options->headers);
+    string_list_deinit(&options->queries);
+    header_fields_deinit(&options->fields);
     string_list_deinit(&options->subprotocols);
     string_list_deinit(&options->public_subprotocols);
     route_deinit(&options->routes);

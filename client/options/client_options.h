@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/connect/header_fields.h"
 #include "client/connect/route.h"
 #include "client/options/message_list.h"
 #include "client/options/string_list.h"
@@ -69,7 +70,9 @@ struct client_options {
     bool fail_on_gap;
 
     /* the request */
-    struct string_list fields; /* "Name: value" */
+    struct string_list headers;  /* arguments of -H, which may change: see header_fields_load */
+    struct header_fields fields; /* what they said at the start */
+    struct string_list queries;  /* "NAME=VALUE", percent-encoded */
     struct string_list subprotocols;
     struct string_list public_subprotocols; /* of these, what does not look like a credential */
     const char *origin;
@@ -84,7 +87,8 @@ struct client_options {
     const char *noproxy; /* NULL: the environment's */
     const char *unix_socket;
     struct route_rules routes;
-    bool ipv4; /* both or none: either family */
+    const char *sni; /* or NULL */
+    bool ipv4;       /* both or none: either family */
     bool ipv6;
 
     bool send;

@@ -1,6 +1,5 @@
 #include <string.h>
 
-#include "client/connect/request.h"
 #include "client/options/client_options.h"
 #include "client/options/client_options_private.h"
 #include "client/output/until.h"
@@ -16,7 +15,7 @@ static int check_together(const struct client_options *options, struct error *er
     if (users > 1)
         return error_set(error, UV_EINVAL,
                          "of '--user', '--user-file' and '--bearer-file' one is enough");
-    if (users > 0 && request_has_field(&options->fields, "Authorization"))
+    if (users > 0 && header_fields_have(&options->fields, "Authorization"))
         return error_set(error, UV_EINVAL,
                          "option '--header' has an Authorization beside '--user', '--user-file' or "
                          "'--bearer-file': give one of them");

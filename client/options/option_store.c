@@ -1,5 +1,7 @@
 #include "client/options/option_store.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/un.h>
 #include <uv.h>
@@ -9,11 +11,6 @@
 #include "client/options/client_options.h"
 #include "client/resume/place.h"
 #include "common/base/decimal.h"
-
-int option_store_message(void *target, const char *argument, struct error *error)
-{
-    return message_list_add(&((struct client_options *) target)->messages, argument, error);
-}
 
 /* Standard input is for one option. */
 static int take_stdin(struct client_options *options, const char *name, struct error *error)
@@ -25,6 +22,11 @@ static int take_stdin(struct client_options *options, const char *name, struct e
     return 0;
 }
 
+int option_store_message(void *target, const char *argument, struct error *error)
+{
+    return message_list_add(&((struct client_options *) target)->messages, argument, error);
+}
+
 int option_store_message_file(void *target, const char *argument, struct error *error)
 {
     struct client_options *options = target;
@@ -34,9 +36,84 @@ int option_store_message_file(void *target, const char *argument, struct error *
     return message_list_add_file(&options->messages, argument, error);
 }
 
+/* Standard input is read once, and its lines are arguments. */
+static int read_headers(struct client_options *options, struct error *error)
+{
+    if (take_stdin(options, "--header @-", error) != 0)
+        return UV_EINVAL;
+    return header_fields_read(&options->headers, stdin, "-", error);
+}
+
 int option_store_field(void *target, const char *argument, struct error *error)
 {
-    return request_add_field(&((struct client_options *) target)->fields, argument, error);
+    struct client_options *options = target;
+    size_t first = options->headers.count;
+    int status = 0;
+
+    if (strcmp(argument, "@-") == 0)
+        status = read_headers(options, error);
+    else if (string_list_add(&options->headers, argument, strlen(argument)) != 0)
+        status = error_set(error, UV_ENOMEM, "out of memory");
+    for (size_t i = first; status == 0 && i < options->headers.count; i++)
+        status = header_fields_add(&options->fields, options->headers.items[i], error);
+    return status;
+}
+
+static bool is_unreserved(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c != '\0' && strchr("-._~", c) != NULL);
+}
+
+/* RFC 3986, 2.1. `out` has room for 3 times `len` bytes; returns its end. */
+static char *encode(char *out, const char *text, size_t len)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    for (size_t i = 0; i < len; i++) {
+        uint8_t byte = (uint8_t) text[i];
+
+        if (is_unreserved(text[i])) {
+            *out++ = text[i];
+            continue;
+        }
+        *out++ = '%';
+        *out++ = digits[byte >> 4];
+        *out++ = digits[byte & 15];
+    }
+    return out;
+}
+
+int option_store_query(void *target, const char *argument, struct error *error)
+{
+    struct client_options *options = target;
+    size_t name = strcspn(argument, "=");
+    size_t len = strlen(argument);
+    char *encoded, *end;
+    int status;
+
+    if (name == 0 || name == len)
+        return error_set(error, UV_EINVAL, "a parameter is written NAME=VALUE");
+    encoded = malloc(3 * len);
+    if (encoded == NULL)
+        return error_set(error, UV_ENOMEM, "out of memory");
+    end = encode(encoded, argument, name);
+    *end++ = '=';
+    end = encode(end, argument + name + 1, len - name - 1);
+    status = string_list_add(&options->queries, encoded, (size_t) (end - encoded));
+    free(encoded);
+    return status == 0 ? 0 : error_set(error, status, "out of memory");
+}
+
+int option_store_sni(void *target, const char *argument, struct error *error)
+{
+    size_t len = strspn(argument, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789-._");
+
+    if (len == 0 || len > 253 || argument[len] != '\0')
+        return error_set(error, UV_EINVAL, "'%s' is not the name of a host", argument);
+    ((struct client_options *) target)->sni = argument;
+    return 0;
 }
 
 int option_store_subprotocol(void *target, const char *argument, struct error *error)
@@ -46,7 +123,7 @@ int option_store_subprotocol(void *target, const char *argument, struct error *e
 
 static int store_value(const char **member, const char *argument, struct error *error)
 {
-    if (!request_value_valid(argument))
+    if (!header_fields_value_valid(argument))
         return error_set(error, UV_EINVAL, "a header field has no control characters");
     *member = argument;
     return 0;

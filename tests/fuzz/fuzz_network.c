@@ -6,8 +6,8 @@
 #include <sys/socket.h>
 #include <uv.h>
 
+#include "client/connect/header_fields.h"
 #include "client/connect/proxy.h"
-#include "client/connect/request.h"
 #include "client/connect/retry_after.h"
 #include "client/connect/route.h"
 #include "client/connect/socks.h"
@@ -52,7 +52,7 @@ static void check_proxy(const char *text)
     if (status == 0 && proxy.kind != PROXY_NONE) {
         fuzz_check(proxy.port > 0 && *proxy.host != '\0', "host or port");
         fuzz_check(proxy.user == NULL || strchr(proxy.user, ':') != NULL, "user");
-        fuzz_check(proxy.user == NULL || request_value_valid(proxy.user), "user");
+        fuzz_check(proxy.user == NULL || header_fields_value_valid(proxy.user), "user");
     }
     if (status == 0)
         proxy_deinit(&proxy);
@@ -79,14 +79,17 @@ static void check_route(const char *text, int (*add)(struct route_rules *rules,
 
 static void check_field(const char *text)
 {
-    struct string_list fields = {0};
+    struct header_fields fields = {.host = NULL};
     struct error error = {""};
 
-    if (*text != '@' && request_add_field(&fields, text, &error) == 0) {
-        fuzz_check(fields.count == 1 && strcmp(fields.items[0], text) == 0, "another");
-        fuzz_check(strpbrk(text, "\r\n") == NULL && strchr(text, ':') > text, "it is none");
+    if (*text != '@' && header_fields_add(&fields, text, &error) == 0) {
+        fuzz_check(fields.lines.count + fields.removed.count + (fields.host != NULL) == 1,
+                   "how many");
+        fuzz_check(strpbrk(text, "\r\n") == NULL && strpbrk(text, ":;") > text, "it is none");
+        fuzz_check(fields.lines.count == 0 || strchr(fields.lines.items[0], ':') != NULL,
+                   "no colon");
     }
-    string_list_deinit(&fields);
+    header_fields_deinit(&fields);
 }
 
 static void check_redirect(const char *text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import os
 from collections.abc import Callable
 
 import pytest
@@ -57,8 +58,8 @@ def test_header_fields_are_added_as_they_are(wsrecv, tmp_path):
 
 @pytest.mark.parametrize(
     "line",
-    ["X: a\r\nY: b", "X: a\nY: b", "X", "", ": x", "X y: z", "X\r\n: y", "Host: other",
-     "host: other", "Upgrade: h2c", "Connection: close", "Sec-WebSocket-Key: x",
+    ["X: a\r\nY: b", "X: a\nY: b", "X", "", ": x", "X y: z", "X\r\n: y", "Host:",
+     "host;", "Upgrade: h2c", "Upgrade;", "Connection: close", "Sec-WebSocket-Key: x",
      "sec-websocket-protocol: x", "Content-Length: 3", "Transfer-Encoding: chunked", "X: \x01"],
     ids=repr,
 )  # fmt: skip
@@ -79,6 +80,120 @@ def test_a_file_of_fields_may_end_its_lines_with_crlf(wsrecv, tmp_path):
 
 def test_a_file_of_fields_that_cannot_be_read_is_named(wsrecv):
     assert "'/nowhere'" in wsrecv("-H", "@/nowhere").wait(USAGE).stderr
+
+
+def test_host_can_be_given_and_is_for_the_origin_of_the_url(wsrecv):
+    assert request_of(wsrecv, "-H", "Host: virtual.example").headers["host"] == "virtual.example"
+    there: list[Head] = []
+    away = ScriptedServer(keep(there))
+    with away, ScriptedServer(redirect(307, f"ws://127.0.0.1:{away.port}/x")) as home:
+        wsrecv("-H", "Host: virtual.example", home.url).wait(OK)
+    assert there[0].headers["host"] == f"127.0.0.1:{away.port}"
+
+
+def test_a_field_without_a_value_and_one_less(wsrecv, tmp_path):
+    head = request_of(wsrecv, "-H", "X-Empty;", "-H", "User-Agent:", "--origin", "https://a.example",
+                      "-H", "Origin: ")  # fmt: skip
+    assert head.headers["x-empty"] == ""
+    assert not {"user-agent", "origin"} & set(head.headers)
+    (tmp_path / "fields").write_text("X-Empty;\nUser-Agent:\nAuthorization:\n")
+    head = request_of(wsrecv, "-H", f"@{tmp_path}/fields", url="ws://me:x@127.0.0.1:{port}/")
+    assert head.headers["x-empty"] == "" and not {"user-agent", "authorization"} & set(head.headers)
+
+
+def test_a_file_of_fields_has_comments_and_may_be_standard_input(wsrecv, tmp_path):
+    read, write = os.pipe()
+    os.write(write, b"# why\nX-One: 1 # no comment\n")
+    os.close(write)
+    heads: list[Head] = []
+    with ScriptedServer(keep(heads)) as server:
+        wsrecv("-H", "@-", server.url, stdin=read).wait(OK)
+    os.close(read)
+    assert heads[0].headers["x-one"] == "1 # no comment"
+    assert "standard input" in wsrecv("-H", "@-", "-s").wait(USAGE).stderr
+
+
+def test_query_adds_encoded_parameters(wsrecv):
+    options = ["--query", "name=a&b=c d+é", "--query", "x y=", "--query", "last_event_id=1"]
+    encoded = "name=a%26b%3Dc%20d%2B%C3%A9&x%20y=&last_event_id=1"
+    assert request_of(wsrecv, *options).target == f"/ws?{encoded}"
+    url = "ws://127.0.0.1:{port}/p?q"
+    assert request_of(wsrecv, *options, url=url).target == f"/p?q&{encoded}"
+
+
+def test_query_reaches_our_own_server(wsbroadcastd, wsrecv):
+    server = wsbroadcastd("--prefix", "", "--history-messages", "9")
+    with server.client() as client:
+        for text in ("one", "two", "three"):
+            client.send_text(text)
+        listener = wsrecv("-r", "-n", "2", "--query", "history=2", server.url).wait(OK)
+    assert listener.read_rest() == "two\nthree\n"
+
+
+# Cookies
+
+
+def setting(location: str, *cookies: str, heads: list[Head] | None = None):
+    """A script: a redirection that sets cookies, one field for each."""
+
+    def script(peer: ServerPeer) -> None:
+        head = peer.recv_head()
+        if heads is not None:
+            heads.append(head)
+        fields = [f"Location: {location}", *[f"Set-Cookie: {cookie}" for cookie in cookies]]
+        peer.send("\r\n".join(["HTTP/1.1 302 Found", *fields, "", ""]).encode())
+
+    return script
+
+
+def test_cookies_that_a_redirection_sets_are_sent_to_the_same_host(wsrecv):
+    heads: list[Head] = []
+    cookies = [f"session={SECRET}; HttpOnly; Path=/", "other=1; Path=/elsewhere", "tls=1; Secure",
+               "old=1; Max-Age=0", "wide=1; Domain=0.0.1", "novalue", "a=b; path=/ws"]  # fmt: skip
+    scripts = [setting("/ws/next", *cookies, heads=heads), keep(heads)]
+    with ScriptedServer(scripts) as server:
+        listener = wsrecv("-v", server.url).wait(OK)
+    assert "cookie" not in heads[0].headers
+    sent = sorted(heads[1].headers["cookie"].split("; "))
+    assert sent == ["a=b", f"session={SECRET}", "wide=1"]
+    assert SECRET not in listener.stderr
+
+
+def test_a_cookie_joins_those_of_the_user_and_goes_to_no_other_host(wsrecv):
+    heads: list[Head] = []
+    with ScriptedServer([setting("/ws", "a=1", "b=2"), setting("/ws", "a=3; Max-Age=5"),
+                         keep(heads)]) as server:  # fmt: skip
+        wsrecv("-H", "Cookie: mine=0", server.url).wait(OK)
+    assert heads[0].headers["cookie"].startswith("mine=0; ")
+    assert set(heads[0].headers["cookie"].split("; ")) == {"mine=0", "a=3", "b=2"}
+    there: list[Head] = []
+    away = ScriptedServer(keep(there))
+    with away, ScriptedServer(setting(f"ws://localhost:{away.port}/ws", "a=1")) as home:
+        wsrecv("-4", home.url).wait(OK)
+    assert "cookie" not in there[0].headers
+
+
+def test_a_cookie_is_sent_on_later_attempts(wsrecv):
+    heads: list[Head] = []
+    scripts = [setting("/ws", "a=1"), lambda peer: (heads.append(peer.accept()), peer.close(1012)),
+               keep(heads)]  # fmt: skip
+    with ScriptedServer(scripts) as server:
+        wsrecv("--reconnect", server.url).wait(OK)
+    assert [head.headers.get("cookie") for head in heads] == ["a=1"] * 2
+
+
+def test_sni_is_asked_for_and_the_certificate_is_for_it(wsrecv, tmp_path):
+    authority = Authority(tmp_path, "ours")
+    authority.sign("virtual", "DNS:virtual.example")
+    asked: list[str | None] = []
+    context = authority.server_context("virtual")
+    context.sni_callback = lambda sock, name, context: asked.append(name)
+    heads: list[Head] = []
+    with scripted(context, keep(heads)) as server:
+        url = f"wss://127.0.0.1:{server.port}/ws"
+        wsrecv("--cacert", authority.cert("ca"), "--sni", "virtual.example", url).wait(OK)
+    assert asked == ["virtual.example"]
+    assert heads[0].headers["host"] == f"127.0.0.1:{server.port}"
 
 
 def test_origin_and_user_agent(wsrecv):
