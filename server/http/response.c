@@ -1,10 +1,16 @@
 #include "server/http/response.h"
 
+#include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "common/http/http_response.h"
 #include "server/http/http_html.h"
+
+enum {
+    RETRY_MIN = 1000,
+    RETRY_MAX = 5000
+}; /* milliseconds before an event stream is asked for again */
 
 void response_refuse(struct response *response, int status, const char *why)
 {
@@ -137,6 +143,17 @@ int response_write(struct buffer *out, const struct response *response, bool kee
     return status;
 }
 
+/* Milliseconds from RETRY_MIN to RETRY_MAX, at random: so that the streams that one server lost do not
+ * all come back at the same moment. In the middle where there is no randomness. */
+static unsigned draw_retry(void)
+{
+    uint32_t random;
+
+    if (RAND_bytes((unsigned char *) &random, sizeof random) != 1)
+        return (RETRY_MIN + RETRY_MAX) / 2;
+    return RETRY_MIN + random % (RETRY_MAX - RETRY_MIN + 1);
+}
+
 int response_write_events(struct buffer *out, const char *origin, struct event_id start)
 {
     char id[EVENT_ID_SIZE], fields[256];
@@ -154,5 +171,5 @@ int response_write_events(struct buffer *out, const char *origin, struct event_i
                     "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\nLast-Event-ID: %s\r\n",
                     event_id_print(start, id));
     status = http_response_write(out, &http);
-    return status == 0 ? buffer_printf(out, "id: %s\n\n", id) : status;
+    return status == 0 ? buffer_printf(out, "id: %s\nretry: %u\n\n", id, draw_retry()) : status;
 }

@@ -64,8 +64,8 @@ bool response_is_hidden_preflight(const struct response *response, const struct 
 int response_write(struct buffer *out, const struct response *response, bool keep_alive,
                    bool head_only);
 
-/* Appends the head of an event stream, and the ID where it begins, so that a browser that comes
- * back before the first message sends that. `origin` is as in a response. Returns 0 or
+/* Appends the head of an event stream, after how long to reconnect (`retry:`, drawn at random), and
+ * the ID where it begins, so that a browser that comes back before the first message sends that. `origin` is as in a response. Returns 0 or
  * UV_ENOMEM. */
 int response_write_events(struct buffer *out, const char *origin, struct event_id start);
 

@@ -53,6 +53,7 @@ class Listener(Client):
         assert "content-length" not in self.accepted.headers
         self.last_id = ""
         self.comments = 0
+        self.retry = 0
 
     def recv_line(self) -> str:
         while (end := self._buffer.find(b"\n")) < 0:
@@ -67,13 +68,15 @@ class Listener(Client):
             value = value.removeprefix(" ")
             if line == "" and data:
                 return Event(self.last_id, "\n".join(data), kind)
-            assert line in ("", ":") or name in ("id", "data", "event"), line
+            assert line in ("", ":") or name in ("id", "data", "event", "retry"), line
             if name == "id":
                 self.last_id = value
             elif name == "data":
                 data.append(value)
             elif name == "event":
                 kind = value
+            elif name == "retry":
+                self.retry = int(value)
             elif line == ":":
                 self.comments += 1
 
@@ -105,6 +108,18 @@ def test_the_place_is_known_before_the_first_event(keeper):
         listener.recv_line()  # the ID, in an event of its own that is not dispatched
     with Listener(keeper.port, Last_Event_ID=last) as again:
         assert again.event().data == "after"
+
+
+def test_streams_are_told_to_come_back_at_different_times(keeper):
+    """Else all that one server has lost would return at the same moment."""
+    peer = Peer(keeper.port)
+    delays = set()
+    for _ in range(10):
+        with Listener(keeper.port) as listener:
+            peer.post("hello")
+            listener.event()
+            delays.add(listener.retry)
+    assert all(1000 <= delay <= 5000 for delay in delays) and len(delays) > 1, delays
 
 
 def test_curl_listens(keeper):
