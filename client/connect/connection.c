@@ -292,12 +292,21 @@ int connection_start(struct connection *connection, int fd, const struct url *ur
     return 0;
 }
 
-const char *connection_last_event_id(const struct connection *connection)
+/* A field that stands there once, or NULL. */
+static const char *single(const struct connection *connection, const char *name)
 {
-    static const char name[] = "Last-Event-ID";
-
     return http_head_count(&connection->_head, name) == 1 ? http_head_get(&connection->_head, name)
                                                           : NULL;
+}
+
+const char *connection_last_event_id(const struct connection *connection)
+{
+    return single(connection, "Last-Event-ID");
+}
+
+const char *connection_live_event_id(const struct connection *connection)
+{
+    return single(connection, "Live-Event-ID");
 }
 
 bool connection_is_echoed(const struct connection *connection)

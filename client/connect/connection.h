@@ -77,6 +77,9 @@ int connection_start(struct connection *connection, int fd, const struct url *ur
 /* Within on_open: the Last-Event-ID of the response, borrowed; NULL when it has not just one. */
 const char *connection_last_event_id(const struct connection *connection);
 
+/* The same for Live-Event-ID: the newest message when we joined. */
+const char *connection_live_event_id(const struct connection *connection);
+
 /* Within on_open: false when the response says that the server does not send us our own messages
  * (Wsbroadcast-Echo: no). */
 bool connection_is_echoed(const struct connection *connection);

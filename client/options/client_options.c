@@ -122,6 +122,10 @@ static const struct option_spec specs[] = {
      "begin behind the message ID, with all that the server has kept, or with the last N of it; "
      "--reconnect goes on by itself from there",
      OPTION_BY(option_store_since)},
+    {"until-live", 0, NULL,
+     "close and exit 0 when all has come that the server had when wsrecv connected; exit 7 if it "
+     "does not say what that is, 1 if it ends before; without --since all of it",
+     OPTION_AT(FLAG, struct client_options, until_live)},
     {"state-file", 0, "FILE",
      "keep the place of the last message that was written, or whose command of --exec is done, in "
      "FILE, and begin there the next time: when wsrecv is killed at any moment, at most the one "
@@ -219,10 +223,11 @@ static const struct option_spec specs[] = {
 static const struct option_status statuses[] = {
     {CLIENT_OK,
      "the server closed (1000, 1001 or no code), or what was asked for has happened: N messages of "
-     "-n came, or one that --until matches"},
+     "-n came, one that --until matches, or all up to --until-live"},
     {CLIENT_OUTPUT,
-     "cannot write to standard output; or it ended before N messages of -n came or one matched "
-     "--until; or standard input could not be read, or was not all sent with --input-eof close"},
+     "cannot write to standard output; or it ended before what -n, --until or --until-live wait "
+     "for had come; or standard input could not be read, or was not all sent with --input-eof "
+     "close"},
     {CLIENT_USAGE, "wrong usage"},
     {CLIENT_CONNECT, "cannot resolve or connect, or not in time; or the proxy cannot"},
     {CLIENT_TLS, "TLS failed"},

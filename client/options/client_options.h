@@ -27,6 +27,7 @@ struct client_since {
         CLIENT_SINCE_LAST, /* at the last `count` of them */
         CLIENT_SINCE_ID,   /* behind the message `id` */
     } kind;
+    bool implied; /* by --until-live */
     uint64_t count;
     struct event_id id;
 };
@@ -67,6 +68,7 @@ struct client_options {
     /* missing nothing */
     struct client_since since;
     const char *state_file; /* its name, or NULL */
+    bool until_live;
     bool fail_on_gap;
 
     /* the request */

@@ -155,5 +155,7 @@ int client_options_settle(struct client_options *options, struct error *error)
         status = check_acting(options, error);
     if (options->jobs == 0)
         options->jobs = 1;
+    if (options->until_live && options->since.kind == CLIENT_SINCE_NOW)
+        options->since = (struct client_since){.kind = CLIENT_SINCE_ALL, .implied = true};
     return status;
 }

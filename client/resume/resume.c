@@ -23,7 +23,7 @@ static int load(struct resume *resume, const char *url, struct error *error)
     if (status != 0 || !resume->_stored)
         return status;
     resume->place.known = true;
-    if (options->since.kind != CLIENT_SINCE_NOW && !options->quiet)
+    if (options->since.kind != CLIENT_SINCE_NOW && !options->since.implied && !options->quiet)
         log_info("going on behind %s, where '%s' says that it ended; --since is not heeded",
                  event_id_print(resume->place.id, id), options->state_file);
     return 0;
@@ -126,6 +126,13 @@ int resume_open(struct resume *resume, const char *text, bool unheard, uint64_t 
     if (resume->place.known && resume->_options->state_file != NULL && !resume->_stored)
         return store(resume, resume->place.id);
     return 0;
+}
+
+bool resume_aim(struct resume *resume, const char *text)
+{
+    resume->_live.known = text != NULL && place_parse(text, strlen(text), &resume->_live.id) == 0 &&
+                          resume->place.known && resume->place.id.epoch == resume->_live.id.epoch;
+    return resume->_live.known;
 }
 
 /* Of the messages by which the place has moved, those of our own are not lost. */

@@ -25,7 +25,8 @@ struct resume {
     uint64_t _gap; /* before the next message; PLACE_UNKNOWN as ever */
     struct ledger _ledger;
     struct state_file _file;
-    bool _stored; /* there is a place in the file */
+    struct place _live; /* where history ended when the connection was opened */
+    bool _stored;       /* there is a place in the file */
     char _id[EVENT_ID_SIZE];
     char *_target; /* of the request, if it is not the URL's */
 };
@@ -45,6 +46,18 @@ int resume_ask(struct resume *resume, struct client_handshake_request *request);
  * many messages have been lost, as in place.h. Returns 0, or a negative UV_E* code when the place
  * cannot be stored. */
 int resume_open(struct resume *resume, const char *text, bool unheard, uint64_t *lost);
+
+/* Within resume_open's connection: `text` is the response's Live-Event-ID, or NULL. False when it
+ * does not say how far history goes. */
+bool resume_aim(struct resume *resume, const char *text);
+
+/* True when all has come that the server had when the connection was opened. */
+static inline bool resume_is_live(const struct resume *resume)
+{
+    return resume->_live.known && resume->place.known &&
+           resume->place.id.epoch == resume->_live.id.epoch &&
+           resume->place.id.sequence >= resume->_live.id.sequence;
+}
 
 /* A message of our own goes out. */
 static inline void resume_sent(struct resume *resume)

@@ -1,6 +1,5 @@
-#include "client/wire/traffic.h"
+#include "client/wire/traffic_private.h"
 
-#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -9,24 +8,16 @@
 #include "common/base/error.h"
 #include "common/base/list.h"
 #include "common/base/log.h"
-#include "common/base/plural.h"
-#include "common/base/utf8.h"
 
 enum {
-    PRINT_BATCH = 64 * 1024,      /* bytes of lines that are written before the turn ends */
-    MAX_LINE = 16 * 1024 * 1024,  /* bytes of a line that is sent */
-    SEND_QUEUE_HIGH = 256 * 1024, /* bytes of frames that wait: no more input is read */
+    PRINT_BATCH = 64 * 1024,     /* bytes of lines that are written before the turn ends */
+    MAX_LINE = 16 * 1024 * 1024, /* bytes of a line that is sent */
     /* Milliseconds between being connected and the first message of -m. A shell that starts three
      * listeners and one who speaks, all in one breath, means the three to hear it; each of them
      * takes some 10 ms to start. */
     GREETING_DELAY = 100,
     READ_FIRST = 1, /* milliseconds: the loop reads before it looks at timers again */
 };
-
-static bool is_open(const struct traffic *traffic)
-{
-    return traffic->_connection != NULL && connection_is_open(traffic->_connection);
-}
 
 /* ---- places ---- */
 
@@ -48,6 +39,27 @@ static void tell_gap(struct traffic *traffic, uint64_t lost)
         traffic->_ops->on_gap(traffic, lost);
 }
 
+/* For --until-live. */
+static void end_if_live(struct traffic *traffic)
+{
+    if (traffic->_connection != NULL && traffic->_options->until_live &&
+        resume_is_live(traffic->_resume))
+        traffic->_ops->on_done(traffic, CLIENT_OK, "");
+}
+
+/* For --until-live, too: a connection is open. */
+static void aim(struct traffic *traffic)
+{
+    if (traffic->_connection == NULL || !traffic->_options->until_live)
+        return;
+    if (resume_aim(traffic->_resume, connection_live_event_id(traffic->_connection)))
+        end_if_live(traffic);
+    else
+        traffic->_ops->on_done(traffic, CLIENT_PROTOCOL,
+                               "the server does not say which message is the newest "
+                               "(Live-Event-ID), and --until-live would never end");
+}
+
 void traffic_ping(struct traffic *traffic, const uint8_t *data, size_t len)
 {
     uint64_t lost;
@@ -60,6 +72,7 @@ void traffic_ping(struct traffic *traffic, const uint8_t *data, size_t len)
         cannot_store(traffic, status);
     else
         tell_gap(traffic, lost);
+    end_if_live(traffic);
 }
 
 /* ---- printing ---- */
@@ -188,22 +201,6 @@ static int execute(struct traffic *traffic, const struct message *message)
 
 /* ---- messages ---- */
 
-/* The server may leave out what it gets from us when it counts on. */
-static void send_message(struct traffic *traffic, enum frame_opcode opcode, const void *data,
-                         size_t len)
-{
-    connection_send(traffic->_connection, opcode, data, len);
-    resume_sent(traffic->_resume);
-}
-
-/* A server that talks and does not listen: what we owe it stays bounded. */
-static void echo(struct traffic *traffic, enum frame_opcode opcode, const uint8_t *data, size_t len)
-{
-    send_message(traffic, opcode, data, len);
-    if (connection_queued(traffic->_connection) > SEND_QUEUE_HIGH)
-        connection_pause(traffic->_connection);
-}
-
 static int64_t now(void)
 {
     struct timespec time;
@@ -216,7 +213,7 @@ static int64_t now(void)
 static int act(struct traffic *traffic, const struct message *message)
 {
     if (traffic->_options->echo) {
-        echo(traffic, message->opcode, message->data, message->len);
+        traffic_send_echo(traffic, message->opcode, message->data, message->len);
         return 0;
     }
     if (traffic->_options->command != NULL)
@@ -231,7 +228,8 @@ static bool was_last(struct traffic *traffic, const struct message *message)
     if (traffic->_until != NULL &&
         until_matches(traffic->_until, message, uv_now(traffic->_idle.loop)))
         traffic->_matched = true;
-    return traffic->_matched || traffic->_received == traffic->_options->count;
+    return traffic->_matched || traffic->_received == traffic->_options->count ||
+           (traffic->_options->until_live && resume_is_live(traffic->_resume));
 }
 
 void traffic_message(struct traffic *traffic, enum frame_opcode opcode, const uint8_t *data,
@@ -292,71 +290,6 @@ static void on_idle(uv_timer_t *timer)
         (void) uv_timer_start(timer, on_idle, READ_FIRST, 0);
     else
         traffic->_ops->on_idle(traffic);
-}
-
-/* ---- sending ---- */
-
-static void on_line(struct input *input, const uint8_t *line, size_t len)
-{
-    struct traffic *traffic = container_of(input, struct traffic, _input);
-    bool binary = traffic->_options->send_binary;
-
-    if (!binary && !utf8_valid(line, len)) {
-        traffic->_unsendable++;
-        log_error("line %" PRIu64 " of standard input is not UTF-8: not sent", input_line(input));
-        return;
-    }
-    if (traffic->_connection == NULL)
-        return;
-    send_message(traffic, binary ? FRAME_BINARY : FRAME_TEXT, line, len);
-    if (traffic->_connection == NULL || connection_queued(traffic->_connection) > SEND_QUEUE_HIGH)
-        input_pause(input);
-}
-
-/* Tells when all that there was to send is with the socket. */
-static void tell_if_sent(struct traffic *traffic)
-{
-    if (traffic->_options->input_eof == CLIENT_EOF_CLOSE && traffic->_greeted && is_open(traffic) &&
-        input_is_ended(&traffic->_input) && connection_queued(traffic->_connection) == 0)
-        traffic->_ops->on_sent(traffic);
-}
-
-static void on_input_end(struct input *input)
-{
-    tell_if_sent(container_of(input, struct traffic, _input));
-}
-
-static const struct input_ops traffic_input_ops = {.on_line = on_line, .on_end = on_input_end};
-
-void traffic_flushed(struct traffic *traffic, int status)
-{
-    if (traffic->_connection == NULL)
-        return;
-    if (traffic->_options->echo && status != UV_EAGAIN) /* also when writing is over: */
-        connection_resume(traffic->_connection);        /* reading finds out how it ends */
-    if (status != 0 || !traffic->_options->send || !traffic->_greeted || !is_open(traffic))
-        return;
-    input_resume(&traffic->_input);
-    tell_if_sent(traffic);
-}
-
-/* Sends what -m asks for, and begins to send what comes from standard input. */
-static void on_greeting(uv_timer_t *timer)
-{
-    struct traffic *traffic = container_of(timer, struct traffic, _greeting);
-    const struct client_options *options = traffic->_options;
-
-    traffic->_greeted = true;
-    for (size_t i = 0; i < options->messages.count && is_open(traffic); i++) {
-        const struct buffer *content = &options->messages.items[i].content;
-
-        send_message(traffic, options->message_binary ? FRAME_BINARY : FRAME_TEXT, content->data,
-                     content->len);
-    }
-    if (!options->send || !is_open(traffic))
-        return;
-    input_resume(&traffic->_input);
-    tell_if_sent(traffic);
 }
 
 /* ---- life ---- */
@@ -459,6 +392,7 @@ void traffic_begin(struct traffic *traffic, struct connection *connection)
         cannot_store(traffic, status);
     else
         tell_gap(traffic, lost);
+    aim(traffic);
     if (traffic->_connection == NULL)
         return; /* it is to end for that */
     traffic->_heard = uv_now(traffic->_idle.loop);
@@ -466,9 +400,9 @@ void traffic_begin(struct traffic *traffic, struct connection *connection)
     if (traffic->_options->idle_timeout > 0)
         (void) uv_timer_start(&traffic->_idle, on_idle, traffic->_options->idle_timeout, 0);
     if (traffic->_options->messages.count > 0)
-        (void) uv_timer_start(&traffic->_greeting, on_greeting, GREETING_DELAY, 0);
+        (void) uv_timer_start(&traffic->_greeting, traffic_send_greeting, GREETING_DELAY, 0);
     else
-        on_greeting(&traffic->_greeting);
+        traffic_send_greeting(&traffic->_greeting);
 }
 
 void traffic_hold(struct traffic *traffic)

@@ -25,6 +25,12 @@ bool traffic_is_complete(const struct traffic *traffic, struct error *error)
 {
     const struct client_options *options = traffic->_options;
 
+    if (options->until_live && resume_is_live(traffic->_resume))
+        return has_sent_all(traffic, error);
+    if (options->until_live && traffic->_until == NULL && options->count == 0) {
+        (void) error_set(error, 0, "it ended before all came that the server had kept");
+        return false;
+    }
     if (traffic->_until != NULL && !traffic->_matched) {
         (void) error_set(error, 0, "it ended before a message came that --until matches");
         return false;

@@ -64,10 +64,11 @@ int http_response_write(struct buffer *out, const struct http_response *answer)
         status = buffer_printf(out, "%sConnection: %s\r\nVary: Origin, Accept\r\n",
                                answer->fields != NULL ? answer->fields : "", answer->connection);
     if (status == 0 && answer->origin != NULL)
-        status = buffer_printf(out,
-                               "Access-Control-Allow-Origin: %s\r\n"
-                               "Access-Control-Expose-Headers: Last-Event-ID, Retry-After\r\n",
-                               answer->origin);
+        status = buffer_printf(
+            out,
+            "Access-Control-Allow-Origin: %s\r\n"
+            "Access-Control-Expose-Headers: Last-Event-ID, Live-Event-ID, Retry-After\r\n",
+            answer->origin);
     if (status == 0 && answer->type != NULL)
         status = buffer_printf(out, "Content-Type: %s\r\n", answer->type);
     if (status == 0 && answer->chunked)

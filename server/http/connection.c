@@ -129,16 +129,17 @@ void connection_refuse(struct connection *connection, struct transport *transpor
 }
 
 bool connection_accept(struct connection *connection, struct transport *transport,
-                       struct event_id start)
+                       struct event_id start, struct event_id live)
 {
     const struct request_join *join = &connection->exchange->request.join;
     struct buffer *out = transport_opening_output(transport);
     int status = UV_ENOMEM;
 
     if (out != NULL && join->events)
-        status = response_write_events(out, http_head_get(&connection->head, "Origin"), start);
+        status =
+            response_write_events(out, http_head_get(&connection->head, "Origin"), start, live);
     else if (out != NULL)
-        status = server_handshake_write(out, &join->handshake, start);
+        status = server_handshake_write(out, &join->handshake, start, live);
     if (status != 0) {
         transport_abort(transport, UV_ENOMEM);
         return false;

@@ -72,9 +72,10 @@ bool connection_take_held(struct connection *connection, struct transport *trans
                           struct buffer *held);
 
 /* After CONNECTION_JOIN: writes 101, or the head of the event stream; `start` is the ID just before
- * the first message that will be sent. False when the transport had to be aborted. */
+ * the first message that will be sent, `live` that of the newest one. False when the transport had
+ * to be aborted. */
 bool connection_accept(struct connection *connection, struct transport *transport,
-                       struct event_id start);
+                       struct event_id start, struct event_id live);
 
 /* Refuses the request, whatever has come of it, and ends the connection. A request that is pending
  * is cancelled. */

@@ -143,8 +143,8 @@ int response_write(struct buffer *out, const struct response *response, bool kee
     return status;
 }
 
-/* Milliseconds from RETRY_MIN to RETRY_MAX, at random: so that the streams that one server lost do not
- * all come back at the same moment. In the middle where there is no randomness. */
+/* Milliseconds from RETRY_MIN to RETRY_MAX, at random: so that the streams that one server lost do
+ * not all come back at the same moment. In the middle where there is no randomness. */
 static unsigned draw_retry(void)
 {
     uint32_t random;
@@ -154,9 +154,10 @@ static unsigned draw_retry(void)
     return RETRY_MIN + random % (RETRY_MAX - RETRY_MIN + 1);
 }
 
-int response_write_events(struct buffer *out, const char *origin, struct event_id start)
+int response_write_events(struct buffer *out, const char *origin, struct event_id start,
+                          struct event_id live)
 {
-    char id[EVENT_ID_SIZE], fields[256];
+    char id[EVENT_ID_SIZE], newest[EVENT_ID_SIZE], fields[256];
     struct http_response http = {
         .status = 200,
         .connection = "close",
@@ -168,8 +169,9 @@ int response_write_events(struct buffer *out, const char *origin, struct event_i
 
     /* X-Accel-Buffering: nginx as a proxy passes on at once what is written. */
     (void) snprintf(fields, sizeof fields,
-                    "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\nLast-Event-ID: %s\r\n",
-                    event_id_print(start, id));
+                    "Cache-Control: no-store\r\nX-Accel-Buffering: no\r\nLast-Event-ID: %s\r\n"
+                    "Live-Event-ID: %s\r\n",
+                    event_id_print(start, id), event_id_print(live, newest));
     status = http_response_write(out, &http);
     return status == 0 ? buffer_printf(out, "id: %s\nretry: %u\n\n", id, draw_retry()) : status;
 }

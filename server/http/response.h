@@ -65,8 +65,9 @@ int response_write(struct buffer *out, const struct response *response, bool kee
                    bool head_only);
 
 /* Appends the head of an event stream, after how long to reconnect (`retry:`, drawn at random), and
- * the ID where it begins, so that a browser that comes back before the first message sends that. `origin` is as in a response. Returns 0 or
- * UV_ENOMEM. */
-int response_write_events(struct buffer *out, const char *origin, struct event_id start);
+ * the ID where it begins, so that a browser that comes back before the first message sends that;
+ * `live` is the ID of the newest message. `origin` is as in a response. Returns 0 or UV_ENOMEM. */
+int response_write_events(struct buffer *out, const char *origin, struct event_id start,
+                          struct event_id live);
 
 #endif

@@ -76,17 +76,19 @@ int server_handshake_check(const struct http_head *request, bool compression,
 }
 
 int server_handshake_write(struct buffer *out, const struct server_handshake *handshake,
-                           struct event_id start)
+                           struct event_id start, struct event_id live)
 {
-    char id[EVENT_ID_SIZE];
-    int status = buffer_printf(out,
-                               "HTTP/1.1 101 Switching Protocols\r\n"
-                               "Upgrade: websocket\r\n"
-                               "Connection: Upgrade\r\n"
-                               "Sec-WebSocket-Accept: %s\r\n"
-                               "Last-Event-ID: %s\r\n%s",
-                               handshake->accept, event_id_print(start, id),
-                               handshake->no_echo ? "Wsbroadcast-Echo: no\r\n" : "");
+    char id[EVENT_ID_SIZE], newest[EVENT_ID_SIZE];
+    int status =
+        buffer_printf(out,
+                      "HTTP/1.1 101 Switching Protocols\r\n"
+                      "Upgrade: websocket\r\n"
+                      "Connection: Upgrade\r\n"
+                      "Sec-WebSocket-Accept: %s\r\n"
+                      "Last-Event-ID: %s\r\n"
+                      "Live-Event-ID: %s\r\n%s",
+                      handshake->accept, event_id_print(start, id), event_id_print(live, newest),
+                      handshake->no_echo ? "Wsbroadcast-Echo: no\r\n" : "");
 
     if (status == 0)
         status = extension_write_answer(out, &handshake->deflate);

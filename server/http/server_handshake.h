@@ -32,9 +32,9 @@ const char *server_handshake_lost(const struct http_head *request);
 int server_handshake_check(const struct http_head *request, bool compression,
                            struct server_handshake *handshake, const char **why);
 
-/* Appends the response (101); `start` is the ID just before the first message that will be sent.
- * Returns 0 or UV_ENOMEM. */
+/* Appends the response (101); `start` is the ID just before the first message that will be sent,
+ * `live` that of the newest one, up to which the client catches up. Returns 0 or UV_ENOMEM. */
 int server_handshake_write(struct buffer *out, const struct server_handshake *handshake,
-                           struct event_id start);
+                           struct event_id start, struct event_id live);
 
 #endif

@@ -113,7 +113,9 @@ void opening_input(struct transport *transport, const uint8_t *data, size_t len)
         connection_refuse(peer->_cold->connection, transport, http, why);
         return;
     }
-    if (!connection_accept(peer->_cold->connection, transport, start))
+    /* The newest ID is read after joining: all up to it will be sent. */
+    if (!connection_accept(peer->_cold->connection, transport, start,
+                           channel_last_id(peer->_fanout->channel)))
         return;
     transport->note = (uint32_t) start.sequence;
     counters_add(&peer_surroundings(peer)->counters.subscribed[peer_kind(peer)], 1);

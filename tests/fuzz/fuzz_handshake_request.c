@@ -59,7 +59,8 @@ static void check_accepted(const struct http_head *request,
     expected_accept(key, client.accept);
     check_deflate(&handshake->deflate);
     fuzz_check(compression || !handshake->deflate.agreed, "compression is off");
-    fuzz_check(server_handshake_write(&response, handshake, (struct event_id){1, 2}) == 0,
+    fuzz_check(server_handshake_write(&response, handshake, (struct event_id){1, 2},
+                                      (struct event_id){1, 3}) == 0,
                "out of memory");
     fuzz_check(heads_parse_own(&head, HTTP_HEAD_RESPONSE, &response) == response.len, "bytes");
     fuzz_check(client_handshake_check_response(&client, &wish, &head, &agreed, &error) == 0,

@@ -57,7 +57,9 @@ static void the_response_is_accepted_by_the_client_whose_key_it_answers(void **s
 
     (void) state;
     assert_int_equal(buffer_append(&out, "before", 6), 0);
-    assert_int_equal(server_handshake_write(&out, &handshake, (struct event_id){1, 2}), 0);
+    assert_int_equal(
+        server_handshake_write(&out, &handshake, (struct event_id){1, 2}, (struct event_id){1, 3}),
+        0);
     assert_memory_equal(out.data, "before", 6);
     buffer_drop(&out, 6);
     parse(&head, HTTP_HEAD_RESPONSE, (const char *) out.data, out.len);
@@ -126,7 +128,9 @@ static bool agree(bool client_offers, bool server_takes)
     assert_int_equal(client_handshake_write_request(&client, &out, &request), 0);
     agree_to((const char *) out.data, out.len, server_takes, &handshake);
     buffer_drop(&out, out.len);
-    assert_int_equal(server_handshake_write(&out, &handshake, (struct event_id){1, 2}), 0);
+    assert_int_equal(
+        server_handshake_write(&out, &handshake, (struct event_id){1, 2}, (struct event_id){1, 3}),
+        0);
     parse(&head, HTTP_HEAD_RESPONSE, (const char *) out.data, out.len);
     assert_int_equal(client_handshake_check_response(&client, &request, &head, &deflate, &error),
                      0);

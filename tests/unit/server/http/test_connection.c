@@ -147,7 +147,8 @@ static void on_opening(struct transport *transport, const uint8_t *data, size_t 
     if (connection_input(owner->connection, transport, data, len, &used, &wish) != CONNECTION_JOIN)
         return;
     assert_false(wish.events);
-    assert_true(connection_accept(owner->connection, transport, (struct event_id){1, 2}));
+    assert_true(connection_accept(owner->connection, transport, (struct event_id){1, 2},
+                                  (struct event_id){1, 3}));
     connection_free(owner->connection);
     owner->connection = NULL;
     assert_int_equal(transport_open(transport, &wish.deflate), 0);
