@@ -223,10 +223,10 @@ static const struct option_spec specs[] = {
 static const struct option_status statuses[] = {
     {CLIENT_OK,
      "the server closed (1000, 1001 or no code), or what was asked for has happened: N messages of "
-     "-n came, one that --until matches, or all up to --until-live"},
+     "-n came, one that --until matches, or (--until-live) all that was kept"},
     {CLIENT_OUTPUT,
-     "cannot write to standard output; or it ended before what -n, --until or --until-live wait "
-     "for had come; or standard input could not be read, or was not all sent with --input-eof "
+     "cannot write to standard output; or it ended before what was waited for with -n, --until "
+     "or --until-live had come; or standard input could not be read, or was not all sent with --input-eof "
      "close"},
     {CLIENT_USAGE, "wrong usage"},
     {CLIENT_CONNECT, "cannot resolve or connect, or not in time; or the proxy cannot"},
