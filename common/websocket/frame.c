@@ -93,6 +93,19 @@ enum frame_opcode frame_look(const uint8_t *frame, struct frame_part *payload)
     return (enum frame_opcode)(frame[0] & 0x0f);
 }
 
+size_t frame_write_header(uint8_t *out, enum frame_opcode opcode, bool fin, uint64_t payload)
+{
+    size_t header = frame_size(false, payload) - (size_t) payload;
+
+    out[0] = (uint8_t) ((fin ? 0x80 : 0) | opcode);
+    out[1] = (uint8_t) (header == 2 ? payload : header == 4 ? 126 : 127);
+    for (size_t i = header - 1; i > 1; i--) {
+        out[i] = (uint8_t) payload;
+        payload >>= 8;
+    }
+    return header;
+}
+
 int frame_encode(struct frame_encoder *encoder, uint8_t *out, enum frame_opcode opcode,
                  bool compressed, const struct frame_part *parts, size_t count)
 {

@@ -82,6 +82,11 @@ uint64_t frame_length(const uint8_t *frame);
 /* Takes apart such a frame, which is not masked: its opcode, and its payload, borrowed. */
 enum frame_opcode frame_look(const uint8_t *frame, struct frame_part *payload);
 
+/* Writes the header of a server's frame, which is not masked nor compressed, with `payload` bytes
+ * behind it; `fin`: it ends its message (RFC 6455, 5.4). Returns its length, that is
+ * frame_size(false, payload) - payload. */
+size_t frame_write_header(uint8_t *out, enum frame_opcode opcode, bool fin, uint64_t payload);
+
 /* Writes one unfragmented frame, whose payload is the `count` parts put together, to `out`, which
  * has room for frame_size() of it. `compressed` sets RSV1 (RFC 7692, 6). Returns 0, or UV_EIO when
  * the CSPRNG fails. */

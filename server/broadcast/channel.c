@@ -58,6 +58,8 @@ static struct channel_log *log_for(struct channel *channel, unsigned encoding)
 {
     if (encoding == CHANNEL_PLAIN)
         return &channel->_logs[CHANNEL_LOG_PLAIN];
+    if (encoding == CHANNEL_IDS)
+        return &channel->_logs[CHANNEL_LOG_IDS];
     return &channel->_logs[encoding == CHANNEL_EVENTS ? CHANNEL_LOG_EVENTS : CHANNEL_LOG_DEFLATED];
 }
 

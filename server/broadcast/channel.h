@@ -8,13 +8,15 @@
  * another step, with the lock released in between. The benchmark bench_publish measures the longest
  * hold. The registry (channels.h) asks a channel only what can be read without its lock.
  *
- * The same messages lie in up to three logs, one for each encoding that is read:
+ * The same messages lie in up to four logs, one for each encoding that is read:
  *
  *     plain      frames                            read by most, by all that catch up or whose
  *                                                  windows are small; and history
  *     deflated   frames, compressed where that     read by those that agreed on permessage-deflate
  *                makes them smaller
  *     events     of an event stream                read by event streams
+ *     ids        frames, each payload behind a     read by those that agreed on the subprotocol
+ *                line with the message's ID        id.wsbroadcast
  *
  * Each is written once for all readers (compressed for the smallest window among them), and only
  * while it is read. Messages are counted: the n-th is unit n of every log that has it, so a
@@ -72,9 +74,16 @@ enum {
     CHANNEL_LEAST_BITS = 12,
     CHANNEL_MOST_BITS = 15,
     CHANNEL_EVENTS = 16,
+    CHANNEL_IDS = 17,
 };
 
-enum channel_log_kind { CHANNEL_LOG_PLAIN, CHANNEL_LOG_DEFLATED, CHANNEL_LOG_EVENTS, CHANNEL_LOGS };
+enum channel_log_kind {
+    CHANNEL_LOG_PLAIN,
+    CHANNEL_LOG_DEFLATED,
+    CHANNEL_LOG_EVENTS,
+    CHANNEL_LOG_IDS,
+    CHANNEL_LOGS
+};
 
 /* One form of the channel's messages, and how many read it. */
 struct channel_log {
@@ -185,8 +194,8 @@ void channel_unlisten(struct channel *channel, struct channel_listener *listener
 
 /* ---- subscribers: from any thread, each cursor from one ---- */
 
-/* The cursor reads the channel in `form` (a window's bits, CHANNEL_PLAIN or CHANNEL_EVENTS; see
- * CHANNEL_LEAST_BITS), from where `since` says (NULL: from now on); `*start`, which may be NULL,
+/* The cursor reads the channel in `form` (a window's bits, CHANNEL_PLAIN, CHANNEL_EVENTS or
+ * CHANNEL_IDS; see CHANNEL_LEAST_BITS), from where `since` says (NULL: from now on); `*start`, which may be NULL,
  * becomes the ID just before the first message it will get. If the cursor is `catching` then, it
  * reads plain frames, whatever its encoding, up to channel_go_live. Returns 0, UV_ENOMEM, UV_EINVAL
  * if the ID is of a message to come, or UV_EMFILE if there are as many subscribers as may be. */

@@ -85,7 +85,7 @@ static int append(struct channel *channel, const struct publication *publication
     struct frame_part id = {text, 0};
     bool keeps = history_keeps(&channel->_history);
 
-    if (is_written(channel, CHANNEL_LOG_EVENTS))
+    if (is_written(channel, CHANNEL_LOG_EVENTS) || is_written(channel, CHANNEL_LOG_IDS))
         id.len = event_stream_write_id(text, channel_id_of(channel, sequence + 1));
     for (size_t log = 0; log < CHANNEL_LOGS; log++) {
         if (!is_written(channel, log))

@@ -19,6 +19,13 @@ size_t event_stream_write_id(char out[EVENT_STREAM_MAX_ID + 1], struct event_id 
     return (size_t) snprintf(out, EVENT_STREAM_MAX_ID + 1, "id: %s\n", event_id_print(id, text));
 }
 
+struct frame_part event_stream_id_alone(struct frame_part line)
+{
+    const size_t name = strlen("id: ");
+
+    return (struct frame_part){(const char *) line.data + name, line.len - name};
+}
+
 /* ---- lines ---- */
 
 static bool ends_line(uint8_t byte)

@@ -20,6 +20,9 @@ enum {
 /* Writes the first line of an event, with its newline and without a NUL. Returns its length. */
 size_t event_stream_write_id(char out[EVENT_STREAM_MAX_ID + 1], struct event_id id);
 
+/* What such a line says without the name of its field: the ID and the newline. */
+struct frame_part event_stream_id_alone(struct frame_part line);
+
 /* Appends all but the first line, up to and with the empty line that ends the event. The payload is
  * the parts put together. Returns 0, or UV_ENOMEM with the buffer unchanged. */
 int event_stream_add(struct buffer *out, enum frame_opcode opcode, const struct frame_part *parts,

@@ -90,6 +90,7 @@ void publication_unit(const struct publication *publication, size_t i, enum chan
     unit->opcode = message->item->opcode;
     unit->compressed =
         log == CHANNEL_LOG_DEFLATED && publication->bits != 0 && message->deflated.data != NULL;
+    unit->line = (struct frame_part){NULL, 0};
     if (log == CHANNEL_LOG_EVENTS) {
         unit->_own[0] = id;
         unit->_own[1] =
@@ -101,6 +102,11 @@ void publication_unit(const struct publication *publication, size_t i, enum chan
         unit->parts = &message->deflated;
         unit->count = 1;
         unit->size = frame_size(false, message->deflated.len);
+    } else if (log == CHANNEL_LOG_IDS) {
+        unit->line = event_stream_id_alone(id);
+        unit->parts = message->item->parts;
+        unit->count = message->item->count;
+        unit->size = frame_size(false, unit->line.len + message->payload);
     } else {
         unit->parts = message->item->parts;
         unit->count = message->item->count;
@@ -108,16 +114,32 @@ void publication_unit(const struct publication *publication, size_t i, enum chan
     }
 }
 
+/* The header of a frame with its ID, and that. Returns their length. */
+static size_t write_id_head(const struct publication_unit *unit, uint8_t *out)
+{
+    uint64_t payload = unit->line.len;
+    size_t header;
+
+    for (size_t i = 0; i < unit->count; i++)
+        payload += unit->parts[i].len;
+    header = frame_write_header(out, unit->opcode, true, payload);
+    memcpy(out + header, unit->line.data, unit->line.len);
+    return header + unit->line.len;
+}
+
 void publication_write(const struct publication_unit *unit, struct frame_encoder *encoder,
                        uint8_t *out)
 {
-    if (unit->log != CHANNEL_LOG_EVENTS) {
+    if (unit->log == CHANNEL_LOG_PLAIN || unit->log == CHANNEL_LOG_DEFLATED) {
         /* Without a masking key there is nothing that could fail. */
         (void) frame_encode(encoder, out, unit->opcode, unit->compressed, unit->parts, unit->count);
         return;
     }
+    if (unit->log == CHANNEL_LOG_IDS)
+        out += write_id_head(unit, out);
     for (size_t i = 0; i < unit->count; i++) {
-        memcpy(out, unit->parts[i].data, unit->parts[i].len);
+        if (unit->parts[i].len > 0)
+            memcpy(out, unit->parts[i].data, unit->parts[i].len);
         out += unit->parts[i].len;
     }
 }

@@ -39,6 +39,7 @@ struct publication_unit {
     size_t size;
     const struct frame_part *parts; /* of a frame's payload, or of an event */
     size_t count;
+    struct frame_part line; /* what precedes the parts, or {NULL} */
     struct frame_part _own[2];
 };
 
@@ -55,7 +56,8 @@ void publication_deflate(struct publication *publication, const struct channel_p
 /* Makes the text of events. Returns 0, or UV_ENOMEM with none made. */
 int publication_add_events(struct publication *publication);
 
-/* The i-th message as a unit of this log. `id` is the event's first line, for events alone. The
+/* The i-th message as a unit of this log. `id` is the first line of its event
+ * (event_stream_write_id), for events and frames with IDs alone. The
  * unit must not be moved. */
 void publication_unit(const struct publication *publication, size_t i, enum channel_log_kind log,
                       struct frame_part id, struct publication_unit *unit);

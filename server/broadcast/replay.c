@@ -63,6 +63,32 @@ static size_t write_json(uint8_t *out, size_t room, const struct channel_message
     return written;
 }
 
+static size_t write_frame(uint8_t *out, size_t room, const struct channel_message *message,
+                          struct event_id id, struct event_stream_place *place)
+{
+    char text[EVENT_STREAM_MAX_ID + 1];
+    struct frame_part line = {text, 0};
+    size_t left = message->len - place->used, payload, header;
+    bool first = !place->begun;
+
+    if (first) {
+        line.len = event_stream_write_id(text, id);
+        line = event_stream_id_alone(line);
+    }
+    payload = room - FRAME_MAX_HEADER - line.len;
+    if (payload > left)
+        payload = left;
+    place->begun = true;
+    place->used += payload;
+    place->done = place->used == message->len;
+    header = frame_write_header(out, first ? message->opcode : FRAME_CONTINUATION, place->done,
+                                line.len + payload);
+    if (first)
+        memcpy(out + header, line.data, line.len);
+    memcpy(out + header + line.len, message->payload + place->used - payload, payload);
+    return header + line.len + payload;
+}
+
 static size_t write_event(uint8_t *out, size_t room, const struct channel_message *message,
                           struct event_id id, const struct replay *replay,
                           struct event_stream_place *place)
@@ -94,10 +120,12 @@ int replay_message(struct replay *replay, enum replay_encoding encoding,
         room = enough;
     if (buffer_reserve(out, room) != 0)
         return UV_ENOMEM;
-    out->len +=
-        encoding == REPLAY_JSON
-            ? write_json(out->data + out->len, room, &message, id, &replay->_place)
-            : write_event(out->data + out->len, room, &message, id, replay, &replay->_place);
+    if (encoding == REPLAY_JSON)
+        out->len += write_json(out->data + out->len, room, &message, id, &replay->_place);
+    else if (encoding == REPLAY_IDS)
+        out->len += write_frame(out->data + out->len, room, &message, id, &replay->_place);
+    else
+        out->len += write_event(out->data + out->len, room, &message, id, replay, &replay->_place);
     /* A frame has at least two bytes beside its payload: before the end, the cursor stands within.
      */
     within = replay->_place.done ? message.size : replay->_place.used + 1;

@@ -22,6 +22,8 @@
 enum replay_encoding {
     REPLAY_EVENTS, /* of an event stream */
     REPLAY_JSON,   /* an object with the members id, type, and data or base64 */
+    REPLAY_IDS,    /* a frame with a line of the ID before the payload; in pieces: fragments, of
+                      which each is a whole frame (RFC 6455, 5.4) */
 };
 
 enum { REPLAY_MIN_ROOM = 128 }; /* bytes in which rendering gets on */

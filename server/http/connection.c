@@ -242,6 +242,8 @@ static enum connection_result join_channel(struct connection *connection,
 
     connection->exchange->joins = false;
     join->events = request->join.events;
+    join->ids = !join->events && request->join.handshake.ids;
+    join->refuses_gap = request->join.refuses_gap;
     join->deflate = request->join.handshake.deflate;
     join->channel = request->channel;
     join->since = request->join.since;

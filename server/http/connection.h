@@ -29,6 +29,8 @@ enum connection_result {
 /* What a request that joins asks for. */
 struct connection_join {
     bool events;                      /* an event stream; else a WebSocket */
+    bool ids;                         /* with the subprotocol id.wsbroadcast */
+    bool refuses_gap;                 /* ?gap=refuse */
     struct extension_deflate deflate; /* as agreed on */
     struct request_target_channel channel;
     struct channel_replay_from since;

@@ -12,7 +12,7 @@ static int parse_id(const char *text, size_t len, bool any, struct channel_repla
     since->kind = CHANNEL_REPLAY_ID;
     if (event_id_parse(text, len, &since->id) == 0)
         return 0;
-    since->kind = CHANNEL_REPLAY_ALL;
+    since->id = (struct event_id){0, 0}; /* no epoch is 0, but with a chance of 2^-64 */
     *why = REPLAY_FROM_NOT_AN_ID;
     return any ? 0 : UV_EINVAL;
 }
@@ -64,4 +64,18 @@ int replay_from_parse_any(const struct http_head *request, const struct request_
                           struct channel_replay_from *since, const char **why)
 {
     return parse(request, target, true, since, why);
+}
+
+int replay_from_parse_gap(const struct request_target *target, bool *refuses, const char **why)
+{
+    struct request_target_text value;
+
+    *why = "duplicate query parameter: gap";
+    if (request_target_parameter(target, "gap", &value) != 0)
+        return UV_EINVAL;
+    *why = "gap must be 'refuse', or be left out";
+    *refuses = value.data != NULL;
+    return value.data == NULL || (value.len == 6 && memcmp(value.data, "refuse", 6) == 0)
+               ? 0
+               : UV_EINVAL;
 }

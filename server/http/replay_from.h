@@ -21,4 +21,8 @@ int replay_from_parse(const struct http_head *request, const struct request_targ
 int replay_from_parse_any(const struct http_head *request, const struct request_target *target,
                           struct channel_replay_from *since, const char **why);
 
+/* `?gap=refuse`: the subscriber wants nothing if messages behind its ID are missing. Returns 0, or
+ * UV_EINVAL with `*why` for people (static). */
+int replay_from_parse_gap(const struct request_target *target, bool *refuses, const char **why);
+
 #endif

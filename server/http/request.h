@@ -43,6 +43,7 @@ struct request_join {
     bool events;                       /* an event stream; else a WebSocket, with this handshake: */
     struct server_handshake handshake; /* (its verdict, made once) */
     struct channel_replay_from since;  /* where to begin */
+    bool refuses_gap; /* ?gap=refuse: it is not to join where messages behind its ID are missing */
 };
 
 enum { REQUEST_MAX_ALLOW = 64 }; /* bytes of a list of methods */

@@ -18,6 +18,9 @@
 #define RESPONSE_CHANNEL_NOT_LISTED \
     "this channel does not exist, and clients cannot create channels (--create-channels listed)"
 #define RESPONSE_TOO_MANY_CHANNELS "there are too many channels: try again later"
+#define RESPONSE_GAP \
+    "messages behind this event ID are not retained any more, and the request says gap=refuse: " \
+    "fetch a snapshot, and connect without the ID"
 #define RESPONSE_FUTURE_ID \
     "this event ID is newer than any message of the channel: send an ID exactly as received"
 

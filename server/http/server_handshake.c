@@ -57,6 +57,31 @@ static int check_fields(const struct http_head *request, struct server_handshake
     return 400;
 }
 
+/* The first subprotocol offered that this server speaks (RFC 6455, 4.2.2, 5.4). */
+static void choose_subprotocol(const struct http_head *request, struct server_handshake *handshake)
+{
+    static const char *const known[] = {SUBPROTOCOL_IDS, SUBPROTOCOL_PLAIN};
+    const char *field;
+    size_t cursor = 0;
+
+    while ((field = http_head_next(request, "Sec-WebSocket-Protocol", &cursor)) != NULL) {
+        size_t len;
+
+        for (; *field != '\0'; field += len) {
+            field += strspn(field, ", \t");
+            len = strcspn(field, ", \t");
+            for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+                if (len != strlen(known[i]) || memcmp(field, known[i], len) != 0)
+                    continue;
+                handshake->ids = i == 0;
+                handshake->subprotocol = field;
+                handshake->subprotocol_len = len;
+                return;
+            }
+        }
+    }
+}
+
 int server_handshake_check(const struct http_head *request, bool compression,
                            struct server_handshake *handshake, const char **why)
 {
@@ -70,6 +95,8 @@ int server_handshake_check(const struct http_head *request, bool compression,
     status = check_fields(request, handshake, why);
     if (status == 0)
         handshake_accept(http_head_get(request, "Sec-WebSocket-Key"), handshake->accept);
+    if (status == 0)
+        choose_subprotocol(request, handshake);
     if (!compression)
         handshake->deflate.agreed = false;
     return status;
@@ -90,6 +117,9 @@ int server_handshake_write(struct buffer *out, const struct server_handshake *ha
                       handshake->accept, event_id_print(start, id), event_id_print(live, newest),
                       handshake->no_echo ? "Wsbroadcast-Echo: no\r\n" : "");
 
+    if (status == 0 && handshake->subprotocol != NULL)
+        status = buffer_printf(out, "Sec-WebSocket-Protocol: %.*s\r\n",
+                               (int) handshake->subprotocol_len, handshake->subprotocol);
     if (status == 0)
         status = extension_write_answer(out, &handshake->deflate);
     if (status == 0)

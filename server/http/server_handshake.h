@@ -11,10 +11,19 @@
 #include "common/websocket/extension.h"
 #include "common/websocket/handshake.h"
 
+/* The subprotocol with which each message, text or binary, is preceded by its ID and a newline. */
+#define SUBPROTOCOL_IDS "id.wsbroadcast"
+
+/* The subprotocol that changes nothing, for clients that insist on one. */
+#define SUBPROTOCOL_PLAIN "wsbroadcast"
+
 /* A handshake that is agreed on. */
 struct server_handshake {
     char accept[HANDSHAKE_ACCEPT_LEN + 1]; /* Sec-WebSocket-Accept */
     struct extension_deflate deflate;      /* permessage-deflate, if it was offered */
+    bool ids; /* the subprotocol is SUBPROTOCOL_IDS: each message comes with its ID */
+    const char *subprotocol; /* that is agreed on, borrowed from the request; NULL: none */
+    size_t subprotocol_len;
     bool no_echo; /* the client is not sent its own messages, and the response says so */
 };
 

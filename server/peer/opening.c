@@ -38,6 +38,7 @@ static const char *join(struct peer *peer, const struct connection_join *request
                         struct event_id *start, int *http)
 {
     unsigned encoding = request->events           ? (unsigned) CHANNEL_EVENTS
+                        : request->ids            ? (unsigned) CHANNEL_IDS
                         : request->deflate.agreed ? request->deflate.server_max_window_bits
                                                   : (unsigned) CHANNEL_PLAIN;
     int status;
@@ -63,8 +64,8 @@ static const char *join(struct peer *peer, const struct connection_join *request
     }
     if (status == 0)
         status = fanout_join(peer->_fanout, &peer->subscriber, encoding, &request->since, start);
-    if (status == UV_EINVAL &&
-        request->events) /* as an ID of another epoch: see replay_from_parse_any */
+    if (status == UV_EINVAL && (request->events || request->ids))
+        /* as an ID of another epoch: see replay_from_parse_any */
         status = fanout_join(peer->_fanout, &peer->subscriber, encoding,
                              &(struct channel_replay_from){.kind = CHANNEL_REPLAY_ALL}, start);
     if (status == UV_EMFILE) {
@@ -76,6 +77,13 @@ static const char *join(struct peer *peer, const struct connection_join *request
         return RESPONSE_FUTURE_ID;
     }
     return status != 0 ? RESPONSE_OUT_OF_MEMORY : NULL;
+}
+
+/* True if messages are missing behind the ID that it came back with, and it wants none then. */
+static bool is_gap_refused(const struct connection_join *request, struct event_id start)
+{
+    return request->refuses_gap && request->since.kind == CHANNEL_REPLAY_ID &&
+           (request->since.id.epoch != start.epoch || request->since.id.sequence != start.sequence);
 }
 
 /* It has joined, and is told so: from here on it gets frames, or events. */
@@ -113,6 +121,11 @@ void opening_input(struct transport *transport, const uint8_t *data, size_t len)
         connection_refuse(peer->_cold->connection, transport, http, why);
         return;
     }
+    if (is_gap_refused(&request, start) && !request.ids) {
+        peer_leave(peer);
+        connection_refuse(peer->_cold->connection, transport, 410, RESPONSE_GAP);
+        return;
+    }
     /* The newest ID is read after joining: all up to it will be sent. */
     if (!connection_accept(peer->_cold->connection, transport, start,
                            channel_last_id(peer->_fanout->channel)))
@@ -124,6 +137,10 @@ void opening_input(struct transport *transport, const uint8_t *data, size_t len)
     if (!end_connection(peer) || open_transport(peer, &request) != 0) {
         transport_abort(transport, UV_ENOMEM);
         return;
+    }
+    if (is_gap_refused(&request, start)) { /* a page sees no status, but this */
+        transport_reject(transport, CLOSE_POLICY, "gap", NULL);
+        subscription_give_up(peer);
     }
     if (len > used)
         transport_input(transport, data + used, len - used);

@@ -232,7 +232,7 @@ static void on_receipt(void *owner, const struct submit_receipt *receipt)
         peer_record(peer)->messages_in++;
     if (status == 0)
         peer->_cold->last_message = (uint32_t) peer_context_clock(peer_surroundings(peer));
-    if (status == 0 && channel_settings(peer->_fanout->channel)->no_echo)
+    if (status == 0 && channel_settings(peer->_fanout->channel)->no_echo && !peer_is_for_ids(peer))
         status = self_published_add(peer, &receipt->channel);
     if (status != 0)
         transport_close(&peer->transport, CLOSE_INTERNAL_ERROR, "out of memory");

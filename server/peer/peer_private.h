@@ -84,6 +84,12 @@ static inline bool peer_is_for_events(const struct peer *peer)
     return peer->subscriber.cursor.encoding == CHANNEL_EVENTS;
 }
 
+/* True for a WebSocket with the subprotocol id.wsbroadcast: it sees the IDs of its own messages. */
+static inline bool peer_is_for_ids(const struct peer *peer)
+{
+    return peer->subscriber.cursor.encoding == CHANNEL_IDS;
+}
+
 /* What it reads, as counters.h has it. */
 static inline unsigned peer_kind(const struct peer *peer)
 {
@@ -102,7 +108,8 @@ static inline bool peer_is_opening(const struct peer *peer)
     return peer->_cold != NULL && peer->_cold->connection != NULL;
 }
 
-/* True while an event of the replay has been written in part: nothing may come between. */
+/* True while a message of the replay has been rendered in part: its rest has to follow, and of an
+ * event nothing may come between. */
 static inline bool peer_is_within_event(const struct peer *peer)
 {
     const struct peer_replay *replay = peer_replay(peer);

@@ -157,7 +157,7 @@ static bool is_replayed(const struct peer *peer, const struct peer_replay *repla
             block_log_position(&peer->subscriber.cursor) == replay->stop);
 }
 
-/* What follows of the history, as events, as much as may be held for one peer. Returns 0 or
+/* What follows of the history, in the peer's own form, as much as may be held for one peer. Returns 0 or
  * UV_ENOMEM. */
 static int append_events(struct peer *peer, struct peer_replay *replay, struct buffer *out)
 {
@@ -167,13 +167,13 @@ static int append_events(struct peer *peer, struct peer_replay *replay, struct b
     while (status == 0 && (replay_is_within(&replay->events) || !is_replayed(peer, replay))) {
         if (!replay_is_within(&replay->events))
             id.sequence++;
-        status = replay_message(&replay->events, REPLAY_EVENTS, &peer->subscriber.cursor, id, out,
-                                CATCH_UP_EVENTS);
+        status = replay_message(&replay->events, peer_is_for_ids(peer) ? REPLAY_IDS : REPLAY_EVENTS,
+                                &peer->subscriber.cursor, id, out, CATCH_UP_EVENTS);
     }
     return status == UV_ENOMEM ? status : 0;
 }
 
-/* The same, for events: one bounded write. */
+/* The same, for events and frames with IDs: one bounded write. */
 static void catch_up_with_events(struct peer *peer, struct peer_replay *replay)
 {
     struct transport_bytes none = {.more = true};
@@ -200,7 +200,7 @@ __attribute__((noinline)) static bool is_catching_up(struct peer *peer)
     if (block_log_is_over(&peer->subscriber.cursor) || peer_replay(peer) == NULL ||
         (!transport_is_open(&peer->transport) && !peer_is_within_event(peer))) /* but for this */
         return false;
-    if (peer_is_for_events(peer))
+    if (peer_is_for_events(peer) || peer_is_for_ids(peer))
         catch_up_with_events(peer, peer_replay(peer));
     else
         catch_up(peer, peer_replay(peer));

@@ -487,7 +487,8 @@ static void a_joiner_begins_where_it_asks_to_or_as_near_as_can_be(void **state)
 static void who_catches_up_goes_on_in_its_own_log_at_the_very_message(void **state)
 {
     const struct channel_replay_from since = {.kind = CHANNEL_REPLAY_ALL};
-    static const unsigned forms[] = {CHANNEL_PLAIN, CHANNEL_LEAST_BITS, 15, CHANNEL_EVENTS};
+    static const unsigned forms[] = {CHANNEL_PLAIN, CHANNEL_LEAST_BITS, 15, CHANNEL_EVENTS,
+                                     CHANNEL_IDS};
     struct past past;
 
     (void) state;
@@ -521,27 +522,29 @@ static void who_catches_up_goes_on_in_its_own_log_at_the_very_message(void **sta
 static void who_leaves_while_it_catches_up_is_counted_out_everywhere(void **state)
 {
     const struct channel_replay_from since = {.kind = CHANNEL_REPLAY_ALL};
-    static const unsigned forms[] = {CHANNEL_PLAIN, CHANNEL_LEAST_BITS, CHANNEL_EVENTS};
+    static const unsigned forms[] = {CHANNEL_PLAIN, CHANNEL_LEAST_BITS, CHANNEL_EVENTS,
+                                     CHANNEL_IDS};
     struct past past;
 
     (void) state;
     begin(&past, &(struct history_policy){.messages = 100});
     publish(&past, 50, 200);
-    for (size_t i = 0; i < 3 * 3; i++) {
+    for (size_t i = 0; i < 3 * 4; i++) {
         struct block_cursor cursor = {0}, live_cursor = {0};
         uint64_t stop;
 
-        assert_int_equal(channel_join(&past.channel, forms[i % 3], &since, &cursor, NULL), 0);
-        if (i / 3 > 0)
+        assert_int_equal(channel_join(&past.channel, forms[i % 4], &since, &cursor, NULL), 0);
+        if (i / 4 > 0)
             assert_int_equal(channel_meet(&past.channel, &cursor, &live_cursor, &stop), 0);
         publish(&past, 1, 200);
-        if (i / 3 > 1)
+        if (i / 4 > 1)
             assert_int_equal(channel_skip(&past.channel, &cursor, &live_cursor, NULL), 0);
         publish(&past, 1, 200);
         channel_leave(&past.channel, &cursor, &live_cursor);
         assert_int_equal(past.channel._logs[CHANNEL_LOG_PLAIN].readers, 0);
         assert_int_equal(past.channel._logs[CHANNEL_LOG_DEFLATED].readers, 0);
         assert_int_equal(past.channel._logs[CHANNEL_LOG_EVENTS].readers, 0);
+        assert_int_equal(past.channel._logs[CHANNEL_LOG_IDS].readers, 0);
         assert_int_equal(past.channel._bits, 0);
         assert_int_equal(past.channel._subscribers, 0);
         assert_false(block_log_is_started(&past.channel._logs[CHANNEL_LOG_DEFLATED].log));

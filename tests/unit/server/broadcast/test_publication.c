@@ -65,6 +65,12 @@ static void a_message_is_written_in_the_form_of_each_log(void **state)
         publication_unit(&publication, i, CHANNEL_LOG_DEFLATED, none, &unit);
         assert_int_equal(unit.compressed, i == 0);
         check_frame(&unit, publisher.encoder, items[i].opcode, payloads[i]);
+        publication_unit(&publication, i, CHANNEL_LOG_IDS, id, &unit);
+        publication_write(&unit, publisher.encoder, out);
+        assert_int_equal(frame_look(out, &none), items[i].opcode);
+        assert_int_equal(none.len, payloads[i] + 2);
+        assert_int_equal(unit.size, frame_size(false, none.len));
+        assert_memory_equal(none.data, "1\n", 2);
         publication_unit(&publication, i, CHANNEL_LOG_EVENTS, id, &unit);
         assert_true(unit.size <= sizeof out);
         publication_write(&unit, publisher.encoder, out);

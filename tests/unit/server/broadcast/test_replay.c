@@ -106,6 +106,47 @@ static void pieces_of_any_size_make_the_same_messages(void **state)
     end(&past);
 }
 
+/* Each piece is made of whole frames, which make the same messages. */
+static void frames_with_ids_come_in_fragments(void **state)
+{
+    struct past past;
+
+    (void) state;
+    begin(&past);
+    for (size_t most = REPLAY_MIN_ROOM; most < 600; most += 7) {
+        size_t lines[3] = {0}, sizes[3] = {0}, message = 0;
+        struct buffer all;
+        bool within = false;
+
+        render(&past, REPLAY_IDS, most, &all);
+        for (size_t at = 0; at < all.len; at += frame_length(all.data + at)) {
+            enum frame_opcode opcode;
+            struct frame_part payload;
+            const char *end;
+
+            assert_true(message < 3);
+            opcode = frame_look(all.data + at, &payload);
+            assert_int_equal(opcode, within         ? FRAME_CONTINUATION
+                                     : message == 1 ? FRAME_BINARY
+                                                    : FRAME_TEXT);
+            end = memchr(payload.data, '\n', payload.len);
+            if (!within)
+                lines[message] = (size_t) (end - (const char *) payload.data) + 1;
+            sizes[message] += payload.len;
+            within = (all.data[at] & 0x80) == 0;
+            message += within ? 0 : 1;
+        }
+        assert_int_equal(message, 3);
+        assert_false(within);
+        for (size_t i = 0; i < 3; i++) {
+            assert_int_equal(lines[i], 16 + 3);
+            assert_int_equal(sizes[i] - lines[i], i < 2 ? past.text.len : 0);
+        }
+        buffer_deinit(&all);
+    }
+    end(&past);
+}
+
 static void json_is_the_object_that_readers_expect(void **state)
 {
     static const char empty[] = "\"type\": \"text\", \"data\": \"\"}";
@@ -170,6 +211,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_of_any_size_make_the_same_messages),
+        cmocka_unit_test(frames_with_ids_come_in_fragments),
         cmocka_unit_test(json_is_the_object_that_readers_expect),
         cmocka_unit_test(within_a_message_it_is_read_to_its_end),
         cmocka_unit_test(what_fits_is_told_without_making_it),

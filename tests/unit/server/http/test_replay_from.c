@@ -124,9 +124,9 @@ static void for_an_event_stream_an_id_that_is_not_ours_is_one_of_another_epoch(v
 
     (void) state;
     assert_int_equal(check_by(replay_from_parse_any, "", "Last-Event-ID: 17\r\n", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_REPLAY_ALL);
+    assert_int_equal(since.kind, CHANNEL_REPLAY_ID);
     assert_int_equal(check_by(replay_from_parse_any, "?last_event_id=x&history=3", "", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_REPLAY_ALL);
+    assert_int_equal(since.kind, CHANNEL_REPLAY_ID);
     assert_int_equal(check_by(replay_from_parse_any, "?last_event_id=" ID, "", &since), 0);
     assert_int_equal(since.kind, CHANNEL_REPLAY_ID);
     assert_int_equal(check_by(replay_from_parse_any, "?history=x", "", &since), UV_EINVAL);

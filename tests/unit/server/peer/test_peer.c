@@ -3,7 +3,7 @@
  * anything. Every state is met by every ending, in every encoding and in both orders. */
 #include "tests/unit/stage.h"
 
-enum encoding { PLAIN, DEFLATED, EVENTS, ENCODINGS };
+enum encoding { PLAIN, DEFLATED, EVENTS, IDS, ENCODINGS };
 enum state { READY, STALLED, LAGGING, SKIPPING, CLOSING, REPLAYING, STATES };
 enum ending { HALF_CLOSE, RESET, BROKEN, STAYS, ENDINGS };
 
@@ -56,6 +56,7 @@ static void ask(struct memory_end *end, enum encoding encoding, bool history)
     else
         stage_upgrade(end, query,
                       encoding == DEFLATED ? "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+                      : encoding == IDS    ? "Sec-WebSocket-Protocol: id.wsbroadcast\r\n"
                                            : "");
 }
 
