@@ -15,6 +15,7 @@ static void init_handles(struct session *session)
     uv_loop_t *loop = &session->loop;
 
     monitor_init(&session->monitor, loop, session->options, push, session);
+    monitor_hide(&session->monitor, target_fields(&session->target));
     /* None of these can fail: they ask nothing of the system that the loop has not got. */
     (void) uv_prepare_init(loop, &session->turn_end);
     (void) uv_prepare_start(&session->turn_end, session_end_on_turn_end);
@@ -54,6 +55,8 @@ static int start(struct session *session)
         return status;
     }
     connector_init(&session->connector, &session->loop, session->options, &session_connector_ops);
+    token_command_init(&session->token_command, &session->loop, session->options->token_command,
+                       &session_token_ops);
     backoff_init(&session->backoff, session->options->retry_max_delay, session->options->retries);
     init_handles(session);
     return 0;

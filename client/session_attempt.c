@@ -8,13 +8,15 @@
 
 /* ---- what follows the end of a connection, or of an attempt ---- */
 
-static bool is_retried(const struct session *session, const struct outcome *outcome)
+static bool is_retried(struct session *session, const struct outcome *outcome)
 {
     bool done =
         outcome->exit == CLIENT_OK && (outcome->lasting || session->goal == SESSION_CLOSE_ON_EOF);
 
-    return session->options->reconnect && !done &&
-           (!outcome->lasting || session->options->retry_all_errors);
+    if (!session->options->reconnect || done)
+        return false;
+    return !outcome->lasting || session->options->retry_all_errors ||
+           (outcome->unauthorized && target_may_differ(&session->target));
 }
 
 /* What the server said about a refusal, behind the line that tells of it. */
@@ -224,10 +226,36 @@ static void connect_to_target(struct session *session)
         connector_start(&session->connector, target_url(&session->target));
 }
 
+static void on_token(struct token_command *command, const char *token)
+{
+    struct session *session = container_of(command, struct session, token_command);
+    struct outcome outcome = {.exit = CLIENT_CONNECT};
+
+    if (target_set_token(&session->target, token, &outcome.error) == 0)
+        connect_to_target(session);
+    else
+        on_failed(&session->connector, &outcome);
+}
+
+static void on_token_failed(struct token_command *command, const struct error *error)
+{
+    struct session *session = container_of(command, struct session, token_command);
+    struct outcome outcome = {.exit = CLIENT_CONNECT, .error = *error};
+
+    on_failed(&session->connector, &outcome);
+}
+
+const struct token_command_ops session_token_ops = {
+    .on_token = on_token,
+    .on_failed = on_token_failed,
+};
+
 static void on_attempt_timeout(uv_timer_t *timer)
 {
     struct session *session = container_of(timer, struct session, attempt);
-    const char *doing = connector_doing(&session->connector);
+    const char *doing = token_command_is_running(&session->token_command)
+                            ? "the command of --token-command has not ended"
+                            : connector_doing(&session->connector);
     struct outcome outcome = {.exit = CLIENT_CONNECT};
 
     (void) error_set(&outcome.error, UV_ETIMEDOUT,
@@ -241,19 +269,26 @@ static void on_attempt_timeout(uv_timer_t *timer)
         return;
     }
     connector_cancel(&session->connector);
+    token_command_cancel(&session->token_command);
     on_failed(&session->connector, &outcome);
 }
 
 /* An attempt may lead from server to server. */
 void session_attempt_begin(struct session *session)
 {
+    struct outcome outcome = {.exit = CLIENT_CONNECT};
     uint64_t limit = session->options->connect_timeout;
 
     target_reset(&session->target);
     session->goal = SESSION_RECEIVE;
     if (limit > 0)
         (void) uv_timer_start(&session->attempt, on_attempt_timeout, limit, 0);
-    connect_to_target(session);
+    if (target_refresh(&session->target, &outcome.error) != 0)
+        on_failed(&session->connector, &outcome);
+    else if (session->options->token_command != NULL)
+        token_command_start(&session->token_command);
+    else
+        connect_to_target(session);
 }
 
 static void on_redirected(uv_timer_t *timer)

@@ -51,6 +51,7 @@ static void end(struct session *session)
     monitor_close(&session->monitor);
     connection_abort(&session->connection, UV_ECANCELED);
     connector_cancel(&session->connector);
+    token_command_cancel(&session->token_command);
     if (connector_is_stuck(&session->connector))
         leave(session); /* a resolver that hangs cannot be told to stop */
     traffic_close(&session->traffic);
@@ -76,6 +77,7 @@ static void stop_attempts(struct session *session)
     (void) uv_timer_stop(&session->pause);
     (void) uv_timer_stop(&session->attempt);
     connector_cancel(&session->connector);
+    token_command_cancel(&session->token_command);
     connection_abort(&session->connection, UV_ECANCELED);
 }
 

@@ -12,6 +12,7 @@
 #include "client/connect/connection.h"
 #include "client/connect/connector.h"
 #include "client/connect/outcome.h"
+#include "client/connect/token_command.h"
 #include "client/monitor/monitor.h"
 #include "client/resume/resume.h"
 #include "client/session.h"
@@ -52,6 +53,7 @@ struct session {
     uv_timer_t attempt; /* --connect-timeout */
     uv_timer_t pause;   /* between two attempts */
     struct signals signals;
+    struct token_command token_command;
     struct connector connector;
     struct connection connection;
     struct traffic traffic;
@@ -75,6 +77,7 @@ struct session {
 
 extern const struct connection_ops session_connection_ops;
 extern const struct connector_ops session_connector_ops;
+extern const struct token_command_ops session_token_ops;
 
 /* Begins an attempt to connect, which may lead from server to server. */
 void session_attempt_begin(struct session *session);

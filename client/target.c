@@ -9,6 +9,14 @@
 #include "client/connect/request.h"
 #include "common/base/escape.h"
 
+static void forget(char **secret)
+{
+    if (*secret != NULL)
+        explicit_bzero(*secret, strlen(*secret));
+    free(*secret);
+    *secret = NULL;
+}
+
 /* The user's URL with the parameters of --query; NULL when out of memory. */
 static char *complete(const struct client_options *options)
 {
@@ -38,6 +46,9 @@ int target_init(struct target *target, const struct client_options *options, str
     free(url);
     if (status == 0)
         status = request_load_credentials(&target->_authorization, options, &target->_home, error);
+    if (status == 0)
+        status = header_fields_load(&target->_fields, &options->headers, error);
+    target->_fresh = true;
     if (status != 0)
         target_deinit(target);
     return status;
@@ -47,11 +58,10 @@ void target_deinit(struct target *target)
 {
     url_deinit(&target->_home);
     url_deinit(&target->_away);
-    if (target->_authorization != NULL)
-        explicit_bzero(target->_authorization, strlen(target->_authorization));
     cookies_deinit(&target->_cookies);
-    free(target->_authorization);
-    target->_authorization = NULL;
+    header_fields_deinit(&target->_fields);
+    forget(&target->_refused);
+    forget(&target->_authorization);
 }
 
 const struct url *target_url(const struct target *target)
@@ -65,11 +75,111 @@ struct client_handshake_request target_request(struct target *target)
     const struct request_secrets secrets = {
         .trusted = url_same_origin(url, &target->_home),
         .authorization = target->_authorization,
-        .fields = &target->_options->fields,
+        .fields = &target->_fields,
         .cookies = cookies_for(&target->_cookies, url),
     };
 
     return request_for(target->_options, url, &secrets);
+}
+
+/* ---- credentials that change ---- */
+
+static int reload(struct target *target, struct error *error)
+{
+    const struct client_options *options = target->_options;
+    char *authorization = NULL;
+    int status = request_reload_credentials(&authorization, options, error);
+
+    if (status == 0)
+        status = header_fields_load(&target->_fields, &options->headers, error);
+    if (status == 0 && authorization != NULL) {
+        forget(&target->_authorization);
+        target->_authorization = authorization;
+        return 0;
+    }
+    forget(&authorization);
+    return status;
+}
+
+int target_refresh(struct target *target, struct error *error)
+{
+    bool fresh = target->_fresh;
+
+    target->_fresh = false;
+    return fresh ? 0 : reload(target, error);
+}
+
+int target_set_token(struct target *target, const char *token, struct error *error)
+{
+    char *authorization = NULL;
+    int status =
+        request_make_bearer(&authorization, token, "the command of --token-command", error);
+
+    if (status != 0)
+        return status;
+    forget(&target->_authorization);
+    target->_authorization = authorization;
+    return 0;
+}
+
+static char *copy_of(const char *secret)
+{
+    return secret != NULL ? strdup(secret) : NULL;
+}
+
+static bool same(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* The first time another token may be better; not when it was the same once more. */
+static bool may_get_another(struct target *target)
+{
+    bool again = !same(target->_refused, target->_authorization);
+
+    forget(&target->_refused);
+    target->_refused = copy_of(target->_authorization);
+    return again;
+}
+
+static bool have_changed(const struct string_list *before, const struct string_list *after)
+{
+    if (before->count != after->count)
+        return true;
+    for (size_t i = 0; i < after->count; i++) {
+        if (strcmp(before->items[i], after->items[i]) != 0)
+            return true;
+    }
+    return false;
+}
+
+bool target_may_differ(struct target *target)
+{
+    struct header_fields before = target->_fields;
+    char *authorization;
+    struct error error;
+    bool changed = false;
+
+    if (target->_options->token_command != NULL)
+        return may_get_another(target);
+    authorization = copy_of(target->_authorization);
+    target->_fields = (struct header_fields){.host = NULL};
+    if (reload(target, &error) == 0) {
+        changed = !same(authorization, target->_authorization) ||
+                  have_changed(&before.lines, &target->_fields.lines);
+        header_fields_deinit(&before);
+        target->_fresh = true;
+    } else {
+        header_fields_deinit(&target->_fields);
+        target->_fields = before;
+    }
+    forget(&authorization);
+    return changed;
+}
+
+const struct string_list *target_fields(const struct target *target)
+{
+    return &target->_fields.lines;
 }
 
 void target_keep_cookies(struct target *target, const struct http_head *head)

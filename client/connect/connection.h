@@ -68,9 +68,9 @@ void connection_close_handles(struct connection *connection);
 void connection_deinit(struct connection *connection);
 
 /* Takes `fd`, a connected socket, and begins the opening handshake; with TLS first, if `tls` is not
- * NULL. `url`, `tls` and all in `request` are borrowed until on_closed. What fails is told by
- * on_end. Returns 0; or a negative UV_E* code when there was not even enough for that: then `fd` is
- * closed. */
+ * NULL. `url` and `tls` are borrowed until on_closed, all in `request` until on_end. What fails is
+ * told by on_end. Returns 0; or a negative UV_E* code when there was not even enough for that: then
+ * `fd` is closed. */
 int connection_start(struct connection *connection, int fd, const struct url *url,
                      struct tls_context *tls, const struct client_handshake_request *request);
 

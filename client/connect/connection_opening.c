@@ -32,6 +32,7 @@ static void judge_refusal(struct connection *connection, struct outcome *outcome
 
     outcome->exit = CLIENT_REFUSED;
     outcome->lasting = !may_get_better(head->status);
+    outcome->unauthorized = head->status == 401;
     if (is_redirection(head->status))
         outcome->location = http_head_get(head, "Location");
     outcome->head = head;

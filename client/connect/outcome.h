@@ -16,6 +16,7 @@ struct outcome {
     uint64_t asked;        /* milliseconds for which the server wants to be left alone */
     const char *location;  /* where the server redirects to (borrowed for the call), or NULL; */
     const struct http_head *head; /* then the response */
+    bool unauthorized;            /* that was a 401 */
     const char *said; /* lines of the server's about it, escaped (borrowed for the call), or NULL */
     struct error error; /* why, in one line */
 };

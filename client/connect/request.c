@@ -91,9 +91,8 @@ static int make_basic(char **authorization, const char *user, const char *where,
     return *authorization != NULL ? 0 : error_set(error, UV_ENOMEM, "out of memory");
 }
 
-/* RFC 6750, 2.1 */
-static int make_bearer(char **authorization, const char *token, const char *where,
-                       struct error *error)
+int request_make_bearer(char **authorization, const char *token, const char *where,
+                        struct error *error)
 {
     size_t len = strspn(token, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                "0123456789-._~+/=");
@@ -116,12 +115,23 @@ static int load_file(char **authorization, const char *name, bool bearer, struct
     if (secret == NULL)
         return status;
     if (status == 0 && bearer)
-        status = make_bearer(authorization, secret, name, error);
+        status = request_make_bearer(authorization, secret, name, error);
     else if (status == 0)
         status = make_basic(authorization, secret, name, error);
     explicit_bzero(secret, strlen(secret));
     free(secret);
     return status;
+}
+
+int request_reload_credentials(char **authorization, const struct client_options *options,
+                               struct error *error)
+{
+    *authorization = NULL;
+    if (options->user_file != NULL)
+        return load_file(authorization, options->user_file, false, error);
+    if (options->bearer_file != NULL)
+        return load_file(authorization, options->bearer_file, true, error);
+    return 0;
 }
 
 static int find_credentials(char **authorization, const struct client_options *options,
@@ -132,17 +142,17 @@ static int find_credentials(char **authorization, const struct client_options *o
     *authorization = NULL;
     if (options->user != NULL)
         return make_basic(authorization, options->user, "option '--user'", error);
-    if (options->user_file != NULL)
-        return load_file(authorization, options->user_file, false, error);
-    if (options->bearer_file != NULL)
-        return load_file(authorization, options->bearer_file, true, error);
+    if (options->token_command != NULL)
+        return 0;
+    if (options->user_file != NULL || options->bearer_file != NULL)
+        return request_reload_credentials(authorization, options, error);
     if (header_fields_have(&options->fields, "Authorization") ||
         header_fields_remove(&options->fields, "Authorization"))
         return 0;
     if (url->user != NULL)
         return make_basic(authorization, url->user, "the URL", error);
     if (token != NULL && *token != '\0')
-        return make_bearer(authorization, token, "WSRECV_TOKEN", error);
+        return request_make_bearer(authorization, token, "WSRECV_TOKEN", error);
     return 0;
 }
 

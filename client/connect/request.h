@@ -24,6 +24,17 @@ int request_add_subprotocol(struct client_options *options, const char *argument
 int request_load_credentials(char **authorization, const struct client_options *options,
                              const struct url *url, struct error *error);
 
+/* Reads those that are in a file again: --user-file, --bearer-file. Returns 0, and in
+ * `*authorization` the new value, the caller's to free, or NULL when there is no such file; or a
+ * negative UV_E* code with a text. */
+int request_reload_credentials(char **authorization, const struct client_options *options,
+                               struct error *error);
+
+/* The value of an Authorization field with a bearer token (RFC 6750, 2.1), the caller's to free.
+ * `where` says where it comes from. Returns 0, or a negative UV_E* code with a text. */
+int request_make_bearer(char **authorization, const char *token, const char *where,
+                        struct error *error);
+
 /* "Basic" and "USER:PASSWORD" in base64 (RFC 7617), the caller's to free; NULL when out of
  * memory. */
 char *request_basic(const char *user);

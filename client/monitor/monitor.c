@@ -149,14 +149,14 @@ void monitor_request(struct monitor *monitor, const uint8_t *head, size_t len)
 {
     monitor->_head.len = 0; /* of a response that was cut short */
     if (monitor->_options->verbose)
-        trace_head(true, head, len, &monitor->_options->fields.lines);
+        trace_head(true, head, len, monitor->_hidden);
 }
 
 void monitor_response(struct monitor *monitor, const uint8_t *piece, size_t len, bool last)
 {
     if (!monitor->_options->verbose || buffer_append(&monitor->_head, piece, len) != 0 || !last)
         return;
-    trace_head(false, monitor->_head.data, monitor->_head.len, &monitor->_options->fields.lines);
+    trace_head(false, monitor->_head.data, monitor->_head.len, monitor->_hidden);
     monitor->_head.len = 0;
 }
 
@@ -183,7 +183,8 @@ static bool has_line(const struct client_options *options)
 void monitor_init(struct monitor *monitor, uv_loop_t *loop, const struct client_options *options,
                   void (*push)(void *owner), void *owner)
 {
-    *monitor = (struct monitor){._options = options, ._push = push, ._owner = owner};
+    *monitor = (struct monitor){
+        ._options = options, ._hidden = &options->fields.lines, ._push = push, ._owner = owner};
     stats_init(&monitor->_stats, uv_hrtime());
     monitor->_has_line = has_line(options);
     (void) uv_signal_init(loop, &monitor->_sigusr1); /* neither can fail */
@@ -192,6 +193,11 @@ void monitor_init(struct monitor *monitor, uv_loop_t *loop, const struct client_
     log_set_before(make_way, monitor);
     if (monitor->_has_line)
         (void) uv_timer_start(&monitor->_tick, on_tick, TICK, TICK);
+}
+
+void monitor_hide(struct monitor *monitor, const struct string_list *fields)
+{
+    monitor->_hidden = fields;
 }
 
 void monitor_finish(struct monitor *monitor)

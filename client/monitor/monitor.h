@@ -18,7 +18,8 @@ struct monitor {
     void *_owner;
     const struct client_options *_options;
     struct stats _stats;
-    struct buffer _head; /* of the server's answer, with -v */
+    const struct string_list *_hidden; /* fields of -H */
+    struct buffer _head;               /* of the server's answer, with -v */
     uv_signal_t _sigusr1;
     uv_timer_t _tick; /* only with a status line */
     bool _has_line;   /* there is a terminal that can show it, and no input is typed there */
@@ -31,6 +32,10 @@ struct monitor {
  * the life of the monitor. */
 void monitor_init(struct monitor *monitor, uv_loop_t *loop, const struct client_options *options,
                   void (*push)(void *owner), void *owner);
+
+/* The fields whose values are not shown ("NAME: VALUE", borrowed for the life of the monitor), in
+ * place of those that -H had at the start. */
+void monitor_hide(struct monitor *monitor, const struct string_list *fields);
 
 /* The end: the terminal is as it was found; with --stats, says the numbers. */
 void monitor_finish(struct monitor *monitor);

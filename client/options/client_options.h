@@ -81,6 +81,7 @@ struct client_options {
     const char *user; /* "USER:PASSWORD" */
     const char *user_file;
     const char *bearer_file;
+    const char *token_command; /* or NULL */
     const char *user_agent;
     uint64_t max_redirs;
 

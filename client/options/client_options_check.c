@@ -7,18 +7,19 @@
 /* Options that make sense only with, or without, others. */
 static int check_together(const struct client_options *options, struct error *error)
 {
-    int users =
-        (options->user != NULL) + (options->user_file != NULL) + (options->bearer_file != NULL);
+    int users = (options->user != NULL) + (options->user_file != NULL) +
+                (options->bearer_file != NULL) + (options->token_command != NULL);
 
     if (options->key != NULL && options->cert == NULL)
         return error_set(error, UV_EINVAL, "option '--key' is for a certificate: --cert FILE");
     if (users > 1)
         return error_set(error, UV_EINVAL,
-                         "of '--user', '--user-file' and '--bearer-file' one is enough");
+                         "of '--user', '--user-file', '--bearer-file' and '--token-command' one is "
+                         "enough");
     if (users > 0 && header_fields_have(&options->fields, "Authorization"))
         return error_set(error, UV_EINVAL,
-                         "option '--header' has an Authorization beside '--user', '--user-file' or "
-                         "'--bearer-file': give one of them");
+                         "option '--header' has an Authorization beside '--user', '--user-file', "
+                         "'--bearer-file' or '--token-command': give one of them");
     if (!options->reconnect && (options->retries > 0 || options->retry_all_errors))
         return error_set(error, UV_EINVAL, "option '%s' is for '--reconnect'",
                          options->retries > 0 ? "--retries" : "--retry-all-errors");
