@@ -158,8 +158,8 @@ static const struct option_spec specs[] = {
     {"bearer-file", 0, "FILE",
      "show the token that is the first line of FILE (Bearer); the environment variable "
      "WSRECV_TOKEN does the same. When redirected, only servers of the URL's own origin get any of "
-     "these credentials, or what -H says. These files, and those of -H, are read anew for each "
-     "connection, and when one has changed, --reconnect goes on after a 401",
+     "these credentials, or what -H says; files like this one, and those of -H, are read anew for "
+     "each connection, and if one has changed, --reconnect goes on after a 401",
      OPTION_AT(STRING, struct client_options, bearer_file)},
     {"token-command", 0, "COMMAND",
      "show the token that COMMAND (run by /bin/sh before each connection) prints, its first line",
@@ -230,8 +230,8 @@ static const struct option_status statuses[] = {
      "-n came, one that --until matches, or (--until-live) all that was kept"},
     {CLIENT_OUTPUT,
      "cannot write to standard output; or it ended before what was waited for with -n, --until "
-     "or --until-live had come; or standard input could not be read, or was not all sent with "
-     "--input-eof close"},
+     "or --until-live had come; or standard input could not be read or, with --input-eof close, "
+     "was not all sent"},
     {CLIENT_USAGE, "wrong usage"},
     {CLIENT_CONNECT, "cannot resolve or connect, or not in time; or the proxy cannot"},
     {CLIENT_TLS, "TLS failed"},

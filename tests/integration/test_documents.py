@@ -113,7 +113,7 @@ def test_help_has_80_columns_groups_and_three_examples(name):
     text = help_of(name)
     assert max(len(line) for line in text.splitlines()) <= 80
     options = options_in(text, "  ")
-    assert len(options) == len(re.findall(r"^ +(?:-\w, )?--\w", text, re.M)), "not all are parsed"
+    assert len(options) == len(re.findall(r"^ {2,6}(?:-\w, )?--\w", text, re.M)), "not all are parsed"
     assert len(re.findall(r"^[A-Z].*:\n  ", text, re.M)) > 3
     assert len(re.findall(rf"^  {name}\b", section(text, "Examples:", r"\S"), re.M)) >= 3
     assert all(option.text for option in options)
