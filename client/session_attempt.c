@@ -2,6 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/connect/passphrase.h"
 #include "client/session_private.h"
 #include "common/base/log.h"
 #include "common/base/plural.h"
@@ -201,18 +202,35 @@ const struct connector_ops session_connector_ops = {
 
 /* ---- attempts ---- */
 
+static void on_attempt_timeout(uv_timer_t *timer);
+
 /* For wss:// the files of the options are read, once. */
 static int need_tls(struct session *session, struct error *error)
 {
     const struct tls_files files = {
-        .pairs = {{session->options->cert, session->options->key}},
+        .pairs = {{
+            .cert = session->options->cert,
+            .key = session->options->key,
+            .type = (enum tls_cert_type) session->options->cert_type,
+            .passphrase = passphrase_get,
+            .owner = (void *) (uintptr_t) session->options,
+        }},
         .ca = session->options->cacert,
+        .ca_directory = session->options->capath,
         .insecure = session->options->insecure,
     };
 
+    int status;
+
     if (!target_url(&session->target)->secure || session->tls != NULL)
         return 0;
-    return tls_context_new_client(&session->tls, &files, error);
+    status = tls_context_new_client(&session->tls, &files, error);
+    /* The time in which a passphrase was typed is nobody's. */
+    uv_update_time(&session->loop);
+    if (session->options->connect_timeout > 0)
+        (void) uv_timer_start(&session->attempt, on_attempt_timeout,
+                              session->options->connect_timeout, 0);
+    return status;
 }
 
 static void connect_to_target(struct session *session)

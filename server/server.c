@@ -352,7 +352,8 @@ struct tls_files server_tls_files(const struct server_options *options)
     struct tls_files files = {.ca = options->tls_client_ca};
 
     for (size_t i = 0; i < options->tls_cert_count; i++)
-        files.pairs[i] = (struct tls_pair){options->tls_certs[i], options->tls_keys[i]};
+        files.pairs[i] =
+            (struct tls_pair){.cert = options->tls_certs[i], .key = options->tls_keys[i]};
     return files;
 }
 

@@ -96,6 +96,7 @@ static int need_proxy_tls(struct connector *connector, struct error *error)
 {
     const struct tls_files files = {
         .ca = connector->_options->cacert,
+        .ca_directory = connector->_options->capath,
         .insecure = connector->_options->insecure,
     };
 

@@ -44,8 +44,7 @@ static int cannot_read(const char *name, int status, struct error *error)
     return status;
 }
 
-/* The first line of a file, or all that can be read of it before the limit. */
-static int read_secret(char **secret, const char *name, struct error *error)
+int request_read_secret(char **secret, const char *name, struct error *error)
 {
     FILE *file = fopen(name, "re");
     char text[SECRET_MAX];
@@ -110,7 +109,7 @@ int request_make_bearer(char **authorization, const char *token, const char *whe
 static int load_file(char **authorization, const char *name, bool bearer, struct error *error)
 {
     char *secret = NULL;
-    int status = read_secret(&secret, name, error);
+    int status = request_read_secret(&secret, name, error);
 
     if (secret == NULL)
         return status;

@@ -24,6 +24,10 @@ int request_add_subprotocol(struct client_options *options, const char *argument
 int request_load_credentials(char **authorization, const struct client_options *options,
                              const struct url *url, struct error *error);
 
+/* Reads the first line of a file, or all that can be read of it within 8 KiB: the caller's to
+ * free, if it is not NULL, whatever the result. Returns 0, or a negative UV_E* code with a text. */
+int request_read_secret(char **secret, const char *name, struct error *error);
+
 /* Reads those that are in a file again: --user-file, --bearer-file. Returns 0, and in
  * `*authorization` the new value, the caller's to free, or NULL when there is no such file; or a
  * negative UV_E* code with a text. */

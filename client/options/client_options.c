@@ -4,6 +4,7 @@
 
 #include "client/options/client_options_private.h"
 #include "client/options/option_store.h"
+#include "common/tls/tls_context.h"
 
 enum {
     DEFAULT_MAX_DELAY = 60 * 1000, /* milliseconds, as all of these */
@@ -195,10 +196,19 @@ static const struct option_spec specs[] = {
      "believe servers whose certificate is signed by, or is, one in FILE (PEM) (default: those "
      "that the system trusts)",
      OPTION_AT(STRING, struct client_options, cacert)},
-    {"cert", 0, "FILE", "show the server this certificate (PEM, its chain behind it)",
+    {"capath", 0, "DIR", "the same with a directory that 'openssl rehash' has prepared",
+     OPTION_AT(STRING, struct client_options, capath)},
+    {"cert", 0, "FILE",
+     "show the server this certificate (PEM, its chain behind it; or PKCS#12, with its key)",
      OPTION_AT(STRING, struct client_options, cert)},
+    {"cert-type", 0, "pem|p12", "which of these --cert is (default: as it looks)",
+     OPTION_AT(CHOICE, struct client_options, cert_type), .min = TLS_CERT_PEM},
     {"key", 0, "FILE", "the key of --cert, if it is not in the same file",
      OPTION_AT(STRING, struct client_options, key)},
+    {"key-pass-file", 0, "FILE",
+     "decrypt the key of --cert with the passphrase that is the first line of FILE (default: ask "
+     "for it, where wsrecv is in the foreground of a terminal)",
+     OPTION_AT(STRING, struct client_options, key_pass_file)},
     {"sni", 0, "NAME",
      "ask the server for NAME, and believe a certificate for it, in place of the URL's host",
      OPTION_BY(option_store_sni)},

@@ -102,6 +102,9 @@ struct client_options {
     const char *cacert; /* names of PEM files, or NULL */
     const char *cert;
     const char *key;
+    const char *capath; /* directories and files, or NULL */
+    const char *key_pass_file;
+    unsigned cert_type; /* enum tls_cert_type */
     bool insecure;
     bool quiet;
     bool verbose;

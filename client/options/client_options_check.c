@@ -12,6 +12,9 @@ static int check_together(const struct client_options *options, struct error *er
 
     if (options->key != NULL && options->cert == NULL)
         return error_set(error, UV_EINVAL, "option '--key' is for a certificate: --cert FILE");
+    if (options->cert == NULL && (options->key_pass_file != NULL || options->cert_type != 0))
+        return error_set(error, UV_EINVAL, "option '--%s' is for a certificate: --cert FILE",
+                         options->cert_type != 0 ? "cert-type" : "key-pass-file");
     if (users > 1)
         return error_set(error, UV_EINVAL,
                          "of '--user', '--user-file', '--bearer-file' and '--token-command' one is "

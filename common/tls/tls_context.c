@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "common/tls/tls_admission.h"
@@ -110,13 +111,17 @@ static int set_up_client(SSL_CTX *ssl, const struct tls_files *files, struct err
     if (files->insecure)
         return 0;
     SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER, NULL);
-    if (files->ca == NULL) {
+    if (files->ca == NULL && files->ca_directory == NULL) {
         if (SSL_CTX_set_default_verify_paths(ssl) == 1)
             return check_environment(ssl, error);
         return tls_error_file(error, "authorities", "the system's store");
     }
-    if (SSL_CTX_load_verify_file(ssl, files->ca) != 1)
+    if (files->ca != NULL && SSL_CTX_load_verify_file(ssl, files->ca) != 1)
         return tls_error_file(error, "certificates", files->ca);
+    if (files->ca_directory != NULL && (access(files->ca_directory, R_OK | X_OK) != 0 ||
+                                        SSL_CTX_load_verify_dir(ssl, files->ca_directory) != 1))
+        return error_set(error, UV_EINVAL, "cannot read certificates in the directory '%s'",
+                         files->ca_directory);
     /* A certificate given by name is trusted, even if it is the server's own and not that of a CA.
      */
     (void) X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ssl), X509_V_FLAG_PARTIAL_CHAIN);

@@ -14,10 +14,23 @@ struct tls_context;
 
 enum { TLS_MAX_PAIRS = 16 };
 
-/* Names of PEM files. */
+/* Writes the passphrase that is needed for `file` into `out`, and returns its length; negative when
+ * there is none. */
+typedef int (*tls_passphrase_cb)(void *owner, const char *file, char *out, int size);
+
+enum tls_cert_type {
+    TLS_CERT_ANY, /* as its first byte has it */
+    TLS_CERT_PEM,
+    TLS_CERT_P12,
+};
+
+/* Names of PEM files, or of one in PKCS#12. */
 struct tls_pair {
-    const char *cert; /* an own certificate, and those between it and the root */
-    const char *key;  /* its key; NULL: it is in `cert` too */
+    const char *cert;             /* an own certificate, and those between it and the root */
+    const char *key;              /* its key; NULL: it is in `cert` too */
+    enum tls_cert_type type;      /* of `cert`; that of PKCS#12 has its key, too */
+    tls_passphrase_cb passphrase; /* NULL: encrypted keys are refused */
+    void *owner;                  /* of `passphrase` */
 };
 
 struct tls_files {
@@ -26,7 +39,8 @@ struct tls_files {
     struct tls_pair pairs[TLS_MAX_PAIRS + 1];
     const char *ca; /* CAs that sign the peer's certificates; NULL: for a client the system's
                          authorities, for a server: clients need no certificate */
-    bool insecure;  /* client: the server is not authenticated */
+    const char *ca_directory; /* client: the same in a directory, by hash; or NULL */
+    bool insecure;            /* client: the server is not authenticated */
 };
 
 /* Reads all the files. Returns 0, or a negative UV_E* code with a text that names the file. A

@@ -2,6 +2,8 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/pkcs12.h>
+#include <openssl/proverr.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdlib.h>
@@ -61,14 +63,34 @@ static int index_of_identities(void)
 
 /* ---- reading files ---- */
 
-/* A passphrase cannot be asked for at a reload or in a script. */
-static int no_passphrase(char *out, int size, int writing, void *data)
+/* Without a pair there is none. */
+static int on_passphrase(char *out, int size, int writing, void *data)
 {
-    (void) out;
-    (void) size;
+    const struct tls_pair *pair = data;
+
     (void) writing;
-    (void) data;
-    return -1;
+    if (pair == NULL || pair->passphrase == NULL)
+        return -1;
+    return pair->passphrase(pair->owner, pair->key != NULL ? pair->key : pair->cert, out, size);
+}
+
+/* A key, or what has one, cannot be read. */
+static int cannot_use(struct error *error, const struct tls_pair *pair, const char *what,
+                      const char *file)
+{
+    int reason = ERR_GET_REASON(ERR_peek_error());
+    bool wrong = reason == EVP_R_BAD_DECRYPT || reason == PROV_R_BAD_DECRYPT ||
+                 reason == PKCS12_R_MAC_VERIFY_FAILURE;
+
+    if (pair->passphrase == NULL ||
+        (!wrong && reason != PEM_R_BAD_PASSWORD_READ && reason != ERR_R_INTERRUPTED_OR_CANCELLED))
+        return tls_error_file(error, what, file);
+    ERR_clear_error();
+    return error_set(error, UV_EINVAL,
+                     wrong ? "cannot use the %s in %s: the passphrase is not the right one"
+                           : "cannot use the %s in %s: it is protected by a passphrase, which is "
+                             "for a file: --key-pass-file FILE",
+                     what, file);
 }
 
 /* Those behind the first. Returns 0 or UV_EINVAL. */
@@ -79,7 +101,7 @@ static int read_chain(BIO *file, struct identity *identity)
     identity->chain = sk_X509_new_null();
     if (identity->chain == NULL)
         return UV_EINVAL;
-    while ((cert = PEM_read_bio_X509(file, NULL, no_passphrase, NULL)) != NULL) {
+    while ((cert = PEM_read_bio_X509(file, NULL, on_passphrase, NULL)) != NULL) {
         if (sk_X509_push(identity->chain, cert) == 0) {
             X509_free(cert);
             return UV_EINVAL;
@@ -98,24 +120,19 @@ static int read_certificates(struct identity *identity, struct error *error)
     int status = UV_EINVAL;
 
     if (file != NULL)
-        identity->cert = PEM_read_bio_X509_AUX(file, NULL, no_passphrase, NULL);
+        identity->cert = PEM_read_bio_X509_AUX(file, NULL, on_passphrase, NULL);
     if (identity->cert != NULL)
         status = read_chain(file, identity);
     BIO_free(file);
     return status == 0 ? 0 : tls_error_file(error, "certificate", identity->file);
 }
 
-static int read_key(struct identity *identity, const char *name, struct error *error)
+/* The key is that of the certificate. */
+static int check_key(struct identity *identity, const char *name, struct error *error)
 {
-    BIO *file = BIO_new_file(name, "r");
     const EVP_PKEY *wanted = X509_get0_pubkey(identity->cert);
     const char *type, *wanted_type;
 
-    if (file != NULL)
-        identity->key = PEM_read_bio_PrivateKey(file, NULL, no_passphrase, NULL);
-    BIO_free(file);
-    if (identity->key == NULL)
-        return tls_error_file(error, "key", name);
     if (X509_check_private_key(identity->cert, identity->key) == 1)
         return 0;
     ERR_clear_error();
@@ -128,6 +145,87 @@ static int read_key(struct identity *identity, const char *name, struct error *e
                          name, type, identity->file, wanted_type);
     return error_set(error, UV_EINVAL, "the key in %s is not that of the certificate in %s", name,
                      identity->file);
+}
+
+static int read_key(struct identity *identity, const struct tls_pair *pair, struct error *error)
+{
+    const char *name = pair->key != NULL ? pair->key : pair->cert;
+    BIO *file = BIO_new_file(name, "r");
+
+    if (file != NULL)
+        identity->key =
+            PEM_read_bio_PrivateKey(file, NULL, on_passphrase, (void *) (uintptr_t) pair);
+    BIO_free(file);
+    if (identity->key == NULL)
+        return cannot_use(error, pair, "key", name);
+    return check_key(identity, name, error);
+}
+
+/* ---- PKCS#12 ---- */
+
+/* DER begins with a SEQUENCE, and no text does. */
+static bool is_der(const char *name)
+{
+    BIO *file = BIO_new_file(name, "r");
+    unsigned char first = 0;
+    bool der = file != NULL && BIO_read(file, &first, 1) == 1 && first == 0x30;
+
+    BIO_free(file);
+    ERR_clear_error();
+    return der;
+}
+
+/* Many have no passphrase, or an empty one, which is not the same. Returns 1, or what PKCS12_parse
+ * does when it fails. */
+static int parse(PKCS12 *bag, const struct tls_pair *pair, struct identity *identity)
+{
+    char out[PEM_BUFSIZE];
+    const char *passphrase = out;
+    int len = 0;
+    int parsed = 0;
+
+    if (PKCS12_mac_present(bag) == 0 || PKCS12_verify_mac(bag, NULL, 0) == 1)
+        passphrase = NULL;
+    else if (PKCS12_verify_mac(bag, "", 0) == 1)
+        passphrase = "";
+    else
+        len = pair->passphrase != NULL
+                  ? pair->passphrase(pair->owner, pair->cert, out, sizeof out - 1)
+                  : -1;
+    ERR_clear_error();
+    out[len > 0 ? len : 0] = '\0';
+    if (len >= 0)
+        parsed = PKCS12_parse(bag, passphrase, &identity->key, &identity->cert, &identity->chain);
+    else
+        ERR_raise(ERR_LIB_PEM, PEM_R_BAD_PASSWORD_READ);
+    OPENSSL_cleanse(out, sizeof out);
+    return parsed;
+}
+
+static int read_pkcs12(struct identity *identity, const struct tls_pair *pair, struct error *error)
+{
+    BIO *file = BIO_new_file(pair->cert, "r");
+    PKCS12 *bag = file != NULL ? d2i_PKCS12_bio(file, NULL) : NULL;
+    int parsed = bag != NULL ? parse(bag, pair, identity) : 0;
+
+    BIO_free(file);
+    PKCS12_free(bag);
+    if (parsed != 1)
+        return cannot_use(error, pair, "certificate and key", pair->cert);
+    if (identity->key == NULL || identity->cert == NULL)
+        return error_set(error, UV_EINVAL, "'%s' needs a certificate and its key", pair->cert);
+    return check_key(identity, pair->cert, error);
+}
+
+static int read_pair(struct identity *identity, const struct tls_pair *pair, struct error *error)
+{
+    int status;
+
+    if (pair->type == TLS_CERT_P12 ||
+        (pair->type == TLS_CERT_ANY && pair->key == NULL && is_der(pair->cert)))
+        return read_pkcs12(identity, pair, error);
+    status = read_certificates(identity, error);
+    return status == 0 ? read_key(identity, pair, error) : status;
 }
 
 /* ---- which of them is shown ---- */
@@ -178,9 +276,7 @@ static int add(SSL_CTX *ssl, struct identities *identities, const struct tls_pai
     int status;
 
     one->file = pair->cert;
-    status = read_certificates(one, error);
-    if (status == 0)
-        status = read_key(one, pair->key != NULL ? pair->key : pair->cert, error);
+    status = read_pair(one, pair, error);
     if (status == 0 && !is_taken(identities, one->key) &&
         SSL_CTX_use_cert_and_key(ssl, one->cert, one->key, one->chain, 0) != 1)
         status = tls_error_file(error, "certificate", one->file);
