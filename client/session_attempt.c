@@ -207,11 +207,16 @@ static void on_attempt_timeout(uv_timer_t *timer);
 /* For wss:// the files of the options are read, once. */
 static int need_tls(struct session *session, struct error *error)
 {
+    static const enum tls_cert_type types[] = {
+        [CLIENT_CERT_ANY] = TLS_CERT_ANY,
+        [CLIENT_CERT_PEM] = TLS_CERT_PEM,
+        [CLIENT_CERT_P12] = TLS_CERT_P12,
+    };
     const struct tls_files files = {
         .pairs = {{
             .cert = session->options->cert,
             .key = session->options->key,
-            .type = (enum tls_cert_type) session->options->cert_type,
+            .type = types[session->options->cert_type],
             .passphrase = passphrase_get,
             .owner = (void *) (uintptr_t) session->options,
         }},

@@ -4,7 +4,6 @@
 
 #include "client/options/client_options_private.h"
 #include "client/options/option_store.h"
-#include "common/tls/tls_context.h"
 
 enum {
     DEFAULT_MAX_DELAY = 60 * 1000, /* milliseconds, as all of these */
@@ -202,7 +201,7 @@ static const struct option_spec specs[] = {
      "show the server this certificate (PEM, its chain behind it; or PKCS#12, with its key)",
      OPTION_AT(STRING, struct client_options, cert)},
     {"cert-type", 0, "pem|p12", "which of these --cert is (default: as it looks)",
-     OPTION_AT(CHOICE, struct client_options, cert_type), .min = TLS_CERT_PEM},
+     OPTION_AT(CHOICE, struct client_options, cert_type), .min = CLIENT_CERT_PEM},
     {"key", 0, "FILE", "the key of --cert, if it is not in the same file",
      OPTION_AT(STRING, struct client_options, key)},
     {"key-pass-file", 0, "FILE",

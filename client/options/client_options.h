@@ -19,6 +19,9 @@
 enum client_input_eof { CLIENT_EOF_CLOSE, CLIENT_EOF_KEEP };
 enum client_exec_fail { CLIENT_EXEC_IGNORE, CLIENT_EXEC_STOP };
 
+/* What --cert is: as it looks, or as it is said. */
+enum client_cert_type { CLIENT_CERT_ANY, CLIENT_CERT_PEM, CLIENT_CERT_P12 };
+
 /* Where the first connection begins to hear. */
 struct client_since {
     enum {
@@ -104,7 +107,7 @@ struct client_options {
     const char *key;
     const char *capath; /* directories and files, or NULL */
     const char *key_pass_file;
-    unsigned cert_type; /* enum tls_cert_type */
+    enum client_cert_type cert_type;
     bool insecure;
     bool quiet;
     bool verbose;
