@@ -4,6 +4,7 @@
 #include <sys/un.h>
 
 #include "client/connect/route.h"
+#include "common/base/log.h"
 
 void connector_init(struct connector *connector, uv_loop_t *loop,
                     const struct client_options *options, const struct connector_ops *ops)
@@ -53,7 +54,8 @@ static void fail_to_resolve(struct connector *connector, const char *host, int s
     struct outcome outcome = {.exit = CLIENT_CONNECT};
 
     (void) error_set(&outcome.error, status, "cannot resolve %s'%s': %s",
-                     has_proxy(connector) ? "the proxy's name " : "", host, uv_strerror(status));
+                     has_proxy(connector) && !connector->_resolves ? "the proxy's name " : "", host,
+                     uv_strerror(status));
     fail(connector, &outcome);
 }
 
@@ -162,9 +164,39 @@ static void start_unix(struct connector *connector)
 
 /* ---- resolving ---- */
 
+/* True when it is the proxy's address that is looked for. */
+static bool goes_to_proxy(const struct connector *connector)
+{
+    return has_proxy(connector) && !connector->_resolves;
+}
+
 static const char *peer_host(const struct connector *connector)
 {
-    return has_proxy(connector) ? connector->_proxy.host : connector->_host;
+    return goes_to_proxy(connector) ? connector->_proxy.host : connector->_host;
+}
+
+static void resolve(struct connector *connector);
+
+/* The address that a socks5 proxy is told; then the proxy's own is looked for. */
+static void take_target(struct connector *connector, const struct sockaddr_storage *address)
+{
+    const void *part = address->ss_family == AF_INET6
+                           ? (const void *) &((const struct sockaddr_in6 *) address)->sin6_addr
+                           : (const void *) &((const struct sockaddr_in *) address)->sin_addr;
+
+    (void) uv_inet_ntop(address->ss_family, part, connector->_numeric, sizeof connector->_numeric);
+    connector->_host = connector->_numeric;
+    connector->_resolves = false;
+    resolve(connector);
+}
+
+static void take_addresses(struct connector *connector, struct sockaddr_storage *addresses,
+                           size_t count)
+{
+    if (connector->_resolves)
+        take_target(connector, &addresses[0]);
+    else
+        start_race(connector, addresses, count);
 }
 
 static void on_resolved(void *owner, int status, struct sockaddr_storage *addresses, size_t count)
@@ -175,7 +207,7 @@ static void on_resolved(void *owner, int status, struct sockaddr_storage *addres
     if (status != 0)
         fail_to_resolve(connector, peer_host(connector), status);
     else
-        start_race(connector, addresses, count);
+        take_addresses(connector, addresses, count);
 }
 
 static void resolve(struct connector *connector)
@@ -183,7 +215,7 @@ static void resolve(struct connector *connector)
     const struct client_options *options = connector->_options;
     const struct resolution_query query = {
         .host = peer_host(connector),
-        .port = has_proxy(connector) ? connector->_proxy.port : connector->_port,
+        .port = goes_to_proxy(connector) ? connector->_proxy.port : connector->_port,
         .family = options->ipv4 == options->ipv6 ? AF_UNSPEC
                   : options->ipv4                ? AF_INET
                                                  : AF_INET6,
@@ -194,7 +226,7 @@ static void resolve(struct connector *connector)
     int status = UV_EAI_ADDRFAMILY;
 
     if (count > 0) {
-        start_race(connector, addresses, count);
+        take_addresses(connector, addresses, count);
         return;
     }
     connector->_doing = "the name is not resolved";
@@ -231,6 +263,13 @@ void connector_start(struct connector *connector, const struct url *url)
     }
     status =
         proxy_choose(&connector->_proxy, options->proxy, options->noproxy, url, &outcome.error);
+    if (status == UV_EPROTONOSUPPORT && options->proxy == NULL) {
+        if (!connector->_warned)
+            log_warn("%s; connecting without", outcome.error.text);
+        connector->_warned = true;
+        status = 0;
+    }
+    connector->_resolves = connector->_proxy.kind == PROXY_SOCKS5;
     if (status == 0)
         status = need_proxy_tls(connector, &outcome.error);
     if (status != 0)

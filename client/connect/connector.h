@@ -18,6 +18,7 @@
 #include "client/connect/url.h"
 #include "client/options/client_options.h"
 #include "common/tls/tls_context.h"
+#include <netinet/in.h>
 
 struct connector;
 
@@ -38,7 +39,10 @@ struct connector {
     uint16_t _port;
     struct resolution *_resolution; /* what is under way, or NULL */
     struct race *_race;
-    struct tunnel *_tunnel; /* of an https proxy: also while the connection lasts */
+    struct tunnel *_tunnel;          /* of an https proxy: also while the connection lasts */
+    char _numeric[INET6_ADDRSTRLEN]; /* an address in place of _host, for a socks5 proxy */
+    bool _resolves;                  /* which is being looked for */
+    bool _warned;                    /* of a proxy that the environment names */
     const char *_doing;
     bool _stuck;
 };

@@ -25,6 +25,9 @@ static const struct scheme {
     {"http://", PROXY_HTTP, "ws://", DEFAULT_PORT},
     {"https://", PROXY_HTTPS, "wss://", DEFAULT_TLS_PORT},
     {"socks5h://", PROXY_SOCKS5H, "ws://", DEFAULT_PORT},
+    {"socks5://", PROXY_SOCKS5, "ws://", DEFAULT_PORT},
+    {"socks://", PROXY_SOCKS5, "ws://", DEFAULT_PORT},
+    {"socks4a://", PROXY_SOCKS4A, "ws://", DEFAULT_PORT},
 };
 
 /* Takes the scheme off; NULL when it is one that is not known. */
@@ -92,9 +95,9 @@ int proxy_init(struct proxy *proxy, const char *text, struct error *error)
     if (proxy->text == NULL)
         return error_set(error, UV_ENOMEM, "out of memory");
     if (scheme == NULL)
-        status = error_set(error, UV_EINVAL,
-                           "'%s' is not a proxy of a kind that is known: write http://, https:// "
-                           "or socks5h://",
+        status = error_set(error, UV_EPROTONOSUPPORT,
+                           "'%s' is not a proxy of a kind that is known: write http://, https://, "
+                           "socks5://, socks5h:// or socks4a://",
                            url_show_invalid(shown, sizeof shown, proxy->text));
     else
         status = parse_rest(proxy, scheme, rest, error);

@@ -5,9 +5,10 @@
 #include <uv.h>
 
 enum socks_stage {
-    STAGE_METHOD, /* which way of authentication the proxy chooses */
-    STAGE_USER,   /* whether it takes the user */
-    STAGE_REPLY,  /* whether it has connected */
+    STAGE_METHOD,  /* which way of authentication the proxy chooses */
+    STAGE_USER,    /* whether it takes the user */
+    STAGE_REPLY,   /* whether it has connected */
+    STAGE_REPLY_4, /* the same, of version 4 */
 };
 
 enum {
@@ -22,8 +23,35 @@ enum {
     MOST = 255, /* bytes of a name, a user, a password */
 };
 
-int socks_init(struct socks *socks, const char *host, uint16_t port, const char *user,
-               struct buffer *out)
+/* 4a: an address that is 0.0.0.x says that a name follows. */
+static int send_request_4(struct socks *socks, struct buffer *out)
+{
+    const uint16_t port = htons(socks->_port);
+    const char *user = socks->_user != NULL ? socks->_user : "";
+    uint8_t address[4] = {0, 0, 0, 1};
+    uint8_t v6[16];
+    const uint8_t head[] = {4, COMMAND_CONNECT};
+    bool named = uv_inet_pton(AF_INET, socks->_host, address) != 0;
+    int status = buffer_append(out, head, sizeof head);
+
+    if (uv_inet_pton(AF_INET6, socks->_host, v6) == 0)
+        return UV_EINVAL;
+    if (status == 0)
+        status = buffer_append(out, &port, sizeof port);
+    if (status == 0)
+        status = buffer_append(out, address, sizeof address);
+    if (status == 0)
+        status = buffer_append(out, user, strcspn(user, ":"));
+    if (status == 0)
+        status = buffer_append(out, "", 1);
+    if (status == 0 && named)
+        status = buffer_append(out, socks->_host, strlen(socks->_host) + 1);
+    socks->_stage = STAGE_REPLY_4;
+    return status;
+}
+
+int socks_init(struct socks *socks, unsigned version, const char *host, uint16_t port,
+               const char *user, struct buffer *out)
 {
     const uint8_t with_user[] = {VERSION, 2, METHOD_NONE, METHOD_USER};
     const uint8_t without[] = {VERSION, 1, METHOD_NONE};
@@ -31,6 +59,8 @@ int socks_init(struct socks *socks, const char *host, uint16_t port, const char 
     *socks = (struct socks){._host = host, ._port = port, ._user = user, ._stage = STAGE_METHOD};
     if (strlen(host) > MOST)
         return UV_EINVAL;
+    if (version == 4)
+        return send_request_4(socks, out);
     if (user == NULL)
         return buffer_append(out, without, sizeof without);
     if (strcspn(user, ":") > MOST || strlen(strchr(user, ':') + 1) > MOST)
@@ -137,9 +167,36 @@ static enum socks_result take_reply(struct socks *socks)
     return fail(socks, failures[code - 1].why, failures[code - 1].lasting);
 }
 
+/* 90 is granted, 91 to 93 are refusals. */
+static enum socks_result take_reply_4(struct socks *socks)
+{
+    static const char *const refusals[] = {
+        "it refused or could not do it",
+        "it cannot reach identd on this machine",
+        "identd on this machine says that the user is another one",
+    };
+    unsigned code = socks->_in[1];
+
+    if (code == 90)
+        return SOCKS_DONE;
+    if (code < 91 || code > 93)
+        return fail(socks, "of a reason that it does not tell", false);
+    return fail(socks, refusals[code - 91], code != 91);
+}
+
+/* The first byte of the answer that is being read. */
+static uint8_t first_byte(const struct socks *socks)
+{
+    if (socks->_stage == STAGE_REPLY_4)
+        return 0;
+    return socks->_stage == STAGE_USER ? USER_VERSION : VERSION;
+}
+
 /* How long the answer is that is being read, as far as that is known yet; 0 when it is none. */
 static size_t answer_len(const struct socks *socks)
 {
+    if (socks->_stage == STAGE_REPLY_4)
+        return 8;
     if (socks->_stage != STAGE_REPLY)
         return 2;
     if (socks->_len < 5)
@@ -163,6 +220,8 @@ static enum socks_result take_answer(struct socks *socks, struct buffer *out)
         return take_method(socks, out);
     case STAGE_USER:
         return take_user(socks, out);
+    case STAGE_REPLY_4:
+        return take_reply_4(socks);
     default:
         return take_reply(socks);
     }
@@ -174,11 +233,12 @@ enum socks_result socks_feed(struct socks *socks, const uint8_t *data, size_t le
     enum socks_result result = SOCKS_MORE;
 
     for (*used = 0; *used < len && result == SOCKS_MORE; (*used)++) {
-        uint8_t version = socks->_stage == STAGE_USER ? USER_VERSION : VERSION;
-
         socks->_in[socks->_len++] = data[*used];
-        if (socks->_in[0] != version || answer_len(socks) == 0)
-            return fail(socks, "what it answers is not SOCKS5", true);
+        if (socks->_in[0] != first_byte(socks) || answer_len(socks) == 0)
+            return fail(socks,
+                        socks->_stage == STAGE_REPLY_4 ? "what it answers is not SOCKS4"
+                                                       : "what it answers is not SOCKS5",
+                        true);
         /* A refusal may stop short of its address. */
         if (socks->_stage == STAGE_REPLY && socks->_len == 2 && socks->_in[1] != 0)
             return take_reply(socks);

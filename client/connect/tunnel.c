@@ -332,7 +332,7 @@ static void on_answer(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 
     if (n < 0)
         fail_to_read(tunnel, (int) n);
-    else if (tunnel->proxy->kind == PROXY_SOCKS5H)
+    else if (proxy_is_socks(tunnel->proxy))
         take_socks(tunnel, (const uint8_t *) buf->base, (size_t) n);
     else
         take_http(tunnel, (const uint8_t *) buf->base, (size_t) n);
@@ -373,8 +373,9 @@ static int begin(struct tunnel *tunnel, struct tls_context *tls)
         status = stream_start_tls(stream, tls, proxy->host);
     if (status != 0)
         return status;
-    if (proxy->kind == PROXY_SOCKS5H)
-        status = socks_init(&tunnel->socks, tunnel->host, tunnel->port, proxy->user, &tunnel->out);
+    if (proxy_is_socks(proxy))
+        status = socks_init(&tunnel->socks, proxy->kind == PROXY_SOCKS4A ? 4 : 5, tunnel->host,
+                            tunnel->port, proxy->user, &tunnel->out);
     else
         status = write_connect(tunnel);
     if (status == 0)

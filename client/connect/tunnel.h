@@ -1,6 +1,6 @@
 /* Through a proxy: from a socket that is connected to the proxy to one that leads to the server.
  *
- *     http, socks5h   the same socket, once the proxy has said yes
+ *     http, socks…    the same socket, once the proxy has said yes
  *     https           one end of a socket pair; the tunnel carries what goes through the other end
  *                     to the proxy's TLS and back, for as long as the connection lasts
  */

@@ -172,7 +172,8 @@ static const struct option_spec specs[] = {
      OPTION_AT(COUNT, struct client_options, max_redirs), .max = 1000},
     {.help = "Network:"},
     {"proxy", 'x', "URL",
-     "go through the proxy http://, https:// or socks5h://[USER:PASSWORD@]HOST[:PORT]; '' for none "
+     "go through the proxy http://, https://, socks5:// (or socks://), socks5h:// or "
+     "socks4a://[USER:PASSWORD@]HOST[:PORT], of which the last two resolve names; '' for none "
      "(default: ws_proxy or http_proxy, for wss:// wss_proxy or https_proxy, or all_proxy)",
      OPTION_BY(option_store_proxy)},
     {"noproxy", 0, "LIST",

@@ -23,7 +23,9 @@ static void check_socks(struct fuzz_input input, bool user)
     struct socks socks;
     enum socks_result result = SOCKS_MORE;
 
-    fuzz_check(socks_init(&socks, "host.example", 80, user ? "me:pw" : NULL, &out) == 0, "init");
+    fuzz_check(socks_init(&socks, user ? 5 : 4, "host.example", 80, user ? "me:pw" : NULL, &out) ==
+                   0,
+               "init");
     while (result == SOCKS_MORE && input.len > 0) {
         struct fuzz_input piece = fuzz_take(&input, step);
         uint8_t *copy = malloc(piece.len);

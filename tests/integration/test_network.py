@@ -439,6 +439,51 @@ def test_what_a_socks_proxy_hears(wsrecv):
             wsrecv("-x", f"socks5h://me:pw%3a@127.0.0.1:{proxy.port}", f"ws://{url}:81/").wait(OK)
 
 
+def hears(request: bytes, answer: bytes) -> Callable[[ServerPeer], None]:
+    """A SOCKS4a proxy, which is the server, too."""
+
+    def script(peer: ServerPeer) -> None:
+        assert peer.sock.recv(4096) == request
+        peer.send_byte_by_byte(answer)
+        say("x")(peer)
+
+    return script
+
+
+def test_what_a_socks4a_proxy_hears(wsrecv):
+    """A name, which it resolves, or an address."""
+    granted = b"\0\x5a" + bytes(6)
+    name = b"\x04\x01\x00\x51\0\0\0\x01me\0" + HOST.encode() + b"\0"
+    for url, request in ((HOST, name), ("192.0.2.1", b"\x04\x01\x00\x51\xc0\x00\x02\x01me\0")):
+        with ScriptedServer(hears(request, granted)) as proxy:
+            wsrecv("-x", f"socks4a://me:pw@127.0.0.1:{proxy.port}", f"ws://{url}:81/").wait(OK)
+
+
+@pytest.mark.parametrize(
+    ("answer", "word"), [(b"\0\x5b" + bytes(6), "refused"), (b"\0\x5d" + bytes(6), "identd"),
+                         (b"\x05\0" + bytes(6), "not SOCKS4"), (b"\0\x5a", "ended")],
+)  # fmt: skip
+def test_3_when_a_socks4a_proxy_does_not_grant_it(wsrecv, answer, word):
+    def script(peer: ServerPeer) -> None:
+        peer.sock.recv(4096)
+        peer.send(answer)
+
+    with ScriptedServer(script) as proxy:
+        refused = wsrecv("-x", f"socks4a://127.0.0.1:{proxy.port}", f"ws://{HOST}/").wait(CONNECT)
+    assert word in refused.stderr
+
+
+@pytest.mark.parametrize("scheme", ["socks5", "socks"])
+def test_a_socks5_proxy_is_told_an_address(wsrecv, danted, scheme):
+    """It is wsrecv that resolves, as --resolve has it."""
+    port = danted()
+    with ScriptedServer(say("x")) as server:
+        options = ["--resolve", f"{HOST}:{server.port}:127.0.0.1"]
+        wsrecv(*options, "-x", f"{scheme}://127.0.0.1:{port}", f"ws://{HOST}:{server.port}/").wait(OK)
+    refused = wsrecv("-x", f"{scheme}://127.0.0.1:{port}", f"ws://{HOST}/").wait(CONNECT)
+    assert f"cannot resolve '{HOST}'" in refused.stderr
+
+
 def test_3_when_the_proxy_is_not_there_or_silent(wsrecv):
     refused = wsrecv("-x", f"127.0.0.1:{free_port()}", "ws://h/").wait(CONNECT)
     assert "cannot connect to the proxy 127.0.0.1:" in refused.stderr
@@ -493,9 +538,20 @@ def test_the_environment_of_a_cgi_names_none(wsrecv, monkeypatch):
 
 
 def test_2_when_the_environment_names_nonsense(wsrecv, monkeypatch):
-    monkeypatch.setenv("all_proxy", "gopher://u:s3cr3t@h")
+    monkeypatch.setenv("all_proxy", "http://u:s3cr3t@h x")
     refused = wsrecv(f"ws://{HOST}/").wait(USAGE)
     assert "all_proxy" in refused.stderr and "s3cr3t" not in refused.stderr
+
+
+def test_a_kind_of_proxy_that_is_not_known_is_a_warning_in_the_environment(wsrecv, monkeypatch):
+    monkeypatch.setenv("all_proxy", "gopher://u:s3cr3t@h")
+    with ScriptedServer([lambda peer: peer.accept() and None, say("x")]) as server:
+        options = ["--reconnect", "--retry-max-delay", "0.1"]
+        listener = wsrecv(*options, server.url).wait(OK)
+        assert listener.stderr.count("all_proxy") == 1 and "s3cr3t" not in listener.stderr
+    with ScriptedServer(say("x")) as server:
+        assert "proxy" not in wsrecv("--noproxy", "127.0.0.1", server.url).wait(OK).stderr
+    wsrecv("-x", "gopher://h", f"ws://{HOST}/").wait(USAGE)
 
 
 @pytest.mark.parametrize("variable", ["no_proxy", "NO_PROXY"])
