@@ -164,39 +164,37 @@ static void start_unix(struct connector *connector)
 
 /* ---- resolving ---- */
 
-/* True when it is the proxy's address that is looked for. */
-static bool goes_to_proxy(const struct connector *connector)
+/* Addresses of `host`, of which `*count` are known at once; 0: `on_end` runs later, or it has failed,
+ * which has been told. */
+static void look_up(struct connector *connector, const char *host, uint16_t port,
+                    struct sockaddr_storage addresses[ROUTE_MAX_ADDRESSES], size_t *count,
+                    resolution_cb on_end)
 {
-    return has_proxy(connector) && !connector->_resolves;
+    const struct client_options *options = connector->_options;
+    const struct resolution_query query = {
+        .host = host,
+        .port = port,
+        .family = options->ipv4 == options->ipv6 ? AF_UNSPEC
+                  : options->ipv4                ? AF_INET
+                                                 : AF_INET6,
+    };
+    int status = UV_EAI_ADDRFAMILY;
+    bool found;
+
+    *count = route_addresses(&options->routes, &query, addresses, &found);
+    if (*count > 0)
+        return;
+    connector->_doing = "the name is not resolved";
+    if (!found)
+        status =
+            resolution_start(&connector->_resolution, connector->_loop, &query, connector, on_end);
+    if (status != 0)
+        fail_to_resolve(connector, host, status);
 }
 
 static const char *peer_host(const struct connector *connector)
 {
-    return goes_to_proxy(connector) ? connector->_proxy.host : connector->_host;
-}
-
-static void resolve(struct connector *connector);
-
-/* The address that a socks5 proxy is told; then the proxy's own is looked for. */
-static void take_target(struct connector *connector, const struct sockaddr_storage *address)
-{
-    const void *part = address->ss_family == AF_INET6
-                           ? (const void *) &((const struct sockaddr_in6 *) address)->sin6_addr
-                           : (const void *) &((const struct sockaddr_in *) address)->sin_addr;
-
-    (void) uv_inet_ntop(address->ss_family, part, connector->_numeric, sizeof connector->_numeric);
-    connector->_host = connector->_numeric;
-    connector->_resolves = false;
-    resolve(connector);
-}
-
-static void take_addresses(struct connector *connector, struct sockaddr_storage *addresses,
-                           size_t count)
-{
-    if (connector->_resolves)
-        take_target(connector, &addresses[0]);
-    else
-        start_race(connector, addresses, count);
+    return has_proxy(connector) ? connector->_proxy.host : connector->_host;
 }
 
 static void on_resolved(void *owner, int status, struct sockaddr_storage *addresses, size_t count)
@@ -207,34 +205,56 @@ static void on_resolved(void *owner, int status, struct sockaddr_storage *addres
     if (status != 0)
         fail_to_resolve(connector, peer_host(connector), status);
     else
-        take_addresses(connector, addresses, count);
+        start_race(connector, addresses, count);
 }
 
+/* What is connected to: the proxy, or the server. */
 static void resolve(struct connector *connector)
 {
-    const struct client_options *options = connector->_options;
-    const struct resolution_query query = {
-        .host = peer_host(connector),
-        .port = goes_to_proxy(connector) ? connector->_proxy.port : connector->_port,
-        .family = options->ipv4 == options->ipv6 ? AF_UNSPEC
-                  : options->ipv4                ? AF_INET
-                                                 : AF_INET6,
-    };
+    uint16_t port = has_proxy(connector) ? connector->_proxy.port : connector->_port;
     struct sockaddr_storage addresses[ROUTE_MAX_ADDRESSES];
-    bool found;
-    size_t count = route_addresses(&options->routes, &query, addresses, &found);
-    int status = UV_EAI_ADDRFAMILY;
+    size_t count;
 
-    if (count > 0) {
-        take_addresses(connector, addresses, count);
-        return;
-    }
-    connector->_doing = "the name is not resolved";
-    if (!found)
-        status = resolution_start(&connector->_resolution, connector->_loop, &query, connector,
-                                  on_resolved);
+    connector->_resolves = false;
+    look_up(connector, peer_host(connector), port, addresses, &count, on_resolved);
+    if (count > 0)
+        start_race(connector, addresses, count);
+}
+
+/* The address that a socks5 proxy is told. */
+static void take_target(struct connector *connector, const struct sockaddr_storage *address)
+{
+    const void *part = address->ss_family == AF_INET6
+                           ? (const void *) &((const struct sockaddr_in6 *) address)->sin6_addr
+                           : (const void *) &((const struct sockaddr_in *) address)->sin_addr;
+
+    (void) uv_inet_ntop(address->ss_family, part, connector->_numeric, sizeof connector->_numeric);
+    connector->_host = connector->_numeric;
+    resolve(connector);
+}
+
+static void on_target_resolved(void *owner, int status, struct sockaddr_storage *addresses,
+                               size_t count)
+{
+    struct connector *connector = owner;
+
+    (void) count;
+    connector->_resolution = NULL;
     if (status != 0)
-        fail_to_resolve(connector, query.host, status);
+        fail_to_resolve(connector, connector->_host, status);
+    else
+        take_target(connector, &addresses[0]);
+}
+
+static void resolve_target(struct connector *connector)
+{
+    struct sockaddr_storage addresses[ROUTE_MAX_ADDRESSES];
+    size_t count;
+
+    connector->_resolves = true;
+    look_up(connector, connector->_host, connector->_port, addresses, &count, on_target_resolved);
+    if (count > 0)
+        take_target(connector, &addresses[0]);
 }
 
 /* ---- life ---- */
@@ -269,11 +289,12 @@ void connector_start(struct connector *connector, const struct url *url)
         connector->_warned = true;
         status = 0;
     }
-    connector->_resolves = connector->_proxy.kind == PROXY_SOCKS5;
     if (status == 0)
         status = need_proxy_tls(connector, &outcome.error);
     if (status != 0)
         fail(connector, &outcome);
+    else if (connector->_proxy.kind == PROXY_SOCKS5)
+        resolve_target(connector);
     else
         resolve(connector);
 }

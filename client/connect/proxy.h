@@ -25,8 +25,8 @@ struct proxy {
     char *text; /* the URL without these, for people to see */
 };
 
-/* Parses "[SCHEME://][USER:PASSWORD@]HOST[:PORT]": scheme http, https, socks5 (or socks), socks5h or
- * socks4a, http if none; the port is 1080 if none, or 443 for https. Empty text is no proxy.
+/* Parses "[SCHEME://][USER:PASSWORD@]HOST[:PORT]": scheme http, https, socks5 (or socks), socks5h
+ * or socks4a, http if none; the port is 1080 if none, or 443 for https. Empty text is no proxy.
  * Returns 0, or with a text UV_EINVAL, UV_EPROTONOSUPPORT for another scheme, or UV_ENOMEM. */
 int proxy_init(struct proxy *proxy, const char *text, struct error *error);
 void proxy_deinit(struct proxy *proxy);

@@ -1,5 +1,5 @@
-/* What a client says to a SOCKS proxy, version 5 (RFC 1928, RFC 1929) or 4a, without a socket: bytes
- * in, bytes out. The proxy gets the name, and resolves it, unless it gets an address. */
+/* What a client says to a SOCKS proxy, version 5 (RFC 1928, RFC 1929) or 4a, without a socket:
+ * bytes in, bytes out. The proxy gets the name, and resolves it, unless it gets an address. */
 #ifndef WS_CLIENT_CONNECT_SOCKS_H
 #define WS_CLIENT_CONNECT_SOCKS_H
 
@@ -27,9 +27,9 @@ struct socks {
     uint8_t _in[4 + 1 + 255 + 2]; /* the longest answer */
 };
 
-/* `version` is 5, or 4 for 4a, of which the user has no password. `host` is a name or an address; `user` is "USER:PASSWORD" or NULL; both are borrowed. Appends the
- * first bytes for the proxy to `out`. Returns 0, UV_EINVAL when a part is longer than the protocol
- * allows, or UV_ENOMEM. */
+/* `version` is 5, or 4 for 4a, where the user has no password. `host` is a name or an address;
+ * `user` is "USER:PASSWORD" or NULL; both are borrowed. Appends the first bytes for the proxy to
+ * `out`. Returns 0, UV_EINVAL when a part is longer than the protocol allows, or UV_ENOMEM. */
 int socks_init(struct socks *socks, unsigned version, const char *host, uint16_t port,
                const char *user, struct buffer *out);
 
