@@ -30,14 +30,14 @@ static const struct option_spec specs[] = {
      OPTION_AT(FLAG, struct client_options, base64)},
     {"format", 'F', "FORMAT",
      "print FORMAT and a newline: %p payload, %x %X hexadecimal, %b base64, %l length, %t type, "
-     "%I time (ISO), %U time (epoch), %r seconds since the start, %i event ID, %u URL, %n number, "
+     "%I time (ISO), %U time (epoch), %r seconds since the start, %{STRFTIME} local time, %i event ID, %u URL, %n number, "
      "%%; \\n \\t \\r \\a \\e \\v \\0 \\\\; \\c at the end: no newline",
      OPTION_AT(STRING, struct client_options, format)},
     {"binary-out", 'b', NULL, "print the bytes of each message and nothing else",
      OPTION_AT(FLAG, struct client_options, bytes)},
-    {"timestamps", 0, "iso|epoch|rel",
+    {"timestamps", 0, "iso|epoch|rel|local",
      "print the time before each message: UTC (the default), seconds since 1970, or since the "
-     "start",
+     "start, or local time",
      OPTION_AT(CHOICE, struct client_options, stamps), .min = STAMP_ISO, .optional = true},
     {.help = "Acting on messages:"},
     {"count", 'n', "N", "close and exit 0 after N messages; exit 1 if it ends with fewer",
@@ -218,6 +218,8 @@ static const struct option_spec specs[] = {
     {"no-compression", 0, NULL, "do not offer permessage-deflate",
      OPTION_AT(FLAG, struct client_options, no_compression)},
     {"timeout", 0, "SECONDS", "exit 124 when all is not done by then",
+     OPTION_AT(SECONDS, struct client_options, timeout), .min = 1},
+    {"max-time", 0, "SECONDS", "the same as --timeout",
      OPTION_AT(SECONDS, struct client_options, timeout), .min = 1},
     {"verbose", 'v', NULL,
      "show on stderr what is said: both handshakes without secrets, frames with their sizes, never "

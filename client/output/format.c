@@ -47,14 +47,32 @@ static int compile_percent(struct format *format, char letter, struct error *err
         return error_set(error, UV_EINVAL, "it ends in '%%'; write '%%%%' for a percent sign");
     if (strchr("pxXbltIUriun", letter) == NULL)
         return error_set(error, UV_EINVAL,
-                         "'%%%c' is unknown: there are %%p %%x %%X %%b %%l %%t %%I %%U %%r %%i %%u "
-                         "%%n %%%%",
+                         "'%%%c' is unknown: there are %%p %%x %%X %%b %%l %%t %%I %%U %%r "
+                         "%%{STRFTIME} %%i %%u %%n %%%%",
                          letter);
     if (strchr("IUr", letter) != NULL)
         format->_timed = true;
     if (letter == 'i')
         format->_identified = true;
     return add_piece(format, letter);
+}
+
+/* `text` begins behind "%{"; `*len` is what there is up to the '}'. */
+static int compile_strftime(struct format *format, const char *text, size_t *len,
+                            struct error *error)
+{
+    struct format_piece piece = {.letter = '{', .at = format->_literals.len};
+    int status;
+
+    *len = strcspn(text, "}");
+    if (text[*len] == '\0' || *len == 0)
+        return error_set(error, UV_EINVAL,
+                         "'%%{' begins a format of strftime: write '%%{%%H:%%M:%%S}'");
+    status = buffer_append(&format->_literals, text, *len);
+    if (status == 0)
+        status = buffer_append(&format->_literals, "", 1);
+    format->_timed = true;
+    return status == 0 ? buffer_append(&format->_pieces, &piece, sizeof piece) : status;
 }
 
 static int compile_backslash(struct format *format, char letter, const char *rest,
@@ -86,14 +104,19 @@ int format_init(struct format *format, const char *text, struct error *error)
 
     *format = (struct format){0};
     while (*text != '\0' && status == 0) {
-        if (*text == '%')
+        size_t len = 0;
+
+        if (*text == '%' && text[1] == '{') {
+            status = compile_strftime(format, text + 2, &len, error);
+            len++; /* the brace */
+        } else if (*text == '%')
             status = compile_percent(format, text[1], error);
         else if (*text == '\\')
             status = compile_backslash(format, text[1], text + 1 + (text[1] != '\0'), error);
         else
             status = add_literal(format, *text);
         if (status == 0)
-            text += *text == '%' || *text == '\\' ? 2 : 1;
+            text += len + (*text == '%' || *text == '\\' ? 2 : 1);
     }
     if (status == UV_ENOMEM)
         status = error_set(error, UV_ENOMEM, "out of memory");
@@ -202,7 +225,10 @@ int format_append(const struct format *format, struct buffer *out, const struct 
     int status = 0;
 
     for (; status == 0 && count > 0; count--, piece++) {
-        if (piece->letter != 0)
+        if (piece->letter == '{')
+            status = stamp_strftime(out, (const char *) format->_literals.data + piece->at,
+                                    message->time);
+        else if (piece->letter != 0)
             status = append_letter(out, piece->letter, message, context);
         else
             status = buffer_append(out, format->_literals.data + piece->at, piece->len);

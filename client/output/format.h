@@ -6,6 +6,7 @@
  *     %I  when it came, in UTC, RFC 3339 with microseconds
  *     %U  the same in seconds since 1970, with nanoseconds
  *     %r  seconds since wsrecv was started, with microseconds
+ *     %{FORMAT}  the same in local time, as strftime makes it of FORMAT
  *     %i  the server's event ID, or nothing       %u  the URL
  *     %n  the number of the message, from 1       %%  a percent sign
  *     \a \e \n \r \t \v \\ as in C, \0 a NUL; \c, at the end: no newline follows

@@ -126,6 +126,9 @@ static int append_stamp(struct render *render, struct buffer *out, const struct 
     case STAMP_ISO:
         len = stamp_iso(&render->_stamps, text, message->time);
         break;
+    case STAMP_LOCAL:
+        len = stamp_local(&render->_local_stamps, text, message->time);
+        break;
     case STAMP_EPOCH:
         len = stamp_seconds(text, message->time, 6);
         break;

@@ -36,6 +36,7 @@ struct render {
     struct format _format;
     struct buffer _json_end; /* the members that are the same in each object */
     struct stamp_cache _stamps;
+    struct stamp_cache _local_stamps;
     uint64_t _number; /* of messages so far */
     bool _plain;      /* text is printed as it is */
 };

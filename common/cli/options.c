@@ -23,8 +23,40 @@ static int complain(struct error *error, const char *name, const char *what)
     return error_set(error, UV_EINVAL, "option '%s' %s", name, what);
 }
 
+/* Names the options that begin with the long name `word`. False when there are none. */
+static bool list_candidates(const struct option_table *table, const char *word, char *out,
+                            size_t size)
+{
+    size_t len = strcspn(word + 2, "=");
+    size_t used = 0;
+
+    for (size_t i = 0; i < table->count && len > 0; i++) {
+        const char *name = table->specs[i].name;
+        int n;
+
+        if (name == NULL || strncmp(name, word + 2, len) != 0)
+            continue;
+        n = snprintf(out + used, size - used, "%s--%s", used > 0 ? ", " : "", name);
+        if (n < 0 || (size_t) n >= size - used)
+            break;
+        used += (size_t) n;
+    }
+    return used > 0;
+}
+
+/* A long option that getopt does not know, or that stands for several. */
+static int complain_of_name(const struct option_table *table, const char *word, struct error *error)
+{
+    char candidates[256];
+
+    if (!list_candidates(table, word, candidates, sizeof candidates))
+        return complain(error, word, "is unknown");
+    return error_set(error, UV_EINVAL, "option '%s' is ambiguous: %s", word, candidates);
+}
+
 /* Says what getopt found wrong with the argument it just looked at. */
-static int complain_of(int found, char **argv, struct error *error)
+static int complain_of(const struct option_table *table, int found, char **argv,
+                       struct error *error)
 {
     char letter[3] = {'-', (char) optopt, '\0'};
     bool is_short = optopt > 0 && optopt < 256; /* long options have higher numbers, or 0 */
@@ -36,7 +68,9 @@ static int complain_of(int found, char **argv, struct error *error)
         return complain(error, word, "needs an argument");
     if (optopt >= 256)
         return complain(error, word, "takes no argument");
-    return complain(error, word, "is unknown or ambiguous");
+    if (is_short || strncmp(word, "--", 2) != 0)
+        return complain(error, word, "is unknown");
+    return complain_of_name(table, word, error);
 }
 
 /* Stores which word of its argument's name an option was given; without one it is the first. */
@@ -193,7 +227,7 @@ int options_parse_observed(const struct option_table *table, int argc, char **ar
             found == '?' || found == ':' ? NULL : spec_of(table, &getopt_table, found);
 
         if (spec == NULL)
-            return complain_of(found, argv, error);
+            return complain_of(table, found, argv, error);
         status = store(spec, target, optarg, error);
         if (status != 0)
             return status;

@@ -700,3 +700,13 @@ def test_a_terminal_is_shown_what_would_act_on_it_and_a_pipe_gets_the_bytes(wsre
         listener = wsrecv("-q", server.url)
         assert listener.read_rest() == f"Received: {text}\n"
         listener.wait(0)
+
+
+def test_an_ambiguous_abbreviation_is_named_with_its_candidates(wsrecv):
+    said = wsrecv("--ti").wait(2).stderr
+    assert "'--ti' is ambiguous: --timestamps, --timeout" in said
+    assert "'--nothing' is unknown" in wsrecv("--nothing").wait(2).stderr
+
+
+def test_max_time_is_timeout(wsrecv, server):
+    assert "--timeout" in wsrecv("--max-time", "0.2", server.url).wait(124).stderr

@@ -157,6 +157,7 @@ def test_a_format_may_end_as_it_likes(wsrecv):
         ("--timestamps=iso", ISO),
         ("--timestamps=epoch", r"\d{10,}\.\d{6}"),
         ("--timestamps=rel", r"\d+\.\d{6}"),
+        ("--timestamps=local", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}[+-]\d\d:\d\d"),
     ],
 )
 def test_timestamps_stand_before_each_message(wsrecv, option, stamp):

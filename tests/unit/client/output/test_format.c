@@ -1,6 +1,7 @@
 #include "client/output/format.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
@@ -52,6 +53,8 @@ static void each_escape_stands_for_what_it_says(void **state)
         {"%l %t", "3 text"},
         {"%I", "2026-11-23T01:32:07.186611Z"},
         {"%U %r", "1795397527.186611367 2.500000"},
+        {"%{%Y-%m-%d}%{%H:%M:%S%z}%p", "2026-11-2307:02:07+0530\xc3\xa9\n"},
+        {"a%{%%}b}", "a%b}"},
         {"%i %u %n", "ab-7 ws://h/ 42"},
         {"%%p 100%%", "%p 100%"},
         {"<\\a\\e\\n\\r\\t\\v\\\\>", "<\a\x1b\n\r\t\v\\>"},
@@ -122,6 +125,7 @@ static void it_knows_whether_it_tells_a_time_and_whether_a_newline_follows(void 
 
 int main(void)
 {
+    (void) setenv("TZ", "<+0530>-5:30", 1);
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_escape_stands_for_what_it_says),
         cmocka_unit_test(a_binary_payload_is_never_bare),

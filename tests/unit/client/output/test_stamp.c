@@ -1,6 +1,8 @@
 #include "client/output/stamp.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -31,6 +33,25 @@ static void iso_is_utc_with_microseconds_cut_and_not_rounded(void **state)
     assert_iso(&cache, 951782400 * SECOND + 1, "2000-02-29T00:00:00.000000Z");
     assert_iso(&cache, 253402300799 * (SECOND / 1000), "1978-01-11T21:31:40.799000Z");
     assert_iso(&cache, INT64_MAX, "2262-04-11T23:47:16.854775Z");
+}
+
+static void local_time_has_its_offset(void **state)
+{
+    struct stamp_cache cache = {0};
+    char out[STAMP_MAX];
+    static const char east[] = "2001-09-09T07:16:40.250000+05:30";
+    static const char west[] = "2001-09-08T23:16:40.250000-02:30";
+
+    (void) state;
+    (void) setenv("TZ", "<+0530>-5:30", 1);
+    tzset();
+    assert_int_equal(stamp_local(&cache, out, 1000000000 * SECOND + SECOND / 4), sizeof east - 1);
+    assert_memory_equal(out, east, sizeof east - 1);
+    (void) setenv("TZ", "<-0230>2:30", 1);
+    tzset();
+    cache = (struct stamp_cache){0};
+    assert_int_equal(stamp_local(&cache, out, 1000000000 * SECOND + SECOND / 4), sizeof west - 1);
+    assert_memory_equal(out, west, sizeof west - 1);
 }
 
 static void a_second_that_is_remembered_is_not_taken_for_another(void **state)
@@ -86,6 +107,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(iso_is_utc_with_microseconds_cut_and_not_rounded),
+        cmocka_unit_test(local_time_has_its_offset),
         cmocka_unit_test(a_second_that_is_remembered_is_not_taken_for_another),
         cmocka_unit_test(before_1970_fractions_count_forward),
         cmocka_unit_test(seconds_have_the_decimals_that_are_asked_for),
