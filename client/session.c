@@ -86,6 +86,8 @@ static int prepare(struct session *session, struct error *error)
     int status = traffic_check(options, error);
 
     if (status == 0)
+        status = ready_init(&session->ready, options, error);
+    if (status == 0)
         status = target_init(&session->target, options, error);
     if (status != 0)
         return status;

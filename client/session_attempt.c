@@ -117,6 +117,7 @@ static void on_open(struct connection *connection)
     if (!session->options->quiet)
         monitor_say(&session->monitor, "Connected to %s", target_url(&session->target)->text);
     (void) uv_timer_stop(&session->attempt);
+    ready_tell(&session->ready, target_url(&session->target)->text);
     traffic_begin(&session->traffic, connection);
 }
 

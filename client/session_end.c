@@ -88,7 +88,7 @@ static void finish(struct session *session, enum client_exit status, const char 
     traffic_end(&session->traffic);
     if (connection_is_open(&session->connection)) {
         monitor_state(&session->monitor, "closing");
-        connection_close(&session->connection);
+        connection_end(&session->connection);
     } else if (session->goal != SESSION_CLOSE_ON_EOF || session->hurried) {
         stop_attempts(session);
         session_end_when_printed(session);
@@ -158,7 +158,7 @@ static void on_traffic_sent(struct traffic *traffic)
 
     session->goal = SESSION_CLOSE_ON_EOF;
     monitor_state(&session->monitor, "all is sent, closing");
-    connection_close(&session->connection);
+    connection_end(&session->connection);
 }
 
 static void on_traffic_room(struct traffic *traffic)

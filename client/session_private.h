@@ -14,6 +14,7 @@
 #include "client/connect/outcome.h"
 #include "client/connect/token_command.h"
 #include "client/monitor/monitor.h"
+#include "client/ready.h"
 #include "client/resume/resume.h"
 #include "client/session.h"
 #include "client/signals.h"
@@ -53,6 +54,7 @@ struct session {
     uv_timer_t attempt; /* --connect-timeout */
     uv_timer_t pause;   /* between two attempts */
     struct signals signals;
+    struct ready ready;
     struct token_command token_command;
     struct connector connector;
     struct connection connection;

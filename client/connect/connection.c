@@ -75,7 +75,9 @@ static bool is_lasting(unsigned code)
 
 static void conclude_closed(struct connection *connection, unsigned code, const char *reason)
 {
-    bool clean = code == CLOSE_NORMAL || code == CLOSE_GOING_AWAY || code == CLOSE_NO_STATUS;
+    bool ours = connection->_ended && code == connection->_options->close_code;
+    bool clean =
+        ours || code == CLOSE_NORMAL || code == CLOSE_GOING_AWAY || code == CLOSE_NO_STATUS;
     struct outcome outcome = {
         .exit = clean ? CLIENT_OK : CLIENT_CLOSED,
         .lasting = is_lasting(code),
@@ -277,6 +279,7 @@ int connection_start(struct connection *connection, int fd, const struct url *ur
     connection->_live = true;
     connection->_told = false;
     connection->_answered = false;
+    connection->_ended = false;
     connection->_alerted = false;
     connection->_refusal = (struct refusal){._text = {0}};
     connection->_refused = (struct outcome){.exit = CLIENT_OK};
@@ -335,6 +338,17 @@ void connection_close(struct connection *connection)
 {
     transport_close(&connection->_transport, CLOSE_NORMAL, "");
     transport_resume(&connection->_transport); /* the server's Close wants to be read */
+}
+
+void connection_end(struct connection *connection)
+{
+    const struct client_options *options = connection->_options;
+
+    connection->_ended = true;
+    if (options->close_code != 0)
+        transport_close(&connection->_transport, (enum frame_close_code) options->close_code,
+                        options->close_reason);
+    connection_close(connection);
 }
 
 void connection_abort(struct connection *connection, int status)

@@ -53,6 +53,7 @@ struct connection {
     uv_timer_t _patience;    /* is waited so long */
     bool _live;              /* on_closed has not run */
     bool _told;              /* on_end has */
+    bool _ended;             /* closed by connection_end */
     bool _answered;          /* a byte has come */
     bool _alerted;           /* and it was that of an alert of TLS */
 };
@@ -106,6 +107,9 @@ void connection_resume(struct connection *connection);
 
 /* Starts the closing handshake with code 1000. */
 void connection_close(struct connection *connection);
+
+/* The same for good, with the code of --close. */
+void connection_end(struct connection *connection);
 
 /* Drops it at once. */
 void connection_abort(struct connection *connection, int status);

@@ -97,6 +97,12 @@ struct client_options {
     bool ipv4;       /* both or none: either family */
     bool ipv6;
 
+    /* the end, and the beginning */
+    unsigned close_code; /* of our own Close; 0: 1000 */
+    const char *close_reason;
+    uint64_t ready_fd;      /* 0: none */
+    const char *ready_file; /* or NULL */
+
     bool send;
     bool send_binary; /* and lines are binary messages; implies `send` */
     enum client_input_eof input_eof;

@@ -11,6 +11,9 @@
 #include "client/options/client_options.h"
 #include "client/resume/place.h"
 #include "common/base/decimal.h"
+#include "common/base/utf8.h"
+
+enum { MAX_REASON = 123 }; /* bytes (RFC 6455, 5.5) */
 
 /* Standard input is for one option. */
 static int take_stdin(struct client_options *options, const char *name, struct error *error)
@@ -82,6 +85,33 @@ static char *encode(char *out, const char *text, size_t len)
         *out++ = digits[byte & 15];
     }
     return out;
+}
+
+/* RFC 6455, 7.4: what an endpoint may send. */
+static bool is_close_code(uint64_t code)
+{
+    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||
+           (code >= 3000 && code <= 4999);
+}
+
+int option_store_close(void *target, const char *argument, struct error *error)
+{
+    struct client_options *options = target;
+    size_t digits = strcspn(argument, ":");
+    const char *reason = argument[digits] == ':' ? argument + digits + 1 : "";
+    uint64_t code;
+
+    if (!decimal_parse(argument, digits, UINT16_MAX, &code) || !is_close_code(code))
+        return error_set(error, UV_EINVAL,
+                         "'%.*s' is not a code to close with: 1000 to 1003, 1007 to 1014, 3000 to "
+                         "4999",
+                         (int) digits, argument);
+    if (strlen(reason) > MAX_REASON || !utf8_valid((const uint8_t *) reason, strlen(reason)))
+        return error_set(error, UV_EINVAL, "the reason must be UTF-8 of at most %d bytes",
+                         MAX_REASON);
+    options->close_code = (unsigned) code;
+    options->close_reason = reason;
+    return 0;
 }
 
 int option_store_query(void *target, const char *argument, struct error *error)
