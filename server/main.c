@@ -3,12 +3,34 @@
 
 #include "common/base/log.h"
 #include "common/base/process.h"
+#include "server/auth/token_file.h"
 #include "server/config/config.h"
 #include "server/server.h"
 
 enum { EXIT_USAGE = 2 };
 
-/* Does what --help, --version, --check-config or --print-config asks for. */
+/* Makes a token and its line. The line is in its file before anybody has the token. */
+static int make_token(const struct server_options *options, struct error *error)
+{
+    char token[TOKEN_FILE_TOKEN + 1], line[TOKEN_FILE_LINE];
+    int status = token_file_new_token(options->new_token, token, line);
+
+    if (status == UV_EINVAL)
+        return error_set(error, status,
+                         "--new-token: this is not a user's name: it must be one word, without '#' "
+                         "in front, ']' or control characters");
+    if (status != 0)
+        return error_set(error, status, "cannot make a token: %s", uv_strerror(status));
+    if (options->token_file != NULL)
+        status = token_file_append(options->token_file, line, error);
+    if (status == 0)
+        (void) printf("%s\n", token);
+    if (status == 0 && options->token_file == NULL)
+        (void) printf("%s\n", line);
+    return status;
+}
+
+/* Does what --help, --version, --new-token, --check-config or --print-config asks for. */
 static int answer(const struct config *config)
 {
     const struct server_options *options = &config->options;
@@ -20,7 +42,12 @@ static int answer(const struct config *config)
         log_error("%s", error.text);
         return EXIT_FAILURE;
     }
-    if (options->print_config)
+    if (options->new_token != NULL) {
+        if (make_token(options, &error) != 0) {
+            log_error("%s", error.text);
+            return EXIT_FAILURE;
+        }
+    } else if (options->print_config)
         config_print(config, stdout);
     else
         (void) puts("OK");
@@ -58,7 +85,8 @@ int main(int argc, char **argv)
     if (config == NULL)
         return EXIT_USAGE;
     options = &config->options;
-    if (options->help || options->version || options->check_config || options->print_config)
+    if (options->help || options->version || options->check_config || options->print_config ||
+        options->new_token != NULL)
         status = answer(config);
     else
         return serve(config, &arguments);

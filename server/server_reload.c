@@ -136,6 +136,8 @@ static void on_changed(uv_async_t *async)
     answer(server, 0, "the configuration is in force");
     if (server->config->options.config_file != NULL)
         log_info("reloaded the configuration in %s", server->config->options.config_file);
+    else if (server->config->auth != NULL)
+        log_info("reloaded the users of --token-file and --jwt-key");
     if (!server->reload_again) {
         notify_reloaded(&server->notify);
         return;
@@ -154,9 +156,10 @@ static const char *why_not(const struct server *server)
 {
     if (server->stopping)
         return "the server is about to end";
-    if (server->tls == NULL && server->config->options.config_file == NULL)
-        return "there is nothing to reload: neither a configuration file (--config) nor a "
-               "certificate (--tls-cert)";
+    if (server->tls == NULL && server->config->options.config_file == NULL &&
+        server->config->auth == NULL)
+        return "there is nothing to reload: neither a configuration file (--config), nor a "
+               "certificate (--tls-cert), nor users (--token-file, --jwt-key)";
     return NULL;
 }
 

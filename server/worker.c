@@ -109,6 +109,7 @@ static void connect_parts(struct worker *worker)
     worker->context.first_id = worker->number + 1;
     worker->context.id_step = worker->shared->worker_count;
     list_init(&worker->context.records);
+    peer_users_init(&worker->context.users, &worker->loop, &worker->context);
     worker->context.policy = &worker->policy;
     worker->context.publish = &worker->publish;
     worker->context.limits = worker->shared->limits;
@@ -140,8 +141,12 @@ static void configure(struct worker *worker, const struct config *config)
     worker->policy.ending = ending;
     worker->context.options = options;
     worker->services.config = config;
+    worker->services.auth = config->auth;
+    worker->publish.auth = config->auth;
+    worker->context.auth = config->auth;
     worker->services.admin_token = config->admin_token;
     worker->admin_services = worker->services;
+    worker->admin_services.for_operator = true;
     worker->admin_services.origins = (struct origin_policy){.host_is_known = true};
     worker->admin_policy = worker->policy;
     worker->admin_policy.router = &worker->admin_router;
@@ -193,6 +198,7 @@ static void on_change(struct inbox_item *item)
     struct transport_config transports = transport_config_of(&change->config->options);
 
     configure(worker, change->config);
+    peer_users_judge_all(&worker->context.users);
     if (!worker->stopping) {
         transport_context_configure(&worker->context.transports, &transports);
         close_listeners(worker, change);

@@ -13,6 +13,7 @@ void worker_stop_end_loop(struct worker *worker)
     worker_turn_close(worker);
     uv_close((uv_handle_t *) &worker->drain, NULL);
     throttle_close(&worker->throttle);
+    peer_users_close(&worker->context.users);
     tls_loop_close(&worker->tls);
     relief_close(&worker->relief);
     transport_context_close(&worker->context.transports);

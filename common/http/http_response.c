@@ -1,5 +1,6 @@
 #include "common/http/http_response.h"
 
+#include <string.h>
 #include <time.h>
 
 static const char *reason_phrase(int status)
@@ -11,6 +12,7 @@ static const char *reason_phrase(int status)
         {200, "OK"},
         {204, "No Content"},
         {400, "Bad Request"},
+        {401, "Unauthorized"},
         {403, "Forbidden"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},
@@ -70,6 +72,9 @@ int http_response_write(struct buffer *out, const struct http_response *answer)
             "Access-Control-Allow-Origin: %s\r\n"
             "Access-Control-Expose-Headers: Last-Event-ID, Live-Event-ID, Retry-After\r\n",
             answer->origin);
+    if (status == 0 && answer->origin != NULL && answer->credentials &&
+        strcmp(answer->origin, "*") != 0)
+        status = buffer_printf(out, "Access-Control-Allow-Credentials: true\r\n");
     if (status == 0 && answer->type != NULL)
         status = buffer_printf(out, "Content-Type: %s\r\n", answer->type);
     if (status == 0 && answer->chunked)

@@ -19,6 +19,7 @@ struct http_response {
     const char *fields;     /* further header fields, each with its CRLF; NULL: none */
     const char *origin;     /* the page's that may read it, and the fields of it that are for
                                scripts (Fetch, 3.2); NULL: no other page */
+    bool credentials;       /* it may, though cookies were sent along (Fetch, 3.2.3): not for "*" */
     const char *type;       /* Content-Type; NULL: there is no content, nor its length */
     const void *body; /* of `len` bytes; NULL: it follows; unless `chunked`, up to the end of the
                          connection */

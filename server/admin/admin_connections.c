@@ -22,6 +22,8 @@ enum { MAX_REASON = 123 }; /* bytes: RFC 6455, 5.5.1 */
  * long. */
 struct wanted {
     bool has_channel;
+    bool has_user;
+    char user[256];
     char channel[CHANNEL_NAME_MAX + 1];
     char address[64];   /* without the port; "": any */
     char transport[16]; /* "": any */
@@ -55,6 +57,7 @@ static bool matches(const struct wanted *wanted, const struct peer_info *info)
     return (wanted->id == 0 || info->id == wanted->id) &&
            (!wanted->has_channel ||
             (info->channel != NULL && strcmp(info->channel, wanted->channel) == 0)) &&
+           (!wanted->has_user || (info->user != NULL && strcmp(info->user, wanted->user) == 0)) &&
            (len == 0 || (strncmp(info->address, wanted->address, len) == 0 &&
                          (info->address[len] == '\0' || info->address[len] == ' '))) &&
            (wanted->transport[0] == '\0' || strcmp(info->transport, wanted->transport) == 0);
@@ -66,6 +69,11 @@ static int append_row(struct buffer *out, const struct peer_info *info)
 
     if (status == 0)
         status = json_append_string(out, info->address, strlen(info->address));
+    if (status == 0)
+        status = buffer_printf(out, ", \"user\": ");
+    if (status == 0)
+        status = info->user != NULL ? json_append_string(out, info->user, strlen(info->user))
+                                    : buffer_printf(out, "null");
     if (status == 0)
         status = buffer_printf(out, ", \"transport\": \"%s\", \"channel\": ", info->transport);
     if (status == 0)
@@ -266,12 +274,14 @@ static const char *read_filter(const struct request *request, struct wanted *wan
     char after[24];
     bool known = false;
 
+    wanted->has_user = request_has_parameter(request, "user");
     wanted->has_channel = request_has_parameter(request, "channel");
     if (!get_text(request, "channel", wanted->channel, sizeof wanted->channel) ||
+        !get_text(request, "user", wanted->user, sizeof wanted->user) ||
         !get_text(request, "address", wanted->address, sizeof wanted->address) ||
         !get_text(request, "transport", wanted->transport, sizeof wanted->transport) ||
         !get_text(request, "reason", wanted->reason, sizeof wanted->reason))
-        return "channel, address, transport and reason may be given once each, and not be too long";
+        return "channel, user, address, transport and reason may be given once each, and not be too long";
     for (size_t i = 0; i < sizeof transports / sizeof *transports; i++)
         known = known || strcmp(wanted->transport, transports[i]) == 0;
     if (!known)
@@ -336,9 +346,11 @@ enum request_outcome admin_connections_close(struct request *request)
         free(wanted);
         return request_refuse(request, 404, "the ID of a connection is a number");
     }
-    if (has_id || wanted->has_channel || wanted->address[0] != '\0' || wanted->transport[0] != '\0')
+    if (has_id || wanted->has_channel || wanted->has_user || wanted->address[0] != '\0' ||
+        wanted->transport[0] != '\0')
         return ask(request, wanted);
     free(wanted);
     return request_refuse(request, 400,
-                          "say which: /connections/ID, or ?channel=, ?address= or ?transport=");
+                          "say which: /connections/ID, or ?channel=, ?user=, ?address= or "
+                          "?transport=");
 }

@@ -4,8 +4,8 @@
 
 #include "server/http/request.h"
 
-/* GET /connections?channel=…&address=…&transport=…&after=ID&limit=N: a page of them, in the order
- * of their IDs, which is that of their coming. */
+/* GET /connections?channel=…&user=…&address=…&transport=…&after=ID&limit=N: a page of them, in the
+ * order of their IDs, which is that of their coming. */
 enum request_outcome admin_connections_list(struct request *request);
 
 /* DELETE /connections/ID, or DELETE /connections with a filter as above: ends them, with 1008 and

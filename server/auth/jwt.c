@@ -269,24 +269,16 @@ static int make_principal(const json_t *claims, struct principal **principal, co
 /* ---- all of it ---- */
 
 static int check_claims(const struct jwt_policy *policy, const json_t *claims, int64_t now,
-                        struct principal **principal, const char **why)
+                        struct identity *identity, const char **why)
 {
-    int64_t expires;
-    int status;
-
-    *why = check_times(policy, claims, now, &expires);
+    *why = check_times(policy, claims, now, &identity->expires);
     if (*why == NULL)
         *why = check_parties(policy, claims);
-    if (*why != NULL)
-        return UV_EACCES;
-    status = make_principal(claims, principal, why);
-    if (status == 0)
-        (*principal)->expires = expires;
-    return status;
+    return *why == NULL ? make_principal(claims, &identity->principal, why) : UV_EACCES;
 }
 
 int jwt_verify(const struct jwt_policy *policy, const char *token, size_t len, int64_t now,
-               struct principal **principal, const char **why)
+               struct identity *identity, const char **why)
 {
     struct parts parts = {.token = token, .len = len};
     const struct jwt_key *key;
@@ -307,9 +299,11 @@ int jwt_verify(const struct jwt_policy *policy, const char *token, size_t len, i
     *why = "the token's claims are not a JSON object";
     claims = load(token + parts.header_len + 1, parts.signed_len - parts.header_len - 1);
     if (claims != NULL)
-        status = check_claims(policy, claims, now, principal, why);
+        status = check_claims(policy, claims, now, identity, why);
     json_decref(claims);
     if (status == 0)
-        memcpy((*principal)->credential, key->digest, sizeof key->digest);
+        identity->principal->origin = PRINCIPAL_BY_JWT;
+    if (status == 0)
+        memcpy(identity->principal->credential, key->digest, sizeof key->digest);
     return status;
 }

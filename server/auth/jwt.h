@@ -20,10 +20,10 @@ struct jwt_policy {
     bool allow_no_expiry; /* `exp` may be missing */
 };
 
-/* Verifies a token at `now`, in seconds of the Unix epoch. Returns 0 with a principal, which is the
- * caller's; UV_EACCES for what is no valid token, with `*why` (static, for the client) saying what
- * is wrong; or UV_ENOMEM. From any thread. */
+/* Verifies a token at `now`, in seconds of the Unix epoch. Returns 0 with an identity, whose
+ * principal is the caller's; UV_EACCES for what is no valid token, with `*why` (static, for the
+ * client) saying what is wrong; or UV_ENOMEM. From any thread. */
 int jwt_verify(const struct jwt_policy *policy, const char *token, size_t len, int64_t now,
-               struct principal **principal, const char **why);
+               struct identity *identity, const char **why);
 
 #endif

@@ -99,29 +99,57 @@ static int make_ed25519(struct jwt_key *key, const json_t *jwk, struct error *er
     return key->ed25519 != NULL ? 0 : error_set(error, UV_EINVAL, "it is not an Ed25519 key");
 }
 
-/* The key as cjose has it, without a private part: of an RSA or EC key only what is public is
- * passed on. */
-static int make_jwk(struct jwt_key *key, const json_t *jwk, struct error *error)
+/* The key in JSON without a private part: of an RSA or EC key only what is public. With what it
+ * is restricted to (kid, alg), if `all` is set. The text is the caller's; NULL when out of memory.
+ */
+static char *dump(const json_t *jwk, bool all)
 {
-    static const char *const members[] = {"kty", "n", "e", "crv", "x", "y", "k"};
+    static const char *const members[] = {"kty", "n", "e", "crv", "x", "y", "k", "kid", "alg"};
+    size_t count = sizeof members / sizeof *members - (all ? 0 : 2);
     json_t *publicly = json_object();
-    cjose_err why;
     char *text;
 
-    for (size_t i = 0; publicly != NULL && i < sizeof members / sizeof *members; i++) {
+    for (size_t i = 0; publicly != NULL && i < count; i++) {
         json_t *member = json_object_get(jwk, members[i]);
 
         if (member != NULL)
             (void) json_object_set(publicly, members[i], member);
     }
-    text = publicly != NULL ? json_dumps(publicly, JSON_COMPACT) : NULL;
+    text = publicly != NULL ? json_dumps(publicly, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     json_decref(publicly);
+    return text;
+}
+
+static void clear(char *text)
+{
+    OPENSSL_cleanse(text, strlen(text));
+    free(text);
+}
+
+/* The key as cjose has it. */
+static int make_jwk(struct jwt_key *key, const json_t *jwk, struct error *error)
+{
+    char *text = dump(jwk, false);
+    cjose_err why;
+
     if (text == NULL)
         return error_set(error, UV_ENOMEM, "out of memory");
     key->jwk = cjose_jwk_import(text, strlen(text), &why);
     ERR_clear_error();
-    free(text);
+    clear(text);
     return key->jwk != NULL ? 0 : error_set(error, UV_EINVAL, "it is not a valid key");
+}
+
+/* Fills in the key's digest. */
+static int digest(struct jwt_key *key, const json_t *jwk, struct error *error)
+{
+    char *text = dump(jwk, true);
+
+    if (text == NULL)
+        return error_set(error, UV_ENOMEM, "out of memory");
+    SHA256((const unsigned char *) text, strlen(text), key->digest);
+    clear(text);
+    return 0;
 }
 
 static int copy_member(const json_t *jwk, const char *name, char **copy, struct error *error)
@@ -217,6 +245,8 @@ static int add_jwk(struct jwt_keys *keys, const json_t *jwk, struct error *error
         status = copy_member(jwk, "kid", &key.kid, error);
     if (status == 0)
         status = copy_member(jwk, "alg", &key.alg, error);
+    if (status == 0)
+        status = digest(&key, jwk, error);
     if (status == 0 && key.kind == JWT_KEY_ED25519)
         status = make_ed25519(&key, jwk, error);
     else if (status == 0)
@@ -426,12 +456,6 @@ int jwt_keys_read(struct jwt_keys *keys, const char *path, struct error *error)
         status = add_secret(keys, text, len, &why);
     if (status == 0 && keys->count == before)
         status = error_set(&why, UV_EINVAL, "it has no key that verifies signatures");
-    for (size_t i = before; i < keys->count; i++) {
-        /* what stays the same over a reload: the file's bytes and the key's number in it */
-        SHA256((const unsigned char *) text, len, keys->keys[i].digest);
-        keys->keys[i].digest[0] ^= (unsigned char) (i - before);
-        keys->keys[i].digest[1] ^= (unsigned char) ((i - before) >> 8);
-    }
     OPENSSL_cleanse(text, len);
     free(text);
     return status == 0 ? 0 : error_set(error, status, "%s: %s", path, why.text);

@@ -37,8 +37,8 @@ struct jwt_key {
     char *alg;                /* the one algorithm it is for, by its JWK; NULL: any of its kind */
     cjose_jwk_t *jwk;         /* all but Ed25519, which cjose does not know: */
     EVP_PKEY *ed25519;        /* NULL for the others */
-    unsigned char digest[32]; /* of what it was made from: tells whether a key is still there after
-                                 a reload */
+    unsigned char digest[32]; /* of the key itself: tells whether it is still there after a
+                                 reload, whatever else its file has */
 };
 
 struct jwt_keys {

@@ -28,7 +28,6 @@ int principal_new(struct principal **principal, const char *user, size_t user_le
     if (fresh == NULL)
         return UV_ENOMEM;
     atomic_init(&fresh->_refs, 1);
-    fresh->expires = PRINCIPAL_NEVER;
     memcpy(fresh->user, user, user_len);
     *principal = fresh;
     return 0;
@@ -88,7 +87,28 @@ bool principal_may(const struct principal *principal, enum principal_right right
     return false;
 }
 
-bool principal_has_expired(const struct principal *principal, int64_t now)
+static int compare_patterns(char **left, char **right)
 {
-    return principal != NULL && now >= principal->expires;
+    int order = 0;
+
+    if (left == NULL || right == NULL)
+        return (left != NULL) - (right != NULL);
+    for (; order == 0 && *left != NULL && *right != NULL; left++, right++)
+        order = strcmp(*left, *right);
+    return order != 0 ? order : (*left != NULL) - (*right != NULL);
+}
+
+int principal_compare(const struct principal *left, const struct principal *right)
+{
+    int order = strcmp(left->user, right->user);
+
+    if (order == 0)
+        order = memcmp(left->credential, right->credential, sizeof left->credential);
+    if (order == 0)
+        order = (int) left->origin - (int) right->origin;
+    if (order == 0)
+        order = (int) left->rights_given - (int) right->rights_given;
+    for (size_t i = 0; order == 0 && i < PRINCIPAL_RIGHTS; i++)
+        order = compare_patterns(left->patterns[i], right->patterns[i]);
+    return order;
 }

@@ -1,6 +1,7 @@
 /* A principal: as whom a connection or a request comes, and what it may do. Anonymous is NULL; a
- * user has an ID, rights, and an end of validity. Immutable once made, counted, and shared by all
- * threads: connections that came in by the same credential refer to the same principal. */
+ * user has an ID and rights. Immutable once made, counted, and shared by all threads: connections
+ * that came in by the same credential, with the same rights, refer to the same principal. How long
+ * it is valid is each connection's own: see struct identity. */
 #ifndef WS_SERVER_AUTH_PRINCIPAL_H
 #define WS_SERVER_AUTH_PRINCIPAL_H
 
@@ -17,11 +18,18 @@ enum {
 
 #define PRINCIPAL_NEVER INT64_MAX /* it is valid for ever */
 
+/* What a principal has come in by. */
+enum principal_origin {
+    PRINCIPAL_BY_TOKEN,       /* a line of the token file */
+    PRINCIPAL_BY_JWT,         /* a signed token */
+    PRINCIPAL_BY_CERTIFICATE, /* of TLS, for which a reload is TLS's own matter */
+};
+
 enum principal_right { PRINCIPAL_SUBSCRIBE, PRINCIPAL_PUBLISH, PRINCIPAL_RIGHTS };
 
 struct principal {
     _Atomic unsigned _refs;
-    int64_t expires;   /* seconds of the Unix epoch, or PRINCIPAL_NEVER */
+    enum principal_origin origin;
     bool rights_given; /* the credential itself says what it is good for; else the configuration's
                           [user NAME] says it */
     unsigned char credential[PRINCIPAL_CREDENTIAL]; /* what let it in: if a reload takes that away,
@@ -30,9 +38,14 @@ struct principal {
     char user[];                       /* its ID, UTF-8 without control characters; "": none */
 };
 
-/* A principal that never expires, without rights and credential, with one reference. The user's ID
- * is copied. Returns 0, UV_EINVAL if it is too long or has control characters or is not UTF-8, or
- * UV_ENOMEM. */
+/* A principal and how long it is valid, as a request presents it. The principal is counted. */
+struct identity {
+    struct principal *principal; /* NULL: anonymous */
+    int64_t expires;             /* seconds of the Unix epoch, or PRINCIPAL_NEVER */
+};
+
+/* A principal without rights and credential, with one reference. The user's ID is copied. Returns
+ * 0, UV_EINVAL if it is too long or has control characters or is not UTF-8, or UV_ENOMEM. */
 int principal_new(struct principal **principal, const char *user, size_t user_len);
 
 /* Before it is shared: adds a pattern to one of its lists. Returns 0, UV_EINVAL if it is no
@@ -47,7 +60,8 @@ void principal_unref(struct principal *principal);
 bool principal_may(const struct principal *principal, enum principal_right right,
                    const char *channel);
 
-/* True if it is over at `now`, in seconds of the Unix epoch. NULL never is. */
-bool principal_has_expired(const struct principal *principal, int64_t now);
+/* An order of principals: 0 if both are the same user's, by the same credential, with the same
+ * rights. */
+int principal_compare(const struct principal *left, const struct principal *right);
 
 #endif

@@ -1,15 +1,21 @@
 #include "server/auth/token_file.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "common/base/escape.h"
+#include "common/base/utf8.h"
 #include "server/auth/base64url.h"
 #include "server/config/small_file.h"
 
@@ -38,8 +44,12 @@ static int complain(const struct line *line, int status, const char *what, const
 /* A name that a line and [user NAME] can have: one word, no '#' in front. */
 static bool name_is_valid(const char *name)
 {
+    for (const char *c = name; *c != '\0'; c++) {
+        if ((unsigned char) *c <= ' ' || *c == 0x7f || *c == ']')
+            return false;
+    }
     return *name != '\0' && *name != '#' && strlen(name) <= PRINCIPAL_MAX_USER &&
-           strpbrk(name, " \t\r\n]") == NULL;
+           utf8_valid((const uint8_t *) name, strlen(name));
 }
 
 static int digit_value(char digit)
@@ -226,6 +236,34 @@ struct principal *token_file_find(const struct token_file *file, const char *tok
         found |= same & (i + 1);
     }
     return found > 0 ? principal_ref(file->principals[found - 1]) : NULL;
+}
+
+static int append(int fd, const char *line)
+{
+    struct stat file;
+    char last = '\n', text[TOKEN_FILE_LINE + 2];
+    int len;
+
+    if (fstat(fd, &file) != 0 || (file.st_size > 0 && pread(fd, &last, 1, file.st_size - 1) != 1))
+        return -errno;
+    len = snprintf(text, sizeof text, "%s%s\n", last != '\n' ? "\n" : "", line);
+    if (write(fd, text, (size_t) len) != len)
+        return errno != 0 ? -errno : UV_EIO;
+    return fsync(fd) == 0 || errno == EINVAL ? 0 : -errno;
+}
+
+int token_file_append(const char *path, const char *line, struct error *error)
+{
+    int fd, status;
+
+    errno = 0;
+    fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, S_IRUSR | S_IWUSR);
+    status = fd >= 0 ? append(fd, line) : -errno;
+    if (fd >= 0 && close(fd) != 0 && status == 0)
+        status = -errno;
+    return status == 0
+               ? 0
+               : error_set(error, status, "cannot append to %s: %s", path, uv_strerror(status));
 }
 
 int token_file_new_token(const char *name, char token[TOKEN_FILE_TOKEN + 1],

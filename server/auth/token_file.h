@@ -43,4 +43,8 @@ struct principal *token_file_find(const struct token_file *file, const char *tok
 int token_file_new_token(const char *name, char token[TOKEN_FILE_TOKEN + 1],
                          char line[TOKEN_FILE_LINE]);
 
+/* Appends a line to the file, which is made, for its owner alone, if there is none. Returns 0, or a
+ * negative UV_E* code with a text. */
+int token_file_append(const char *path, const char *line, struct error *error);
+
 #endif

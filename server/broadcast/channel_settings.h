@@ -29,10 +29,19 @@ enum {
     CHANNEL_BY_HTTP = 2,
 };
 
+/* Who may do something. */
+enum channel_who {
+    CHANNEL_ANYONE,
+    CHANNEL_AUTHORIZED, /* who has the right to (see auth.h) */
+    CHANNEL_NOBODY,
+};
+
 struct channel_settings {
-    const char *prefix;  /* put before texts of WebSocket clients; "" for none */
-    unsigned publish;    /* the ways that are open to clients */
-    bool no_echo;        /* a client does not get what it has sent itself */
+    const char *prefix; /* put before texts of WebSocket clients; "" for none */
+    unsigned publish;   /* the ways that are open to clients */
+    enum channel_who may_subscribe;
+    enum channel_who may_publish; /* by the ways that are open */
+    bool no_echo;                 /* a client does not get what it has sent itself */
     bool skip_slow;      /* a subscriber that lags too far misses messages, and is not closed */
     bool no_compression; /* permessage-deflate is not agreed to */
     /* 0 turns each of these off. */

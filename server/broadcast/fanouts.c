@@ -49,10 +49,12 @@ static struct fanout *make(struct fanouts *fanouts, struct channel *channel)
     return fanout;
 }
 
-int fanouts_get(struct fanouts *fanouts, const char *name, size_t len, struct fanout **fanout)
+int fanouts_get(struct fanouts *fanouts, const char *name, size_t len, bool create,
+                struct fanout **fanout)
 {
     struct channel *channel;
-    int status = channels_make(fanouts->channels, name, len, &channel);
+    int status = create ? channels_make(fanouts->channels, name, len, &channel)
+                        : channels_find(fanouts->channels, name, len, &channel);
 
     if (status != 0)
         return status;

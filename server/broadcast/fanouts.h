@@ -4,6 +4,7 @@
 #ifndef WS_SERVER_BROADCAST_FANOUTS_H
 #define WS_SERVER_BROADCAST_FANOUTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/base/list.h"
@@ -27,8 +28,10 @@ void fanouts_init(struct fanouts *fanouts, struct channels *channels,
                   const struct subscriber_ops *ops, struct inbox *inbox, struct list *due);
 
 /* The fanout of the channel of this name (valid, or ""), which is made if there is none, for a
- * subscriber that comes. Returns 0 or an error as channels_make. */
-int fanouts_get(struct fanouts *fanouts, const char *name, size_t len, struct fanout **fanout);
+ * subscriber that comes. With `create`, so is the channel. Returns 0 or an error as channels_make.
+ */
+int fanouts_get(struct fanouts *fanouts, const char *name, size_t len, bool create,
+                struct fanout **fanout);
 
 /* As fanout_look, of this worker's subscribers of a channel; all 0 if there are none. */
 bool fanouts_look(const struct fanouts *fanouts, struct channel *channel, unsigned *budget,

@@ -67,8 +67,8 @@ static int add_value(struct config *config, size_t spec, size_t line, const char
 
 bool config_has(const struct option_spec *spec)
 {
-    static const char *const others[] = {"help", "version", "config", "check-config",
-                                         "print-config"};
+    static const char *const others[] = {"help",         "version",      "config",
+                                         "check-config", "print-config", "new-token"};
 
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (spec->name == NULL || strcmp(spec->name, others[i]) == 0)
@@ -209,6 +209,47 @@ static void read_admin_token(struct loading *loading)
     complain(loading, 0, why.text);
 }
 
+static void complain_of_auth(void *context, const char *text)
+{
+    complain(context, 0, text);
+}
+
+/* The tokens and keys. Not where the program only makes a token, for a file that may not exist. */
+static void read_auth(struct loading *loading)
+{
+    struct server_options *options = &loading->config->options;
+    const struct auth_sources sources = {
+        .token_file = options->token_file,
+        .jwt_keys = options->jwt_keys,
+        .jwt_key_count = options->jwt_key_count,
+        .jwt_issuer = options->jwt_issuer,
+        .jwt_audience = options->jwt_audience,
+        .jwt_leeway = options->jwt_leeway,
+        .jwt_allow_no_expiry = options->jwt_allow_no_expiry,
+        .cookie = options->auth_cookie,
+    };
+
+    if (loading->status == 0 && options->new_token == NULL && !options->help && !options->version)
+        (void) auth_load(&loading->config->auth, &sources, complain_of_auth, loading);
+}
+
+/* Sections may ask for users where there are none. */
+static void check_sections(struct loading *loading)
+{
+    const struct config *config = loading->config;
+
+    if (server_options_authenticate(&config->options))
+        return;
+    for (size_t i = 0; i < config->rules.count; i++) {
+        const struct channel_settings *settings = &config->rules.list[i].settings;
+
+        if (settings->may_subscribe == CHANNEL_AUTHORIZED ||
+            settings->may_publish == CHANNEL_AUTHORIZED)
+            complain(loading, config->_sections.list[i].line,
+                     "'authorized' needs a source of users: token-file or jwt-key in [server]");
+    }
+}
+
 /* ---- all of it ---- */
 
 int config_load(struct config **config, int argc, char **argv,
@@ -239,7 +280,9 @@ int config_load(struct config **config, int argc, char **argv,
         complain_of_usage(&loading, &why);
     if (!seen.help && !seen.version) /* all that is wrong is told */
         channel_sections_settle(&fresh->_sections, &fresh->options, &fresh->rules, &loading.errors);
+    check_sections(&loading);
     read_admin_token(&loading);
+    read_auth(&loading);
     if (loading.status != 0) {
         config_unref(fresh);
         return loading.status;
@@ -261,6 +304,7 @@ void config_unref(struct config *config)
     channel_sections_deinit(&config->_sections);
     free((void *) config->rules.list);
     free(config->admin_token);
+    auth_free(config->auth);
     free(config->_values);
     free(config->_file);
     free(config);

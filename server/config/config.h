@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "server/auth/auth.h"
 #include "server/config/channel_sections.h"
 #include "server/config/server_options.h"
 
@@ -30,6 +31,7 @@ struct config {
     struct server_options options;
     struct channel_rules rules; /* what holds for which channels */
     char *admin_token;          /* of --admin-token-file; NULL: there is none */
+    struct auth *auth;          /* tokens and keys; NULL: there are no users */
     char *_file;                /* its text, from which strings of the options are borrowed */
     struct config_value *_values;
     size_t _value_count;

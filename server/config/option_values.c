@@ -300,10 +300,62 @@ int option_values_tls_key(void *target, const char *argument, struct error *erro
 
 int option_values_create_channels(void *target, const char *argument, struct error *error)
 {
-    if (strcmp(argument, "anyone") != 0 && strcmp(argument, "listed") != 0)
-        return error_set(error, UV_EINVAL, "'%s' is none of anyone, listed", argument);
-    ((struct server_options *) target)->listed_channels = strcmp(argument, "listed") == 0;
+    struct server_options *options = target;
+
+    options->listed_channels = strcmp(argument, "listed") == 0;
+    options->authorized_channels = strcmp(argument, "authorized") == 0;
+    if (options->listed_channels || options->authorized_channels || strcmp(argument, "anyone") == 0)
+        return 0;
+    return error_set(error, UV_EINVAL, "'%s' is none of anyone, authorized, listed", argument);
+}
+
+/* ---- users ---- */
+
+int option_values_jwt_key(void *target, const char *argument, struct error *error)
+{
+    struct server_options *options = target;
+
+    if (options->jwt_key_count == SERVER_OPTIONS_MAX_JWT_KEYS)
+        return error_set(error, UV_EINVAL, "at most %d files of keys can be given",
+                         SERVER_OPTIONS_MAX_JWT_KEYS);
+    options->jwt_keys[options->jwt_key_count++] = argument;
     return 0;
+}
+
+/* RFC 6265, 4.1.1: a token. */
+int option_values_auth_cookie(void *target, const char *argument, struct error *error)
+{
+    for (const char *c = argument; *c != '\0'; c++) {
+        if (*c <= ' ' || *c > '~' || strchr("()<>@,;:\\\"/[]?={}", *c) != NULL)
+            return error_set(error, UV_EINVAL, "'%s' is no name that a cookie can have", argument);
+    }
+    if (*argument == '\0')
+        return error_set(error, UV_EINVAL, "a cookie needs a name");
+    ((struct server_options *) target)->auth_cookie = argument;
+    return 0;
+}
+
+static int store_who(enum server_options_who *who, const char *argument, struct error *error)
+{
+    static const char *const names[] = {"anyone", "authorized", "nobody"};
+
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(argument, names[i]) == 0) {
+            *who = (enum server_options_who)(SERVER_OPTIONS_ANYONE + i);
+            return 0;
+        }
+    }
+    return error_set(error, UV_EINVAL, "'%s' is none of anyone, authorized, nobody", argument);
+}
+
+int option_values_may_subscribe(void *target, const char *argument, struct error *error)
+{
+    return store_who(&((struct server_options *) target)->may_subscribe, argument, error);
+}
+
+int option_values_may_publish(void *target, const char *argument, struct error *error)
+{
+    return store_who(&((struct server_options *) target)->may_publish, argument, error);
 }
 
 int option_values_log_level(void *target, const char *argument, struct error *error)

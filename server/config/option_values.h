@@ -28,6 +28,10 @@ int option_values_publish(void *target, const char *argument, struct error *erro
 int option_values_tls_cert(void *target, const char *argument, struct error *error);
 int option_values_tls_key(void *target, const char *argument, struct error *error);
 int option_values_create_channels(void *target, const char *argument, struct error *error);
+int option_values_jwt_key(void *target, const char *argument, struct error *error);
+int option_values_auth_cookie(void *target, const char *argument, struct error *error);
+int option_values_may_subscribe(void *target, const char *argument, struct error *error);
+int option_values_may_publish(void *target, const char *argument, struct error *error);
 int option_values_admin(void *target, const char *argument, struct error *error);
 int option_values_health_path(void *target, const char *argument, struct error *error);
 int option_values_log_level(void *target, const char *argument, struct error *error);

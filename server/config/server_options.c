@@ -46,9 +46,10 @@ static const struct option_spec specs[] = {
      "10000)",
      OPTION_AT(COUNT, struct server_options, max_channels), .max = UINT32_MAX},
     {"create-channels", 0, "WHO",
-     "who can make a channel by asking for it: anyone, or listed (no client: beside the default "
-     "one there are only those of --stdin and --stdout, and others are 404) (default: anyone)",
-     OPTION_BY(option_values_create_channels), .values = "anyone|listed"},
+     "who can make a channel by asking for it: anyone, authorized (whose token has a right there) "
+     "or listed (no client: beside the default one there are only those of --stdin and --stdout, "
+     "and others are 404) (default: anyone)",
+     OPTION_BY(option_values_create_channels), .values = "anyone|authorized|listed"},
     {"history-messages", 0, "N",
      "messages to keep of each channel, for clients that join later; of this and the next two, the "
      "first that is exceeded counts (default: without any of them, none are kept)",
@@ -110,6 +111,37 @@ static const struct option_spec specs[] = {
      "who may publish: none (the feed is read-only), ws (WebSocket clients), http (with "
      "POST) or all (default: all)",
      OPTION_BY(option_values_publish), .values = "none|ws|http|all", .scoped = true},
+    {.help = "Users (SIGHUP reads the files again):"},
+    {"token-file", 0, "FILE",
+     "let in who bears a token whose line is in FILE: NAME sha256:HEX subscribe=PATTERN,... "
+     "publish=PATTERN,... (see --new-token)",
+     OPTION_AT(STRING, struct server_options, token_file)},
+    {"new-token", 0, "NAME",
+     "make a token for the user NAME, print it, and exit; its line is appended to the file of "
+     "--token-file, or printed behind it",
+     OPTION_AT(STRING, struct server_options, new_token), .offer = OPTION_OFFER_NOTHING},
+    {"jwt-key", 0, "FILE",
+     "let in who bears a JWT that is signed with this key: a PEM public key or certificate, a JWK "
+     "or a set of them, or a secret of 32 bytes or more; may be given several times",
+     OPTION_BY(option_values_jwt_key), .repeatable = true},
+    {"jwt-issuer", 0, "TEXT", "what 'iss' of a JWT has to be (default: anything)",
+     OPTION_AT(STRING, struct server_options, jwt_issuer), .offer = OPTION_OFFER_NOTHING},
+    {"jwt-audience", 0, "TEXT", "what 'aud' of a JWT has to name (default: anything)",
+     OPTION_AT(STRING, struct server_options, jwt_audience), .offer = OPTION_OFFER_NOTHING},
+    {"jwt-leeway", 0, "SECONDS", "by which clocks may differ for 'exp' and 'nbf' (default: 0)",
+     OPTION_AT(SECONDS, struct server_options, jwt_leeway)},
+    {"jwt-allow-no-expiry", 0, NULL, "accept a JWT without 'exp'",
+     OPTION_AT(FLAG, struct server_options, jwt_allow_no_expiry)},
+    {"auth-cookie", 0, "NAME",
+     "take the token from this cookie as well, for pages of this server or of an --origin",
+     OPTION_BY(option_values_auth_cookie), .offer = OPTION_OFFER_NOTHING},
+    {"may-subscribe", 0, "WHO",
+     "anyone, authorized (whose token has the right to), or nobody (default: anyone; authorized "
+     "where there are users by --token-file or --jwt-key)",
+     OPTION_BY(option_values_may_subscribe), .values = "anyone|authorized|nobody", .scoped = true},
+    {"may-publish", 0, "WHO", "the same for publishing, by the ways of --publish",
+     OPTION_BY(option_values_may_publish), .values = "anyone|authorized|nobody", .scoped = true},
+    {.help = "Connections:"},
     {"max-connections", 0, "N", "in all; further ones are answered with 503 (default: 0)",
      OPTION_AT(COUNT, struct server_options, max_connections), .max = UINT32_MAX},
     {"max-subscribers", 0, "N", "of one channel; requests of further ones get 503 (default: 0)",
@@ -117,6 +149,8 @@ static const struct option_spec specs[] = {
     {"max-connections-per-address", 0, "N",
      "from one IPv4 address or IPv6 /64 network, but for loopback (default: 0)",
      OPTION_AT(COUNT, struct server_options, max_connections_per_address), .max = UINT32_MAX},
+    {"max-connections-per-user", 0, "N", "that one user subscribes with (default: 0)",
+     OPTION_AT(COUNT, struct server_options, max_connections_per_user), .max = UINT32_MAX},
     {.help = "Limits (0 turns each of them off):"},
     {"handshake-timeout", 0, "SECONDS", "for a whole request head (default: 10)",
      OPTION_AT(SECONDS, struct server_options, handshake_timeout)},
@@ -296,6 +330,28 @@ void server_options_init(struct server_options *options)
     };
 }
 
+bool server_options_authenticate(const struct server_options *options)
+{
+    return options->token_file != NULL || options->jwt_key_count > 0;
+}
+
+/* What needs somebody who can be authorized. */
+static int check_users(const struct server_options *options, struct error *error)
+{
+    if (server_options_authenticate(options))
+        return 0;
+    if (options->may_subscribe == SERVER_OPTIONS_AUTHORIZED ||
+        options->may_publish == SERVER_OPTIONS_AUTHORIZED || options->authorized_channels)
+        return error_set(error, UV_EINVAL,
+                         "'authorized' needs a source of users: --token-file or --jwt-key");
+    if (options->auth_cookie != NULL)
+        return error_set(error, UV_EINVAL,
+                         "--auth-cookie needs a source of users: --token-file or --jwt-key");
+    if (options->jwt_issuer != NULL || options->jwt_audience != NULL)
+        return error_set(error, UV_EINVAL, "--jwt-issuer and --jwt-audience need --jwt-key");
+    return 0;
+}
+
 /* Of an address that can be parsed: whether others than this machine may reach it. */
 static bool is_reachable(const char *address)
 {
@@ -318,6 +374,8 @@ int server_options_settle(struct server_options *options, struct error *error)
                          "--admin %s can be reached by other machines: it needs "
                          "--admin-token-file, or an address of this machine alone",
                          options->admin);
+    if (check_users(options, error) != 0)
+        return UV_EINVAL;
     return settle_history(options, error);
 }
 
@@ -349,11 +407,28 @@ uint64_t server_options_max_lag(const struct server_options *options)
     return messages;
 }
 
+static enum channel_who who_may(const struct server_options *options, enum server_options_who given)
+{
+    switch (given) {
+    case SERVER_OPTIONS_ANYONE:
+        return CHANNEL_ANYONE;
+    case SERVER_OPTIONS_AUTHORIZED:
+        return CHANNEL_AUTHORIZED;
+    case SERVER_OPTIONS_NOBODY:
+        return CHANNEL_NOBODY;
+    case SERVER_OPTIONS_NOT_GIVEN:
+        break;
+    }
+    return server_options_authenticate(options) ? CHANNEL_AUTHORIZED : CHANNEL_ANYONE;
+}
+
 struct channel_settings server_options_settings(const struct server_options *options)
 {
     return (struct channel_settings){
         .prefix = "",
         .publish = options->publish,
+        .may_subscribe = who_may(options, options->may_subscribe),
+        .may_publish = who_may(options, options->may_publish),
         .no_echo = options->no_echo,
         .skip_slow = options->skip_slow,
         .no_compression = options->no_compression,

@@ -18,6 +18,15 @@ enum {
     SERVER_OPTIONS_MAX_ORIGINS = 64,
     SERVER_OPTIONS_MAX_NAMES = 64,
     SERVER_OPTIONS_MAX_WORKERS = 1024,
+    SERVER_OPTIONS_MAX_JWT_KEYS = 16,
+};
+
+/* Who may do something; what is not given follows from the others: see server_options_settings. */
+enum server_options_who {
+    SERVER_OPTIONS_NOT_GIVEN,
+    SERVER_OPTIONS_ANYONE,
+    SERVER_OPTIONS_AUTHORIZED,
+    SERVER_OPTIONS_NOBODY,
 };
 
 struct server_options {
@@ -39,6 +48,17 @@ struct server_options {
     size_t server_name_count; /* 0: any */
     struct trusted_proxies trusted_proxies;
     unsigned publish; /* bits: CHANNEL_BY_WS … */
+    enum server_options_who may_subscribe;
+    enum server_options_who may_publish;
+    const char *token_file;                            /* NULL: there is none */
+    const char *jwt_keys[SERVER_OPTIONS_MAX_JWT_KEYS]; /* names of files */
+    size_t jwt_key_count;
+    const char *jwt_issuer; /* NULL: any */
+    const char *jwt_audience;
+    uint64_t jwt_leeway; /* milliseconds */
+    bool jwt_allow_no_expiry;
+    const char *auth_cookie; /* NULL: none bears a token */
+    const char *new_token;   /* the user for whom one is to be made; NULL: none */
     /* Limits: 0 turns each of them off. Times are in milliseconds. */
     uint64_t max_message; /* bytes */
     uint64_t max_lag;     /* bytes */
@@ -51,6 +71,7 @@ struct server_options {
     uint64_t max_header_count;
     uint64_t max_connections;
     uint64_t max_connections_per_address;
+    uint64_t max_connections_per_user;
     uint64_t max_messages_per_second;
     uint64_t max_bytes_per_second;
     uint64_t max_control_per_second;
@@ -67,8 +88,9 @@ struct server_options {
     struct history_policy history;
     uint64_t history_total; /* bytes of memory of all channels */
     uint64_t max_subscribers;
-    uint64_t max_channels; /* beside the default one */
-    bool listed_channels;  /* clients make none; those of the pipes are there */
+    uint64_t max_channels;    /* beside the default one */
+    bool listed_channels;     /* clients make none; those of the pipes are there */
+    bool authorized_channels; /* only who has a right there makes one */
     bool no_compression;
     uint64_t compression_level;           /* 1 to 9 */
     uint64_t compression_min;             /* bytes of payload */
@@ -101,6 +123,9 @@ void server_options_init(struct server_options *options);
 /* What the options mean together, once all are stored. Returns 0, or UV_EINVAL with a text. */
 int server_options_settle(struct server_options *options, struct error *error);
 
+/* True if there is a source of credentials. */
+bool server_options_authenticate(const struct server_options *options);
+
 /* What bounds each step of the server's own end, in milliseconds: --close-timeout, or its default
  * where that is turned off, as the end must come. */
 uint64_t server_options_stop_timeout(const struct server_options *options);
@@ -108,8 +133,9 @@ uint64_t server_options_stop_timeout(const struct server_options *options);
 /* Bytes that a reader may lag behind; 0: any number. */
 uint64_t server_options_max_lag(const struct server_options *options);
 
-/* What the options say of channels (but the prefix, which is the default channel's alone). Strings
- * are the options' own. */
+/* What the options say of channels: who may do what where that is not given is anyone, or, with a
+ * token file or a JWT key, who is authorized. Not the prefix, which is the default channel's alone.
+ * Strings are the options' own. */
 struct channel_settings server_options_settings(const struct server_options *options);
 
 #endif

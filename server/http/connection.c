@@ -96,6 +96,7 @@ bool connection_write(struct connection *connection, struct transport *transport
 
     response_address(response, &connection->head, connection->complete, &policy->services->origins,
                      connection->loopback && policy->names.count == 0, policy->router->endpoint);
+    response->credentials = auth_cookie(policy->services->auth) != NULL;
     if (response_is_hidden_preflight(response, &connection->head)) {
         response->status = 204;
         response->why = NULL;
@@ -136,8 +137,9 @@ bool connection_accept(struct connection *connection, struct transport *transpor
     int status = UV_ENOMEM;
 
     if (out != NULL && join->events)
-        status =
-            response_write_events(out, http_head_get(&connection->head, "Origin"), start, live);
+        status = response_write_events(out, http_head_get(&connection->head, "Origin"),
+                                       auth_cookie(connection->policy->services->auth) != NULL,
+                                       start, live);
     else if (out != NULL)
         status = server_handshake_write(out, &join->handshake, start, live);
     if (status != 0) {
@@ -247,6 +249,8 @@ static enum connection_result join_channel(struct connection *connection,
     join->deflate = request->join.handshake.deflate;
     join->channel = request->channel;
     join->since = request->join.since;
+    join->may_create = request->join.may_create;
+    join->identity = &request->identity;
     return CONNECTION_JOIN;
 }
 

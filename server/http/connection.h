@@ -34,6 +34,8 @@ struct connection_join {
     struct extension_deflate deflate; /* as agreed on */
     struct request_target_channel channel;
     struct channel_replay_from since;
+    bool may_create;                 /* the channel, if there is none */
+    const struct identity *identity; /* borrowed from the request */
 };
 
 /* What the requests of a listener are served by; all is borrowed. */

@@ -257,8 +257,11 @@ static enum connection_result settle(struct exchange *exchange, enum request_out
             return result;
         outcome = run_on_body(exchange);
     }
-    if (outcome == REQUEST_JOIN)
+    if (outcome == REQUEST_JOIN) {
+        transport_charge(exchange->transport,
+                         exchange->request.response.work * (uint64_t) TRANSPORT_WORK_COPY);
         return CONNECTION_JOIN;
+    }
     return outcome == REQUEST_PENDING ? wait(exchange) : reply(exchange);
 }
 

@@ -9,6 +9,7 @@
 #include "common/base/json_check.h"
 #include "common/base/utf8.h"
 #include "common/http/http_response.h"
+#include "server/http/authorize.h"
 #include "server/http/services.h"
 
 enum {
@@ -167,17 +168,26 @@ static void on_receipt(void *owner, const struct submit_receipt *receipt)
     request_resume(request, REQUEST_ANSWERED);
 }
 
+static int get_channel(const struct request *request, struct channel **channel)
+{
+    struct channels *channels = request->services->channels;
+    const struct request_target_channel *name = &request->channel;
+
+    return authorize_may_create(request, PRINCIPAL_PUBLISH)
+               ? channels_make(channels, name->name, name->len, channel)
+               : channels_find(channels, name->name, name->len, channel);
+}
+
 /* Publishes `count` messages, with no others between them. */
 static enum request_outcome publish_items(struct request *request, const struct channel_item *items,
                                           size_t count)
 {
     const struct submit_client client = {SUBMIT_HTTP, request->client, request->now,
-                                         request->throttle};
+                                         request->throttle, &request->identity};
     const struct services *services = request->services;
     const char *limit;
     struct channel *channel;
-    int status =
-        channels_make(services->channels, request->channel.name, request->channel.len, &channel);
+    int status = get_channel(request, &channel);
 
     if (status == UV_ENOENT)
         return request_refuse(request, 404, RESPONSE_CHANNEL_NOT_LISTED);
@@ -197,7 +207,10 @@ static enum request_outcome publish_items(struct request *request, const struct 
         submit_messages(services->publish, &client,
                         &(struct submit_batch){channel, items, count, on_receipt, request}, &limit);
     channels_unref(services->channels, channel);
-    if (status != 0) {
+    if (status == UV_EPERM || status == UV_EACCES) { /* since the head was checked */
+        (void) authorize_refuse(request, PRINCIPAL_PUBLISH);
+        request_resume(request, REQUEST_ANSWERED);
+    } else if (status != 0) {
         tell_limit(&request->response, status, limit);
         request_resume(request, REQUEST_ANSWERED);
     }

@@ -7,12 +7,14 @@
 #include "common/base/decimal.h"
 #include "common/base/json.h"
 #include "common/http/http_response.h"
+#include "server/http/authorize.h"
 #include "server/http/replay_from.h"
 #include "server/http/services.h"
 
 enum {
     LIMIT = 100,         /* entries of a page, unless `?limit=` says otherwise, */
     MAX_LIMIT = 1000,    /* up to this; */
+    LOOKING = 512,       /* units of work: for each channel that is looked at */
     MAX_PAGE = 64 * 1024 /* a page of channels is also full when it has so many bytes */
 };
 
@@ -63,6 +65,18 @@ static int append_info(struct buffer *out, const char *name, const struct channe
     return status;
 }
 
+/* The next channel that the request may see, with a reference in place of that of `channel`. */
+static struct channel *next_channel(struct request *request, struct channel *channel)
+{
+    struct channels *channels = request->services->channels;
+
+    do {
+        channel = channels_next(channels, channel);
+        request->response.work += LOOKING;
+    } while (channel != NULL && !authorize_may_see(request, channel->name));
+    return channel;
+}
+
 /* The first channel of the page, with a reference: NULL if there is none, or if `after` is refused,
  * as the response says then. */
 static struct channel *first_channel(struct request *request)
@@ -74,20 +88,23 @@ static struct channel *first_channel(struct request *request)
 
     if (!get_after(request, &text))
         return NULL;
-    /* Empty is the name of the default channel. */
+    /* Empty is the name of the default channel. One that is not to be seen is as one that is not
+     * there. */
     if (text.data != NULL && ((text.len > 0 && request_target_parse_channel(text, &name) != 0) ||
+                              !authorize_may_see(request, name.name) ||
                               channels_find(channels, name.name, name.len, &after) != 0)) {
         (void) request_refuse(request, 404,
                               "this channel does not exist any more: begin the list again");
         return NULL;
     }
-    return channels_next(channels, after);
+    return next_channel(request, after);
 }
 
 /* Writes a page, from `channel` on. Returns 0 or UV_ENOMEM. */
-static int append_channels(struct channels *channels, struct channel *channel, size_t limit,
-                           struct buffer *out)
+static int append_channels(struct request *request, struct channel *channel, size_t limit)
 {
+    struct channels *channels = request->services->channels;
+    struct buffer *out = &request->response.body;
     int status = buffer_append(out, "{\"channels\": [", 14);
     const char *separator = "";
 
@@ -104,7 +121,7 @@ static int append_channels(struct channels *channels, struct channel *channel, s
         if (status == 0)
             status = buffer_append(out, "}", 1);
         separator = ", ";
-        channel = channels_next(channels, channel);
+        channel = next_channel(request, channel);
         if (channel == NULL || status != 0 || (i + 1 < limit && out->len < MAX_PAGE))
             continue;
         channels_unref(channels, channel);
@@ -134,7 +151,7 @@ enum request_outcome query_channels(struct request *request)
     if (request_has_method(request, "HEAD")) { /* the page is not sent */
         if (channel != NULL)
             channels_unref(channels, channel);
-    } else if (append_channels(channels, channel, limit, &response->body) != 0) {
+    } else if (append_channels(request, channel, limit) != 0) {
         return request_refuse(request, 503, RESPONSE_OUT_OF_MEMORY);
     }
     return REQUEST_ANSWERED;

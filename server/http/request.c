@@ -15,6 +15,7 @@ void request_init(struct request *request, const struct http_head *head,
         .target = {.path = "", .query = ""},
         .is_handshake = server_handshake_is_asked_for(head),
         .response = {.status = 200},
+        .identity = {NULL, PRINCIPAL_NEVER},
         ._resumed = resumed,
     };
 }
@@ -23,6 +24,8 @@ void request_deinit(struct request *request)
 {
     request_cancel(request);
     response_deinit(&request->response);
+    principal_unref(request->identity.principal);
+    request->identity = (struct identity){NULL, PRINCIPAL_NEVER};
 }
 
 /* ---- what every request needs ---- */

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "common/http/http_head.h"
+#include "server/auth/principal.h"
 #include "server/broadcast/channel.h"
 #include "server/broadcast/throttle.h"
 #include "server/http/request_target.h"
@@ -38,12 +39,21 @@ enum request_outcome {
     REQUEST_PENDING,  /* request_resume, or a cancellation, will follow */
 };
 
+/* What a route asks of those that use it; by default, the most that reading takes. */
+enum request_needs {
+    REQUEST_NEEDS_SUBSCRIBE, /* to be let subscribe to the request's channel */
+    REQUEST_NEEDS_PUBLISH,
+    REQUEST_NEEDS_IDENTITY, /* that a credential, if there is one, is valid */
+    REQUEST_NEEDS_NOTHING,  /* credentials are not looked at */
+};
+
 /* What a new subscriber asks for. */
 struct request_join {
     bool events;                       /* an event stream; else a WebSocket, with this handshake: */
     struct server_handshake handshake; /* (its verdict, made once) */
     struct channel_replay_from since;  /* where to begin */
     bool refuses_gap; /* ?gap=refuse: it is not to join where messages behind its ID are missing */
+    bool may_create;  /* the channel, if there is none */
 };
 
 enum { REQUEST_MAX_ALLOW = 64 }; /* bytes of a list of methods */
@@ -57,6 +67,8 @@ struct request {
                         this machine reaches, and the server knows no names of its own */
     char allow[REQUEST_MAX_ALLOW]; /* the methods that its target supports */
     const struct services *services;
+    enum request_needs needs;           /* as its route says */
+    struct identity identity;           /* once that is checked; the principal is the request's */
     struct limits_client client;        /* for whom its messages count */
     struct throttle_publisher throttle; /* the connection, to be paused if it publishes too fast */
     uint64_t now;                       /* milliseconds, of uv_now */

@@ -68,7 +68,12 @@ static int append_fields(struct buffer *out, const struct response *response)
     case 200: /* it is true now */
         return buffer_printf(out, "Cache-Control: no-store\r\n");
     case 401: /* RFC 9110, 15.5.2 */
-        return buffer_printf(out, "WWW-Authenticate: Bearer\r\n");
+        return buffer_printf(out, "WWW-Authenticate: %s\r\n",
+                             response->challenge != NULL ? response->challenge : "Bearer");
+    case 403: /* RFC 6750, 3.1 */
+        return response->challenge != NULL
+                   ? buffer_printf(out, "WWW-Authenticate: %s\r\n", response->challenge)
+                   : 0;
     case 405:
         return buffer_printf(out, "Allow: %s\r\n", response->allow);
     case 426:
@@ -122,6 +127,7 @@ int response_write(struct buffer *out, const struct response *response, bool kee
         .status = response->status,
         .connection = connection_of(response->status, keep_alive),
         .origin = response->origin,
+        .credentials = response->credentials,
         .chunked = response->chunked,
         .head_only = head_only,
     };
@@ -154,8 +160,8 @@ static unsigned draw_retry(void)
     return RETRY_MIN + random % (RETRY_MAX - RETRY_MIN + 1);
 }
 
-int response_write_events(struct buffer *out, const char *origin, struct event_id start,
-                          struct event_id live)
+int response_write_events(struct buffer *out, const char *origin, bool credentials,
+                          struct event_id start, struct event_id live)
 {
     char id[EVENT_ID_SIZE], newest[EVENT_ID_SIZE], fields[256];
     struct http_response http = {
@@ -163,6 +169,7 @@ int response_write_events(struct buffer *out, const char *origin, struct event_i
         .connection = "close",
         .fields = fields,
         .origin = origin,
+        .credentials = credentials,
         .type = HTTP_RESPONSE_EVENTS,
     };
     int status;

@@ -16,7 +16,7 @@
 #define RESPONSE_GOING_AWAY "the server is shutting down: try again later"
 #define RESPONSE_OUT_OF_MEMORY "the server is out of memory: try again later"
 #define RESPONSE_CHANNEL_NOT_LISTED \
-    "this channel does not exist, and clients cannot create channels (--create-channels listed)"
+    "this channel does not exist, and this client cannot create channels (--create-channels)"
 #define RESPONSE_TOO_MANY_CHANNELS "there are too many channels: try again later"
 #define RESPONSE_GAP \
     "messages behind this event ID are not retained any more, and the request says gap=refuse: " \
@@ -30,9 +30,10 @@ struct response {
                           `text`; NULL: the response has content, or none if `type` is NULL */
     const char *limit; /* the refusal is for a limit: the option that sets it, static; or NULL */
     const char *allow; /* the methods that the target supports (RFC 9110, 10.2.1); borrowed */
-    bool by_proxy;     /* the refusal is for what a proxy has changed: its operator can mend it */
-    bool closes;       /* the connection ends after it, whatever else holds */
-    size_t work;       /* bytes that were copied, and as many as that is worth (channel_receipt) */
+    const char *challenge; /* of a 401 or 403: WWW-Authenticate, static; NULL: "Bearer" of a 401 */
+    bool by_proxy; /* the refusal is for what a proxy has changed: its operator can mend it */
+    bool closes;   /* the connection ends after it, whatever else holds */
+    size_t work;   /* bytes that were copied, and as many as that is worth (channel_receipt) */
 
     const char *type;       /* Content-Type, static */
     const char *fields;     /* further header fields, each with its CRLF, static; or NULL */
@@ -42,8 +43,9 @@ struct response {
 
     const char *origin; /* the page that may read it, borrowed; "*": any; NULL: no page of another
                            origin */
+    bool credentials;   /* the page may read it though cookies were sent along (Fetch, 3.2) */
     const char *html;   /* a browser asks: the path of the endpoint, for the page of a refusal */
-    char text[256];
+    char text[224]; /* more would take idle subscribers room: malloc keeps what openings leave */
 };
 
 /* Makes it a refusal; `why` is static, or in `text`. */
@@ -69,8 +71,9 @@ int response_write(struct buffer *out, const struct response *response, bool kee
 
 /* Appends the head of an event stream, after how long to reconnect (`retry:`, drawn at random), and
  * the ID where it begins, so that a browser that comes back before the first message sends that;
- * `live` is the ID of the newest message. `origin` is as in a response. Returns 0 or UV_ENOMEM. */
-int response_write_events(struct buffer *out, const char *origin, struct event_id start,
-                          struct event_id live);
+ * `live` is the ID of the newest message. `origin` and `credentials` are as in a response. Returns
+ * 0 or UV_ENOMEM. */
+int response_write_events(struct buffer *out, const char *origin, bool credentials,
+                          struct event_id start, struct event_id live);
 
 #endif

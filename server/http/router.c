@@ -186,6 +186,7 @@ enum request_outcome router_run(const struct router *router, const struct route 
         [ROUTER_ON_BODY] = route->on_body,
     };
 
+    request->needs = route->needs;
     for (;; ++*step) {
         enum request_outcome outcome = REQUEST_PASSED;
 

@@ -23,6 +23,7 @@ struct route {
     bool (*when)(const struct request *request); /* only for such requests; NULL: for all */
     bool unchecked;                              /* the router's check is left out: what it shows is
                                                     no secret, and it changes nothing */
+    enum request_needs needs;                    /* for the router's check */
     request_handler_cb validate; /* before the check: is the request well-formed? May be NULL */
     request_handler_cb handle;
     request_handler_cb on_body; /* after REQUEST_BODY, when the body has come */

@@ -4,6 +4,7 @@
 #include <uv.h>
 
 #include "server/http/access.h"
+#include "server/http/authorize.h"
 #include "server/http/endpoint_page.h"
 #include "server/http/health.h"
 #include "server/http/http_publish.h"
@@ -13,8 +14,14 @@
 /* The first route that fits takes the request. */
 static const struct route routes[] = {
     /* paths of their own */
-    {.method = "GET", .path = "/channels", .handle = query_channels},
-    {.method = "OPTIONS", .path = "/channels", .handle = access_options},
+    {.method = "GET",
+     .path = "/channels",
+     .needs = REQUEST_NEEDS_IDENTITY,
+     .handle = query_channels},
+    {.method = "OPTIONS",
+     .path = "/channels",
+     .needs = REQUEST_NEEDS_NOTHING,
+     .handle = access_options},
 
     {.method = "GET",
      .own_path = true,
@@ -34,9 +41,20 @@ static const struct route routes[] = {
      .handle = endpoint_page_show,
      .unchecked = true},
     {.method = "GET", .handle = subscribe_required, .unchecked = true},
-    {.method = "POST", .handle = http_publish_begin, .on_body = http_publish_body},
-    {.method = "OPTIONS", .handle = access_options},
+    {.method = "POST",
+     .needs = REQUEST_NEEDS_PUBLISH,
+     .handle = http_publish_begin,
+     .on_body = http_publish_body},
+    {.method = "OPTIONS", .needs = REQUEST_NEEDS_NOTHING, .handle = access_options},
 };
+
+/* Where it comes from, and as whom. */
+static enum request_outcome check_request(struct request *request)
+{
+    enum request_outcome outcome = access_check(request);
+
+    return outcome == REQUEST_PASSED ? authorize_check(request) : outcome;
+}
 
 struct router routes_of(const struct server_options *options)
 {
@@ -45,7 +63,7 @@ struct router routes_of(const struct server_options *options)
         .count = sizeof routes / sizeof *routes,
         .endpoint = options->path,
         .own_path = options->health_path,
-        .check = access_check,
+        .check = check_request,
     };
 }
 

@@ -3,6 +3,7 @@
 #ifndef WS_SERVER_HTTP_SERVICES_H
 #define WS_SERVER_HTTP_SERVICES_H
 
+#include "server/auth/auth.h"
 #include "server/broadcast/channels.h"
 #include "server/broadcast/fanouts.h"
 #include "server/config/server_options.h"
@@ -20,6 +21,8 @@ struct peer_context;
 struct services {
     const struct server_options *options;
     struct origin_policy origins;
+    const struct auth *auth; /* NULL: there are no users */
+    bool for_operator;       /* whose requests see all channels */
     struct channels *channels;
     struct fanouts *fanouts;
     const struct submit_context *publish;

@@ -1,6 +1,7 @@
 #include "server/http/subscribe.h"
 
 #include "common/http/http_response.h"
+#include "server/http/authorize.h"
 #include "server/http/replay_from.h"
 #include "server/http/services.h"
 
@@ -29,6 +30,7 @@ enum request_outcome subscribe_websocket(struct request *request)
     const char *why;
 
     join->events = false;
+    join->may_create = authorize_may_create(request, PRINCIPAL_SUBSCRIBE);
     /* Left out, own messages would look like a gap: each message counts. */
     join->handshake.no_echo = services_settings(request)->no_echo && !join->handshake.ids;
     if ((join->handshake.ids ? replay_from_parse_any : replay_from_parse)(
@@ -61,6 +63,7 @@ enum request_outcome subscribe_events(struct request *request)
     const char *why;
 
     join->events = true;
+    join->may_create = authorize_may_create(request, PRINCIPAL_SUBSCRIBE);
     if (!request_has_method(request, "GET"))
         return request_refuse(request, 405, "an event stream does not end: request it with GET");
     if (replay_from_parse_any(request->head, &request->target, &join->since, &why) != 0 ||

@@ -19,6 +19,15 @@ bool submit_is_open(const struct channel_settings *settings, enum submit_way way
     return true;
 }
 
+/* Judged for each publication: what a reload takes away, and what is over, is gone at once. */
+static bool has_right(const struct submit_context *context, const struct submit_client *client,
+                      const struct channel *channel)
+{
+    return client->way == SUBMIT_STDIN ||
+           auth_may(context->auth, channel_settings(channel)->may_publish, client->identity,
+                    PRINCIPAL_PUBLISH, channel->name);
+}
+
 static struct limits_amount amount_of(const struct submit_batch *batch)
 {
     struct limits_amount amount = {.messages = batch->count};
@@ -86,6 +95,8 @@ int submit_messages(const struct submit_context *context, const struct submit_cl
     *limit = NULL;
     if (!submit_is_open(settings, client->way))
         return UV_EACCES;
+    if (!has_right(context, client, batch->channel))
+        return UV_EPERM;
     status = check_limits(client, settings, &amount, limit);
     if (status != 0)
         return status;

@@ -1,7 +1,7 @@
 /* The front door to publishing: whatever is published, by a WebSocket client, with POST (one
  * message, or one a line) or on standard input, passes here, in this order:
  *
- *     permission   the channel's settings say which ways are open
+ *     permission   the channel's settings say which ways are open, and for whom
  *     limits       how much and how often one client may publish
  *     prefix       of what WebSocket clients send in the default channel
  *     journal      decides the order, and delivers: appends to the channel's logs (journal.h)
@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/auth/auth.h"
 #include "server/broadcast/channel.h"
 #include "server/broadcast/throttle.h"
 #include "server/net/limits.h"
@@ -34,6 +35,7 @@ struct submit_context {
     struct journal *journal;
     const struct channel_publisher *publisher;
     struct throttle *throttle; /* NULL for SUBMIT_STDIN */
+    const struct auth *auth;   /* what rights are judged by; NULL: there are no users */
 };
 
 /* A publisher. */
@@ -42,6 +44,7 @@ struct submit_client {
     struct limits_client counts; /* not for SUBMIT_STDIN, from here on */
     uint64_t now;                /* milliseconds, of uv_now */
     struct throttle_publisher throttle;
+    const struct identity *identity; /* NULL: anonymous */
 };
 
 /* What has become of messages that were submitted together. */
@@ -64,13 +67,14 @@ struct submit_batch {
     void *owner;
 };
 
-/* True if the way is open. */
+/* True if the way is open, whoever it is. */
 bool submit_is_open(const struct channel_settings *settings, enum submit_way way);
 
 /* Submits messages, to be published with no others between them; those of a WebSocket client come
  * one by one. Returns 0 if `on_receipt` has been called or will be; otherwise nothing is published:
- * UV_EACCES when the way is not open, UV_EAGAIN when a limit is exceeded in this second and
- * UV_E2BIG when it is in any, with `*limit` as the option that sets it, static. */
+ * UV_EACCES when the way is not open, UV_EPERM when the client has not the right, UV_EAGAIN when a
+ * limit is exceeded in this second and UV_E2BIG when it is in any, with `*limit` as the option that
+ * sets it, static. */
 int submit_messages(const struct submit_context *context, const struct submit_client *client,
                     const struct submit_batch *batch, const char **limit);
 

@@ -21,6 +21,7 @@ static const char *const limits_names[LIMITS_NAMES] = {
     "max-header-count",
     "max-connections",
     "max-connections-per-address",
+    "max-connections-per-user",
     "max-messages-per-second",
     "max-bytes-per-second",
     "max-control-per-second",
@@ -66,6 +67,7 @@ int limits_init(struct limits *limits, const struct server_options *options, boo
     limits->_connections = 0;
     limits->_refusals = 0;
     limits->_addresses = NULL;
+    limits->_users = NULL;
     list_init(&limits->_left);
     return uv_mutex_init(&limits->_lock);
 }
@@ -305,6 +307,90 @@ uint64_t limits_connections(struct limits *limits)
     count = limits->_connections;
     uv_mutex_unlock(&limits->_lock);
     return count;
+}
+
+/* ---- users ---- */
+
+struct limits_user {
+    uint64_t connections;
+    char name[];
+};
+
+static int compare_users(const void *left, const void *right)
+{
+    return strcmp(((const struct limits_user *) left)->name,
+                  ((const struct limits_user *) right)->name);
+}
+
+/* With the lock held: one more, of `most` at most; 0: any number. */
+static const char *add_user(struct limits *limits, const char *name, uint64_t most)
+{
+    struct limits_user *fresh = calloc(1, sizeof *fresh + strlen(name) + 1), **found;
+
+    if (fresh == NULL)
+        return "";
+    memcpy(fresh->name, name, strlen(name) + 1);
+    found = (struct limits_user **) tsearch(fresh, &limits->_users, compare_users);
+    if (found == NULL || *found != fresh)
+        free(fresh);
+    if (found == NULL)
+        return "";
+    if (most > 0 && (*found)->connections >= most)
+        return "max-connections-per-user";
+    (*found)->connections++;
+    return NULL;
+}
+
+const char *limits_arrive_user(struct limits *limits, const char *user)
+{
+    const char *limit;
+
+    if (*user == '\0')
+        return NULL;
+    uv_mutex_lock(&limits->_lock);
+    limit = add_user(limits, user, options_of(limits)->max_connections_per_user);
+    uv_mutex_unlock(&limits->_lock);
+    return limit;
+}
+
+/* With the lock held. */
+static void remove_user(struct limits *limits, const char *name, struct limits_user *key)
+{
+    struct limits_user **found, *gone;
+
+    memcpy(key->name, name, strlen(name) + 1);
+    found = (struct limits_user **) tfind(key, &limits->_users, compare_users);
+    if (found == NULL || --(*found)->connections > 0)
+        return;
+    gone = *found;
+    (void) tdelete(key, &limits->_users, compare_users);
+    free(gone);
+}
+
+void limits_depart_user(struct limits *limits, const char *user)
+{
+    union {
+        struct limits_user user;
+        char room[sizeof(struct limits_user) + LIMITS_MAX_USER + 1];
+    } key;
+
+    if (*user == '\0')
+        return;
+    uv_mutex_lock(&limits->_lock);
+    remove_user(limits, user, &key.user);
+    uv_mutex_unlock(&limits->_lock);
+}
+
+void limits_rename_user(struct limits *limits, const char *before, const char *after)
+{
+    if (strcmp(before, after) == 0)
+        return;
+    limits_depart_user(limits, before);
+    if (*after == '\0')
+        return;
+    uv_mutex_lock(&limits->_lock);
+    (void) add_user(limits, after, 0);
+    uv_mutex_unlock(&limits->_lock);
 }
 
 bool limits_may_refuse(struct limits *limits)

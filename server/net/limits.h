@@ -17,7 +17,7 @@
 #include "common/base/list.h"
 #include "server/config/server_options.h"
 
-enum { LIMITS_NAMES = 21 };
+enum { LIMITS_NAMES = 22, LIMITS_MAX_USER = 255 /* bytes of a name */ };
 
 /* One address: its connections, and what its messages come to. Shared by all threads; exists while
  * it has a connection, and until the second is over in which it said something. */
@@ -41,6 +41,7 @@ struct limits {
     uint64_t _connections;
     uint64_t _refusals; /* connections that are being told that they are one too many */
     void *_addresses;   /* tsearch(3)'s tree of struct limits_address */
+    void *_users;       /* tsearch(3)'s tree of struct limits_user */
     struct list _left;  /* those without connections, by the time of their departure */
 };
 
@@ -71,6 +72,15 @@ uint64_t limits_connections(struct limits *limits);
  * any thread. */
 const char *limits_move(struct limits *limits, const struct sockaddr *address,
                         struct limits_address **entry);
+
+/* Counts one more connection of the user, by name; "" is nobody in particular, and has no limit.
+ * Returns NULL, or the name of the limit that forbids it; or "" when out of memory. From any
+ * thread, as the next two. */
+const char *limits_arrive_user(struct limits *limits, const char *user);
+void limits_depart_user(struct limits *limits, const char *user);
+
+/* A connection of one user's is another's from now on, without regard to the limit. */
+void limits_rename_user(struct limits *limits, const char *before, const char *after);
 
 /* A connection is one too many, and is to be told so, which takes a descriptor and some time: true
  * if few are being told (at most 16, or a sixteenth of --max-connections), and then limits_refused

@@ -9,16 +9,16 @@
 /* Makes room for the peer's past. False when out of memory. */
 static bool add_replay(struct peer *peer)
 {
-    peer->_cold->replay = calloc(1, sizeof *peer->_cold->replay);
-    return peer->_cold->replay != NULL;
+    peer_cold(peer)->replay = calloc(1, sizeof *peer_cold(peer)->replay);
+    return peer_cold(peer)->replay != NULL;
 }
 
 /* False when out of memory. */
 static bool end_connection(struct peer *peer)
 {
-    connection_free(peer->_cold->connection);
-    peer->_cold->connection = NULL;
-    peer->_cold->last_message = (uint32_t) peer_context_clock(peer_surroundings(peer));
+    connection_free(peer_cold(peer)->connection);
+    peer_cold(peer)->connection = NULL;
+    peer_cold(peer)->last_message = (uint32_t) peer_context_clock(peer_surroundings(peer));
     if (peer->subscriber.cursor.catching_up)
         return add_replay(peer);
     peer_free_cold_if_unused(peer);
@@ -28,8 +28,21 @@ static bool end_connection(struct peer *peer)
 void opening_refuse(struct peer *peer, const char *limit)
 {
     peer_hit(peer, limit, "refused with 503");
-    connection_refuse(peer->_cold->connection, &peer->transport, 503,
+    connection_refuse(peer_cold(peer)->connection, &peer->transport, 503,
                       "there are too many connections: try again later");
+}
+
+/* Returns NULL, or why it is refused. */
+static const char *enter(struct peer *peer, const struct identity *identity)
+{
+    const char *limit = peer_users_enter(peer, identity);
+
+    if (limit == NULL)
+        return NULL;
+    if (*limit == '\0')
+        return RESPONSE_OUT_OF_MEMORY;
+    peer_hit(peer, limit, "refused with 503");
+    return "this user has as many connections as it may have: try again later";
 }
 
 /* Finds the channel that is asked for, and joins it. Returns NULL, or why it is refused, with
@@ -41,13 +54,17 @@ static const char *join(struct peer *peer, const struct connection_join *request
                         : request->ids            ? (unsigned) CHANNEL_IDS
                         : request->deflate.agreed ? request->deflate.server_max_window_bits
                                                   : (unsigned) CHANNEL_PLAIN;
+    const char *why;
     int status;
 
     *http = 503;
     if (peer_surroundings(peer)->policy->ending)
         return RESPONSE_GOING_AWAY;
+    why = enter(peer, request->identity);
+    if (why != NULL)
+        return why;
     status = fanouts_get(peer_surroundings(peer)->fanouts, request->channel.name,
-                         request->channel.len, &peer->_fanout);
+                         request->channel.len, request->may_create, &peer->_fanout);
     if (status == UV_ENOENT) {
         *http = 404;
         return RESPONSE_CHANNEL_NOT_LISTED;
@@ -110,24 +127,24 @@ void opening_input(struct transport *transport, const uint8_t *data, size_t len)
     size_t used;
     int http;
     enum connection_result result =
-        connection_input(peer->_cold->connection, transport, data, len, &used, &request);
+        connection_input(peer_cold(peer)->connection, transport, data, len, &used, &request);
 
-    if (result == CONNECTION_ENDED && connection_limit(peer->_cold->connection) != NULL)
-        peer_hit(peer, connection_limit(peer->_cold->connection), "refused");
+    if (result == CONNECTION_ENDED && connection_limit(peer_cold(peer)->connection) != NULL)
+        peer_hit(peer, connection_limit(peer_cold(peer)->connection), "refused");
     if (result != CONNECTION_JOIN)
         return;
     why = join(peer, &request, &start, &http);
     if (why != NULL) {
-        connection_refuse(peer->_cold->connection, transport, http, why);
+        connection_refuse(peer_cold(peer)->connection, transport, http, why);
         return;
     }
     if (is_gap_refused(&request, start) && !request.ids) {
         peer_leave(peer);
-        connection_refuse(peer->_cold->connection, transport, 410, RESPONSE_GAP);
+        connection_refuse(peer_cold(peer)->connection, transport, 410, RESPONSE_GAP);
         return;
     }
     /* The newest ID is read after joining: all up to it will be sent. */
-    if (!connection_accept(peer->_cold->connection, transport, start,
+    if (!connection_accept(peer_cold(peer)->connection, transport, start,
                            channel_last_id(peer->_fanout->channel)))
         return;
     transport->note = (uint32_t) start.sequence;
@@ -150,12 +167,12 @@ bool opening_is_idle(const struct transport *transport)
 {
     const struct peer *peer = container_of(transport, struct peer, transport);
 
-    return connection_is_idle(peer->_cold->connection);
+    return connection_is_idle(peer_cold(peer)->connection);
 }
 
 void opening_timeout(struct transport *transport)
 {
-    connection_expire(peer_of_transport(transport)->_cold->connection, transport);
+    connection_expire(peer_cold(peer_of_transport(transport))->connection, transport);
 }
 
 /* Answers have left: the next piece of one may be made; or further requests, which were held, may
@@ -165,7 +182,7 @@ void opening_feed(struct peer *peer)
     struct buffer held;
 
     if (!peer_is_opening(peer) || !transport_is_writable(&peer->transport) ||
-        !connection_take_held(peer->_cold->connection, &peer->transport, &held))
+        !connection_take_held(peer_cold(peer)->connection, &peer->transport, &held))
         return;
     if (held.len > 0)
         transport_input(&peer->transport, held.data, held.len);
@@ -176,7 +193,7 @@ void opening_feed(struct peer *peer)
 
 void opening_flush(struct peer *peer)
 {
-    struct transport_bytes none = {.more = connection_is_answering(peer->_cold->connection)};
+    struct transport_bytes none = {.more = connection_is_answering(peer_cold(peer)->connection)};
 
     if (transport_flush(&peer->transport, &none) == 0)
         opening_feed(peer);

@@ -28,34 +28,34 @@ void peer_leave(struct peer *peer)
 
 struct peer_cold *peer_need_cold(struct peer *peer)
 {
-    if (peer->_cold == NULL) {
-        peer->_cold = calloc(1, sizeof *peer->_cold);
-        if (peer->_cold != NULL) {
-            list_init(&peer->_cold->charged);
-            peer->_cold->peer = peer;
+    if (peer_cold(peer) == NULL) {
+        peer_set_cold(peer, calloc(1, sizeof *peer_cold(peer)));
+        if (peer_cold(peer) != NULL) {
+            list_init(&peer_cold(peer)->charged);
+            peer_cold(peer)->peer = peer;
         }
     }
-    return peer->_cold;
+    return peer_cold(peer);
 }
 
 static void free_cold(struct peer *peer)
 {
-    if (peer->_cold == NULL)
+    if (peer_cold(peer) == NULL)
         return;
-    connection_free(peer->_cold->connection);
-    throttle_forget(&peer->_cold->throttled);
-    free(peer->_cold->rate);
+    connection_free(peer_cold(peer)->connection);
+    throttle_forget(&peer_cold(peer)->throttled);
+    free(peer_cold(peer)->rate);
     self_published_forget(peer);
-    list_remove(&peer->_cold->charged);
-    free(peer->_cold->replay);
-    free(peer->_cold);
-    peer->_cold = NULL;
+    list_remove(&peer_cold(peer)->charged);
+    free(peer_cold(peer)->replay);
+    free(peer_cold(peer));
+    peer_set_cold(peer, NULL);
 }
 
 void peer_free_cold_if_unused(struct peer *peer)
 {
     const struct server_options *options = peer_surroundings(peer)->options;
-    const struct peer_cold *cold = peer->_cold;
+    const struct peer_cold *cold = peer_cold(peer);
 
     if (cold != NULL && cold->connection == NULL && cold->rate == NULL &&
         cold->self_published == NULL && !cold->untold && cold->throttled == NULL &&
@@ -85,7 +85,7 @@ static struct peer *make_peer(struct peer_context *context, const struct admissi
         return NULL;
     }
     list_init(&fresh->subscriber.node);
-    fresh->_cold->refused = admission->limit != NULL;
+    peer_cold(fresh)->refused = admission->limit != NULL;
     if (counts) {
         container_of(fresh, struct counted_peer, peer)->address = admission->address;
         list_init(&container_of(fresh, struct counted_peer, peer)->record.node);
@@ -107,7 +107,7 @@ const char *peer_on_forwarded(struct transport *transport, const struct sockaddr
     struct limits *limits = peer_surroundings(peer)->limits;
     const char *limit;
 
-    if (!limits_count_addresses(limits) || peer->_cold->refused)
+    if (!limits_count_addresses(limits) || peer_cold(peer)->refused)
         return NULL;
     limit = limits_move(limits, client, &container_of(peer, struct counted_peer, peer)->address);
     *address = peer_address(peer);
@@ -118,7 +118,7 @@ const char *peer_on_forwarded(struct transport *transport, const struct sockaddr
 static void count_out(struct peer *peer)
 {
     struct limits *limits = peer_surroundings(peer)->limits;
-    struct peer_cold *cold = peer->_cold;
+    struct peer_cold *cold = peer_cold(peer);
 
     if (cold != NULL && cold->gone)
         return;
@@ -172,7 +172,7 @@ int peer_accept(struct transport_context *transports, int fd, const struct peer_
     status = stream_open(&peer->transport.stream, fd);
     if (status != 0)
         (void) close(fd);
-    peer->_cold->gone = arrival->admin; /* it is not counted */
+    peer_cold(peer)->gone = arrival->admin; /* it is not counted */
     if (peer_record(peer) != NULL && !arrival->admin)
         peer_list_add(context, peer, peer_record(peer));
     if (status == 0 && arrival->tls)
@@ -180,8 +180,8 @@ int peer_accept(struct transport_context *transports, int fd, const struct peer_
     if (status == 0 && client != NULL)
         status = stream_set_peer_address(&peer->transport.stream, client);
     if (status == 0)
-        status =
-            connection_new(&peer->_cold->connection, policy, arrival->loopback, admission.address);
+        status = connection_new(&peer_cold(peer)->connection, policy, arrival->loopback,
+                                admission.address);
     if (status == 0)
         status = transport_start(&peer->transport);
     if (status != 0)
@@ -231,7 +231,7 @@ static void on_receipt(void *owner, const struct submit_receipt *receipt)
     if (status == 0 && peer_record(peer) != NULL)
         peer_record(peer)->messages_in++;
     if (status == 0)
-        peer->_cold->last_message = (uint32_t) peer_context_clock(peer_surroundings(peer));
+        peer_cold(peer)->last_message = (uint32_t) peer_context_clock(peer_surroundings(peer));
     if (status == 0 && channel_settings(peer->_fanout->channel)->no_echo && !peer_is_for_ids(peer))
         status = self_published_add(peer, &receipt->channel);
     if (status != 0)
@@ -243,11 +243,13 @@ static int say(struct peer *peer, enum frame_opcode opcode, const struct frame_p
                const char **limit)
 {
     const struct channel_item item = {opcode, payload, 1};
+    const struct identity identity = peer_identity(peer);
     const struct submit_client client = {
         .way = SUBMIT_WS,
-        .counts = {peer_address(peer), &peer->_cold->rate},
+        .counts = {peer_address(peer), &peer_cold(peer)->rate},
         .now = uv_now(peer->transport.stream.tcp.loop),
-        .throttle = {&peer->_cold->throttled, peer, on_held},
+        .throttle = {&peer_cold(peer)->throttled, peer, on_held},
+        .identity = &identity,
     };
     const struct submit_batch batch = {peer->_fanout->channel, &item, 1, on_receipt, peer};
 
@@ -272,6 +274,8 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
         status = say(peer, opcode, &payload, &limit);
     if (status == UV_EACCES)
         transport_reject(transport, CLOSE_POLICY, "this feed is read-only", NULL);
+    else if (status == UV_EPERM)
+        transport_reject(transport, CLOSE_POLICY, "no right to publish here", NULL);
     else if (status == UV_E2BIG)
         transport_reject(transport, CLOSE_TOO_BIG, "more than a second's worth", limit);
     else if (status == UV_EAGAIN)
@@ -384,8 +388,8 @@ static void on_drained(struct transport *transport)
 {
     struct peer *peer = peer_of_transport(transport);
 
-    if (peer->_cold != NULL)
-        peer->_cold->unread = 0;
+    if (peer_cold(peer) != NULL)
+        peer_cold(peer)->unread = 0;
     if (fanout_has(&peer->subscriber))
         fanout_resume(peer->_fanout, &peer->subscriber);
     if (peer_is_opening(peer))
@@ -451,6 +455,7 @@ static void on_closed(struct transport *transport)
     peer_leave(peer);
     if (peer_record(peer) != NULL)
         peer_list_remove(peer, peer_record(peer), context->options->log_connections);
+    peer_users_leave(peer);
     peer_memory_forget(peer);
     if (peer->_fanout != NULL)
         fanouts_put(context->fanouts, peer->_fanout);

@@ -12,13 +12,14 @@
 struct fanout;
 struct limits_address;
 struct peer_cold;
+struct peer_user;
 
 /* Keep small: this struct is the entire cost of an idle subscriber, and there may be a million. */
 struct peer {
     struct transport transport;
     struct subscriber subscriber;
-    struct fanout *_fanout;  /* of the channel that it has asked for; NULL before */
-    struct peer_cold *_cold; /* what only some need, or NULL */
+    struct fanout *_fanout; /* of the channel that it has asked for; NULL before */
+    void *_extra;           /* what only some need: see peer_private.h */
 };
 
 /* What the transports of a worker, and its fanouts, ask of their peers. */

@@ -19,6 +19,7 @@
 #include "server/journal/submit.h"
 #include "server/metrics/counters.h"
 #include "server/net/limits.h"
+#include "server/peer/peer_users.h"
 
 struct peer_context {
     struct transport_context transports; /* a transport leads to it, and so a peer to this struct */
@@ -33,6 +34,8 @@ struct peer_context {
     struct list *charged;     /* of struct peer_cold: peers that the memory account charges */
     const struct awake *idle; /* the clock by which a peer's idleness is judged */
     struct counters counters; /* of the worker */
+    struct peer_users users;  /* those that are somebody */
+    const struct auth *auth;  /* of now; NULL: there are no users */
     struct list records;      /* of struct peer_record: connections, where they are noted */
     uint64_t first_id;        /* of the first of them; */
     uint64_t id_step;         /* those of other workers lie in between */

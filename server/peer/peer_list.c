@@ -59,6 +59,14 @@ static uint64_t messages_out(const struct peer *peer, const struct peer_record *
     return channel_id_at(peer->_fanout->channel, &peer->subscriber.cursor).sequence - record->began;
 }
 
+/* NULL: it is nobody in particular. */
+static const char *user_of(const struct peer *peer)
+{
+    return peer_user(peer) != NULL && peer_user(peer)->principal->user[0] != '\0'
+               ? peer_user(peer)->principal->user
+               : NULL;
+}
+
 void peer_list_describe(const struct peer *peer, struct peer_info *info)
 {
     const struct peer_record *record = peer_record(peer);
@@ -73,6 +81,7 @@ void peer_list_describe(const struct peer *peer, struct peer_info *info)
     };
     stream_peer_name(&peer->transport.stream, info->address, sizeof info->address);
     info->has_round_trip = get_round_trip(peer, &info->round_trip);
+    info->user = user_of(peer);
     if (!fanout_has(&peer->subscriber))
         return;
     info->transport = transport_of(peer);
@@ -113,14 +122,18 @@ void peer_list_note_end(const struct peer *peer, struct peer_record *record,
 static void log_connection(const struct peer *peer, const struct peer_record *record)
 {
     const char *channel = peer->_fanout != NULL ? peer->_fanout->channel->name : "";
+    const char *user = user_of(peer);
     uint64_t ms = now_ms() - record->since;
-    char shown[256];
+    char shown[256], shown_user[256] = "";
 
-    log_info("connection id=%" PRIu64 " transport=%s channel='%s' seconds=%" PRIu64
+    if (user != NULL)
+        (void) escape_text(shown_user, sizeof shown_user, user, strlen(user));
+    log_info("connection id=%" PRIu64 " transport=%s channel='%s'%s%s%s seconds=%" PRIu64
              ".%03u messages_in=%" PRIu64 " bytes_in=%" PRIu64 " messages_out=%" PRIu64
              " bytes_out=%" PRIu64 " %s",
              record->id, record->transport != NULL ? record->transport : "http",
-             escape_text(shown, sizeof shown, channel, strlen(channel)), ms / 1000,
+             escape_text(shown, sizeof shown, channel, strlen(channel)),
+             user != NULL ? " user='" : "", shown_user, user != NULL ? "'" : "", ms / 1000,
              (unsigned) (ms % 1000), record->messages_in, record->bytes_in, record->messages_out,
              record->bytes_out, record->end != NULL ? record->end : "ended=server");
 }
@@ -131,6 +144,7 @@ void peer_list_remove(const struct peer *peer, struct peer_record *record, bool 
         log_connection(peer, record);
     free(record->address);
     free(record->end);
+    peer_users_forget_record(&peer_surroundings(peer)->users, &record->node);
     list_remove(&record->node);
 }
 

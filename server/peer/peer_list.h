@@ -34,6 +34,7 @@ struct peer_info {
     uint64_t id;
     uint64_t since; /* milliseconds since 1970 */
     char address[64];
+    const char *user;      /* NULL: it is nobody in particular */
     const char *channel;   /* NULL: it has not subscribed */
     const char *transport; /* "websocket", "events" or "http" */
     uint64_t messages_in;

@@ -19,14 +19,14 @@ static uint64_t held_by(const struct peer *peer)
 {
     uint64_t held = transport_held(&peer->transport);
 
-    if (peer->_cold != NULL)
-        held += connection_held(peer->_cold->connection) + self_published_size(peer);
+    if (peer_cold(peer) != NULL)
+        held += connection_held(peer_cold(peer)->connection) + self_published_size(peer);
     return held;
 }
 
 static void set_charge(struct peer *peer, uint64_t charge)
 {
-    struct peer_cold *cold = peer->_cold;
+    struct peer_cold *cold = peer_cold(peer);
 
     memory_charge(peer_surroundings(peer)->memory, cold->charge, charge);
     cold->charge = charge;
@@ -39,7 +39,7 @@ static void set_charge(struct peer *peer, uint64_t charge)
 void peer_memory_recount(struct peer *peer)
 {
     uint64_t held = held_by(peer);
-    uint64_t before = peer->_cold != NULL ? peer->_cold->charge : 0;
+    uint64_t before = peer_cold(peer) != NULL ? peer_cold(peer)->charge : 0;
 
     held = held < STEP ? 0 : held;
     if (held == before || (held > 0 && held < before + STEP && before < held + STEP))
@@ -53,7 +53,7 @@ void peer_memory_recount(struct peer *peer)
 
 void peer_memory_forget(struct peer *peer)
 {
-    if (peer->_cold != NULL && peer->_cold->charge > 0)
+    if (peer_cold(peer) != NULL && peer_cold(peer)->charge > 0)
         set_charge(peer, 0);
 }
 
@@ -80,11 +80,11 @@ void peer_memory_check_reading(struct peer *peer, uint64_t now)
 
 uint64_t peer_memory_cost(const struct peer *peer)
 {
-    uint64_t cost = peer->_cold != NULL ? peer->_cold->charge : 0;
+    uint64_t cost = peer_cold(peer) != NULL ? peer_cold(peer)->charge : 0;
 
     if (fanout_has(&peer->subscriber))
         return cost + fanout_pinned(peer->_fanout, &peer->subscriber);
-    return peer->_cold != NULL ? cost + connection_pinned(peer->_cold->connection) : cost;
+    return peer_cold(peer) != NULL ? cost + connection_pinned(peer_cold(peer)->connection) : cost;
 }
 
 void peer_memory_key(const struct peer *peer, uint8_t key[PEER_MEMORY_KEY])
@@ -109,16 +109,16 @@ static void hit(const struct peer *peer, const char *done)
 static void give_up_request(struct peer *peer)
 {
     /* An answer that it does not take; or no request, so that none may be answered. */
-    if (transport_queued(&peer->transport) > 0 || connection_is_idle(peer->_cold->connection)) {
+    if (transport_queued(&peer->transport) > 0 || connection_is_idle(peer_cold(peer)->connection)) {
         hit(peer, "dropped");
         transport_abort(&peer->transport, UV_ENOBUFS);
-        connection_forget(peer->_cold->connection);
+        connection_forget(peer_cold(peer)->connection);
         return;
     }
     hit(peer, "refused with 503");
-    connection_refuse(peer->_cold->connection, &peer->transport, 503,
+    connection_refuse(peer_cold(peer)->connection, &peer->transport, 503,
                       "the server is short of memory: try again later");
-    connection_forget(peer->_cold->connection);
+    connection_forget(peer_cold(peer)->connection);
 }
 
 static void close_subscriber(struct peer *peer, uint64_t charge)
@@ -135,11 +135,11 @@ static void close_subscriber(struct peer *peer, uint64_t charge)
 
 void peer_memory_give_up(struct peer *peer)
 {
-    uint64_t charge = peer->_cold != NULL ? peer->_cold->charge : 0;
+    uint64_t charge = peer_cold(peer) != NULL ? peer_cold(peer)->charge : 0;
 
     if (!transport_is_writable(&peer->transport)) {
         transport_abort(&peer->transport, UV_ENOBUFS);
-    } else if (peer->_cold != NULL && peer->_cold->connection != NULL) {
+    } else if (peer_cold(peer) != NULL && peer_cold(peer)->connection != NULL) {
         give_up_request(peer);
     } else if (peer_skips(peer) && transport_is_open(&peer->transport) &&
                peer_memory_cost(peer) > 2 * charge) {

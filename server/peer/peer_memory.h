@@ -31,8 +31,8 @@ void peer_memory_check_reading(struct peer *peer, uint64_t now);
 /* The peer has caught up: its minute is over. */
 static inline void peer_memory_caught_up(struct peer *peer)
 {
-    if (peer->_cold != NULL)
-        peer->_cold->watched_since = 0;
+    if (peer_cold(peer) != NULL)
+        peer_cold(peer)->watched_since = 0;
 }
 
 /* The peer costs too much: it skips if that is what slow ones do and what it costs is lag, or is

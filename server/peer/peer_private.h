@@ -4,7 +4,8 @@
  *     opening         the requests of plain HTTP, until one of them subscribes
  *     subscription    what it reads of its channel
  *     self_published  with --no-echo, which messages of the log are its own
- *     peer_memory     what it makes the server hold */
+ *     peer_memory     what it makes the server hold
+ *     peer_users      as whom it has come, and until when */
 #ifndef WS_SERVER_PEER_PEER_PRIVATE_H
 #define WS_SERVER_PEER_PEER_PRIVATE_H
 
@@ -12,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/auth/principal.h"
 #include "server/broadcast/channel.h"
 #include "server/broadcast/fanout.h"
 #include "server/broadcast/replay.h"
@@ -21,6 +23,7 @@
 #include "server/peer/peer.h"
 #include "server/peer/peer_context.h"
 #include "server/peer/peer_list.h"
+#include "server/peer/peer_users.h"
 
 struct self_published_list;
 
@@ -51,6 +54,36 @@ struct peer_cold {
     bool gone;    /* its place is free already: see peer_drop_kept */
 };
 
+/* `_extra` is NULL for most peers; else a struct peer_cold, or, with its lowest bit set, a struct
+ * peer_user, which has room for the other: neither costs those that have none. */
+enum { PEER_IS_USER = 1 };
+
+/* NULL: it is anonymous. */
+static inline struct peer_user *peer_user(const struct peer *peer)
+{
+    return ((uintptr_t) peer->_extra & PEER_IS_USER) != 0
+               ? (struct peer_user *) (void *) ((char *) peer->_extra - PEER_IS_USER)
+               : NULL;
+}
+
+/* NULL: it needs none of that. */
+static inline struct peer_cold *peer_cold(const struct peer *peer)
+{
+    struct peer_user *user = peer_user(peer);
+
+    return user != NULL ? user->cold : peer->_extra;
+}
+
+static inline void peer_set_cold(struct peer *peer, struct peer_cold *cold)
+{
+    struct peer_user *user = peer_user(peer);
+
+    if (user != NULL)
+        user->cold = cold;
+    else
+        peer->_extra = cold;
+}
+
 static inline struct peer *peer_of_transport(struct transport *transport)
 {
     return container_of(transport, struct peer, transport);
@@ -75,7 +108,7 @@ static inline struct peer_context *peer_surroundings(const struct peer *peer)
 /* NULL unless it catches up, or has done so. */
 static inline struct peer_replay *peer_replay(const struct peer *peer)
 {
-    return peer->_cold != NULL ? peer->_cold->replay : NULL;
+    return peer_cold(peer) != NULL ? peer_cold(peer)->replay : NULL;
 }
 
 /* True for an event stream, which publishes nothing. */
@@ -105,7 +138,7 @@ static inline bool peer_skips(const struct peer *peer)
 /* True before it has become a subscriber. */
 static inline bool peer_is_opening(const struct peer *peer)
 {
-    return peer->_cold != NULL && peer->_cold->connection != NULL;
+    return peer_cold(peer) != NULL && peer_cold(peer)->connection != NULL;
 }
 
 /* True while a message of the replay has been rendered in part: its rest has to follow, and of an
@@ -185,6 +218,14 @@ bool subscription_has_met(const struct peer *peer);
 
 /* Sends a ping with this ID: what follows in the log is behind it. */
 void subscription_send_id(struct peer *peer, struct event_id id);
+
+/* ---- peer_users.c ---- */
+
+/* True if it may do this in its channel, by the configuration of now. */
+bool peer_may(const struct peer *peer, enum principal_right right);
+
+/* As whom it has come. The principal is borrowed. */
+struct identity peer_identity(const struct peer *peer);
 
 /* ---- self_published.c ---- */
 

@@ -38,7 +38,7 @@ static void add_behind(struct subscriber *subscriber, void *costs)
 {
     struct peer *peer = peer_of_subscriber(subscriber);
 
-    if (peer->_cold == NULL || peer->_cold->charge == 0)
+    if (peer_cold(peer) == NULL || peer_cold(peer)->charge == 0)
         add(costs, peer);
 }
 

@@ -22,7 +22,7 @@ struct self_published_list {
 
 static struct self_published_list *list_of(const struct peer *peer)
 {
-    return peer->_cold != NULL ? peer->_cold->self_published : NULL;
+    return peer_cold(peer) != NULL ? peer_cold(peer)->self_published : NULL;
 }
 
 void self_published_forget(struct peer *peer)
@@ -33,7 +33,7 @@ void self_published_forget(struct peer *peer)
         return;
     buffer_deinit(&list->messages);
     free(list);
-    peer->_cold->self_published = NULL;
+    peer_cold(peer)->self_published = NULL;
 }
 
 size_t self_published_size(const struct peer *peer)
@@ -68,7 +68,7 @@ static void remove_first(struct peer *peer)
 
 static int append(struct peer *peer, const struct self_published *message)
 {
-    struct peer_cold *cold = peer->_cold;
+    struct peer_cold *cold = peer_cold(peer);
     int status;
 
     if (cold->self_published == NULL)
@@ -99,7 +99,7 @@ static void skip_one(struct peer *peer)
 
     if (block_log_unit(&peer->subscriber.cursor, &unit))
         block_log_advance(&peer->subscriber.cursor, unit.len);
-    peer->_cold->untold = true;
+    peer_cold(peer)->untold = true;
 }
 
 void self_published_skip(struct peer *peer)
@@ -111,9 +111,9 @@ void self_published_skip(struct peer *peer)
         skip_one(peer);
         remove_first(peer);
     }
-    if (peer->_cold != NULL && peer->_cold->untold && fanout_has(&peer->subscriber) &&
+    if (peer_cold(peer) != NULL && peer_cold(peer)->untold && fanout_has(&peer->subscriber) &&
         !subscription_is_given_up(peer)) {
-        peer->_cold->untold = false;
+        peer_cold(peer)->untold = false;
         subscription_send_id(peer, channel_id_at(peer->_fanout->channel, &peer->subscriber.cursor));
     }
 }

@@ -157,8 +157,8 @@ static bool is_replayed(const struct peer *peer, const struct peer_replay *repla
             block_log_position(&peer->subscriber.cursor) == replay->stop);
 }
 
-/* What follows of the history, in the peer's own form, as much as may be held for one peer. Returns 0 or
- * UV_ENOMEM. */
+/* What follows of the history, in the peer's own form, as much as may be held for one peer. Returns
+ * 0 or UV_ENOMEM. */
 static int append_events(struct peer *peer, struct peer_replay *replay, struct buffer *out)
 {
     struct event_id id = channel_id_at(peer->_fanout->channel, &peer->subscriber.cursor);
@@ -286,8 +286,8 @@ static void too_slow(struct subscriber *subscriber)
 /* Closes the peer (1000) if its last message is `timeout` milliseconds old. */
 static void check_idle(struct peer *peer, uint64_t now, uint64_t timeout)
 {
-    if (peer->_cold == NULL || peer_is_for_events(peer) ||
-        (int32_t) ((uint32_t) now - peer->_cold->last_message) < (int64_t) timeout ||
+    if (peer_cold(peer) == NULL || peer_is_for_events(peer) ||
+        (int32_t) ((uint32_t) now - peer_cold(peer)->last_message) < (int64_t) timeout ||
         !transport_is_open(&peer->transport))
         return;
     peer_hit(peer, "idle-timeout", "closed with 1000");
@@ -300,10 +300,10 @@ static void check_reading(struct peer *peer, uint64_t least)
     size_t waiting = transport_waiting(&peer->transport);
     uint32_t before, unread = (uint32_t) (waiting < UINT32_MAX ? waiting : UINT32_MAX);
 
-    if (peer->_cold == NULL)
+    if (peer_cold(peer) == NULL)
         return;
-    before = peer->_cold->unread;
-    peer->_cold->unread = unread;
+    before = peer_cold(peer)->unread;
+    peer_cold(peer)->unread = unread;
     if (before == 0 || unread == 0 || (unread <= before && before - unread >= least))
         return;
     transport_abort_for(&peer->transport, "min-read-rate");

@@ -44,7 +44,7 @@ static void gather(struct audience *audience)
         struct event_id start;
 
         list_init(&peer->subscriber.node);
-        assert_int_equal(fanouts_get(&audience->fanouts, "a", 1, &peer->_fanout), 0);
+        assert_int_equal(fanouts_get(&audience->fanouts, "a", 1, true, &peer->_fanout), 0);
         assert_int_equal(fanout_join(peer->_fanout, &peer->subscriber, CHANNEL_PLAIN, NULL, &start),
                          0);
         peer->transport.note = 100 + i;

@@ -56,7 +56,8 @@ static void scene_init(struct scene *scene, const char *channel)
         .settings = {.publish = CHANNEL_BY_WS | CHANNEL_BY_HTTP,
                      .prefix = *channel == '\0' ? "said: " : ""},
     };
-    scene->means = (struct submit_context){&scene->journal, &scene->publisher, &scene->throttle};
+    scene->means =
+        (struct submit_context){&scene->journal, &scene->publisher, &scene->throttle, NULL};
     journal_init_memory(&scene->journal);
     assert_int_equal(uv_loop_init(&scene->loop), 0);
     assert_int_equal(channels_init(&scene->channels, rules_keeping(&none), 0), 0);
@@ -85,7 +86,8 @@ static void scene_deinit(struct scene *scene)
 
 static struct submit_client client(struct scene *scene, enum submit_way way)
 {
-    return (struct submit_client){way, {NULL, &scene->rate}, 1000, {&scene->held, scene, on_held}};
+    return (struct submit_client){
+        way, {NULL, &scene->rate}, 1000, {&scene->held, scene, on_held}, NULL};
 }
 
 /* What became of a submission. */

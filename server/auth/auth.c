@@ -1,0 +1,157 @@
+#include "server/auth/auth.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <uv.h>
+
+#include "server/auth/jwt.h"
+#include "server/auth/token_file.h"
+
+enum { MS = 1000 };
+
+struct auth {
+    struct token_file tokens;
+    struct jwt_policy jwt;
+    const char *cookie;
+};
+
+/* ---- life ---- */
+
+static int read_keys(struct auth *auth, const struct auth_sources *sources,
+                     void (*complain)(void *context, const char *text), void *context)
+{
+    struct error error;
+    int result = 0;
+
+    for (size_t i = 0; i < sources->jwt_key_count; i++) {
+        int status = jwt_keys_read(&auth->jwt.keys, sources->jwt_keys[i], &error);
+
+        if (status != 0)
+            complain(context, error.text);
+        result = result != 0 ? result : status;
+    }
+    return result;
+}
+
+int auth_load(struct auth **auth, const struct auth_sources *sources,
+              void (*complain)(void *context, const char *text), void *context)
+{
+    struct auth *fresh;
+    int status = 0, keys;
+
+    *auth = NULL;
+    if (sources->token_file == NULL && sources->jwt_key_count == 0)
+        return 0;
+    fresh = calloc(1, sizeof *fresh);
+    if (fresh == NULL) {
+        complain(context, "out of memory");
+        return UV_ENOMEM;
+    }
+    fresh->jwt.issuer = sources->jwt_issuer;
+    fresh->jwt.audience = sources->jwt_audience;
+    fresh->jwt.leeway = (unsigned) (sources->jwt_leeway / MS);
+    fresh->jwt.allow_no_expiry = sources->jwt_allow_no_expiry;
+    fresh->cookie = sources->cookie;
+    if (sources->token_file != NULL)
+        status = token_file_read(&fresh->tokens, sources->token_file, complain, context);
+    keys = read_keys(fresh, sources, complain, context);
+    status = status != 0 ? status : keys;
+    if (status == 0)
+        *auth = fresh;
+    else
+        auth_free(fresh);
+    return status;
+}
+
+void auth_free(struct auth *auth)
+{
+    if (auth == NULL)
+        return;
+    token_file_deinit(&auth->tokens);
+    jwt_keys_deinit(&auth->jwt.keys);
+    free(auth);
+}
+
+const char *auth_cookie(const struct auth *auth)
+{
+    return auth != NULL ? auth->cookie : NULL;
+}
+
+/* ---- whose it is ---- */
+
+int auth_verify(const struct auth *auth, const char *token, struct identity *identity,
+                const char **why)
+{
+    size_t len = strlen(token);
+
+    *identity = (struct identity){NULL, PRINCIPAL_NEVER};
+    *why = "the token is not valid here";
+    if (auth == NULL)
+        return UV_EACCES;
+    /* What has dots can only be a JWT, and what has none only a line's. */
+    if (auth->jwt.keys.count > 0 && strchr(token, '.') != NULL)
+        return jwt_verify(&auth->jwt, token, len, (int64_t) time(NULL), identity, why);
+    identity->principal = token_file_find(&auth->tokens, token, len);
+    return identity->principal != NULL ? 0 : UV_EACCES;
+}
+
+static bool has_key(const struct jwt_keys *keys, const unsigned char *digest)
+{
+    for (size_t i = 0; i < keys->count; i++) {
+        if (memcmp(keys->keys[i].digest, digest, sizeof keys->keys[i].digest) == 0)
+            return true;
+    }
+    return false;
+}
+
+static struct principal *find_line(const struct token_file *file, const unsigned char *hash)
+{
+    for (size_t i = 0; i < file->count; i++) {
+        if (memcmp(file->principals[i]->credential, hash, PRINCIPAL_CREDENTIAL) == 0)
+            return file->principals[i];
+    }
+    return NULL;
+}
+
+struct principal *auth_renew(const struct auth *auth, struct principal *principal)
+{
+    switch (principal->origin) {
+    case PRINCIPAL_BY_CERTIFICATE:
+        return principal_ref(principal);
+    case PRINCIPAL_BY_JWT:
+        if (auth != NULL && has_key(&auth->jwt.keys, principal->credential))
+            return principal_ref(principal);
+        break;
+    case PRINCIPAL_BY_TOKEN:
+        if (auth != NULL)
+            return principal_ref(find_line(&auth->tokens, principal->credential));
+        break;
+    }
+    return NULL;
+}
+
+/* ---- what it may ---- */
+
+bool auth_is_authorized(const struct auth *auth, const struct identity *identity,
+                        enum principal_right right, const char *channel)
+{
+    (void) auth;
+    return identity != NULL && identity->principal != NULL &&
+           (identity->expires == PRINCIPAL_NEVER || (int64_t) time(NULL) < identity->expires) &&
+           principal_may(identity->principal, right, channel);
+}
+
+bool auth_may(const struct auth *auth, enum channel_who who, const struct identity *identity,
+              enum principal_right right, const char *channel)
+{
+    switch (who) {
+    case CHANNEL_ANYONE:
+        return true;
+    case CHANNEL_AUTHORIZED:
+        return auth_is_authorized(auth, identity, right, channel);
+    case CHANNEL_NOBODY:
+        break;
+    }
+    return false;
+}
