@@ -83,6 +83,15 @@ int option_values_path(void *target, const char *argument, struct error *error)
     return status;
 }
 
+int option_values_page(void *target, const char *argument, struct error *error)
+{
+    int status = check_path(argument, error);
+
+    if (status == 0)
+        ((struct server_options *) target)->page = argument;
+    return status;
+}
+
 int option_values_health_path(void *target, const char *argument, struct error *error)
 {
     int status = *argument != '\0' ? check_path(argument, error) : 0;

@@ -36,6 +36,11 @@ static const struct option_spec specs[] = {
      "threads that share the connections; auto: one for each CPU (default: 1)",
      OPTION_BY(option_values_workers)},
     {"path", 0, "PATH", "the path of the endpoint (default: /ws)", OPTION_BY(option_values_path)},
+    {"page", 0, "PATH",
+     "serve a page there that shows a channel in a browser and sends to it (default: / for "
+     "connections through loopback addresses, without --server-name)",
+     OPTION_BY(option_values_page), .offer = OPTION_OFFER_NOTHING},
+    {"no-page", 0, NULL, "serve no page", OPTION_AT(FLAG, struct server_options, no_page)},
     {"prefix", 0, "TEXT",
      "put before each text that a WebSocket client sends in the default channel; may be empty; "
      "never put before what comes by POST or --stdin (default: 'Message: ')",
@@ -367,6 +372,8 @@ int server_options_settle(struct server_options *options, struct error *error)
         (options->tls_client_ca != NULL && options->tls_cert_count == 0))
         return error_set(error, UV_EINVAL,
                          "TLS needs both '--tls-cert FILE' and '--tls-key FILE', in pairs");
+    if (options->no_page && options->page != NULL)
+        return error_set(error, UV_EINVAL, "--page and --no-page exclude each other");
     if (options->tls_wanted && options->tls_cert_count == 0)
         return error_set(error, UV_EINVAL, "tls=on needs '--tls-cert FILE' and '--tls-key FILE'");
     if (options->admin != NULL && options->admin_token_file == NULL && is_reachable(options->admin))

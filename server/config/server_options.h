@@ -38,6 +38,8 @@ struct server_options {
     const char *health_path;                         /* "": there is none */
     uint64_t workers;
     const char *path;
+    const char *page; /* its path; NULL: /, where only this machine listens */
+    bool no_page;
     const char *prefix;
     const char *stdin_channel; /* "": the default one; NULL: standard input is not read */
     const char *stdout_channel;

@@ -66,6 +66,9 @@ static int append_fields(struct buffer *out, const struct response *response)
                              "Content-Type, Idempotency-Key, Last-Event-ID\r\n",
                              response->allow, response->allow);
     case 200: /* it is true now */
+    case 304:
+        if (response->revalidates)
+            return buffer_printf(out, "Cache-Control: no-cache\r\n");
         return buffer_printf(out, "Cache-Control: no-store\r\n");
     case 401: /* RFC 9110, 15.5.2 */
         return buffer_printf(out, "WWW-Authenticate: %s\r\n",
@@ -101,6 +104,8 @@ static int append_all_fields(struct buffer *out, const struct response *response
         status = buffer_printf(out, "%s", http_html_fields);
     if (status == 0 && response->why == NULL && response->fields != NULL)
         status = buffer_printf(out, "%s", response->fields);
+    if (status == 0 && response->endpoint != NULL)
+        status = buffer_printf(out, "Wsbroadcast-Endpoint: %s\r\n", response->endpoint);
     return status == 0 ? buffer_append(out, "", 1) : status;
 }
 

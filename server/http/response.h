@@ -37,6 +37,8 @@ struct response {
 
     const char *type;       /* Content-Type, static */
     const char *fields;     /* further header fields, each with its CRLF, static; or NULL */
+    bool revalidates;       /* it may be kept, and asked for again with its ETag */
+    const char *endpoint;   /* the page is told this path; borrowed; NULL: it is not the page */
     struct buffer body;     /* whole, */
     struct http_page *page; /* or in pieces, which the caller writes after the head */
     bool chunked;           /* the pieces are chunks */

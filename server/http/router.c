@@ -11,8 +11,12 @@
 /* The path that the route is for; NULL: the endpoint and its channels, or, if `*none`, nothing. */
 static const char *path_of(const struct router *router, const struct route *route, bool *none)
 {
-    *none = route->own_path && (router->own_path == NULL || router->own_path[0] == '\0');
-    return route->own_path ? router->own_path : route->path;
+    const char *path = route->own_path    ? router->own_path
+                       : route->page_path ? router->page_path
+                                          : route->path;
+
+    *none = (route->own_path || route->page_path) && (path == NULL || path[0] == '\0');
+    return path;
 }
 
 static bool is_at(const struct route *route, const char *path, const struct request_target *target)

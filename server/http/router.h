@@ -18,6 +18,7 @@ struct route {
     const char *path;   /* this path exactly; NULL: the endpoint and its channels */
     bool beneath;       /* what is beneath the path, and not the path itself */
     bool own_path;      /* `path` is that of the router's own_path, if it has one */
+    bool page_path;     /* the same for the router's page_path */
     bool any_name;      /* also for a Host that is no name of this server: a load balancer asks by
                            address */
     bool (*when)(const struct request *request); /* only for such requests; NULL: for all */
@@ -34,6 +35,7 @@ struct router {
     size_t count;
     const char *endpoint;     /* its path; NULL: there are no channels here */
     const char *own_path;     /* of the route that has none in the table; NULL or "": none has */
+    const char *page_path;    /* the same of those for the page */
     request_handler_cb check; /* may this client do this? NULL: any may */
 };
 

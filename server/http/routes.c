@@ -4,12 +4,19 @@
 #include <uv.h>
 
 #include "server/http/access.h"
+#include "server/http/assets.h"
 #include "server/http/authorize.h"
 #include "server/http/endpoint_page.h"
 #include "server/http/health.h"
 #include "server/http/http_publish.h"
 #include "server/http/query.h"
 #include "server/http/subscribe.h"
+
+#define PAGE_FILE(at) \
+    { \
+        .method = "GET", .path = (at), .when = assets_is_served_to, .handle = assets_file, \
+        .unchecked = true \
+    }
 
 /* The first route that fits takes the request. */
 static const struct route routes[] = {
@@ -28,6 +35,20 @@ static const struct route routes[] = {
      .any_name = true,
      .handle = health_public,
      .unchecked = true},
+
+    /* what browsers load: the module is for every page, the others are for the server's own */
+    {.method = "GET",
+     .page_path = true,
+     .when = assets_page_is_wanted,
+     .handle = assets_page,
+     .unchecked = true},
+    {.method = "GET", .path = "/wsbroadcast.js", .handle = assets_file, .unchecked = true},
+    {.method = "GET", .path = "/wsbroadcast.d.ts", .handle = assets_file, .unchecked = true},
+    PAGE_FILE("/wsbroadcast/page.css"),
+    PAGE_FILE("/wsbroadcast/page.js"),
+    PAGE_FILE("/wsbroadcast/rows.js"),
+    PAGE_FILE("/wsbroadcast/json.js"),
+    PAGE_FILE("/wsbroadcast/icon.svg"),
 
     /* the endpoint, and the channels beneath it */
     {.when = subscribe_is_handshake, .validate = subscribe_validate, .handle = subscribe_websocket},
@@ -63,6 +84,7 @@ struct router routes_of(const struct server_options *options)
         .count = sizeof routes / sizeof *routes,
         .endpoint = options->path,
         .own_path = options->health_path,
+        .page_path = options->page != NULL ? options->page : "/",
         .check = check_request,
     };
 }

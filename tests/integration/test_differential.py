@@ -305,7 +305,11 @@ class Browser:
                 if b"started successfully" in line:
                     break
             options = {"args": [*CHROMIUM_FLAGS, f"--user-data-dir={profile / 'profile'}"]}
-            wanted = {"browserName": "chrome", "goog:chromeOptions": options}
+            wanted = {
+                "browserName": "chrome",
+                "goog:chromeOptions": options,
+                "goog:loggingPrefs": {"browser": "ALL"},
+            }
             session = self._call("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
             self._url += f"/session/{session['sessionId']}"
             self._call("POST", "/timeouts", {"script": int(PATIENCE * 1000)})
@@ -329,6 +333,23 @@ class Browser:
             const look = () => window.result ? done(window.result) : setTimeout(look, 5);
             look();"""
         return self._call("POST", "/execute/async", {"script": script, "args": []})
+
+    def open(self, page: str) -> None:
+        self._call("POST", "/url", {"url": page})
+
+    def script(self, text: str, *args: object) -> object:
+        """What the body of a function returns, in the page."""
+        return self._call("POST", "/execute/sync", {"script": text, "args": list(args)})
+
+    def keys(self, selector: str, text: str) -> None:
+        """Types into an element, as a person does."""
+        found = self._call("POST", "/element", {"using": "css selector", "value": selector})
+        (element,) = found.values()
+        self._call("POST", f"/element/{element}/value", {"text": text})
+
+    def console(self) -> list[str]:
+        """What the console has got since the last call."""
+        return [line["message"] for line in self._call("POST", "/se/log", {"type": "browser"})]
 
     def quit(self) -> None:
         try:

@@ -590,7 +590,8 @@ def test_the_log_shows_the_path_and_no_secret(wsbroadcastd, target, path):
 BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"
 
 
-def test_a_browser_is_shown_how_the_endpoint_is_used(server, peer):
+def test_a_browser_is_shown_how_the_endpoint_is_used(wsbroadcastd):
+    peer = Peer(wsbroadcastd("--no-page").port)
     for target, status in [("/", 404), ("/ws", 426), ("/favicon.ico", 404)]:
         answer = peer.ask("GET", target, Accept=BROWSER)
         assert answer.status == status
@@ -862,7 +863,7 @@ def test_the_list_gives_way_to_the_endpoint_itself(wsbroadcastd):
 
 
 def test_a_browser_gets_a_page_where_the_root_is_the_endpoint(wsbroadcastd):
-    server = wsbroadcastd("--path", "/")
+    server = wsbroadcastd("--path", "/", "--no-page")
     peer = Peer(server.port)
     answer = peer.ask("GET", "/", Accept=BROWSER)
     assert answer.status == 200

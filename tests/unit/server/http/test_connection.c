@@ -261,8 +261,8 @@ static void open_world(uint32_t timeout)
                                                                        .opening_timeout = timeout}),
                      0);
     world.services = (struct services){.options = &world.options, .limits = &world.limits};
-    world.router =
-        (struct router){routes, sizeof routes / sizeof *routes, world.options.path, NULL, check};
+    world.router = (struct router){
+        routes, sizeof routes / sizeof *routes, world.options.path, NULL, NULL, check};
     world.policy = (struct connection_policy){
         .router = &world.router, .services = &world.services, .max_header_bytes = 1000};
     memory_end_init(&owner->end);

@@ -53,8 +53,8 @@ static const struct route table[] = {
     {.method = "GET", .validate = validate, .handle = handle},
 };
 
-static const struct router clients = {table, 3, "/", NULL, check};
-static const struct router admin = {table, 1, NULL, NULL, check};
+static const struct router clients = {table, 3, "/", NULL, NULL, check};
+static const struct router admin = {table, 1, NULL, NULL, NULL, check};
 
 /* Asks the router; the number of the route, or -1 with the status of the refusal. */
 static int find(const struct router *router, const char *text, int *status)
@@ -131,8 +131,8 @@ static void a_channel_is_shadowed_by_a_path_that_belongs_to_routes_alone(void **
     assert_false(router_shadows(&clients, ""));
     assert_false(router_shadows(&clients, "health/a"));
     assert_false(router_shadows(&admin, "health"));
-    assert_false(router_shadows(&(struct router){table, 3, "/ws", NULL, check}, "health"));
-    assert_false(router_shadows(&(struct router){table, 3, "/health", NULL, check}, ""));
+    assert_false(router_shadows(&(struct router){table, 3, "/ws", NULL, NULL, check}, "health"));
+    assert_false(router_shadows(&(struct router){table, 3, "/health", NULL, NULL, check}, ""));
 }
 
 int main(void)
