@@ -14,7 +14,8 @@ struct ready {
 };
 
 /* Makes sure that it can be told: the descriptor is open, and inherited by no command; the file of
- * an earlier run is gone. `options` is borrowed. Returns 0, or a negative UV_E* code with a text. */
+ * an earlier run is gone. `options` is borrowed. Returns 0, or a negative UV_E* code with a
+ * text. */
 int ready_init(struct ready *ready, const struct client_options *options, struct error *error);
 
 /* A connection to `url` is open. What cannot be told is a warning. */

@@ -129,6 +129,11 @@ static void on_message(struct connection *connection, enum frame_opcode opcode, 
     traffic_message(&session->traffic, opcode, data, len);
 }
 
+static void on_skipped(struct connection *connection)
+{
+    traffic_skip(&container_of(connection, struct session, connection)->traffic);
+}
+
 static void on_ping(struct connection *connection, const uint8_t *data, size_t len)
 {
     traffic_ping(&container_of(connection, struct session, connection)->traffic, data, len);
@@ -162,6 +167,7 @@ static void on_closed(struct connection *connection)
 const struct connection_ops session_connection_ops = {
     .on_open = on_open,
     .on_message = on_message,
+    .on_skipped = on_skipped,
     .on_ping = on_ping,
     .on_flushed = on_flushed,
     .on_end = on_end,

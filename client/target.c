@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <uv.h>
 
 #include "client/connect/request.h"
@@ -22,6 +23,14 @@ static char *complete(const struct client_options *options)
 {
     char *url = url_complete(options->url);
 
+    if (options->sse && url != NULL && strncasecmp(url, "ws", 2) == 0) {
+        char *other = NULL;
+
+        if (asprintf(&other, "http%s", url + 2) < 0)
+            other = NULL;
+        free(url);
+        url = other;
+    }
     for (size_t i = 0; url != NULL && i < options->queries.count; i++) {
         char *longer = NULL;
 
@@ -44,6 +53,15 @@ int target_init(struct target *target, const struct client_options *options, str
         return error_set(error, UV_ENOMEM, "out of memory");
     status = url_init(&target->_home, url, error);
     free(url);
+    if (status == 0 && target->_home.events &&
+        (options->send || options->messages.count > 0 || options->echo))
+        status = error_set(error, UV_EINVAL,
+                           "%s is for an event stream, which sends nothing: write ws:// or wss:// "
+                           "for -m, -s and --echo",
+                           target->_home.text);
+    if (status == 0 && !target->_home.events && options->events.count > 0)
+        status = error_set(error, UV_EINVAL,
+                           "option '--event' is for an event stream: --sse, or an http:// URL");
     if (status == 0)
         status = request_load_credentials(&target->_authorization, options, &target->_home, error);
     if (status == 0)

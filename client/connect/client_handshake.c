@@ -71,17 +71,35 @@ static int write_wishes(struct buffer *out, const struct client_handshake_reques
     return status == 0 ? write_fields(out, request) : status;
 }
 
-int client_handshake_write_request(const struct client_handshake *client, struct buffer *out,
-                                   const struct client_handshake_request *request)
+static int write_stream_request(struct buffer *out, const struct client_handshake_request *request)
 {
     int status = buffer_printf(out,
                                "GET %s HTTP/1.1\r\n"
                                "Host: %s\r\n"
-                               "Upgrade: websocket\r\n"
-                               "Connection: Upgrade\r\n"
-                               "Sec-WebSocket-Key: %s\r\n"
-                               "Sec-WebSocket-Version: 13\r\n",
-                               request->target, request->authority, client->key);
+                               "Accept: text/event-stream\r\n"
+                               "Cache-Control: no-store\r\n",
+                               request->target, request->authority);
+
+    if (status == 0)
+        status = write_wishes(out, request);
+    return status == 0 ? buffer_append(out, "\r\n", 2) : status;
+}
+
+int client_handshake_write_request(const struct client_handshake *client, struct buffer *out,
+                                   const struct client_handshake_request *request)
+{
+    int status;
+
+    if (request->events)
+        return write_stream_request(out, request);
+    status = buffer_printf(out,
+                           "GET %s HTTP/1.1\r\n"
+                           "Host: %s\r\n"
+                           "Upgrade: websocket\r\n"
+                           "Connection: Upgrade\r\n"
+                           "Sec-WebSocket-Key: %s\r\n"
+                           "Sec-WebSocket-Version: 13\r\n",
+                           request->target, request->authority, client->key);
 
     if (status == 0)
         status = write_wishes(out, request);

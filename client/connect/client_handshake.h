@@ -26,6 +26,7 @@ struct client_handshake_request {
     size_t subprotocol_count;
     const char *const *fields; /* whole lines, "Name: value" */
     size_t field_count;
+    bool events;      /* an event stream is asked for, and no WebSocket */
     bool compression; /* permessage-deflate is offered */
     bool withheld;    /* credentials that there are stand in none of these */
 };

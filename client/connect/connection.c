@@ -1,5 +1,6 @@
 #include "client/connect/connection.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -108,6 +109,8 @@ static void on_end(struct transport *transport, const struct transport_end *end)
     struct connection *connection = container_of(transport, struct connection, _transport);
     char reason[512];
 
+    if (end->fate == TRANSPORT_LOST && connection_events_end(connection, end->status))
+        return;
     if (connection_opening_is_refused(connection)) { /* and that is all of the body */
         connection_opening_conclude(connection);
         return;
@@ -133,6 +136,9 @@ static void on_closed(struct transport *transport)
     connection->_live = false;
     http_head_deinit(&connection->_head);
     refusal_deinit(&connection->_refusal);
+    event_parser_deinit(&connection->_events);
+    connection->_events = (struct event_parser){._ops = NULL};
+    connection->_streaming = false;
     connection->_ops->on_closed(connection);
 }
 
@@ -261,6 +267,8 @@ void connection_close_handles(struct connection *connection)
 void connection_deinit(struct connection *connection)
 {
     transport_context_deinit(&connection->_transports);
+    free(connection->_event_id);
+    connection->_event_id = NULL;
 }
 
 int connection_start(struct connection *connection, int fd, const struct url *url,
@@ -274,6 +282,9 @@ int connection_start(struct connection *connection, int fd, const struct url *ur
     }
     connection->_url = url;
     connection->_request = *request;
+    connection->_streaming = false;
+    if (request->events && request->last_event_id == NULL)
+        connection->_request.last_event_id = connection->_event_id;
     connection->_limit = NULL;
     connection->_opened = 0;
     connection->_live = true;
@@ -331,11 +342,17 @@ bool connection_is_live(const struct connection *connection)
 
 bool connection_is_open(const struct connection *connection)
 {
-    return connection->_live && transport_is_open(&connection->_transport);
+    return connection->_live &&
+           (connection->_streaming || transport_is_open(&connection->_transport));
 }
 
 void connection_close(struct connection *connection)
 {
+    if (connection->_streaming) { /* which has no closing handshake */
+        connection->_streaming = false;
+        transport_abort(&connection->_transport, UV_ECANCELED);
+        return;
+    }
     transport_close(&connection->_transport, CLOSE_NORMAL, "");
     transport_resume(&connection->_transport); /* the server's Close wants to be read */
 }
@@ -345,7 +362,7 @@ void connection_end(struct connection *connection)
     const struct client_options *options = connection->_options;
 
     connection->_ended = true;
-    if (options->close_code != 0)
+    if (options->close_code != 0 && !connection->_streaming)
         transport_close(&connection->_transport, (enum frame_close_code) options->close_code,
                         options->close_reason);
     connection_close(connection);
@@ -364,7 +381,7 @@ void connection_give_up(struct connection *connection, const struct outcome *out
     if (connection_opening_is_refused(connection))
         connection_opening_conclude(connection);
     connection_conclude(connection, outcome);
-    if (transport_is_open(&connection->_transport))
+    if (connection_is_open(connection))
         connection_close(connection);
     else
         transport_abort(&connection->_transport, UV_ECANCELED);

@@ -1,6 +1,6 @@
-/* One WebSocket connection, from a connected socket to its end: TLS, the opening handshake, the
- * transport, and what its end means. When it has closed, the next one may be started in the same
- * place. */
+/* One connection, a WebSocket or an event stream, from a connected socket to its end: TLS, the
+ * opening handshake, the transport, and what its end means. When it has closed, the next one may be
+ * started in the same place. */
 #ifndef WS_CLIENT_CONNECT_CONNECTION_H
 #define WS_CLIENT_CONNECT_CONNECTION_H
 
@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "client/connect/client_handshake.h"
+#include "client/connect/event_parser.h"
 #include "client/connect/outcome.h"
 #include "client/connect/refusal.h"
 #include "client/connect/url.h"
@@ -25,6 +26,8 @@ struct connection_ops {
     /* A whole message, borrowed for the call. */
     void (*on_message)(struct connection *connection, enum frame_opcode opcode, const uint8_t *data,
                        size_t len);
+    /* Of an event stream: a message has come that is of no type that is wanted. */
+    void (*on_skipped)(struct connection *connection);
     /* A ping has come, with this payload, which is borrowed for the call. */
     void (*on_ping)(struct connection *connection, const uint8_t *data, size_t len);
     /* What waited was given to the socket: 0 when it took all; else as transport_flush. */
@@ -48,6 +51,11 @@ struct connection {
     struct client_handshake _handshake;
     struct http_head _head;
     struct extension_deflate _deflate;
+    struct http_body _body; /* of an event stream */
+    struct event_parser _events;
+    bool _streaming;         /* it is open */
+    char *_event_id;         /* the last that a server gave whose IDs are not ours, or NULL */
+    uint64_t _retry;         /* milliseconds: its field of that name */
     struct outcome _refused; /* the server refused the opening handshake; exit is CLIENT_OK: no */
     struct refusal _refusal; /* its body, for which */
     uv_timer_t _patience;    /* is waited so long */

@@ -45,6 +45,8 @@ static const char *advice(const struct connection *connection, char *out, size_t
 {
     const struct url *url = connection->_url;
 
+    if (connection->_request.events && connection->_head.status != 401)
+        return url->secure ? "; for a WebSocket write wss://" : "; for a WebSocket write ws://";
     switch (connection->_head.status) {
     case 400:
         return url->secure ? ""
@@ -120,8 +122,17 @@ static bool judge_response(struct connection *connection, const uint8_t *data, s
     struct outcome outcome = {.exit = CLIENT_PROTOCOL, .lasting = true};
     char meant[320];
     struct error error;
-    int status = client_handshake_check_response(&connection->_handshake, &connection->_request,
-                                                 &connection->_head, &connection->_deflate, &error);
+    int status;
+
+    if (connection->_request.events && connection_events_judge(connection, &outcome))
+        return true;
+    if (connection->_request.events && outcome.error.text[0] != '\0') {
+        connection_conclude(connection, &outcome);
+        connection_abort(connection, UV_EPROTO);
+        return false;
+    }
+    status = client_handshake_check_response(&connection->_handshake, &connection->_request,
+                                             &connection->_head, &connection->_deflate, &error);
 
     if (status == 0)
         return true;
@@ -162,6 +173,10 @@ void connection_opening_input(struct transport *transport, const uint8_t *data, 
     enum http_head_result result;
     size_t used;
 
+    if (connection->_streaming) {
+        connection_events_input(connection, data, len);
+        return;
+    }
     if (connection_opening_is_refused(connection)) {
         hear_refusal(connection, data, len);
         return;
@@ -178,6 +193,11 @@ void connection_opening_input(struct transport *transport, const uint8_t *data, 
     case HTTP_HEAD_DONE:
         if (!judge_response(connection, data + used, len - used))
             break;
+        if (connection->_request.events) {
+            connection_events_begin(connection);
+            connection_events_input(connection, data + used, len - used);
+            break;
+        }
         if (transport_open(transport, &connection->_deflate) != 0) {
             connection_abort(connection, UV_ENOMEM);
             break;

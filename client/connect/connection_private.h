@@ -12,6 +12,21 @@
 /* The first to know how it ended tells. */
 void connection_conclude(struct connection *connection, const struct outcome *outcome);
 
+/* ---- connection_events.c ---- */
+
+/* The head of a response to the request for an event stream has come: true if it is one, else why
+ * not is in `outcome`. */
+bool connection_events_judge(struct connection *connection, struct outcome *outcome);
+
+/* It is one: begins to read it. */
+void connection_events_begin(struct connection *connection);
+
+/* Its bytes, behind the head. */
+void connection_events_input(struct connection *connection, const uint8_t *data, size_t len);
+
+/* The connection ends, for this reason. True if that is known to be the stream's end, and told. */
+bool connection_events_end(struct connection *connection, int status);
+
 /* ---- connection_opening.c ---- */
 
 /* Asks for the upgrade. Returns 0 or a negative UV_E* code. */

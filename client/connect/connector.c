@@ -164,8 +164,8 @@ static void start_unix(struct connector *connector)
 
 /* ---- resolving ---- */
 
-/* Addresses of `host`, of which `*count` are known at once; 0: `on_end` runs later, or it has failed,
- * which has been told. */
+/* Addresses of `host`, of which `*count` are known at once; 0: `on_end` runs later, or it has
+ * failed, which has been told. */
 static void look_up(struct connector *connector, const char *host, uint16_t port,
                     struct sockaddr_storage addresses[ROUTE_MAX_ADDRESSES], size_t *count,
                     resolution_cb on_end)

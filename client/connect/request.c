@@ -212,9 +212,12 @@ struct client_handshake_request request_for(const struct client_options *options
         .server_name = trusted && options->sni != NULL ? options->sni : url->host,
         .subprotocols = (const char *const *) subprotocols->items,
         .subprotocol_count = subprotocols->count,
+        .events = url->events,
         .compression = !options->no_compression,
     };
 
+    if (url->events)
+        request.subprotocol_count = 0;
     if (!trusted) {
         request.withheld = secrets->authorization != NULL || secrets->fields->lines.count > 0 ||
                            subprotocols->count < options->subprotocols.count;

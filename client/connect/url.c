@@ -52,16 +52,11 @@ static bool is_name_or_address(const UriTextRangeA *host)
 /* What is wrong with a URL that is one; NULL when nothing is. */
 static const char *judge(struct url *url, const UriUriA *uri)
 {
-    if (range_is(&uri->scheme, "wss"))
-        url->secure = true;
-    else if (range_is(&uri->scheme, "http"))
-        return "it must begin with ws:// or wss://; for a WebSocket of an http:// server write "
-               "ws://";
-    else if (range_is(&uri->scheme, "https"))
-        return "it must begin with ws:// or wss://; for a WebSocket of an https:// server write "
-               "wss://";
-    else if (!range_is(&uri->scheme, "ws"))
-        return "it must begin with ws:// or wss://";
+    url->events = range_is(&uri->scheme, "http") || range_is(&uri->scheme, "https");
+    url->secure = range_is(&uri->scheme, "wss") || range_is(&uri->scheme, "https");
+    if (!url->events && !url->secure && !range_is(&uri->scheme, "ws"))
+        return "it must begin with ws:// or wss://, or for an event stream with http:// or "
+               "https://";
     url->port = url->secure ? 443 : 80;
     if (range_len(&uri->hostText) == 0)
         return "it has no host";
@@ -286,14 +281,14 @@ static void set_range(UriTextRangeA *range, const char *text)
 }
 
 /* What a redirection leaves out, and its scheme in our terms. Returns 0 or UV_ENOMEM. */
-static int write_resolved(char **text, UriUriA *uri)
+static int write_resolved(char **text, UriUriA *uri, bool events)
 {
     int size = 0;
 
-    if (range_is(&uri->scheme, "http"))
-        set_range(&uri->scheme, "ws");
-    else if (range_is(&uri->scheme, "https"))
-        set_range(&uri->scheme, "wss");
+    if (range_is(&uri->scheme, events ? "ws" : "http"))
+        set_range(&uri->scheme, events ? "http" : "ws");
+    else if (range_is(&uri->scheme, events ? "wss" : "https"))
+        set_range(&uri->scheme, events ? "https" : "wss");
     set_range(&uri->userInfo, NULL);
     set_range(&uri->fragment, NULL);
     if (uriToStringCharsRequiredA(uri, &size) != URI_SUCCESS)
@@ -314,7 +309,7 @@ int url_resolve(char **text, const struct url *base, const char *reference, stru
         return error_set(error, UV_EINVAL, "that is not a URL");
     if (uriParseSingleUriA(&from, base->href, NULL) == URI_SUCCESS) {
         if (uriAddBaseUriA(&resolved, &relative, &from) == URI_SUCCESS)
-            status = write_resolved(text, &resolved);
+            status = write_resolved(text, &resolved, base->events);
         uriFreeUriMembersA(&resolved);
         uriFreeUriMembersA(&from);
     }

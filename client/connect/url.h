@@ -1,4 +1,5 @@
-/* ws: and wss: URLs (RFC 6455, 3; RFC 3986), parsed by uriparser. */
+/* ws: and wss: URLs (RFC 6455, 3; RFC 3986), and http: and https: URLs of event streams, parsed by
+ * uriparser. */
 #ifndef WS_CLIENT_CONNECT_URL_H
 #define WS_CLIENT_CONNECT_URL_H
 
@@ -9,7 +10,8 @@
 #include "common/base/error.h"
 
 struct url {
-    bool secure;     /* wss: */
+    bool secure;     /* wss: or https: */
+    bool events;     /* http: or https: */
     char *host;      /* to be resolved: without the brackets of an IPv6 address */
     uint16_t port;   /* 80 or 443 when the URL has none */
     char *authority; /* host and port as a Host field wants them; no default port */
@@ -38,8 +40,9 @@ const char *url_show_invalid(char *out, size_t size, const char *text);
 char *url_complete(const char *text);
 
 /* Where a redirection leads: `reference`, as in a Location field, seen from `base` (RFC 3986, 5.2),
- * with ws: and wss: for http: and https:, without user name and fragment. Returns 0 and the URL,
- * the caller's to free; UV_EINVAL with a text; or UV_ENOMEM. */
+ * with ws: and wss: for http: and https:, or the other way round as `base` is, without user name
+ * and fragment. Returns 0 and the URL, the caller's to free; UV_EINVAL with a text; or
+ * UV_ENOMEM. */
 int url_resolve(char **text, const struct url *base, const char *reference, struct error *error);
 
 /* True when both have the same scheme, host and port (RFC 6454, 5). */

@@ -30,7 +30,8 @@ static const struct option_spec specs[] = {
      OPTION_AT(FLAG, struct client_options, base64)},
     {"format", 'F', "FORMAT",
      "print FORMAT and a newline: %p payload, %x %X hexadecimal, %b base64, %l length, %t type, "
-     "%I time (ISO), %U time (epoch), %r seconds since the start, %{STRFTIME} local time, %i event ID, %u URL, %n number, "
+     "%I time (ISO), %U time (epoch), %r seconds since the start, %{STRFTIME} local time, "
+     "%i event ID, %u URL, %n number, "
      "%%; \\n \\t \\r \\a \\e \\v \\0 \\\\; \\c at the end: no newline",
      OPTION_AT(STRING, struct client_options, format)},
     {"binary-out", 'b', NULL, "print the bytes of each message and nothing else",
@@ -58,6 +59,13 @@ static const struct option_spec specs[] = {
      "after a command that fails go on (the default), or exit with its status",
      OPTION_AT(CHOICE, struct client_options, exec_fail)},
     {.help = "Receiving:"},
+    {"sse", 0, NULL,
+     "read an event stream (Server-Sent Events), as with an http:// or https:// URL, also where "
+     "the URL begins with ws:// or wss://",
+     OPTION_AT(FLAG, struct client_options, sse)},
+    {"event", 0, "TYPE",
+     "of an event stream, take events of this type only; may be given several times (default: all)",
+     OPTION_BY(option_store_event), .offer = OPTION_OFFER_NOTHING},
     {"max-message", 0, "SIZE",
      "longest message to accept, with a suffix K, M or G; 0 for no limit; a longer one ends it all "
      "with status 7 (default: 16M)",
@@ -321,6 +329,7 @@ void client_options_deinit(struct client_options *options)
     message_list_deinit(&options->messages);
     string_list_deinit(&options->headers);
     string_list_deinit(&options->queries);
+    string_list_deinit(&options->events);
     header_fields_deinit(&options->fields);
     string_list_deinit(&options->subprotocols);
     string_list_deinit(&options->public_subprotocols);

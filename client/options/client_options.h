@@ -77,6 +77,8 @@ struct client_options {
     /* the request */
     struct string_list headers;  /* arguments of -H, which may change: see header_fields_load */
     struct header_fields fields; /* what they said at the start */
+    bool sse;                    /* an event stream, whatever the URL's scheme */
+    struct string_list events;   /* types that are wanted; none: all */
     struct string_list queries;  /* "NAME=VALUE", percent-encoded */
     struct string_list subprotocols;
     struct string_list public_subprotocols; /* of these, what does not look like a credential */

@@ -135,6 +135,15 @@ int option_store_query(void *target, const char *argument, struct error *error)
     return status == 0 ? 0 : error_set(error, status, "out of memory");
 }
 
+int option_store_event(void *target, const char *argument, struct error *error)
+{
+    struct client_options *options = target;
+
+    if (string_list_add(&options->events, argument, strlen(argument)) != 0)
+        return error_set(error, UV_ENOMEM, "out of memory");
+    return 0;
+}
+
 int option_store_sni(void *target, const char *argument, struct error *error)
 {
     size_t len = strspn(argument, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -10,6 +10,7 @@ int option_store_message(void *target, const char *argument, struct error *error
 int option_store_message_file(void *target, const char *argument, struct error *error);
 int option_store_field(void *target, const char *argument, struct error *error);
 int option_store_close(void *target, const char *argument, struct error *error);
+int option_store_event(void *target, const char *argument, struct error *error);
 int option_store_query(void *target, const char *argument, struct error *error);
 int option_store_sni(void *target, const char *argument, struct error *error);
 int option_store_subprotocol(void *target, const char *argument, struct error *error);

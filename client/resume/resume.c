@@ -146,13 +146,20 @@ static uint64_t without_own(struct resume *resume, uint64_t moved)
     return moved - own;
 }
 
-/* Own messages count as read: after being killed, the next run goes on behind them. */
+/* Own messages, and others that are passed over, count as read: after being killed, the next run
+ * goes on behind them. */
 static int pass_own(struct resume *resume)
 {
     uint64_t number;
     int status = resume_track(resume, &number);
 
     return status == 0 ? resume_arrive(resume, number) : status;
+}
+
+int resume_skip(struct resume *resume)
+{
+    resume_count(resume);
+    return pass_own(resume);
 }
 
 int resume_ping(struct resume *resume, const uint8_t *payload, size_t len, uint64_t *lost)

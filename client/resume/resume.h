@@ -71,6 +71,10 @@ static inline void resume_count(struct resume *resume)
     place_count(&resume->place);
 }
 
+/* A message has come, and is passed over. Returns 0, or a negative UV_E* code when the place cannot
+ * be stored. */
+int resume_skip(struct resume *resume);
+
 /* A ping has come. `*lost` is how many messages have been lost: those by which the place moves, but
  * for our own where they are left out. Returns 0, or a negative UV_E* code when the place cannot be
  * stored. */

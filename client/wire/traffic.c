@@ -75,6 +75,18 @@ void traffic_ping(struct traffic *traffic, const uint8_t *data, size_t len)
     end_if_live(traffic);
 }
 
+void traffic_skip(struct traffic *traffic)
+{
+    int status;
+
+    if (traffic->_connection == NULL)
+        return;
+    status = resume_skip(traffic->_resume);
+    if (status != 0)
+        cannot_store(traffic, status);
+    end_if_live(traffic);
+}
+
 /* ---- printing ---- */
 
 static int on_printer_mark(struct printer *printer)

@@ -98,6 +98,9 @@ void traffic_end(struct traffic *traffic);
 void traffic_message(struct traffic *traffic, enum frame_opcode opcode, const uint8_t *data,
                      size_t len);
 
+/* A message has come that is not wanted: it counts, and is not printed. */
+void traffic_skip(struct traffic *traffic);
+
 /* A ping has come; data is borrowed for the call. */
 void traffic_ping(struct traffic *traffic, const uint8_t *data, size_t len);
 

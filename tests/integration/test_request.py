@@ -290,7 +290,7 @@ def test_credentials_that_are_none_are_2_and_not_shown(wsrecv, tmp_path, monkeyp
                     ["-u", "a:b", "--user-file", f"{tmp_path}/none"],
                     [f"ws://a:{SECRET}%0d%0a@127.0.0.1:1/"], [f"ws://a:{SECRET}%00@127.0.0.1:1/"],
                     [f"ws://a:{SECRET}@127.0.0.1:1/ x"],
-                    [f"http://a:{SECRET}@127.0.0.1:1/"]):  # fmt: skip
+                    [f"ftp://a:{SECRET}@127.0.0.1:1/"]):  # fmt: skip
         refused = wsrecv(*options).wait(USAGE)
         assert refused.stderr.count("\n") == 1
         assert SECRET not in refused.stderr
@@ -320,7 +320,7 @@ def test_a_header_field_goes_before_the_user_of_the_url(wsrecv):
     ["-A", "my", SECRET, "ws://127.0.0.1:1/"],
     ["ws://127.0.0.1:1/", f"ws://me:{SECRET}@127.0.0.1:1/"],
     [f"ws://127.0.0.1:1/?token={SECRET} x"],
-    [f"http://127.0.0.1:1/?token={SECRET}"],
+    [f"ftp://127.0.0.1:1/?token={SECRET}"],
 ])
 def test_wrong_usage_shows_no_secret(wsrecv, arguments):
     """Whatever was not quoted, or is one too many."""
@@ -532,8 +532,9 @@ def test_404_asks_for_the_path_that_is_meant(wsrecv, server):
 
 
 def test_http_is_no_websocket_url_and_the_error_says_what_is(wsrecv):
-    assert "write ws://" in wsrecv("http://127.0.0.1:1/ws").wait(USAGE).stderr
-    assert "write wss://" in wsrecv("https://127.0.0.1:1/ws").wait(USAGE).stderr
+    with ScriptedServer(refuse(404)) as server:
+        refused = wsrecv(f"http://127.0.0.1:{server.port}/ws").wait(REFUSED)
+    assert "for a WebSocket write ws://" in refused.stderr
 
 
 @pytest.mark.parametrize("answer", [b"\x15\x03\x03\x00\x02\x02\x46", b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"],

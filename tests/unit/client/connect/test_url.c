@@ -75,8 +75,7 @@ static const struct bad {
     {"h", "ws://"},
     {"/ws", "ws://"},
     {"//h/ws", "ws://"},
-    {"http://h/", "write ws://"},
-    {"https://h/", "write wss://"},
+    {"ftp://h/", "http://"},
     {"wsx://h/", "ws://"},
     {"w://h/", "ws://"},
     {"ws:h", "host"},
@@ -158,10 +157,10 @@ static void a_user_is_decoded_and_kept_out_of_what_people_see(void **state)
 static void what_is_refused_does_not_show_its_password(void **state)
 {
     static const char *const cases[] = {
-        "http://me:pw@h/",  "ws://me:pw@h/ x",    "ws://me:pw%0a@h/", "ws://me:pw%00@h/",
-        "ws://me:pw@h/#f",  "//me:pw@h",          "me:pw@h",          "ws://me:pw@x@h/",
-        "ws://me:a/pw@h/",  "ws://me:a?pw@h",     "ws:/me:pw@h",      "ws://me:a#pw@h",
-        "http://h/?key=pw", "ws://h/?a&key=pw x", "ws://h/?key=pw#f",
+        "ftp://me:pw@h/",  "ws://me:pw@h/ x",    "ws://me:pw%0a@h/", "ws://me:pw%00@h/",
+        "ws://me:pw@h/#f", "//me:pw@h",          "me:pw@h",          "ws://me:pw@x@h/",
+        "ws://me:a/pw@h/", "ws://me:a?pw@h",     "ws:/me:pw@h",      "ws://me:a#pw@h",
+        "ftp://h/?key=pw", "ws://h/?a&key=pw x", "ws://h/?key=pw#f",
     };
 
     (void) state;
