@@ -36,6 +36,8 @@ enum channel_who {
     CHANNEL_NOBODY,
 };
 
+enum { CHANNEL_MAX_SUBPROTOCOLS = 8 };
+
 struct channel_settings {
     const char *prefix; /* put before texts of WebSocket clients; "" for none */
     unsigned publish;   /* the ways that are open to clients */
@@ -44,6 +46,8 @@ struct channel_settings {
     bool no_echo;                 /* a client does not get what it has sent itself */
     bool skip_slow;      /* a subscriber that lags too far misses messages, and is not closed */
     bool no_compression; /* permessage-deflate is not agreed to */
+    const char *subprotocols[CHANNEL_MAX_SUBPROTOCOLS]; /* agreed to; "*": whatever comes first */
+    size_t subprotocol_count;
     /* 0 turns each of these off. */
     uint64_t max_message;             /* bytes */
     uint64_t max_subscribers;         /* on all workers */

@@ -114,6 +114,8 @@ static void settle(const struct channel_section *section, const struct server_op
 {
     struct server_options own = *options;
 
+    if (find_value(section, options_find(&server_options_table, "subprotocol")) != NULL)
+        own.subprotocol_count = 0; /* its own take the place of those of [server] */
     for (size_t i = 0; i < section->count; i++) {
         const struct channel_sections_value *value = &section->values[i];
 

@@ -92,6 +92,25 @@ int option_values_page(void *target, const char *argument, struct error *error)
     return status;
 }
 
+/* RFC 6455, 4.1: a token (RFC 9110, 5.6.2). */
+int option_values_subprotocol(void *target, const char *argument, struct error *error)
+{
+    static const char token[] = "!#$%&'*+-.^_`|~0123456789"
+                                "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    struct server_options *options = target;
+
+    if (*argument == '\0' || argument[strspn(argument, token)] != '\0')
+        return error_set(error, UV_EINVAL, "it must be the name of a subprotocol, or *");
+    if (strncmp(argument, "bearer.", strlen("bearer.")) == 0)
+        return error_set(error, UV_EINVAL,
+                         "what begins with bearer. carries a token, and is never agreed to");
+    if (options->subprotocol_count == CHANNEL_MAX_SUBPROTOCOLS)
+        return error_set(error, UV_E2BIG, "there can be at most %d of them",
+                         CHANNEL_MAX_SUBPROTOCOLS);
+    options->subprotocols[options->subprotocol_count++] = argument;
+    return 0;
+}
+
 int option_values_health_path(void *target, const char *argument, struct error *error)
 {
     int status = *argument != '\0' ? check_path(argument, error) : 0;

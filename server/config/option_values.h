@@ -34,6 +34,7 @@ int option_values_may_subscribe(void *target, const char *argument, struct error
 int option_values_may_publish(void *target, const char *argument, struct error *error);
 int option_values_admin(void *target, const char *argument, struct error *error);
 int option_values_page(void *target, const char *argument, struct error *error);
+int option_values_subprotocol(void *target, const char *argument, struct error *error);
 int option_values_health_path(void *target, const char *argument, struct error *error);
 int option_values_log_level(void *target, const char *argument, struct error *error);
 

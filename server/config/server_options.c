@@ -45,6 +45,10 @@ static const struct option_spec specs[] = {
      "put before each text that a WebSocket client sends in the default channel; may be empty; "
      "never put before what comes by POST or --stdin (default: 'Message: ')",
      OPTION_BY(option_values_prefix), .scoped = true},
+    {"subprotocol", 0, "NAME",
+     "a subprotocol to agree to, for clients that insist on one; *: the first that a client offers; "
+     "may be given several times; wsbroadcast and id.wsbroadcast always are, and bearer.* never",
+     OPTION_BY(option_values_subprotocol), .repeatable = true, .scoped = true},
     {.help = "Channels (PATH/NAME; PATH itself is the default one) and their history:"},
     {"max-channels", 0, "N",
      "beside the default one; requests for further ones get 503; 0: any number (default: "
@@ -431,7 +435,7 @@ static enum channel_who who_may(const struct server_options *options, enum serve
 
 struct channel_settings server_options_settings(const struct server_options *options)
 {
-    return (struct channel_settings){
+    struct channel_settings settings = {
         .prefix = "",
         .publish = options->publish,
         .may_subscribe = who_may(options, options->may_subscribe),
@@ -445,5 +449,9 @@ struct channel_settings server_options_settings(const struct server_options *opt
         .max_bytes_per_second = options->max_bytes_per_second,
         .lag = {server_options_max_lag(options), options->max_lag_messages, options->max_lag_time},
         .history = options->history,
+        .subprotocol_count = options->subprotocol_count,
     };
+
+    memcpy(settings.subprotocols, options->subprotocols, sizeof settings.subprotocols);
+    return settings;
 }

@@ -41,6 +41,8 @@ struct server_options {
     const char *page; /* its path; NULL: /, where only this machine listens */
     bool no_page;
     const char *prefix;
+    const char *subprotocols[CHANNEL_MAX_SUBPROTOCOLS];
+    size_t subprotocol_count;
     const char *stdin_channel; /* "": the default one; NULL: standard input is not read */
     const char *stdout_channel;
     bool no_echo;

@@ -3,6 +3,10 @@
 #include <string.h>
 
 #include "common/http/http_response.h"
+#include "common/http/secret.h"
+
+/* RFC 9110, 5.6.2 */
+#define TOKEN "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 bool server_handshake_is_asked_for(const struct http_head *request)
 {
@@ -57,10 +61,28 @@ static int check_fields(const struct http_head *request, struct server_handshake
     return 400;
 }
 
-/* The first subprotocol offered that this server speaks (RFC 6455, 4.2.2, 5.4). */
-static void choose_subprotocol(const struct http_head *request, struct server_handshake *handshake)
+static bool is_named(const char *name, const char *offered, size_t len)
 {
-    static const char *const known[] = {SUBPROTOCOL_IDS, SUBPROTOCOL_PLAIN};
+    return strlen(name) == len && memcmp(name, offered, len) == 0;
+}
+
+static bool is_agreed_to(const struct channel_settings *settings, const char *offered, size_t len)
+{
+    if (is_named(SUBPROTOCOL_IDS, offered, len) || is_named(SUBPROTOCOL_PLAIN, offered, len))
+        return true;
+    for (size_t i = 0; i < settings->subprotocol_count; i++) {
+        if (is_named(settings->subprotocols[i], offered, len) ||
+            (is_named("*", settings->subprotocols[i], strlen(settings->subprotocols[i])) &&
+             strspn(offered, TOKEN) == len && !secret_is_subprotocol(offered, len)))
+            return true;
+    }
+    return false;
+}
+
+void server_handshake_choose(const struct http_head *request,
+                             const struct channel_settings *settings,
+                             struct server_handshake *handshake)
+{
     const char *field;
     size_t cursor = 0;
 
@@ -70,14 +92,12 @@ static void choose_subprotocol(const struct http_head *request, struct server_ha
         for (; *field != '\0'; field += len) {
             field += strspn(field, ", \t");
             len = strcspn(field, ", \t");
-            for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-                if (len != strlen(known[i]) || memcmp(field, known[i], len) != 0)
-                    continue;
-                handshake->ids = i == 0;
-                handshake->subprotocol = field;
-                handshake->subprotocol_len = len;
-                return;
-            }
+            if (len == 0 || !is_agreed_to(settings, field, len))
+                continue;
+            handshake->ids = is_named(SUBPROTOCOL_IDS, field, len);
+            handshake->subprotocol = field;
+            handshake->subprotocol_len = len;
+            return;
         }
     }
 }
@@ -95,8 +115,6 @@ int server_handshake_check(const struct http_head *request, bool compression,
     status = check_fields(request, handshake, why);
     if (status == 0)
         handshake_accept(http_head_get(request, "Sec-WebSocket-Key"), handshake->accept);
-    if (status == 0)
-        choose_subprotocol(request, handshake);
     if (!compression)
         handshake->deflate.agreed = false;
     return status;

@@ -10,6 +10,7 @@
 #include "common/websocket/event_id.h"
 #include "common/websocket/extension.h"
 #include "common/websocket/handshake.h"
+#include "server/broadcast/channel_settings.h"
 
 /* The subprotocol with which each message, text or binary, is preceded by its ID and a newline. */
 #define SUBPROTOCOL_IDS "id.wsbroadcast"
@@ -40,6 +41,12 @@ const char *server_handshake_lost(const struct http_head *request);
  * accepted. Returns 0, or the HTTP status of the refusal with `*why` (static). */
 int server_handshake_check(const struct http_head *request, bool compression,
                            struct server_handshake *handshake, const char **why);
+
+/* Agrees to the first subprotocol offered that the server knows or the channel's settings name (RFC
+ * 6455, 4.2.2, 5.4). It is borrowed from the request. */
+void server_handshake_choose(const struct http_head *request,
+                             const struct channel_settings *settings,
+                             struct server_handshake *handshake);
 
 /* Appends the response (101); `start` is the ID just before the first message that will be sent,
  * `live` that of the newest one, up to which the client catches up. Returns 0 or UV_ENOMEM. */

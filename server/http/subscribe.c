@@ -18,8 +18,10 @@ enum request_outcome subscribe_validate(struct request *request)
     int status =
         server_handshake_check(request->head, !settings->no_compression, &join->handshake, &why);
 
-    if (status == 0)
+    if (status == 0) {
+        server_handshake_choose(request->head, settings, &join->handshake);
         return REQUEST_PASSED;
+    }
     request->response.closes = status == 400; /* the end of what is malformed is not certain */
     return request_refuse(request, status, why);
 }

@@ -67,6 +67,36 @@ def test_the_first_that_is_known_is_agreed_to(server, offer, agreed):
         client.close()
 
 
+@pytest.mark.parametrize(
+    "options, offer, agreed",
+    [
+        (["chat"], "soap, chat", "chat"),
+        (["chat", "soap"], "soap, chat", "soap"),
+        (["chat"], "soap, Chat", None),
+        (["*"], "soap, chat", "soap"),
+        (["*"], "bearer.secret, chat", "chat"),
+        (["*"], "bearer.secret", None),
+        (["*"], "a/b, chat", "chat"),
+        (["chat"], IDS, IDS),
+    ],
+)
+def test_what_the_user_names_is_agreed_to(wsbroadcastd, options, offer, agreed):
+    server = wsbroadcastd(*(word for name in options for word in ("--subprotocol", name)))
+    with join(server.port, offer=offer) as client:
+        assert client.agreed == agreed
+        client.close()
+
+
+def test_a_channel_has_its_own(wsbroadcastd, tmp_path):
+    config = tmp_path / "conf"
+    config.write_text("[server]\nlisten = 127.0.0.1:0\nsubprotocol = chat\n"
+                      "[channel soap]\nsubprotocol = soap\n")
+    server = wsbroadcastd("--config", str(config))
+    for target, agreed in [("/ws", "chat"), ("/ws/soap", "soap"), ("/ws/other", "chat")]:
+        with join(server.port, target, "chat, soap") as client:
+            assert client.agreed == agreed
+
+
 def test_each_message_is_behind_its_id(keeper):
     """Others get the same messages as ever, in the same order."""
     peer = Peer(keeper.port)
