@@ -24,6 +24,20 @@ def crlf(text):
     return text.strip().replace("\n", "\r\n").encode() + b"\r\n\r\n"
 
 
+# ---- tokens ----
+
+HEADER = '{"alg":"HS256","typ":"JWT"}'
+CLAIMS = (
+    '{"sub":"alice","exp":2000000000,"nbf":1,"iss":"us","aud":["feed"],'
+    '"subscribe":["news/*","**","="],"publish":[]}'
+)
+seed("token", "signed", f"{HEADER}\n{CLAIMS}".encode() + b"\1")
+seed("token", "mercure", (HEADER + '\n{"exp":2e9,"mercure":{"subscribe":["*"],"publish":["a"]}}')
+     .encode() + b"\1")
+seed("token", "crit", b'{"alg":"HS256","crit":["exp"],"kid":"a"}\n{"exp":1e10}\1')
+seed("token", "unsigned", b"eyJhbGciOiJub25lIn0.eyJleHAiOjIwMDAwMDAwMDB9.\0")
+seed("token", "query", b"a=b&access_token=abc%2Ed; session=\"x.y.z\"\2")
+
 # ---- heads ----
 
 REQUEST = """
