@@ -108,6 +108,11 @@ static void write_responses(struct exposition *page, const struct question *ques
         exposition_count_of(page, "status", counters_statuses[i] != 0 ? status : "other",
                             SUM(responses[i]));
     }
+    exposition_family(page, "wsbroadcastd_credentials_total", "counter",
+                      "Credentials that requests have presented, by what became of them.");
+    exposition_count_of(page, "verdict", "accepted", SUM(credentials[COUNTERS_ACCEPTED]));
+    exposition_count_of(page, "verdict", "refused", SUM(credentials[COUNTERS_REFUSED]));
+    exposition_count_of(page, "verdict", "limited", SUM(credentials[COUNTERS_LIMITED]));
     exposition_family(page, "wsbroadcastd_limit_hits_total", "counter",
                       "Limits that clients have hit, by the option that sets them.");
     for (size_t i = 0; i < LIMITS_NAMES; i++)

@@ -195,10 +195,11 @@ void channel_unlisten(struct channel *channel, struct channel_listener *listener
 /* ---- subscribers: from any thread, each cursor from one ---- */
 
 /* The cursor reads the channel in `form` (a window's bits, CHANNEL_PLAIN, CHANNEL_EVENTS or
- * CHANNEL_IDS; see CHANNEL_LEAST_BITS), from where `since` says (NULL: from now on); `*start`, which may be NULL,
- * becomes the ID just before the first message it will get. If the cursor is `catching` then, it
- * reads plain frames, whatever its encoding, up to channel_go_live. Returns 0, UV_ENOMEM, UV_EINVAL
- * if the ID is of a message to come, or UV_EMFILE if there are as many subscribers as may be. */
+ * CHANNEL_IDS; see CHANNEL_LEAST_BITS), from where `since` says (NULL: from now on); `*start`,
+ * which may be NULL, becomes the ID just before the first message it will get. If the cursor is
+ * `catching` then, it reads plain frames, whatever its encoding, up to channel_go_live. Returns 0,
+ * UV_ENOMEM, UV_EINVAL if the ID is of a message to come, or UV_EMFILE if there are as many
+ * subscribers as may be. */
 int channel_join(struct channel *channel, unsigned encoding,
                  const struct channel_replay_from *since, struct block_cursor *cursor,
                  struct event_id *start);

@@ -190,6 +190,11 @@ static const struct option_spec specs[] = {
      .scoped = true},
     {"max-control-per-second", 0, "N", "pings and unasked pongs on one connection (default: 1000)",
      OPTION_AT(COUNT, struct server_options, max_control_per_second), .max = UINT32_MAX},
+    {"max-auth-failures-per-minute", 0, "N",
+     "credentials from one IPv4 address or IPv6 /64 network that are refused; then further ones "
+     "get 429 until that minute is over; through loopback or a Unix socket each connection counts "
+     "(default: 30)",
+     OPTION_AT(COUNT, struct server_options, max_auth_failures), .max = UINT32_MAX},
     {"max-lag", 0, "LAG",
      "how far a client may fall behind in reading: SIZE (but always two messages of "
      "--max-message), messages, as in 1000msg, or time, as in 30s; may be given several times, and "
@@ -327,6 +332,7 @@ void server_options_init(struct server_options *options)
         .max_header_bytes = HTTP_HEAD_MAX_BYTES,
         .max_header_count = HTTP_HEAD_MAX_FIELDS,
         .max_control_per_second = 1000,
+        .max_auth_failures = 30,
         .handshake_timeout = 10 * 1000,
         .keepalive_timeout = 75 * 1000,
         .close_timeout = CLOSE_TIMEOUT,

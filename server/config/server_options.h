@@ -76,6 +76,7 @@ struct server_options {
     uint64_t max_connections;
     uint64_t max_connections_per_address;
     uint64_t max_connections_per_user;
+    uint64_t max_auth_failures; /* in a minute, from one address */
     uint64_t max_messages_per_second;
     uint64_t max_bytes_per_second;
     uint64_t max_control_per_second;

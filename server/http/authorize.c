@@ -8,6 +8,8 @@
 #include "server/auth/auth.h"
 #include "server/auth/credentials.h"
 #include "server/http/services.h"
+#include "server/metrics/counters.h"
+#include "server/net/guessing.h"
 
 enum { VERIFYING = 100 * 1000 /* units of work, as bytes that are copied: one signature or two */ };
 
@@ -28,8 +30,26 @@ static bool origin_is_trusted(const struct request *request)
     return origin_check(&policy, request->head, request->local_only) == ORIGIN_ADMITTED;
 }
 
+static void count(const struct request *request, size_t verdict)
+{
+    if (request->services->counters != NULL)
+        counters_add(&request->services->counters->credentials[verdict], 1);
+}
+
+static enum request_outcome refuse_guess(struct request *request)
+{
+    count(request, COUNTERS_LIMITED);
+    request->response.limit = "max-auth-failures-per-minute";
+    request->response.retry_after = GUESSING_MINUTE / 1000;
+    return request_refuse(request, 429,
+                          "too many credentials from this address were refused: try again in a "
+                          "minute");
+}
+
 static enum request_outcome refuse_credential(struct request *request, const char *why)
 {
+    count(request, COUNTERS_REFUSED);
+    request->response.guessed = true;
     request->response.challenge = "Bearer error=\"invalid_token\"";
     return request_refuse(request, 401, why);
 }
@@ -61,6 +81,12 @@ static enum request_outcome identify(struct request *request)
     status = find_token(request, &token);
     if (status == 0 && token == NULL)
         return REQUEST_PASSED;
+    if (request->guesses) {
+        if (token != NULL)
+            OPENSSL_cleanse(token, strlen(token));
+        free(token);
+        return refuse_guess(request);
+    }
     if (status == 0) {
         status = auth_verify(auth, token, &request->identity, &why);
         request->response.work += VERIFYING;
@@ -69,7 +95,10 @@ static enum request_outcome identify(struct request *request)
     free(token);
     if (status == UV_ENOMEM)
         return request_refuse(request, 503, RESPONSE_OUT_OF_MEMORY);
-    return status == 0 ? REQUEST_PASSED : refuse_credential(request, why);
+    if (status != 0)
+        return refuse_credential(request, why);
+    count(request, COUNTERS_ACCEPTED);
+    return REQUEST_PASSED;
 }
 
 /* ---- what it may ---- */

@@ -75,8 +75,9 @@ void connection_log_refusal(const struct connection *connection, const struct tr
                             const struct response *response)
 {
     int status = response->status;
-    enum log_level level =
-        status == 403 || status == 421 || response->by_proxy ? LOG_INFO : LOG_DEBUG;
+    enum log_level level = status == 403 || status == 421 || response->by_proxy || response->guessed
+                               ? LOG_INFO
+                               : LOG_DEBUG;
     char name[64], shown[256];
 
     if (!log_enabled(level))

@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "server/http/forwarded.h"
 #include "server/http/services.h"
+#include "server/net/guessing.h"
 
 enum {
     PIECE = 32 * 1024, /* bytes of a page that are made, and held, at a time */
@@ -127,6 +128,36 @@ static bool may_go_on(const struct exchange *exchange, const struct response *re
            !connection->policy->ending && exchange->refusals < EXCHANGE_MAX_REFUSALS;
 }
 
+/* A credential was refused: that counts. */
+static void count_guess(struct exchange *exchange)
+{
+    struct limits *limits = exchange->connection->policy->services->limits;
+    struct sockaddr_storage client;
+
+    stream_peer_address(&exchange->transport->stream, &client);
+    if (!guessing_failed(&limits->guessing, (const struct sockaddr *) &client,
+                         uv_hrtime() / 1000000))
+        exchange->guesses++;
+}
+
+/* True if too many of its client were refused. */
+static bool guesses(const struct exchange *exchange)
+{
+    const struct services *services = exchange->connection->policy->services;
+    uint64_t most = services->options->max_auth_failures;
+    struct sockaddr_storage client;
+
+    if (services->auth == NULL || most == 0)
+        return false;
+    if (exchange->guesses >= most)
+        return true;
+    if (atomic_load(&services->limits->guessing.count) == 0)
+        return false;
+    stream_peer_address(&exchange->transport->stream, &client);
+    return guessing_is_blocked(&services->limits->guessing, (const struct sockaddr *) &client,
+                               uv_hrtime() / 1000000, most);
+}
+
 /* Writes the response of the request. */
 static enum connection_result reply(struct exchange *exchange)
 {
@@ -141,6 +172,8 @@ static enum connection_result reply(struct exchange *exchange)
         connection_log_refusal(connection, transport, response);
     }
     tell_limit(exchange, response);
+    if (response->guessed)
+        count_guess(exchange);
     exchange->keep_alive = may_go_on(exchange, response);
     if (!connection_write(connection, transport, response, exchange->keep_alive))
         return CONNECTION_ENDED;
@@ -397,6 +430,7 @@ enum connection_result exchange_begin(struct connection *connection, struct tran
     exchange->step = ROUTER_VALIDATE;
     outcome = find_client(exchange, &secure);
     request->client.address = connection->address;
+    request->guesses = guesses(exchange);
     if (outcome == REQUEST_PASSED)
         outcome = begin_route(exchange, secure);
     return settle(exchange, outcome);

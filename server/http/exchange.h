@@ -23,7 +23,8 @@ struct exchange {
     struct body body;               /* while in_body */
     struct http_page *page;         /* NULL, or what is being written */
     bool keep_alive;                /* the connection goes on behind it */
-    unsigned refusals;              /* so far, of the connection */
+    unsigned short guesses;         /* credentials that were refused, without an address */
+    unsigned short refusals;        /* so far, of the connection */
     struct limits_rate *rate;       /* what the connection has published lately */
     struct throttle_paused *paused; /* while it publishes faster than others can deliver */
     struct connection *connection;

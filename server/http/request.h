@@ -63,6 +63,7 @@ struct request {
     struct request_target target;          /* borrowed from the head; empty if of no known form */
     struct request_target_channel channel; /* of a route for channels */
     bool is_handshake;                     /* it asks to become a WebSocket */
+    bool guesses;    /* too many credentials of its client were refused: no more are looked at */
     bool local_only; /* Host and Origin must be this machine's: it came through a listener that only
                         this machine reaches, and the server knows no names of its own */
     char allow[REQUEST_MAX_ALLOW]; /* the methods that its target supports */

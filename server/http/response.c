@@ -82,7 +82,8 @@ static int append_fields(struct buffer *out, const struct response *response)
     case 426:
         return buffer_printf(out, "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
     case 429:
-        return buffer_printf(out, "Retry-After: 1\r\n");
+        return buffer_printf(out, "Retry-After: %d\r\n",
+                             response->retry_after > 0 ? response->retry_after : 1);
     default:
         return 0;
     }

@@ -45,9 +45,11 @@ struct response {
 
     const char *origin; /* the page that may read it, borrowed; "*": any; NULL: no page of another
                            origin */
-    bool credentials;   /* the page may read it though cookies were sent along (Fetch, 3.2) */
-    const char *html;   /* a browser asks: the path of the endpoint, for the page of a refusal */
-    char text[224]; /* more would take idle subscribers room: malloc keeps what openings leave */
+    bool guessed;       /* a 401 for a credential that is not valid: it counts */
+    unsigned short retry_after; /* seconds, of a 429; 0: one */
+    bool credentials; /* the page may read it though cookies were sent along (Fetch, 3.2) */
+    const char *html; /* a browser asks: the path of the endpoint, for the page of a refusal */
+    char text[224];   /* more would take idle subscribers room: malloc keeps what openings leave */
 };
 
 /* Makes it a refusal; `why` is static, or in `text`. */

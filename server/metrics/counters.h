@@ -20,11 +20,15 @@ enum { COUNTERS_FRAMES, COUNTERS_EVENTS, COUNTERS_KINDS };
 
 enum { COUNTERS_STATUSES = 24 }; /* HTTP statuses that are told apart, and one for all others */
 
+/* What has become of credentials. */
+enum { COUNTERS_ACCEPTED, COUNTERS_REFUSED, COUNTERS_LIMITED, COUNTERS_VERDICTS };
+
 struct counters {
     _Atomic uint64_t accepted;                     /* connections, ever */
     _Atomic uint64_t subscribed[COUNTERS_KINDS];   /* of them, became subscribers, */
     _Atomic uint64_t unsubscribed[COUNTERS_KINDS]; /* and are none any more */
     _Atomic uint64_t responses[COUNTERS_STATUSES]; /* in the order of counters_statuses */
+    _Atomic uint64_t credentials[COUNTERS_VERDICTS];
     _Atomic uint64_t messages_in[COUNTERS_WAYS];
     _Atomic uint64_t bytes_in[COUNTERS_WAYS]; /* of their payload */
     _Atomic uint64_t deliveries; /* messages, times subscribers when they were published */

@@ -22,6 +22,7 @@ static const char *const limits_names[LIMITS_NAMES] = {
     "max-connections",
     "max-connections-per-address",
     "max-connections-per-user",
+    "max-auth-failures-per-minute",
     "max-messages-per-second",
     "max-bytes-per-second",
     "max-control-per-second",
@@ -60,6 +61,8 @@ struct limits_address {
 
 int limits_init(struct limits *limits, const struct server_options *options, bool counts_addresses)
 {
+    int status;
+
     for (size_t i = 0; i < LIMITS_NAMES; i++)
         atomic_init(&limits->hits[i], 0);
     atomic_init(&limits->options, options);
@@ -69,7 +72,13 @@ int limits_init(struct limits *limits, const struct server_options *options, boo
     limits->_addresses = NULL;
     limits->_users = NULL;
     list_init(&limits->_left);
-    return uv_mutex_init(&limits->_lock);
+    status = guessing_init(&limits->guessing);
+    if (status != 0)
+        return status;
+    status = uv_mutex_init(&limits->_lock);
+    if (status != 0)
+        guessing_deinit(&limits->guessing);
+    return status;
 }
 
 void limits_set_options(struct limits *limits, const struct server_options *options)
@@ -416,6 +425,7 @@ void limits_deinit(struct limits *limits)
 {
     while (!list_empty(&limits->_left))
         forget(limits, container_of(limits->_left.next, struct limits_address, left));
+    guessing_deinit(&limits->guessing);
     uv_mutex_destroy(&limits->_lock);
 }
 

@@ -16,8 +16,9 @@
 
 #include "common/base/list.h"
 #include "server/config/server_options.h"
+#include "server/net/guessing.h"
 
-enum { LIMITS_NAMES = 22, LIMITS_MAX_USER = 255 /* bytes of a name */ };
+enum { LIMITS_NAMES = 23, LIMITS_MAX_USER = 255 /* bytes of a name */ };
 
 /* One address: its connections, and what its messages come to. Shared by all threads; exists while
  * it has a connection, and until the second is over in which it said something. */
@@ -37,6 +38,7 @@ struct limits {
     const struct server_options *_Atomic options; /* of now: another one may take its place */
     bool _counts_addresses;
     _Atomic uint64_t hits[LIMITS_NAMES]; /* in the order of limits_names */
+    struct guessing guessing;            /* refused credentials, by address */
     uv_mutex_t _lock;                    /* guards what follows */
     uint64_t _connections;
     uint64_t _refusals; /* connections that are being told that they are one too many */

@@ -376,3 +376,45 @@ def test_what_needs_users_is_refused_where_there_are_none(options):
     failed = subprocess.run([programs.WSBROADCASTD, "-l", "0", *options], capture_output=True,
                             text=True, check=False, timeout=rawws.TIMEOUT)
     assert failed.returncode == 2 and "--jwt-key" in failed.stderr
+
+
+def keep_asking(port: int, count: int, *, via: str | None = None, secret: str = "x" * 43) -> list[int]:
+    """The statuses of so many requests on one connection."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=rawws.TIMEOUT)
+    got = []
+    for _ in range(count):
+        connection.request("GET", "/channels", headers=bearer(secret) | (
+            {"X-Forwarded-For": via} if via else {}))
+        response = connection.getresponse()
+        response.read()
+        got.append(response.status)
+        if response.status == 429:
+            assert response.headers["Retry-After"] == "60"
+    connection.close()
+    return got
+
+
+def test_guessing_is_stopped_by_address_and_costs_others_nothing(start, file):
+    admin = Admin(start, "--token-file", str(file), "-w", "2", "--trusted-proxy", "127.0.0.1",
+                  "--max-auth-failures-per-minute", "5")
+    port = admin.server.port
+    assert keep_asking(port, 3, via="192.0.2.1") == [401] * 3
+    assert keep_asking(port, 4, via="192.0.2.1") == [401, 401, 429, 429]
+    assert keep_asking(port, 1, via="192.0.2.1", secret="a" * 43) == [429]
+    assert keep_asking(port, 2, via="192.0.2.2", secret="a" * 43) == [200, 200]
+    # without a credential there is nothing to guess
+    assert Answer(port, "GET", "/channels", X_Forwarded_For="192.0.2.1").status == 200
+    metrics = admin.metrics()
+    assert metrics['wsbroadcastd_credentials_total{verdict="refused"}'] == 5
+    assert metrics['wsbroadcastd_credentials_total{verdict="limited"}'] == 3
+    assert metrics['wsbroadcastd_credentials_total{verdict="accepted"}'] == 2
+    assert metrics['wsbroadcastd_limit_hits_total{limit="max-auth-failures-per-minute"}'] == 3
+    admin.server.wait_stderr(r"192\.0\.2\.1.*refused with 401: '/channels': the token is not valid")
+    assert "x" * 43 not in admin.server.stderr
+
+
+def test_through_loopback_each_connection_guesses_for_itself(start, file):
+    server = start(programs.Server, "--token-file", str(file),
+                   "--max-auth-failures-per-minute", "2")
+    assert keep_asking(server.port, 3) == [401, 401, 429]
+    assert keep_asking(server.port, 2, secret="a" * 43) == [200, 200]
