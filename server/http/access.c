@@ -13,7 +13,7 @@ static enum request_outcome refuse_origin(struct request *request)
     const char *origin = http_head_get(request->head, "Origin");
     struct response *response = &request->response;
     const char *others = "";
-    char shown[128];
+    char shown[96];
 
     if (policy->allowed_count == 0 && !request->local_only &&
         !policy->host_is_known) /* these are admitted by a rule that a list replaces */

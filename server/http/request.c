@@ -66,7 +66,7 @@ enum request_outcome request_check_name(struct request *request, const struct se
 {
     const char *host = http_head_get(request->head, "Host");
     struct response *response = &request->response;
-    char shown[128];
+    char shown[96];
 
     if (server_names_include(names, request->head, tls, loopback))
         return REQUEST_PASSED;

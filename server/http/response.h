@@ -49,7 +49,7 @@ struct response {
     unsigned short retry_after; /* seconds, of a 429; 0: one */
     bool credentials; /* the page may read it though cookies were sent along (Fetch, 3.2) */
     const char *html; /* a browser asks: the path of the endpoint, for the page of a refusal */
-    char text[224];   /* more would take idle subscribers room: malloc keeps what openings leave */
+    char text[200];   /* much more, and malloc has no use for the holes that openings leave */
 };
 
 /* Makes it a refusal; `why` is static, or in `text`. */

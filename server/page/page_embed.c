@@ -52,7 +52,8 @@ static void compress_file(struct file *file)
                        .next_out = file->gzip,
                        .avail_out = MAX_FILE};
 
-    /* 16 more than the window's bits: gzip. Without a name or time the same input makes the same. */
+    /* 16 more than the window's bits: gzip. Without a name or time the same input makes the same.
+     */
     if (deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY) != Z_OK ||
         deflate(&stream, Z_FINISH) != Z_STREAM_END)
         die("cannot be compressed", file->path);

@@ -326,6 +326,18 @@ def test_the_unit_is_one_for_systemd(tmp_path):
     assert "feed.service" not in done.stderr, done.stderr
 
 
+def test_users(shell):
+    shell(command("users", "wsbroadcastd --new-token")).wait()
+    server = serve(shell, command("users", "wsbroadcastd --token-file"))
+    listener = shell(command("users", "wsrecv --bearer-file"))
+    listener.wait_stderr("Connected to ws://localhost:8000/ws")
+    refused = shell(command("users", "wsrecv  "))
+    refused.wait_stderr("401")
+    refused.expected = refused.process.wait(10)
+    assert refused.expected not in (0, 2)
+    stop(listener, server)
+
+
 def test_tls_with_an_authority_of_ones_own(shell):
     for start in ("openssl req -x509", "openssl req -newkey", "openssl x509"):
         shell(TLS[start]).wait()
