@@ -40,6 +40,13 @@ static const struct option_spec specs[] = {
      "print the time before each message: UTC (the default), seconds since 1970, or since the "
      "start, or local time",
      OPTION_AT(CHOICE, struct client_options, stamps), .min = STAMP_ISO, .optional = true},
+    {"pretty", 0, NULL,
+     "indent JSON, a member a line (messages that are JSON, or the objects of --json)",
+     OPTION_AT(FLAG, struct client_options, pretty)},
+    {"color", 0, "auto|always|never",
+     "colour JSON: on a terminal (the default; NO_COLOR, CLICOLOR and CLICOLOR_FORCE are heeded), "
+     "always, or never",
+     OPTION_AT(CHOICE, struct client_options, colour)},
     {.help = "Acting on messages:"},
     {"count", 'n', "N", "close and exit 0 after N messages; exit 1 if it ends with fewer",
      OPTION_AT(COUNT, struct client_options, count), .min = 1, .max = UINT64_MAX},

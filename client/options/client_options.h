@@ -19,6 +19,9 @@
 enum client_input_eof { CLIENT_EOF_CLOSE, CLIENT_EOF_KEEP };
 enum client_exec_fail { CLIENT_EXEC_IGNORE, CLIENT_EXEC_STOP };
 
+/* Whether JSON is coloured: by the environment, on a terminal. */
+enum client_colour { CLIENT_COLOUR_AUTO, CLIENT_COLOUR_ALWAYS, CLIENT_COLOUR_NEVER };
+
 /* What --cert is: as it looks, or as it is said. */
 enum client_cert_type { CLIENT_CERT_ANY, CLIENT_CERT_PEM, CLIENT_CERT_P12 };
 
@@ -52,10 +55,12 @@ struct client_options {
     enum render_mode mode;  /* as these have it */
     enum stamp_kind stamps; /* before each message */
     bool null;              /* NULs in place of newlines, in and out */
-    const char *until;      /* a regular expression, or NULL */
-    const char *command;    /* of --exec, or NULL */
-    uint64_t jobs;          /* commands at once */
-    uint64_t exec_timeout;  /* milliseconds for each; 0: none */
+    bool pretty;            /* JSON is indented */
+    enum client_colour colour;
+    const char *until;     /* a regular expression, or NULL */
+    const char *command;   /* of --exec, or NULL */
+    uint64_t jobs;         /* commands at once */
+    uint64_t exec_timeout; /* milliseconds for each; 0: none */
     enum client_exec_fail exec_fail;
 
     /* staying connected; all times in milliseconds, 0: none */

@@ -66,6 +66,10 @@ static int choose_mode(struct client_options *options, struct error *error)
 
 static int check_output(const struct client_options *options, struct error *error)
 {
+    if (options->pretty && (options->mode > RENDER_JSON || options->command != NULL))
+        return error_set(
+            error, UV_EINVAL,
+            "option '--pretty' is for text and --json, and for no other output option");
     if (options->stamps != STAMP_NONE && options->mode == RENDER_JSON)
         return error_set(error, UV_EINVAL,
                          "options '--timestamps' and '--json' exclude each other: an object has "

@@ -15,7 +15,10 @@ int render_init(struct render *render, const struct render_config *config, struc
     int status = 0;
 
     *render = (struct render){._config = *config};
-    render->_plain = config->mode <= RENDER_RAW && config->stamps == STAMP_NONE && !config->escaped;
+    render->_view = (struct json_view){
+        .pretty = config->pretty, .colour = config->colour, .escaped = config->escaped};
+    render->_viewed = config->pretty || config->colour || config->escaped;
+    render->_plain = config->mode <= RENDER_RAW && config->stamps == STAMP_NONE && !render->_viewed;
     if (config->mode == RENDER_FORMAT)
         return format_init(&render->_format, config->format, error);
     if (config->mode != RENDER_JSON)
@@ -36,6 +39,7 @@ void render_deinit(struct render *render)
 {
     format_deinit(&render->_format);
     buffer_deinit(&render->_json_end);
+    buffer_deinit(&render->_json);
 }
 
 bool render_wants_time(const struct render *render)
@@ -114,7 +118,33 @@ static int append_json(struct render *render, struct buffer *out, const struct m
     return status;
 }
 
+/* The same for people. */
+static int append_json_view(struct render *render, struct buffer *out,
+                            const struct message *message)
+{
+    int status;
+
+    if (!render->_config.pretty && !render->_config.colour)
+        return append_json(render, out, message);
+    render->_json.len = 0;
+    status = append_json(render, &render->_json, message);
+    if (status != 0)
+        return status;
+    if (!json_view_is_for(render->_json.data, render->_json.len))
+        return buffer_append(out, render->_json.data, render->_json.len);
+    return json_view_append(&render->_view, out, render->_json.data, render->_json.len);
+}
+
 /* ---- all of them ---- */
+
+static int append_payload(const struct render *render, struct buffer *out,
+                          const struct message *message)
+{
+    if (render->_viewed && message->opcode == FRAME_TEXT &&
+        json_view_is_for(message->data, message->len))
+        return json_view_append(&render->_view, out, message->data, message->len);
+    return format_append_payload(out, message, render->_config.escaped);
+}
 
 /* The time, and a space. */
 static int append_stamp(struct render *render, struct buffer *out, const struct message *message)
@@ -165,7 +195,7 @@ static int append_body(struct render *render, struct buffer *out, const struct m
     case RENDER_RAW:
         break;
     case RENDER_JSON:
-        return append_json(render, out, message);
+        return append_json_view(render, out, message);
     case RENDER_HEX:
         return encode_hex(out, message->data, message->len, false);
     case RENDER_BASE64:
@@ -176,7 +206,7 @@ static int append_body(struct render *render, struct buffer *out, const struct m
         return buffer_append(out, message->data, message->len);
     }
     if (status == 0)
-        status = format_append_payload(out, message, render->_config.escaped);
+        status = append_payload(render, out, message);
     return status;
 }
 

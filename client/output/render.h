@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "client/output/format.h"
+#include "client/output/json_view.h"
 #include "client/output/message.h"
 #include "client/output/stamp.h"
 #include "common/base/buffer.h"
@@ -27,6 +28,8 @@ struct render_config {
     enum stamp_kind stamps; /* before each message; not for JSON, a format or bytes */
     bool null;              /* a NUL in place of the newline */
     bool escaped;           /* a terminal reads: text is shown without what would act on it */
+    bool pretty;            /* JSON is indented */
+    bool colour;            /* and coloured */
     const char *format;     /* of RENDER_FORMAT */
     const char *url;        /* for JSON and formats; borrowed for the life of the renderer */
 };
@@ -39,6 +42,9 @@ struct render {
     struct stamp_cache _local_stamps;
     uint64_t _number; /* of messages so far */
     bool _plain;      /* text is printed as it is */
+    struct json_view _view;
+    bool _viewed;        /* JSON goes through _view */
+    struct buffer _json; /* an object of RENDER_JSON before that */
 };
 
 /* Returns 0, UV_EINVAL with a text that says what is wrong with the format, or UV_ENOMEM. */

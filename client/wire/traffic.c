@@ -315,6 +315,13 @@ int traffic_check(const struct client_options *options, struct error *error)
     return 0;
 }
 
+static bool is_coloured(const struct client_options *options, bool terminal)
+{
+    if (options->colour == CLIENT_COLOUR_AUTO)
+        return options->command == NULL && json_view_wants_colour(terminal);
+    return options->colour == CLIENT_COLOUR_ALWAYS;
+}
+
 /* What needs no loop. Returns 0, or an error with a text. */
 static int init_acting(struct traffic *traffic, const char *url, struct error *error)
 {
@@ -325,6 +332,8 @@ static int init_acting(struct traffic *traffic, const char *url, struct error *e
         .stamps = options->stamps,
         .null = options->null,
         .escaped = terminal,
+        .pretty = options->pretty,
+        .colour = is_coloured(options, terminal),
         .format = options->format,
         .url = url,
     };

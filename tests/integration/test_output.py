@@ -217,6 +217,7 @@ def test_a_terminal_gets_nothing_that_acts_on_it_in_any_mode(wsrecv):
             shown = os.read(master, 4096).decode()
             os.close(master)
         assert listener.stderr == ""
+        shown = re.sub(r"\x1b\[(3[4-6]|32|0)m", "", shown)  # our own colours
         assert "abc" in shown or "616263" in shown
         controls = re.findall("[\x01-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e\u2066\u2028]", shown)
         assert not controls, (options, shown)
@@ -655,3 +656,37 @@ def test_wc_counts_every_message_of_a_flood(wsrecv):
         listener.wait(0)
     os.close(read)
     assert int(counter.stdout) == count
+
+
+# JSON for people
+
+
+def on_terminal(wsrecv, text: str, *options: str, **environment: str) -> str:
+    """What a terminal gets for one message."""
+    master, slave = os.openpty()
+    with ScriptedServer(says(text)) as server:
+        env = {**os.environ, "TERM": "xterm", **environment}
+        wsrecv("-q", "-r", "-n", "1", *options, server.url, stdout=slave, env=env).wait(0)
+    os.close(slave)
+    shown = os.read(master, 65536).decode()
+    os.close(master)
+    return shown
+
+
+def test_a_terminal_gets_json_in_colour_and_on_one_line(wsrecv):
+    text = '{\n "a": [1,\n 2]\n}'
+    assert on_terminal(wsrecv, text) == "{\x1b[34m\"a\"\x1b[0m:[\x1b[36m1\x1b[0m,\x1b[36m2\x1b[0m]}\r\n"
+    for how in ({"NO_COLOR": "1"}, {"CLICOLOR": "0"}, {"TERM": "dumb"}):
+        assert on_terminal(wsrecv, text, **how) == '{"a":[1,2]}\r\n'
+    assert on_terminal(wsrecv, text, "--color", "never") == '{"a":[1,2]}\r\n'
+    assert on_terminal(wsrecv, "no {json}") == "no {json}\r\n"
+
+
+def test_a_pipe_gets_json_as_it_came_but_for_pretty(wsrecv):
+    text = '{"a":  [1],\n"b":1e0}'
+    assert printed(wsrecv, [text], "-r") == text.encode() + b"\n"
+    pretty = b'{\n  "a": [\n    1\n  ],\n  "b": 1e0\n}\n'
+    assert printed(wsrecv, [text], "-r", "--pretty") == pretty
+    assert b"\x1b[34m" in printed(wsrecv, [text], "-r", "--color=always")
+    assert b'\n  "data": "x",\n' in printed(wsrecv, ["x"], "--json", "--pretty")
+    assert "--pretty" in wsrecv("--pretty", "--hex").wait(2).stderr
