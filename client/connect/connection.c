@@ -137,7 +137,7 @@ static void on_closed(struct transport *transport)
     http_head_deinit(&connection->_head);
     refusal_deinit(&connection->_refusal);
     event_parser_deinit(&connection->_events);
-    connection->_events = (struct event_parser){._ops = NULL};
+    connection->_events = (struct event_parser){0};
     connection->_streaming = false;
     connection->_ops->on_closed(connection);
 }
@@ -292,7 +292,7 @@ int connection_start(struct connection *connection, int fd, const struct url *ur
     connection->_answered = false;
     connection->_ended = false;
     connection->_alerted = false;
-    connection->_refusal = (struct refusal){._text = {0}};
+    connection->_refusal = (struct refusal){0};
     connection->_refused = (struct outcome){.exit = CLIENT_OK};
     http_head_init(&connection->_head, HTTP_HEAD_RESPONSE);
     status = stream_open(&connection->_transport.stream, fd);

@@ -49,7 +49,7 @@ bool json_view_is_for(const void *text, size_t len)
 {
     const uint8_t *bytes = text;
     size_t at = skip_space(bytes, len, 0);
-    struct json_check check = {._depth = 0};
+    struct json_check check = {0};
     size_t bad;
 
     if (len > MAX_LEN || at == len || (bytes[at] != '{' && bytes[at] != '['))

@@ -233,15 +233,6 @@ def test_until(shell, log_server):
     end_log(log_server)
 
 
-def test_json(shell, log_server):
-    listener = shell(command("recipes", "wsrecv -q --json").replace("jq ", "jq --unbuffered "))
-    wait_for_subscriber(shell)
-    say(shell, "hello")
-    assert re.fullmatch(r"\d{4}-.*Z\thello", listener.read_line())
-    end_log(log_server)
-    listener.wait()
-
-
 def wait_for_subscriber(shell) -> None:
     def is_there() -> bool:
         answer = output(shell, command("recipes", "curl 'http://127.0.0.1:8000/ws/log?info'"))
