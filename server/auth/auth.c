@@ -14,6 +14,8 @@ struct auth {
     struct token_file tokens;
     struct jwt_policy jwt;
     const char *cookie;
+    struct principal **users; /* by name */
+    size_t user_count;
 };
 
 /* ---- life ---- */
@@ -32,6 +34,26 @@ static int read_keys(struct auth *auth, const struct auth_sources *sources,
         result = result != 0 ? result : status;
     }
     return result;
+}
+
+static int compare_users(const void *left, const void *right)
+{
+    return strcmp((*(struct principal *const *) left)->user,
+                  (*(struct principal *const *) right)->user);
+}
+
+static int take_users(struct auth *auth, const struct auth_sources *sources)
+{
+    if (sources->user_count == 0)
+        return 0;
+    auth->users = calloc(sources->user_count, sizeof(struct principal *));
+    if (auth->users == NULL)
+        return UV_ENOMEM;
+    for (size_t i = 0; i < sources->user_count; i++)
+        auth->users[i] = principal_ref(sources->users[i]);
+    auth->user_count = sources->user_count;
+    qsort(auth->users, auth->user_count, sizeof(struct principal *), compare_users);
+    return 0;
 }
 
 int auth_load(struct auth **auth, const struct auth_sources *sources,
@@ -53,7 +75,10 @@ int auth_load(struct auth **auth, const struct auth_sources *sources,
     fresh->jwt.leeway = (unsigned) (sources->jwt_leeway / MS);
     fresh->jwt.allow_no_expiry = sources->jwt_allow_no_expiry;
     fresh->cookie = sources->cookie;
-    if (sources->token_file != NULL)
+    status = take_users(fresh, sources);
+    if (status != 0)
+        complain(context, "out of memory");
+    else if (sources->token_file != NULL)
         status = token_file_read(&fresh->tokens, sources->token_file, complain, context);
     keys = read_keys(fresh, sources, complain, context);
     status = status != 0 ? status : keys;
@@ -70,6 +95,9 @@ void auth_free(struct auth *auth)
         return;
     token_file_deinit(&auth->tokens);
     jwt_keys_deinit(&auth->jwt.keys);
+    for (size_t i = 0; i < auth->user_count; i++)
+        principal_unref(auth->users[i]);
+    free(auth->users);
     free(auth);
 }
 
@@ -133,13 +161,27 @@ struct principal *auth_renew(const struct auth *auth, struct principal *principa
 
 /* ---- what it may ---- */
 
+/* Whose rights hold: those of the credential; if it names none, those of the user's section. NULL:
+ * there are none. */
+static const struct principal *rights_of(const struct auth *auth, struct principal *principal)
+{
+    struct principal **found;
+
+    if (principal->rights_given)
+        return principal;
+    if (auth == NULL || auth->user_count == 0 || principal->user[0] == '\0')
+        return NULL;
+    found = bsearch(&principal, auth->users, auth->user_count, sizeof(struct principal *),
+                    compare_users);
+    return found != NULL ? *found : NULL;
+}
+
 bool auth_is_authorized(const struct auth *auth, const struct identity *identity,
                         enum principal_right right, const char *channel)
 {
-    (void) auth;
     return identity != NULL && identity->principal != NULL &&
            (identity->expires == PRINCIPAL_NEVER || (int64_t) time(NULL) < identity->expires) &&
-           principal_may(identity->principal, right, channel);
+           principal_may(rights_of(auth, identity->principal), right, channel);
 }
 
 bool auth_may(const struct auth *auth, enum channel_who who, const struct identity *identity,

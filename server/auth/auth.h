@@ -25,7 +25,9 @@ struct auth_sources {
     const char *jwt_audience;
     uint64_t jwt_leeway; /* milliseconds */
     bool jwt_allow_no_expiry;
-    const char *cookie; /* the name of one that may bear a token; NULL: none */
+    const char *cookie;             /* the name of one that may bear a token; NULL: none */
+    struct principal *const *users; /* the rights of those whose credential names none, by name */
+    size_t user_count;
 };
 
 /* Reads the files. `*auth` becomes NULL where there are no sources. Returns 0, or a negative UV_E*

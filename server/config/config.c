@@ -21,8 +21,8 @@ struct loading {
     const char *path;            /* of the file */
     bool given[MAX_SPECS];       /* by the command line */
     size_t lines[MAX_SPECS];     /* of the file, which gave the option first; 0: none */
-    enum { IN_NONE, IN_SERVER, IN_CHANNEL } in; /* the section that is read */
-    int status;                                 /* of the first error; 0: none so far */
+    enum { IN_NONE, IN_SERVER, IN_CHANNEL, IN_USER } in; /* the section that is read */
+    int status;                                          /* of the first error; 0: none so far */
     void (*complain)(void *context, const char *text);
     void *context;
 };
@@ -104,13 +104,16 @@ static void on_section(void *context, size_t line, const char *name, const char 
     if (strcmp(name, "channel") == 0 && *argument != '\0') {
         loading->in = IN_CHANNEL;
         channel_sections_begin(&loading->config->_sections, argument, line, &loading->errors);
+    } else if (strcmp(name, "user") == 0 && *argument != '\0') {
+        loading->in = IN_USER;
+        user_sections_begin(&loading->config->_users, argument, line, &loading->errors);
     } else if (strcmp(name, "server") == 0 && *argument == '\0') {
         loading->in = IN_SERVER;
     } else {
         config_errors_word(
             &loading->errors, line, name,
-            " is not a section: options stand in [server], and those of single channels "
-            "in [channel PATTERN]");
+            " is not a section: options stand in [server], those of single channels in "
+            "[channel PATTERN], and rights in [user NAME]");
     }
 }
 
@@ -120,6 +123,10 @@ static void on_setting(void *context, size_t line, const char *name, const char 
     size_t index = options_find(&server_options_table, name);
     const struct channel_sections_value entry = {index, line, value};
 
+    if (loading->in == IN_USER) {
+        user_sections_add(&loading->config->_users, name, value, line, &loading->errors);
+        return;
+    }
     if (index == server_options_table.count)
         config_errors_word(
             &loading->errors, line, name,
@@ -227,6 +234,8 @@ static void read_auth(struct loading *loading)
         .jwt_leeway = options->jwt_leeway,
         .jwt_allow_no_expiry = options->jwt_allow_no_expiry,
         .cookie = options->auth_cookie,
+        .users = loading->config->_users.principals,
+        .user_count = loading->config->_users.count,
     };
 
     if (loading->status == 0 && options->new_token == NULL && !options->help && !options->version)
@@ -305,6 +314,7 @@ void config_unref(struct config *config)
     free((void *) config->rules.list);
     free(config->admin_token);
     auth_free(config->auth);
+    user_sections_deinit(&config->_users);
     free(config->_values);
     free(config->_file);
     free(config);

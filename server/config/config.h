@@ -16,6 +16,7 @@
 #include "server/auth/auth.h"
 #include "server/config/channel_sections.h"
 #include "server/config/server_options.h"
+#include "server/config/user_sections.h"
 
 enum { CONFIG_COMMAND_LINE = 0 }; /* in place of a line of the file */
 
@@ -36,6 +37,7 @@ struct config {
     struct config_value *_values;
     size_t _value_count;
     struct channel_sections _sections;
+    struct user_sections _users;
 };
 
 /* Loads it. `argv` is borrowed for as long as the snapshot lives. Every error is told to

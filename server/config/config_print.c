@@ -114,6 +114,21 @@ static void print_section(const struct config *config, const struct channel_sect
     }
 }
 
+static void print_user(const struct config *config, const struct user_section *section, FILE *out)
+{
+    static const char *const names[PRINCIPAL_RIGHTS] = {"subscribe", "publish"};
+
+    fprintf(out, "\n[user %s]    # %s:%zu\n", section->name, config->options.config_file,
+            section->line);
+    for (size_t i = 0; i < PRINCIPAL_RIGHTS; i++) {
+        if (section->rights[i] == NULL)
+            continue;
+        fprintf(out, "%s = ", names[i]);
+        print_value(out, section->rights[i]);
+        fprintf(out, "    # %s:%zu\n", config->options.config_file, section->lines[i]);
+    }
+}
+
 void config_print(const struct config *config, FILE *out)
 {
     struct server_options defaults;
@@ -136,6 +151,8 @@ void config_print(const struct config *config, FILE *out)
     }
     for (size_t i = 0; i < config->_sections.count; i++)
         print_section(config, &config->_sections.list[i], out);
+    for (size_t i = 0; i < config->_users.count; i++)
+        print_user(config, &config->_users.list[i], out);
 }
 
 /* ---- an example ---- */

@@ -418,3 +418,34 @@ def test_through_loopback_each_connection_guesses_for_itself(start, file):
                    "--max-auth-failures-per-minute", "2")
     assert keep_asking(server.port, 3) == [401, 401, 429]
     assert keep_asking(server.port, 2, secret="a" * 43) == [200, 200]
+
+
+def test_sections_of_users_give_rights_to_tokens_that_name_none(start, file, tmp_path):
+    file.write_text(line("alice", "a" * 43, "") + line("bob", "b" * 43, "")
+                    + line("alice", "o" * 43, "subscribe=own"))
+    config = tmp_path / "conf"
+    base = f"[server]\nlisten = 127.0.0.1:0\ntoken-file = {file}\n"
+    config.write_text(base + "[user alice]\nsubscribe = news/*, =\npublish = news/alice\n")
+    server = start(programs.Server, "--config", str(config))
+    for way, target, token, status in (
+        ("websocket", "/ws/news/a", "a", 101), ("websocket", "/ws", "a", 101),
+        ("websocket", "/ws/other", "a", 403), ("post", "/ws/news/alice", "a", 200),
+        ("post", "/ws/news/bob", "a", 403), ("websocket", "/ws/news/a", "b", 403),
+        ("websocket", "/ws/own", "o", 101), ("websocket", "/ws/news/a", "o", 403),
+    ):
+        assert ask(server.port, way, target, **bearer(token * 43))[0] == status, (way, target, token)
+    with rawws.Client(server.port) as client:
+        client.upgrade("/ws/news/a", **bearer("a" * 43))
+        config.write_text(base + "[user alice]\nsubscribe = =\n")
+        server.process.send_signal(signal.SIGHUP)
+        assert client.recv_close() == (1008, "no right to subscribe any more")
+
+
+def test_what_is_wrong_with_a_section_of_a_user_is_told(tmp_path):
+    config = tmp_path / "conf"
+    config.write_text("[user a]\nsubscribe = x//y\nrights = all\npublish = a\npublish = b\n[user a]\n")
+    failed = subprocess.run([programs.WSBROADCASTD, "--config", str(config), "--check-config"],
+                            capture_output=True, text=True, check=False, timeout=rawws.TIMEOUT)
+    assert failed.returncode == 2
+    for number in (2, 3, 5, 6):
+        assert f"{config}:{number}: " in failed.stderr
