@@ -6,8 +6,11 @@ import contextlib
 import gzip
 import http.client
 import json
+import os
+import random
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +19,7 @@ import pytest
 import rawws
 from programs import wait_until
 from test_differential import browser  # noqa: F401 (a fixture)
-from test_http import Peer
+from test_http import Peer, sequence
 
 FILES = ["/wsbroadcast.js", "/wsbroadcast.d.ts"]
 PAGE_FILES = [f"/wsbroadcast/{name}" for name in ("page.css", "page.js", "rows.js", "json.js")]
@@ -128,6 +131,30 @@ class Blocker:
 
     def close(self) -> None:
         self._listener.close()
+
+
+class Cutter(Blocker):
+    """A proxy that cuts each connection after a random number of bytes from the server."""
+
+    def __init__(self, port: int, seed: int) -> None:
+        self._rand = random.Random(seed)
+        self.cuts = 0
+        self.cutting = False
+        super().__init__(port)
+
+    def _serve(self, client: socket.socket) -> None:
+        with contextlib.suppress(OSError), client:
+            left = 1 << 40
+            with socket.create_connection(("127.0.0.1", self._to)) as server:
+                threading.Thread(target=self._pump, args=(client, server), daemon=True).start()
+                while left > 0 and (data := server.recv(min(65536, left))):
+                    client.sendall(data)
+                    left -= len(data)
+                    if self.cutting and left > 8000:
+                        left = self._rand.randrange(0, 8000)
+                self.cuts += left == 0
+                client.shutdown(socket.SHUT_RDWR)
+                server.shutdown(socket.SHUT_RDWR)
 
 
 class Page:
@@ -314,6 +341,50 @@ def test_pause_holds_and_then_shows(server, browser):
     assert page.rows() == ["Received: 1"]
     page.click("pause")
     page.await_rows(["Received: 1", "Received: 2"])
+
+
+@pytest.mark.parametrize("kept", ["100000", "1"])
+def test_what_is_cut_off_is_complete_or_said_to_be_missing(wsbroadcastd, browser, kept):
+    """Each message once, in order; and with little history, gaps told exactly where they are."""
+    server = wsbroadcastd("--prefix", "", "--history-messages", kept)
+    cutter = Cutter(server.port, seed=int(kept))
+    peer, count, cuts = Peer(server.port), 1, int(os.environ.get("WS_PAGE_CUTS", "30"))
+    try:
+        page = Page(browser, cutter.port)
+        page.script(
+            """window.heard = [];
+            import('/wsbroadcast.js').then(({ connect }) => {
+                const feed = connect('/ws', {
+                    since: 'all',
+                    onmessage: (data, { id }) => heard.push(['message', id, data]),
+                    ongap: (gap) => heard.push(['gap', gap.after, gap.missed]),
+                    onstate: (state) => state === 'waiting' && setTimeout(() => feed.retry(), 5),
+                });
+            });"""
+        )
+        peer.post("1")
+        wait_until("the first", lambda: page.script("return heard.length") == 1)
+        cutter.cutting = True
+        while cutter.cuts < cuts:
+            count += 1
+            peer.post(str(count) + "x" * (count % 300))
+            time.sleep(0.002)  # a pace, so that most cuts are within the stream
+        cutter.cutting = False
+        count += 1
+        last = peer.post("last")["id"]
+        wait_until("the last", lambda: page.script("return heard.at(-1)[1]") == last, 30)
+        at, gaps = 0, 0
+        for kind, name, more in page.script("return heard"):
+            if kind == "gap":
+                assert sequence(name) == at and more > 0
+                at, gaps = at + more, gaps + 1
+                continue
+            at += 1
+            assert sequence(name) == at
+            assert more in ("last", str(at) + "x" * (at % 300)) or at == 1
+        assert at == count and (gaps > 0) == (kept == "1"), gaps
+    finally:
+        cutter.close()
 
 
 def test_each_control_has_a_name(server, browser):
