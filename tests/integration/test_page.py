@@ -18,6 +18,7 @@ import programs
 import pytest
 import rawws
 from programs import wait_until
+from test_auth import line
 from test_differential import browser  # noqa: F401 (a fixture)
 from test_http import Peer, sequence
 
@@ -341,6 +342,21 @@ def test_pause_holds_and_then_shows(server, browser):
     assert page.rows() == ["Received: 1"]
     page.click("pause")
     page.await_rows(["Received: 1", "Received: 2"])
+
+
+def test_a_token_opens_what_is_refused_without(wsbroadcastd, browser, tmp_path):
+    """A page sees no status of a handshake: the module asks again, and says why."""
+    tokens = tmp_path / "tokens"
+    tokens.write_text(line("alice", "a" * 43))
+    server = wsbroadcastd("--prefix", "", "--token-file", str(tokens))
+    page = Page(browser, server.port)
+    page.click("connect")
+    page.await_words("Refused: ")
+    assert page.script("return $('connect').textContent") == "Connect to WebSocket"
+    page.script("$('token').value = arguments[0]", "a" * 43)
+    page.connect()
+    browser.keys("#text", "by alice\ue007")
+    page.await_rows(["Received: by alice"])
 
 
 @pytest.mark.parametrize("kept", ["100000", "1"])
