@@ -314,6 +314,7 @@ void worker_free(struct worker *worker)
         worker_stop_end_loop(worker);
         (void) uv_run(&worker->loop, UV_RUN_DEFAULT);
     }
+    peer_users_deinit(&worker->context.users);
     question_desk_deinit(&worker->desk);
     handoff_deinit(&worker->handoff);
     inbox_deinit(&worker->inbox);

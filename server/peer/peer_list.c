@@ -62,9 +62,9 @@ static uint64_t messages_out(const struct peer *peer, const struct peer_record *
 /* NULL: it is nobody in particular. */
 static const char *user_of(const struct peer *peer)
 {
-    return peer_user(peer) != NULL && peer_user(peer)->principal->user[0] != '\0'
-               ? peer_user(peer)->principal->user
-               : NULL;
+    const struct principal *principal = peer_identity(peer).principal;
+
+    return principal != NULL && principal->user[0] != '\0' ? principal->user : NULL;
 }
 
 void peer_list_describe(const struct peer *peer, struct peer_info *info)

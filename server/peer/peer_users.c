@@ -15,10 +15,13 @@ enum {
 
 /* ---- the pool ---- */
 
+enum { NUMBERS = 64 /* that there is room for at first */ };
+
 /* A principal, and how many subscribers refer to it. */
 struct pooled {
     struct principal *principal;
     size_t peers;
+    uint32_t number;
 };
 
 static int compare(const void *left, const void *right)
@@ -27,36 +30,73 @@ static int compare(const void *left, const void *right)
                              ((const struct pooled *) right)->principal);
 }
 
-/* The pool's own of those that are equal. NULL when out of memory. */
-static struct principal *share(struct peer_users *users, struct principal *principal)
+/* A quarter of the numbers is free, so that one is found soon. False when out of memory. */
+static bool make_room(struct peer_users *users)
+{
+    uint32_t count = users->_number_count > 0 ? 2 * users->_number_count : NUMBERS;
+    struct pooled **larger;
+
+    if (users->_pooled < users->_number_count / 4 * 3)
+        return true;
+    larger = realloc(users->_numbers, count * sizeof(struct pooled *));
+    if (larger == NULL)
+        return false;
+    for (uint32_t i = users->_number_count; i < count; i++)
+        larger[i] = NULL;
+    users->_numbers = larger;
+    users->_number_count = count;
+    return true;
+}
+
+static void number(struct peer_users *users, struct pooled *fresh)
+{
+    while (users->_numbers[users->_next_number] != NULL)
+        users->_next_number = (users->_next_number + 1) % users->_number_count;
+    fresh->number = users->_next_number;
+    users->_numbers[fresh->number] = fresh;
+    users->_pooled++;
+}
+
+/* Finds the pool's own of those that are equal. False when out of memory. */
+static bool share(struct peer_users *users, struct principal *principal, uint32_t *at)
 {
     struct pooled *fresh = calloc(1, sizeof *fresh), **found;
 
-    if (fresh == NULL)
-        return NULL;
+    if (fresh == NULL || !make_room(users)) {
+        free(fresh);
+        return false;
+    }
     fresh->principal = principal;
     found = (struct pooled **) tsearch(fresh, &users->_principals, compare);
-    if (found == NULL || *found != fresh)
+    if (found == NULL || *found != fresh) {
         free(fresh);
-    else
+    } else {
         (void) principal_ref(principal);
+        number(users, fresh);
+    }
     if (found == NULL)
-        return NULL;
+        return false;
     (*found)->peers++;
-    return (*found)->principal;
+    *at = (*found)->number;
+    return true;
 }
 
-static void put_back(struct peer_users *users, struct principal *principal)
+static void put_back(struct peer_users *users, uint32_t at)
 {
-    struct pooled key = {.principal = principal}, **found, *gone;
+    struct pooled *pooled = users->_numbers[at];
 
-    found = (struct pooled **) tfind(&key, &users->_principals, compare);
-    if (found == NULL || --(*found)->peers > 0)
+    if (--pooled->peers > 0)
         return;
-    gone = *found;
-    (void) tdelete(&key, &users->_principals, compare);
-    principal_unref(gone->principal);
-    free(gone);
+    (void) tdelete(pooled, &users->_principals, compare);
+    users->_numbers[at] = NULL;
+    users->_pooled--;
+    principal_unref(pooled->principal);
+    free(pooled);
+}
+
+static struct principal *principal_at(const struct peer_users *users, uint32_t at)
+{
+    return users->_numbers[at]->principal;
 }
 
 /* ---- the lists ---- */
@@ -129,17 +169,20 @@ static void end(struct peer *peer, const char *reason)
 static bool renew(struct peer_users *users, struct peer_user *user)
 {
     struct limits *limits = users->_context->limits;
-    struct principal *renewed = auth_renew(users->_context->auth, user->principal), *shared;
+    struct principal *before = principal_at(users, user->principal);
+    struct principal *renewed = auth_renew(users->_context->auth, before);
+    uint32_t at;
+    bool shared;
 
     if (renewed == NULL)
         return false;
-    shared = share(users, renewed);
+    shared = share(users, renewed, &at);
     principal_unref(renewed);
-    if (shared == NULL)
+    if (!shared)
         return false; /* closed, not left open */
-    limits_rename_user(limits, user->principal->user, shared->user);
+    limits_rename_user(limits, before->user, principal_at(users, at)->user);
     put_back(users, user->principal);
-    user->principal = shared;
+    user->principal = at;
     return true;
 }
 
@@ -213,7 +256,8 @@ const char *peer_users_enter(struct peer *peer, const struct identity *identity)
     struct peer_context *context = peer_surroundings(peer);
     struct peer_users *users = &context->users;
     struct peer_user *user;
-    const char *limit;
+    const char *limit = "";
+    bool shared;
 
     if (identity->principal == NULL)
         return NULL;
@@ -224,11 +268,11 @@ const char *peer_users_enter(struct peer *peer, const struct identity *identity)
     user->peer = peer;
     user->expires = identity->expires < (int64_t) PEER_USER_NEVER ? (uint32_t) identity->expires
                                                                   : PEER_USER_NEVER;
-    user->principal = share(users, identity->principal);
-    limit =
-        user->principal != NULL ? limits_arrive_user(context->limits, user->principal->user) : "";
+    shared = share(users, identity->principal, &user->principal);
+    if (shared)
+        limit = limits_arrive_user(context->limits, identity->principal->user);
     if (limit != NULL) {
-        if (user->principal != NULL)
+        if (shared)
             put_back(users, user->principal);
         free(user);
         return limit;
@@ -254,7 +298,7 @@ void peer_users_leave(struct peer *peer)
     list_remove(&user->node);
     if (user->expires != PEER_USER_NEVER)
         context->users._count--;
-    limits_depart_user(context->limits, user->principal->user);
+    limits_depart_user(context->limits, principal_at(&context->users, user->principal)->user);
     put_back(&context->users, user->principal);
     free(user);
 }
@@ -267,9 +311,9 @@ struct identity peer_identity(const struct peer *peer)
 
     if (user == NULL)
         return (struct identity){NULL, PRINCIPAL_NEVER};
-    return (struct identity){user->principal, user->expires == PEER_USER_NEVER
-                                                  ? PRINCIPAL_NEVER
-                                                  : (int64_t) user->expires};
+    return (struct identity){principal_at(&peer_surroundings(peer)->users, user->principal),
+                             user->expires == PEER_USER_NEVER ? PRINCIPAL_NEVER
+                                                              : (int64_t) user->expires};
 }
 
 bool peer_may(const struct peer *peer, enum principal_right right)
@@ -294,6 +338,11 @@ void peer_users_init(struct peer_users *users, uv_loop_t *loop, struct peer_cont
     list_init(&users->_doubtful);
     (void) uv_timer_init(loop, &users->_tick);
     (void) uv_idle_init(loop, &users->_turn);
+}
+
+void peer_users_deinit(struct peer_users *users)
+{
+    free(users->_numbers);
 }
 
 void peer_users_close(struct peer_users *users)

@@ -21,6 +21,7 @@
 
 struct peer;
 struct peer_cold;
+struct pooled;
 struct peer_context;
 
 enum { PEER_USERS_SLOTS = 256 };
@@ -31,9 +32,9 @@ enum { PEER_USERS_SLOTS = 256 };
 struct peer_user {
     struct list node; /* in one of the lists */
     struct peer *peer;
-    struct peer_cold *cold;      /* in place of the peer's own */
-    struct principal *principal; /* of the pool */
-    uint32_t expires;            /* seconds of the Unix epoch, or PEER_USER_NEVER */
+    struct peer_cold *cold; /* in place of the peer's own */
+    uint32_t principal;     /* its number in the pool */
+    uint32_t expires;       /* seconds of the Unix epoch, or PEER_USER_NEVER */
 };
 
 struct peer_users {
@@ -41,18 +42,25 @@ struct peer_users {
     struct list _slots[PEER_USERS_SLOTS];
     struct list _lasting;
     struct list _doubtful;
-    struct list *_record; /* of a connection without a user: the next to be judged, or NULL */
-    int64_t _looked;      /* the last second whose slot was looked at */
-    size_t _count;        /* that have an end */
-    void *_principals;    /* tsearch(3)'s tree of struct pooled */
-    uv_timer_t _tick;     /* runs while there are such */
-    uv_idle_t _turn;      /* active while some are to be judged */
+    struct list *_record;     /* of a connection without a user: the next to be judged, or NULL */
+    int64_t _looked;          /* the last second whose slot was looked at */
+    size_t _count;            /* that have an end */
+    void *_principals;        /* tsearch(3)'s tree of struct pooled, */
+    struct pooled **_numbers; /* and all of them, by number; NULL: one that is free */
+    uint32_t _number_count;
+    uint32_t _pooled;      /* of them are used, */
+    uint32_t _next_number; /* and where to look for one that is not */
+    uv_timer_t _tick;      /* runs while there are such */
+    uv_idle_t _turn;       /* active while some are to be judged */
 };
 
 void peer_users_init(struct peer_users *users, uv_loop_t *loop, struct peer_context *context);
 
 /* Closes its handles. No subscriber comes any more; those that there are may still leave. */
 void peer_users_close(struct peer_users *users);
+
+/* All subscribers are gone. */
+void peer_users_deinit(struct peer_users *users);
 
 /* A new configuration is in force: all are judged by it, in the turns that follow. Without a
  * configuration file that can change more than tokens and keys, nothing changes for those that

@@ -449,3 +449,32 @@ def test_what_is_wrong_with_a_section_of_a_user_is_told(tmp_path):
     assert failed.returncode == 2
     for number in (2, 3, 5, 6):
         assert f"{config}:{number}: " in failed.stderr
+
+
+@pytest.mark.skipif(programs.SANITIZED, reason="redzones cost more than what they guard")
+def test_an_idle_subscriber_with_a_token_costs_at_most_64_bytes_more(start, file):
+    server = start(programs.Server, "--token-file", str(file), "--may-subscribe", "anyone", "-w", "1")
+    count, clients, cost = 8_000, [], {}
+
+    def connect(many: int, **fields: str) -> None:
+        while many > 0:
+            batch = [rawws.Client(server.port) for _ in range(min(100, many))]
+            for client in batch:
+                client.send(client.request(**fields))
+            for client in batch:
+                client.recv_accept()
+            clients.extend(batch)
+            many -= len(batch)
+
+    connect(500)
+    connect(500, **bearer("a" * 43))
+    try:
+        for what, fields in (("anonymous", {}), ("authorized", bearer("a" * 43))):
+            before = server.rss_anon()
+            connect(count, **fields)
+            cost[what] = (server.rss_anon() - before) / count
+        print(f"bytes a subscriber: {cost}")
+        assert cost["authorized"] - cost["anonymous"] <= 64 + 4  # a page is half a byte of each
+    finally:
+        for client in clients:
+            client.reset()
