@@ -116,7 +116,7 @@ static void add_client(struct rig *first, struct rig *rig)
 
 static void init_rig(struct rig *rig)
 {
-    struct tls_files server = {.pairs = {{cert_file, key_file}}};
+    struct tls_files server = {.pairs = {{.cert = cert_file, .key = key_file}}};
     struct tls_files client = {.ca = cert_file};
     struct error error;
 

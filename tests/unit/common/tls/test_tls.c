@@ -22,7 +22,7 @@ struct pair {
 
 static void init_pair(struct pair *pair, const char *host, bool believe)
 {
-    struct tls_files server = {.pairs = {{cert_file, key_file}}};
+    struct tls_files server = {.pairs = {{.cert = cert_file, .key = key_file}}};
     struct tls_files client = {.ca = believe ? cert_file : NULL};
     struct error error;
 
@@ -270,7 +270,7 @@ static void test_a_dot_at_the_end_of_a_name_is_not_part_of_it(void **state)
 static void test_a_failed_reload_changes_nothing(void **state)
 {
     char away[sizeof cert_file + 8];
-    const struct tls_files files = {.pairs = {{cert_file, key_file}}};
+    const struct tls_files files = {.pairs = {{.cert = cert_file, .key = key_file}}};
     struct error error;
     struct pair pair;
 

@@ -95,7 +95,7 @@ static void take_all_steps(uv_prepare_t *prepare)
 static void test_a_handshake_that_had_to_wait_has_the_time_twice_and_no_more(void **state)
 {
     struct transport_config config = {.server = true, .opening_timeout = OPENING_TIMEOUT};
-    struct tls_files files = {.pairs = {{cert_file, key_file}}};
+    struct tls_files files = {.pairs = {{.cert = cert_file, .key = key_file}}};
     static struct transport_context context;
     static struct end waits, silent;
     struct tls_context *tls;
