@@ -339,3 +339,8 @@ def test_cmake_installs_the_documents_where_they_are_looked_for(name, prefix):
     for path, built in installed.items():
         assert (prefix / path).read_bytes() == built.read_bytes()
     assert not list(prefix.glob("**/*_docs"))
+
+
+def test_cmake_installs_the_examples(prefix):
+    assert {path.name for path in (prefix / "share/doc/wsbroadcast/examples").iterdir()} == {
+        "alerts.yml", "grafana-dashboard.json", "prometheus.yml", "wsbroadcastd.conf"}
