@@ -321,7 +321,7 @@ def test_one_user_subscribes_with_so_many_connections_on_all_workers(start, file
     clients[0].close()
     programs.wait_until("a place is free", lambda: ask(
         server.port, "websocket", "/ws", **bearer("a" * 43))[0] == 101)
-    assert "limit max-connections-per-user" in server.stderr
+    server.wait_stderr("limit max-connections-per-user: refused with 503")
 
 
 def test_tokens_stand_in_nothing_that_the_server_tells(start, file):
