@@ -62,6 +62,7 @@ static int serve(struct config *config, const struct server_arguments *arguments
     int files;
 
     log_init("wsbroadcastd", config->options.log_level);
+    server_log_begin(&config->options);
     process_raise_files();
     files = process_check_files();
     if (files == 0)
@@ -81,6 +82,7 @@ int main(int argc, char **argv)
 
     process_prepare();
     log_init("wsbroadcastd", LOG_INFO);
+    server_log_begin(NULL);
     config = server_load(&arguments);
     if (config == NULL)
         return EXIT_USAGE;

@@ -7,7 +7,6 @@
 
 #include "common/base/list.h"
 #include "common/base/log.h"
-#include "common/base/log_queue.h"
 #include "common/base/process.h"
 #include "server/http/routes.h"
 #include "server/server_private.h"
@@ -149,6 +148,8 @@ static void on_signal(void *context, int number)
         server_terminate(server, number == SIGINT ? "SIGINT" : "SIGTERM");
     else if (number == SIGHUP)
         server_reload(server);
+    else if (number == SIGUSR1 && server->config->options.log_file != NULL)
+        server_log_reopen(server);
     else if (number == SIGUSR1)
         log_info("SIGUSR1: there is no log file to reopen: the log goes to standard error");
     else
@@ -371,16 +372,6 @@ static int prepare_tls(struct server *server, struct error *error)
     return status;
 }
 
-/* From here on nothing waits for stderr. What cannot be served was told at once. */
-static int start_log(struct log_queue **log, struct error *error)
-{
-    int status = log_queue_start(log, "wsbroadcastd");
-
-    return status == 0 ? 0
-                       : error_set(error, status, "cannot start the thread of the log: %s",
-                                   uv_strerror(status));
-}
-
 static void complain_of_config(void *context, const char *text)
 {
     (void) context;
@@ -412,7 +403,7 @@ static bool counts_addresses(const struct config *config)
 }
 
 /* What is made before the loop's handles are. */
-static int prepare(struct server *server, struct log_queue **log, struct error *error)
+static int prepare(struct server *server, struct error *error)
 {
     const struct server_options *options = &server->config->options;
     int status;
@@ -420,10 +411,12 @@ static int prepare(struct server *server, struct log_queue **log, struct error *
     server->channels.memory.settles = options->workers > 1 ? MEMORY_SETTLES : 0;
     journal_init_memory(&server->journal);
     list_channels(server);
-    status = prepare_tls(server, error);
+    status = server_log_start(server, error);
+    if (status == 0)
+        status = prepare_tls(server, error);
     if (status == 0)
         status = sockets_init(&server->sockets, options, options->workers, &server->loop, error);
-    return status == 0 ? start_log(log, error) : status;
+    return status;
 }
 
 int server_run(struct config *config, const struct server_arguments *arguments)
@@ -431,7 +424,6 @@ int server_run(struct config *config, const struct server_arguments *arguments)
     struct server server = {.arguments = *arguments, .first = config, .config = config};
     const struct server_options *options = &config->options;
     struct error error = {"out of memory"};
-    struct log_queue *log = NULL;
     int status;
 
     (void) config_ref(config); /* the first, beside that of now */
@@ -448,7 +440,7 @@ int server_run(struct config *config, const struct server_arguments *arguments)
     status = channels_init(&server.channels, &config->rules, options->max_channels);
     if (status != 0)
         goto fail_channel;
-    status = prepare(&server, &log, &error);
+    status = prepare(&server, &error);
     if (status == 0)
         status = start(&server, &error);
     sockets_deinit(&server.sockets);
@@ -461,9 +453,7 @@ fail_shortage:
 fail_limits:
     (void) uv_loop_close(&server.loop);
 fail_loop:
-    log_queue_stop(log, LAST_LINES);
-    if (status != 0)
-        log_error("%s", error.text);
+    server_log_stop(&server, LAST_LINES, status != 0 ? error.text : NULL);
     if (server.old != NULL)
         config_unref(server.old);
     config_unref(server.config);

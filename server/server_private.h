@@ -1,5 +1,5 @@
 /* What the files of the server share: server.c (its life), server_reload.c (a new configuration
- * while it runs) and server_drain.c (its end, in steps). For them alone. */
+ * while it runs), server_drain.c (its end, in steps) and server_log.c (its log). For them alone. */
 #ifndef WS_SERVER_SERVER_PRIVATE_H
 #define WS_SERVER_SERVER_PRIVATE_H
 
@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "common/base/log_queue.h"
 #include "common/tls/tls_context.h"
 #include "server/broadcast/channels.h"
 #include "server/config/config.h"
@@ -26,6 +27,7 @@
 
 struct server {
     struct server_arguments arguments;
+    struct log_queue *log; /* NULL: it has not started */
     struct config *first;  /* configuration, of the start, from which much is borrowed for good; */
     struct config *config; /* that holds now; */
     struct config *old;    /* that some workers may still use; NULL: none does */
@@ -70,6 +72,28 @@ void server_configure(struct server *server);
 /* The files of TLS, and warnings of certificates that clients will not accept. */
 struct tls_files server_tls_files(const struct server_options *options);
 void server_warn_of_certificates(const struct server *server);
+
+/* ---- server_log.c (see also server.h) ---- */
+
+/* From here on nothing waits for stderr, and lines go where the options say. Returns 0, or a
+ * negative UV_E* code with a text. */
+int server_log_start(struct server *server, struct error *error);
+
+/* Ends it, which takes no longer than `milliseconds`; from here on lines go to stderr. `why` the
+ * server could not start (NULL: it could) is told there, and in the log file before. */
+void server_log_stop(struct server *server, uint64_t milliseconds, const char *why);
+
+/* Opens the log file anew, if there is one. If that fails, the log goes on as before and says so. */
+void server_log_reopen(struct server *server);
+
+/* For a reload: opens the log file of `next` where that is another one: `*fd`, else -1. Returns 0,
+ * or a negative UV_E* code with a text. */
+int server_log_prepare(const struct server *server, const struct server_options *next, int *fd,
+                       struct error *error);
+
+/* Takes over what server_log_prepare has opened, and the form of `next`, which is not the
+ * configuration yet. */
+void server_log_change(struct server *server, const struct server_options *next, int fd);
 
 /* ---- server_drain.c ---- */
 

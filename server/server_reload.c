@@ -2,6 +2,7 @@
  * cannot be used changes nothing. Then the main thread takes it over, and each worker does between
  * two turns of its loop. When the last one has, the configuration of before is freed. */
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/log.h"
 #include "server/server_private.h"
@@ -97,6 +98,35 @@ static void answer(struct server *server, int status, const char *text)
         control_answer(ask, status, text);
 }
 
+/* Opens what the new configuration needs, and takes it over; or leaves all as it was. */
+static int try_next(struct server *server, struct config *next, struct error *error)
+{
+    const struct server_options *options = &next->options;
+    const char *kept = "configuration";
+    int log_fd, status = server_log_prepare(server, options, &log_fd, error);
+
+    if (status != 0)
+        goto fail_log;
+    status = reload_tls(server, options, error);
+    if (status != 0) {
+        kept = "TLS certificate";
+        goto fail_tls;
+    }
+    status = sockets_change(&server->sockets, options, &server->loop, &server->listeners, error);
+    if (status != 0)
+        goto fail_tls;
+    server_log_change(server, options, log_fd);
+    take_over(server, next);
+    return 0;
+
+fail_tls:
+    if (log_fd != -1)
+        (void) close(log_fd);
+fail_log:
+    log_error("the %s stays as it was: %s", kept, error->text);
+    return status;
+}
+
 static void reload_all(struct server *server)
 {
     struct error error = {"the configuration stays as it was: the log has each error"};
@@ -104,23 +134,13 @@ static void reload_all(struct server *server)
 
     notify_reloading(&server->notify);
     next = server_load(&server->arguments);
-    if (next == NULL) {
+    if (next == NULL)
         log_error("the configuration stays as it was");
-        answer(server, UV_EINVAL, error.text);
-        notify_reloaded(&server->notify);
+    else if (try_next(server, next, &error) == 0)
         return;
-    }
-    if (reload_tls(server, &next->options, &error) != 0) {
-        log_error("the TLS certificate stays as it was: %s", error.text);
-    } else if (sockets_change(&server->sockets, &next->options, &server->loop, &server->listeners,
-                              &error) != 0) {
-        log_error("the configuration stays as it was: %s", error.text);
-    } else {
-        take_over(server, next);
-        return;
-    }
+    else
+        config_unref(next);
     answer(server, UV_EINVAL, error.text);
-    config_unref(next);
     notify_reloaded(&server->notify);
 }
 
@@ -167,8 +187,11 @@ void server_reload(struct server *server)
 {
     const char *why = why_not(server);
 
-    if (why != NULL)
+    server_log_reopen(server);
+    if (why != NULL && server->config->options.log_file == NULL)
         log_info("SIGHUP: %s", why);
+    else if (why != NULL)
+        return;
     else if (server->old != NULL) /* this one is made first; many that come meanwhile are one */
         server->reload_again = true;
     else
@@ -186,5 +209,6 @@ void server_reload_for(struct server *server, struct control_ask *ask)
         return;
     }
     server->reload_ask = ask;
+    server_log_reopen(server);
     reload_all(server);
 }

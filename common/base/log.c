@@ -3,11 +3,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
 static const char *log_program = "";
 static _Atomic enum log_level log_threshold = LOG_INFO;
+static _Atomic struct log_form log_form_now;
 static _Atomic unsigned long long log_lines_dropped;
 static void (*log_before)(void *owner);
 static void *log_before_owner;
@@ -22,6 +24,16 @@ void log_init(const char *program, enum log_level level)
 void log_set_level(enum log_level level)
 {
     log_threshold = level;
+}
+
+void log_set_form(struct log_form form)
+{
+    log_form_now = form;
+}
+
+struct log_form log_form(void)
+{
+    return log_form_now;
 }
 
 void log_set_before(void (*before)(void *owner), void *owner)
@@ -63,44 +75,87 @@ static void write_line(const char *line, size_t len)
         return;
 }
 
-static void __attribute__((format(printf, 1, 0))) write_text(const char *format, va_list arguments)
+/* The parts of a line that every one has. */
+static struct log_entry begin_entry(enum log_level level, const char *text)
 {
-    char line[LOG_MAX_LINE];
-    int n = snprintf(line, sizeof line, "%s: ", log_program);
-    size_t len = n > 0 ? (size_t) n : 0;
+    struct timespec now;
 
-    n = vsnprintf(line + len, sizeof line - len - 1, format, arguments);
-    if (n < 0)
-        return;
-    len += (size_t) n;
-    if (len > sizeof line - 2)
-        len = sizeof line - 2;
-    line[len++] = '\n';
+    (void) clock_gettime(CLOCK_REALTIME, &now);
+    return (struct log_entry){
+        .program = log_program,
+        .level = level,
+        .time = (uint64_t) now.tv_sec * 1000 + (uint64_t) now.tv_nsec / 1000000,
+        .text = text,
+    };
+}
+
+static void write_entry(const struct log_entry *entry)
+{
+    struct log_form form = log_form_now;
+    char line[LOG_LINE_MAX];
+    size_t len = log_line_write(line, &form, entry);
+
     write_line(line, len);
+}
+
+size_t log_make(char line[LOG_LINE_MAX], enum log_level level, const char *text)
+{
+    struct log_form form = log_form_now;
+    struct log_entry entry = begin_entry(level, text);
+
+    return log_line_write(line, &form, &entry);
 }
 
 void log_write(enum log_level level, const char *format, ...)
 {
+    char text[LOG_MAX_TEXT];
+    struct log_entry entry;
     va_list arguments;
 
     if (!log_enabled(level))
         return;
     va_start(arguments, format);
-    write_text(format, arguments);
+    (void) vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    entry = begin_entry(level, text);
+    write_entry(&entry);
 }
 
 void log_repeated(enum log_level level, const char *kind, const char *address, const char *format,
                   ...)
 {
+    const struct log_field fields[] = {
+        {"kind", LOG_FIELD_TEXT, kind, 0},
+        {"address", LOG_FIELD_TEXT, address, 0},
+    };
+    char text[LOG_MAX_TEXT];
+    struct log_entry entry;
     va_list arguments;
 
     if (!log_enabled(level) || (!log_enabled(LOG_DEBUG) && log_writer.admits != NULL &&
                                 !log_writer.admits(log_writer.owner, kind, address)))
         return;
     va_start(arguments, format);
-    write_text(format, arguments);
+    (void) vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    entry = begin_entry(level, text);
+    entry.fields = fields;
+    entry.field_count = sizeof fields / sizeof *fields;
+    entry.fields_in_json = true;
+    write_entry(&entry);
+}
+
+void log_fields(enum log_level level, const char *text, const struct log_field *fields,
+                size_t count)
+{
+    struct log_entry entry;
+
+    if (!log_enabled(level))
+        return;
+    entry = begin_entry(level, text);
+    entry.fields = fields;
+    entry.field_count = count;
+    write_entry(&entry);
 }
 
 int log_parse_level(const char *text, enum log_level *level)

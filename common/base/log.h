@@ -1,27 +1,24 @@
-/* One line on stderr for each thing worth telling. It is written at once, with one system call, so
- * that lines of several threads never mix; or it goes to a writer that never blocks (log_queue.h).
- * The program's name and the writer are set while there is only one thread, and only read from then
- * on. */
+/* One line for each thing worth telling, on stderr, in the form that was asked for (log_line.h). It
+ * is written at once, with one system call, so that lines of several threads never mix; or it goes
+ * to a writer that never blocks (log_queue.h). The program's name and the writer are set while there
+ * is only one thread, and only read from then on. */
 #ifndef WS_COMMON_BASE_LOG_H
 #define WS_COMMON_BASE_LOG_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { LOG_MAX_LINE = 1024 }; /* bytes of a line, its newline included; longer ones are cut */
+#include "common/base/log_line.h"
 
-enum log_level {
-    LOG_ERROR, /* the program cannot do what it was asked to do */
-    LOG_WARN,  /* the operator should look at this */
-    LOG_INFO,  /* the few events of a normal life: started, stopping */
-    LOG_DEBUG, /* one line for each connection's comings and goings */
-};
+enum { LOG_MAX_TEXT = 1024 }; /* bytes of the text of a line; longer ones are cut */
 
 /* `program` is borrowed for the life of the process. */
 void log_init(const char *program, enum log_level level);
 
-/* From any thread: another level from now on. */
+/* From any thread: another level, or form, from now on. At first lines begin with the program. */
 void log_set_level(enum log_level level);
+void log_set_form(struct log_form form);
+struct log_form log_form(void);
 
 /* From here on `before` runs before each line: for a program of one thread that has something else
  * on its terminal. NULL for nothing. */
@@ -43,13 +40,21 @@ void log_set_writer(const struct log_writer *writer);
 /* True when a line of this level would be written: ask before preparing costly arguments. */
 bool log_enabled(enum log_level level);
 
-/* Writes "PROGRAM: text\n". What came from a peer goes through escape_text
- * first. */
+/* Writes a line. What came from a peer goes through escape_text first. */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* The same for a line that a client can cause as often as it likes. A writer may leave such lines
+/* Writes a line of this text and these fields, whose values may be a peer's as they came. Their
+ * names never change, for those who evaluate the log. */
+void log_fields(enum log_level level, const char *text, const struct log_field *fields,
+                size_t count);
+
+/* For a writer's own lines: makes one, which a writer is not given. Returns its length. */
+size_t log_make(char line[LOG_LINE_MAX], enum log_level level, const char *text);
+
+/* The same as log_write for a line that a client can cause as often as it likes. A writer may leave such lines
  * out, by their kind (static text, which begins the line that counts them) and the client's address
- * (as from stream_peer_name: the port does not matter). With LOG_DEBUG enabled all are written. */
+ * (as from stream_peer_name: the port does not matter), which JSON has as fields. With LOG_DEBUG
+ * enabled all are written. */
 void log_repeated(enum log_level level, const char *kind, const char *address, const char *format,
                   ...) __attribute__((format(printf, 4, 5)));
 

@@ -15,15 +15,19 @@
 
 enum {
     ROOM = 256 * 1024,
-    BATCH = 4096, /* bytes that one system call writes: a pipe takes them whole (PIPE_BUF) */
+    BATCH = LOG_LINE_MAX, /* bytes that one system call writes: a pipe takes them whole */
+    RETRY = 1000,         /* milliseconds between two attempts to write to a file that fails */
 };
 
 struct log_queue {
-    const char *program;
     uv_thread_t thread;
+    int fd;            /* of the file that lines go to, or -1: stderr; the thread's alone */
+    bool has_failed;   /* the last attempt to write to the file; the thread's alone */
     uv_mutex_t lock;   /* guards what follows */
     uv_cond_t changed; /* there is something to write, or the end has come */
     uv_cond_t ended;
+    bool redirected; /* from now on `next_fd` counts */
+    int next_fd;
     bool ending;
     bool has_ended;
     bool is_left;     /* log_queue_stop has given up waiting: the thread frees the queue */
@@ -57,23 +61,23 @@ static void append(struct log_queue *queue, const char *line, size_t len)
 }
 
 /* Appends a line of the queue's own. There is room for it. */
-static void append_text(struct log_queue *queue, const char *text)
+static void append_text(struct log_queue *queue, enum log_level level, const char *text)
 {
-    char line[LOG_MAX_LINE];
-    int len = snprintf(line, sizeof line, "%s: %s\n", queue->program, text);
+    char line[LOG_LINE_MAX];
+    size_t len = log_make(line, level, text);
 
-    append(queue, line, (size_t) len);
+    append(queue, line, len);
 }
 
 static void append_dropped(struct log_queue *queue)
 {
     char text[128];
 
-    (void) snprintf(text, sizeof text,
-                    "%llu log line%s dropped here: standard error was not read in time",
-                    (unsigned long long) queue->dropped, queue->dropped == 1 ? "" : "s");
+    (void) snprintf(text, sizeof text, "%llu log line%s dropped here: the log was not %s in time",
+                    (unsigned long long) queue->dropped, queue->dropped == 1 ? "" : "s",
+                    queue->fd == -1 ? "read" : "written");
     queue->dropped = 0;
-    append_text(queue, text);
+    append_text(queue, LOG_WARN, text);
 }
 
 /* Takes whole lines out, as many as one system call may write; returns their bytes. */
@@ -93,21 +97,106 @@ static size_t take_batch(struct log_queue *queue, char batch[BATCH])
 
 /* ---- the thread ---- */
 
-/* Writes it all, however long that takes. What stderr refuses is lost. */
-static void write_all(const char *data, size_t len)
+/* From here on the lines go where they have been redirected to. */
+static void adopt(struct log_queue *queue)
+{
+    if (queue->fd != -1)
+        (void) close(queue->fd);
+    queue->fd = queue->next_fd;
+    queue->redirected = false;
+    queue->has_failed = false;
+}
+
+/* The same, if that is so; called without the lock. */
+static bool turns(struct log_queue *queue)
+{
+    bool redirected;
+
+    uv_mutex_lock(&queue->lock);
+    redirected = queue->redirected;
+    if (redirected)
+        adopt(queue);
+    uv_mutex_unlock(&queue->lock);
+    return redirected;
+}
+
+/* On stderr, if that takes it: the file cannot be written to. Once, until it can be again. */
+static void complain(struct log_queue *queue, int error)
 {
     struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
+    char text[160], line[LOG_LINE_MAX];
+    size_t len;
 
-    while (len > 0) {
-        ssize_t n = write(STDERR_FILENO, data, len);
+    if (queue->has_failed || poll(&room, 1, 0) != 1)
+        return;
+    queue->has_failed = true;
+    (void) snprintf(text, sizeof text,
+                    "cannot write to the log file: %s; lines wait until that works again, or the "
+                    "file is reopened",
+                    uv_strerror(uv_translate_sys_error(error)));
+    len = log_make(line, LOG_ERROR, text);
+    if (write(STDERR_FILENO, line, len) < 0)
+        return;
+}
+
+/* Until it is worth trying again: a while, or less if there is a new place for the lines. False at
+ * the end, which does not wait. */
+static bool wait_to_retry(struct log_queue *queue)
+{
+    uint64_t end = now() + RETRY, time;
+    bool ending;
+
+    uv_mutex_lock(&queue->lock);
+    while (!queue->ending && !queue->redirected && (time = now()) < end)
+        (void) uv_cond_timedwait(&queue->changed, &queue->lock, (end - time) * 1000000);
+    ending = queue->ending;
+    uv_mutex_unlock(&queue->lock);
+    return !ending;
+}
+
+/* Goes on after a write that failed. False: the rest is lost. */
+static bool recover(struct log_queue *queue, int error)
+{
+    struct pollfd room = {.fd = queue->fd == -1 ? STDERR_FILENO : queue->fd, .events = POLLOUT};
+
+    if (error == EINTR)
+        return true;
+    if (error == EAGAIN) { /* a FIFO; or another process has made stderr so */
+        (void) poll(&room, 1, RETRY);
+        return true;
+    }
+    if (queue->fd == -1)
+        return false;
+    complain(queue, error);
+    return wait_to_retry(queue);
+}
+
+static void count_lost(const char *data, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (data[i] == '\n')
+            log_count_dropped();
+    }
+}
+
+/* Writes it all, however long that takes. What stderr refuses is lost. Where the place changes
+ * within a line, that line begins anew. */
+static void write_all(struct log_queue *queue, const char *data, size_t len)
+{
+    size_t done = 0;
+
+    while (done < len) {
+        ssize_t n = write(queue->fd == -1 ? STDERR_FILENO : queue->fd, data + done, len - done);
 
         if (n >= 0) {
-            data += n;
-            len -= (size_t) n;
-        } else if (errno == EAGAIN) { /* another process has made it so */
-            (void) poll(&room, 1, -1);
-        } else if (errno != EINTR) {
+            done += (size_t) n;
+            queue->has_failed = false;
+        } else if (!recover(queue, errno)) {
+            count_lost(data + done, len - done);
             return;
+        } else if (turns(queue)) {
+            while (done > 0 && data[done - 1] != '\n')
+                done--;
         }
     }
 }
@@ -121,7 +210,7 @@ static void tell(struct log_queue *queue)
         append_dropped(queue);
     while (has_room(queue, ROOM / 2) &&
            log_rate_tell(&queue->rate, queue->ending ? UINT64_MAX : now(), text, sizeof text))
-        append_text(queue, text);
+        append_text(queue, LOG_INFO, text);
 }
 
 /* Until there may be something to do. */
@@ -137,6 +226,10 @@ static void wait_for_more(struct log_queue *queue)
 
 static void free_queue(struct log_queue *queue)
 {
+    if (queue->redirected)
+        adopt(queue);
+    if (queue->fd != -1)
+        (void) close(queue->fd);
     uv_cond_destroy(&queue->ended);
     uv_cond_destroy(&queue->changed);
     uv_mutex_destroy(&queue->lock);
@@ -153,12 +246,14 @@ static void run(void *argument)
     for (;;) {
         size_t len;
 
+        if (queue->redirected)
+            adopt(queue);
         if (queue->len == 0)
             tell(queue);
         len = take_batch(queue, batch);
         if (len > 0) {
             uv_mutex_unlock(&queue->lock);
-            write_all(batch, len);
+            write_all(queue, batch, len);
             uv_mutex_lock(&queue->lock);
         } else if (queue->ending) {
             break;
@@ -230,14 +325,15 @@ static int start_thread(struct log_queue *queue)
     return status;
 }
 
-int log_queue_start(struct log_queue **queue, const char *program)
+int log_queue_start(struct log_queue **queue)
 {
     struct log_queue *fresh = malloc(sizeof *fresh);
     int status = UV_ENOMEM;
 
     if (fresh == NULL)
         return status;
-    fresh->program = program;
+    fresh->fd = -1;
+    fresh->has_failed = fresh->redirected = false;
     fresh->ending = fresh->has_ended = fresh->is_left = false;
     fresh->dropped = 0;
     fresh->begin = fresh->len = 0;
@@ -267,6 +363,17 @@ fail_changed:
 fail_lock:
     free(fresh);
     return status;
+}
+
+void log_queue_redirect(struct log_queue *queue, int fd)
+{
+    uv_mutex_lock(&queue->lock);
+    if (queue->redirected && queue->next_fd != -1)
+        (void) close(queue->next_fd); /* which has seen no line */
+    queue->redirected = true;
+    queue->next_fd = fd;
+    uv_cond_signal(&queue->changed);
+    uv_mutex_unlock(&queue->lock);
 }
 
 void log_queue_stop(struct log_queue *queue, uint64_t milliseconds)

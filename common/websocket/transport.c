@@ -9,6 +9,10 @@
 #include "common/websocket/transport_time.h"
 #include "common/websocket/transport_work.h"
 
+enum {
+    OWN_CLOSE_BASE = CLOSE_NORMAL - 1
+}; /* our codes lie so close behind that a byte holds them */
+
 /* ---- the end ---- */
 
 /* Tells the owner that the peer has hit a limit; `code` is what it is closed with, or 0. */
@@ -29,10 +33,15 @@ static void on_stream_closed(uv_handle_t *handle)
 
 static void tell_end(struct transport *transport, const struct transport_end *end)
 {
+    struct transport_end whole = *end;
+
     if (transport->_told)
         return;
     transport->_told = true;
-    transport_context_of(transport)->ops->on_end(transport, end);
+    if (transport->_own_close != 0)
+        whole.own_code = (uint16_t) (OWN_CLOSE_BASE + transport->_own_close);
+    whole.finished = end->fate == TRANSPORT_LOST && transport->_finishing;
+    transport_context_of(transport)->ops->on_end(transport, &whole);
 }
 
 /* Input means nothing from here on; what the decoder held goes back. */
@@ -177,6 +186,13 @@ static void queue_close(struct transport *transport, uint16_t code, const char *
         transport_abort(transport, status);
 }
 
+/* Our Close is the first of the two. */
+static void begin_close(struct transport *transport, uint16_t code, const char *reason)
+{
+    transport->_own_close = (uint8_t) (code - OWN_CLOSE_BASE);
+    queue_close(transport, code, reason);
+}
+
 void transport_close(struct transport *transport, enum frame_close_code code, const char *reason)
 {
     if (transport->_stage == TRANSPORT_OPENING)
@@ -184,7 +200,7 @@ void transport_close(struct transport *transport, enum frame_close_code code, co
     else if (transport->_stage == TRANSPORT_OPEN && transport->_raw)
         close_raw(transport);
     else if (transport->_stage == TRANSPORT_OPEN)
-        queue_close(transport, (uint16_t) code, reason);
+        begin_close(transport, (uint16_t) code, reason);
 }
 
 void transport_finish(struct transport *transport)
@@ -240,7 +256,7 @@ static void fail(struct transport *transport, uint16_t code, const char *why, co
     tell_limit(transport, limit, code);
     transport->_finishing = true;
     if (transport->_stage == TRANSPORT_OPEN)
-        queue_close(transport, code, why);
+        begin_close(transport, code, why);
     if (transport->_stage != TRANSPORT_CLOSED)
         hear_no_more(transport, &end);
 }

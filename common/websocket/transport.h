@@ -55,6 +55,8 @@ struct transport_end {
     uint16_t code;
     const uint8_t *reason; /* borrowed for the call; sent by the peer when it closed */
     size_t reason_len;
+    uint16_t own_code; /* of our Close, if it was the first; or 0 */
+    bool finished; /* we ended it, without a Close: an answer was the last, or a body was over */
 };
 
 /* What a transport asks of its owner. Within any of these the owner may close or abort.
@@ -186,6 +188,7 @@ struct transport {
     /* What a flush looks at stands at the end, beside what its owner looks at. */
     struct transport_output *_output; /* while it has something to say, or its socket is full */
     uint8_t _stage;
+    uint8_t _own_close;   /* the code of our Close, if it was the first, less 999; or 0 */
     bool _finishing : 1;  /* when all is written: FIN */
     bool _write_shut : 1; /* our Close is out, or writing has failed: nothing more is written */
     bool _broken : 1;     /* writing has failed */

@@ -392,3 +392,13 @@ int option_values_log_level(void *target, const char *argument, struct error *er
         return error_set(error, UV_EINVAL, "'%s' is none of error, warn, info, debug", argument);
     return 0;
 }
+
+int option_values_log_format(void *target, const char *argument, struct error *error)
+{
+    bool json = strcmp(argument, "json") == 0;
+
+    if (!json && strcmp(argument, "text") != 0)
+        return error_set(error, UV_EINVAL, "'%s' is neither text nor json", argument);
+    ((struct server_options *) target)->log_json = json;
+    return 0;
+}

@@ -37,5 +37,6 @@ int option_values_page(void *target, const char *argument, struct error *error);
 int option_values_subprotocol(void *target, const char *argument, struct error *error);
 int option_values_health_path(void *target, const char *argument, struct error *error);
 int option_values_log_level(void *target, const char *argument, struct error *error);
+int option_values_log_format(void *target, const char *argument, struct error *error);
 
 #endif

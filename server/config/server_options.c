@@ -260,9 +260,16 @@ static const struct option_spec specs[] = {
     {.help = "Telling:"},
     {"log-level", 0, "LEVEL", "error, warn, info or debug (default: info)",
      OPTION_BY(option_values_log_level), .values = "error|warn|info|debug"},
+    {"log-format", 0, "FORMAT",
+     "text (for people), or json (an object in each line) (default: text)",
+     OPTION_BY(option_values_log_format), .values = "text|json"},
+    {"log-file", 0, "FILE",
+     "write the log there and not to standard error; SIGHUP and SIGUSR1 reopen it, after logrotate "
+     "has moved it away",
+     OPTION_AT(STRING, struct server_options, log_file)},
     {"log-connections", 0, NULL,
-     "a line for each connection at its end: address, channel, duration, messages and bytes each "
-     "way, and how it ended",
+     "a line for each connection at its end: address, channel, transport, duration, messages and "
+     "bytes each way, close code, and whether the client, the server or the network ended it",
      OPTION_AT(FLAG, struct server_options, log_connections)},
     {"version", 'V', NULL, "print the version and exit",
      OPTION_AT(FLAG, struct server_options, version)},

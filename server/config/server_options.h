@@ -105,6 +105,8 @@ struct server_options {
     size_t tls_key_count;
     const char *tls_client_ca; /* NULL: clients need no certificate */
     enum log_level log_level;
+    bool log_json;        /* or text */
+    const char *log_file; /* NULL: stderr */
     bool log_connections;
     uint64_t drain_delay;    /* milliseconds */
     uint64_t drain;          /* milliseconds */

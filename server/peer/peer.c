@@ -74,6 +74,12 @@ void peer_hit(const struct peer *peer, const char *limit, const char *done)
                stream_peer_name(&peer->transport.stream, name, sizeof name), done);
 }
 
+void peer_ends_for(const struct peer *peer, const char *limit)
+{
+    if (peer_record(peer) != NULL)
+        peer_record(peer)->limit = limit;
+}
+
 /* NULL when out of memory. */
 static struct peer *make_peer(struct peer_context *context, const struct admission *admission)
 {
@@ -445,6 +451,7 @@ static void on_limit(struct transport *transport, const char *limit, uint16_t co
     if (code != 0)
         (void) snprintf(done, sizeof done, "closed with %u", code);
     peer_hit(peer_of_transport(transport), limit, done);
+    peer_ends_for(peer_of_transport(transport), limit);
 }
 
 static void on_closed(struct transport *transport)

@@ -1,14 +1,11 @@
 #include "server/peer/peer_list.h"
 
-#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#include "common/base/escape.h"
 #include "common/base/log.h"
 #include "common/net/address.h"
 #include "server/peer/peer_private.h"
@@ -98,44 +95,88 @@ void peer_list_note_leaving(const struct peer *peer, struct peer_record *record)
     record->messages_out = messages_out(peer, record);
 }
 
+/* Who has ended it: where there was no Close, and we have not ended it, an end of what the client
+ * sends is the client's, whose system says so also for a program that was killed. */
+static const char *by_whom(const struct peer_record *record, const struct transport_end *end)
+{
+    static const int own[] = {UV_ECANCELED, UV_ENOMEM, UV_ENOBUFS, UV_EACCES};
+
+    if (end->own_code != 0 || end->finished || end->fate == TRANSPORT_PEER_FAULT)
+        return "server";
+    if (end->fate == TRANSPORT_PEER_CLOSED || end->status == UV_EOF)
+        return "client";
+    if (record->limit != NULL)
+        return strcmp(record->limit, "ping-timeout") == 0 ? "network" : "server";
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
+        if (end->status == own[i])
+            return "server";
+    }
+    return "network";
+}
+
+static uint16_t close_code(const struct peer *peer, const struct transport_end *end)
+{
+    if (end->own_code != 0)
+        return end->own_code;
+    if (end->fate != TRANSPORT_LOST)
+        return end->code;
+    return peer_is_opening(peer) || peer_is_for_events(peer) ? 0 : CLOSE_ABNORMAL;
+}
+
+static char *why(const struct transport_end *end)
+{
+    if (end->fate == TRANSPORT_LOST)
+        return end->finished || end->status == UV_EOF || end->own_code != 0
+                   ? NULL
+                   : strdup(uv_strerror(end->status));
+    return end->reason_len > 0 ? strndup((const char *) end->reason, end->reason_len) : NULL;
+}
+
 void peer_list_note_end(const struct peer *peer, struct peer_record *record,
                         const struct transport_end *end)
 {
-    const char *by = end->fate == TRANSPORT_PEER_CLOSED ? "client" : "server";
-    char address[ADDRESS_NAME_SIZE], reason[96], text[256];
+    char address[ADDRESS_NAME_SIZE];
 
     /* A proxy may have said since whose it is; and the socket may be closed already. */
     stream_peer_name(&peer->transport.stream, address, sizeof address);
-    if (strcmp(address, "unknown") == 0 && record->address != NULL)
-        (void) snprintf(address, sizeof address, "%s", record->address);
-    escape_text(reason, sizeof reason, end->reason, end->reason_len);
-    if (end->fate == TRANSPORT_LOST)
-        (void) snprintf(text, sizeof text, "address='%s' ended=lost error='%s'", address,
-                        uv_strerror(end->status));
-    else
-        (void) snprintf(text, sizeof text, "address='%s' ended=%s code=%u reason='%s'", address, by,
-                        end->code, reason);
-    free(record->end);
-    record->end = strdup(text);
+    if (strcmp(address, "unknown") != 0 || record->address == NULL) {
+        free(record->address);
+        record->address = strdup(address);
+    }
+    record->by = by_whom(record, end);
+    record->code = close_code(peer, end);
+    free(record->reason);
+    record->reason = why(end);
 }
 
+/* What the log calls it is what scripts look for: names stay. */
 static void log_connection(const struct peer *peer, const struct peer_record *record)
 {
     const char *channel = peer->_fanout != NULL ? peer->_fanout->channel->name : "";
     const char *user = user_of(peer);
-    uint64_t ms = now_ms() - record->since;
-    char shown[256], shown_user[256] = "";
+    struct log_field fields[14] = {
+        {"id", LOG_FIELD_NUMBER, NULL, record->id},
+        {"address", LOG_FIELD_TEXT, record->address != NULL ? record->address : "unknown", 0},
+        {"channel", LOG_FIELD_TEXT, channel, 0},
+        {"transport", LOG_FIELD_TEXT, record->transport != NULL ? record->transport : "http", 0},
+        {"seconds", LOG_FIELD_MILLISECONDS, NULL, now_ms() - record->since},
+        {"messages_in", LOG_FIELD_NUMBER, NULL, record->messages_in},
+        {"bytes_in", LOG_FIELD_NUMBER, NULL, record->bytes_in},
+        {"messages_out", LOG_FIELD_NUMBER, NULL, record->messages_out},
+        {"bytes_out", LOG_FIELD_NUMBER, NULL, record->bytes_out},
+        {"by", LOG_FIELD_TEXT, record->by != NULL ? record->by : "server", 0},
+    };
+    size_t count = 10;
 
     if (user != NULL)
-        (void) escape_text(shown_user, sizeof shown_user, user, strlen(user));
-    log_info("connection id=%" PRIu64 " transport=%s channel='%s'%s%s%s seconds=%" PRIu64
-             ".%03u messages_in=%" PRIu64 " bytes_in=%" PRIu64 " messages_out=%" PRIu64
-             " bytes_out=%" PRIu64 " %s",
-             record->id, record->transport != NULL ? record->transport : "http",
-             escape_text(shown, sizeof shown, channel, strlen(channel)),
-             user != NULL ? " user='" : "", shown_user, user != NULL ? "'" : "", ms / 1000,
-             (unsigned) (ms % 1000), record->messages_in, record->bytes_in, record->messages_out,
-             record->bytes_out, record->end != NULL ? record->end : "ended=server");
+        fields[count++] = (struct log_field){"user", LOG_FIELD_TEXT, user, 0};
+    if (record->code != 0)
+        fields[count++] = (struct log_field){"code", LOG_FIELD_NUMBER, NULL, record->code};
+    if (record->reason != NULL)
+        fields[count++] = (struct log_field){"reason", LOG_FIELD_TEXT, record->reason, 0};
+    if (record->limit != NULL)
+        fields[count++] = (struct log_field){"limit", LOG_FIELD_TEXT, record->limit, 0};
+    log_fields(LOG_INFO, "connection", fields, count);
 }
 
 void peer_list_remove(const struct peer *peer, struct peer_record *record, bool logs)
@@ -143,7 +184,7 @@ void peer_list_remove(const struct peer *peer, struct peer_record *record, bool 
     if (logs && record->id != 0) /* the operator's are not noted */
         log_connection(peer, record);
     free(record->address);
-    free(record->end);
+    free(record->reason);
     peer_users_forget_record(&peer_surroundings(peer)->users, &record->node);
     list_remove(&record->node);
 }

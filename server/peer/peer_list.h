@@ -25,8 +25,11 @@ struct peer_record {
     /* Where connections are logged, once it has left its channel: */
     const char *transport;
     uint64_t messages_out;
-    char *address; /* when it came: later its socket may not know it */
-    char *end;     /* once that is known: from where, by whom and how it ended */
+    char *address;     /* when it came, or when it ended: later its socket does not know it */
+    const char *by;    /* who ended it: "client", "server" or "network"; NULL: not known yet */
+    char *reason;      /* of the Close, or the error; or NULL */
+    const char *limit; /* the option that ended it, or NULL */
+    uint16_t code;     /* of the Close; 1006 without any; 0 where there are no frames */
 };
 
 /* A connection, as it is told of. */

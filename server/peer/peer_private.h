@@ -179,6 +179,9 @@ void peer_free_cold_if_unused(struct peer *peer);
 /* Logs and counts that this peer has hit a limit, and what was done. */
 void peer_hit(const struct peer *peer, const char *limit, const char *done);
 
+/* A limit, which is static, ends it: noted for the log. */
+void peer_ends_for(const struct peer *peer, const char *limit);
+
 /* Where its client is counted, or NULL. */
 struct limits_address *peer_address(const struct peer *peer);
 

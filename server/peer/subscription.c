@@ -280,6 +280,7 @@ static void too_slow(struct subscriber *subscriber)
     }
     counters_add(&peer_surroundings(peer)->counters.slow_closed, 1);
     peer_hit(peer, "max-lag", "closed with 1008");
+    peer_ends_for(peer, "max-lag");
     transport_close(&peer->transport, CLOSE_POLICY, "too slow");
 }
 
@@ -291,6 +292,7 @@ static void check_idle(struct peer *peer, uint64_t now, uint64_t timeout)
         !transport_is_open(&peer->transport))
         return;
     peer_hit(peer, "idle-timeout", "closed with 1000");
+    peer_ends_for(peer, "idle-timeout");
     transport_close(&peer->transport, CLOSE_NORMAL, "idle");
 }
 

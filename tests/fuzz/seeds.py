@@ -174,6 +174,23 @@ def texts():
         seed("json_check", name, text + bytes([PIECES]))
 
 
+# ---- lines of the log ----
+
+LOG_LINES = {
+    "plain": b"it rains",
+    "fields": b"connection\0127.0.0.1 port 9\0a/b\0\0two words\0k=\"v\"\0\\",
+    "controls": b"one\ntwo\r\x1b[2J\0\x01\x7f\xe2\x80\xa8\0\xff\xc3",
+    "long": b"x" * 1100 + b"\0" + b'"' * 600 + b"\0" + b"\xff" * 600,
+    "many": b"t" + b"\0\n" * 14,
+}
+
+
+def lines():
+    for name, text in LOG_LINES.items():
+        for choice, form in enumerate(("text", "json", "timed", "json_timed", "journal", "json_journal")):
+            seed("log_line", f"{name}_{form}", text + bytes([choice]))
+
+
 # ---- permessage-deflate ----
 
 EXTENSIONS = {
@@ -688,6 +705,7 @@ def mixed_plays():
 if __name__ == "__main__":
     heads()
     texts()
+    lines()
     extensions()
     inflations()
     frames()

@@ -305,9 +305,9 @@ def test_each_connection_leaves_a_line_when_that_is_asked_for(start):
         client.send_text("hello")
         assert client.recv_message() == "hello"
         client.close(1000)
-    server.wait_stderr(r"connection id=\d+ transport=websocket channel='a' seconds=\d+\.\d+ "
-                       r"messages_in=1 bytes_in=5 messages_out=1 bytes_out=7 "
-                       r"address='127\.0\.0\.1 port \d+' ended=client code=1000")
+    server.wait_stderr(r'connection id=\d+ address="127\.0\.0\.1 port \d+" channel=a '
+                       r"transport=websocket seconds=\d+\.\d+ messages_in=1 bytes_in=5 "
+                       r"messages_out=1 bytes_out=7 by=client code=1000")
     assert public_health(server) == 200
-    server.wait_stderr(r"connection id=\d+ transport=http channel='' .* messages_in=0 .* "
-                       r"address='127\.0\.0\.1 port \d+' ended=lost")
+    server.wait_stderr(r'connection id=\d+ address="127\.0\.0\.1 port \d+" channel="" '
+                       r"transport=http .* messages_in=0 .* by=(client|server)$")

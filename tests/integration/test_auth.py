@@ -300,7 +300,7 @@ def test_the_operator_sees_users_and_ends_all_that_one_has(start, file):
     for client in clients["reader"]:
         assert client.recv_close()[0] == 1008
         client.disconnect()
-    admin.server.wait_stderr("connection id=.* user='reader'", 3)
+    admin.server.wait_stderr("connection id=.* user=reader", 3)
     clients["alice"][0].send_text("x")
     for client in clients["alice"]:
         assert client.recv_message() == "x"

@@ -95,7 +95,7 @@ static void lines_of_all_threads_come_whole_and_in_their_order(void **state)
     char *line, *rest;
 
     (void) state;
-    assert_int_equal(log_queue_start(&queue, "prog"), 0);
+    assert_int_equal(log_queue_start(&queue), 0);
     assert_int_equal(uv_thread_create(&reader, read_all, NULL), 0);
     for (int i = 0; i < THREADS; i++) {
         numbers[i] = i;
@@ -132,7 +132,7 @@ static void what_finds_no_room_is_dropped_and_counted_in_its_place(void **state)
     char *at;
 
     (void) state;
-    assert_int_equal(log_queue_start(&queue, "prog"), 0);
+    assert_int_equal(log_queue_start(&queue), 0);
     for (int i = 0; i < MANY; i++)
         log_info("line %d", i);
     do
@@ -158,7 +158,7 @@ static void the_end_waits_no_longer_than_it_is_told(void **state)
     uint64_t begin;
 
     (void) state;
-    assert_int_equal(log_queue_start(&queue, "prog"), 0);
+    assert_int_equal(log_queue_start(&queue), 0);
     say_many(&(int){0});
     say_many(&(int){1});
     say_many(&(int){2});
@@ -176,7 +176,7 @@ static void after_the_end_lines_are_written_at_once(void **state)
     struct log_queue *queue;
 
     (void) state;
-    assert_int_equal(log_queue_start(&queue, "prog"), 0);
+    assert_int_equal(log_queue_start(&queue), 0);
     log_info("one");
     log_queue_stop(queue, 60 * SECOND);
     log_info("two");
@@ -190,7 +190,7 @@ static void repeated_lines_are_counted_and_told_at_the_end(void **state)
     int lines = 0;
 
     (void) state;
-    assert_int_equal(log_queue_start(&queue, "prog"), 0);
+    assert_int_equal(log_queue_start(&queue), 0);
     for (int i = 0; i < 25; i++)
         log_repeated(LOG_INFO, "refused", "192.0.2.1 port 9", "192.0.2.1 port 9: refused");
     log_queue_stop(queue, 60 * SECOND);
