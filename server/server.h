@@ -14,8 +14,8 @@ struct server_arguments {
  * and each error has been logged. */
 struct config *server_load(const struct server_arguments *arguments);
 
-/* The form of the log until it goes where the options say, and again after that: to stderr, at once,
- * without the time. NULL: the options are not known yet. */
+/* The form of the log until it goes where the options say, and again after that: to stderr, at
+ * once, without the time. NULL: the options are not known yet. */
 void server_log_begin(const struct server_options *options);
 
 /* Serves until SIGINT or SIGTERM; SIGHUP has the configuration loaded again. Returns the exit

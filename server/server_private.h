@@ -83,7 +83,8 @@ int server_log_start(struct server *server, struct error *error);
  * server could not start (NULL: it could) is told there, and in the log file before. */
 void server_log_stop(struct server *server, uint64_t milliseconds, const char *why);
 
-/* Opens the log file anew, if there is one. If that fails, the log goes on as before and says so. */
+/* Opens the log file anew, if there is one. If that fails, the log goes on as before and says so.
+ */
 void server_log_reopen(struct server *server);
 
 /* For a reload: opens the log file of `next` where that is another one: `*fd`, else -1. Returns 0,

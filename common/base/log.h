@@ -1,7 +1,7 @@
 /* One line for each thing worth telling, on stderr, in the form that was asked for (log_line.h). It
  * is written at once, with one system call, so that lines of several threads never mix; or it goes
- * to a writer that never blocks (log_queue.h). The program's name and the writer are set while there
- * is only one thread, and only read from then on. */
+ * to a writer that never blocks (log_queue.h). The program's name and the writer are set while
+ * there is only one thread, and only read from then on. */
 #ifndef WS_COMMON_BASE_LOG_H
 #define WS_COMMON_BASE_LOG_H
 
@@ -51,10 +51,10 @@ void log_fields(enum log_level level, const char *text, const struct log_field *
 /* For a writer's own lines: makes one, which a writer is not given. Returns its length. */
 size_t log_make(char line[LOG_LINE_MAX], enum log_level level, const char *text);
 
-/* The same as log_write for a line that a client can cause as often as it likes. A writer may leave such lines
- * out, by their kind (static text, which begins the line that counts them) and the client's address
- * (as from stream_peer_name: the port does not matter), which JSON has as fields. With LOG_DEBUG
- * enabled all are written. */
+/* The same as log_write for a line that a client can cause as often as it likes. A writer may leave
+ * such lines out, by their kind (static text, which begins the line that counts them) and the
+ * client's address (as from stream_peer_name: the port does not matter), which JSON has as fields.
+ * With LOG_DEBUG enabled all are written. */
 void log_repeated(enum log_level level, const char *kind, const char *address, const char *format,
                   ...) __attribute__((format(printf, 4, 5)));
 

@@ -16,7 +16,8 @@ bool log_target_is_journal(void);
 enum log_prefix log_target_prefix(void);
 
 /* Opens a log file, to write behind what it has; makes it if need be, with mode 0640. Never waits
- * for the reader of a FIFO: without one, UV_ENXIO. Returns a descriptor or a negative UV_E* code. */
+ * for the reader of a FIFO: without one, UV_ENXIO. Returns a descriptor or a negative UV_E* code.
+ */
 int log_target_open(const char *path);
 
 #endif

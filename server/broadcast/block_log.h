@@ -42,6 +42,7 @@ struct block_log {
     _Atomic uint64_t _end; /* bytes ever appended */
     uint64_t _units;       /* units before the end */
     _Atomic uint64_t *_memory;
+    uint64_t _publisher; /* of the unit reserved last */
     enum block_log_kind _kind;
 };
 
@@ -97,8 +98,10 @@ void block_log_stop(struct block_log *log);
 bool block_log_is_started(const struct block_log *log);
 
 /* Room for a unit of `size` bytes at the end of the log, or NULL when out of memory or when the
- * unit is longer than BLOCK_LOG_MAX_FRAME. It is not visible before block_log_commit. */
-uint8_t *block_log_reserve(struct block_log *log, size_t size);
+ * unit is longer than BLOCK_LOG_MAX_FRAME. It is not visible before block_log_commit. If `publisher`
+ * is not 0, the log's index says that the unit is that publisher's (block_log_before); it takes 12
+ * bytes of the block. */
+uint8_t *block_log_reserve(struct block_log *log, size_t size, uint64_t publisher);
 
 /* Publishes the unit of `size` bytes that was written to the room reserved last. */
 void block_log_commit(struct block_log *log, size_t size);
@@ -131,6 +134,11 @@ unsigned block_log_read(const struct block_cursor *cursor, uv_buf_t *bufs, unsig
 /* Lists the rest of the unit that the cursor stands in: in one buffer, or in none between two.
  * Returns how many. */
 unsigned block_log_read_unit(const struct block_cursor *cursor, uv_buf_t *bufs, size_t *len);
+
+/* Bytes between the cursor and the next unit of this publisher, within the `len` bytes that
+ * block_log_read has listed; UINT64_MAX: there is none. With a `len` of 0 it is asked of the unit at
+ * the cursor, which stands between two. */
+uint64_t block_log_before(const struct block_cursor *cursor, size_t len, uint64_t publisher);
 
 /* Moves the cursor on by `len` bytes, which block_log_read has listed. */
 void block_log_advance(struct block_cursor *cursor, size_t len);

@@ -123,17 +123,16 @@ struct channel_item {
     enum frame_opcode opcode;
     const struct frame_part *parts;
     size_t count;
+    uint64_t connection; /* that is not to receive it: its number goes into the logs' index; or 0 */
 };
 
 /* What a publisher may know afterwards. */
 struct channel_receipt {
-    struct event_id id;   /* of the (last) message */
-    size_t subscribers;   /* that will get it */
-    uint64_t plain_at;    /* where it begins in the plain log, as block_log_position has it, */
-    uint64_t deflated_at; /* and in the deflated one; without meaning where it is not written */
-    size_t work;          /* what it cost, in bytes copied; one that is compressed counts as 16 */
-    uint64_t appended;    /* channel_appended behind it, */
-    uint64_t bytes;       /* and how many of those are of what was published with it */
+    struct event_id id; /* of the (last) message */
+    size_t subscribers; /* that will get it */
+    size_t work;        /* what it cost, in bytes copied; one that is compressed counts as 16 */
+    uint64_t appended;  /* channel_appended behind it, */
+    uint64_t bytes;     /* and how many of those are of what was published with it */
 };
 
 /* Where a subscriber wants to begin. */

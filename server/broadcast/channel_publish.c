@@ -34,11 +34,12 @@ static bool is_written(const struct channel *channel, size_t log)
 }
 
 /* NULL: out of memory. */
-static uint8_t *reserve(struct channel *channel, struct block_log *log, size_t size)
+static uint8_t *reserve(struct channel *channel, struct block_log *log, size_t size,
+                        uint64_t publisher)
 {
     if (!block_log_is_started(log) && block_log_start(log, channel_sequence(channel)) != 0)
         return NULL;
-    return block_log_reserve(log, size);
+    return block_log_reserve(log, size, publisher);
 }
 
 /* The work that takes no lock: encodings without readers are not made. */
@@ -91,15 +92,14 @@ static int append(struct channel *channel, const struct publication *publication
         if (!is_written(channel, log))
             continue;
         publication_unit(publication, i, (enum channel_log_kind) log, id, &units[log]);
-        rooms[log] = reserve(channel, &channel->_logs[log].log, units[log].size);
+        rooms[log] =
+            reserve(channel, &channel->_logs[log].log, units[log].size, units[log].publisher);
         if (rooms[log] == NULL)
             return UV_ENOMEM;
     }
     if (keeps &&
         history_begin(&channel->_history, &channel->_logs[CHANNEL_LOG_PLAIN].log, sequence) != 0)
         return UV_ENOMEM;
-    receipt->plain_at = block_log_end(&channel->_logs[CHANNEL_LOG_PLAIN].log);
-    receipt->deflated_at = block_log_end(&channel->_logs[CHANNEL_LOG_DEFLATED].log);
     for (size_t log = 0; log < CHANNEL_LOGS; log++) {
         if (rooms[log] == NULL)
             continue;
@@ -162,7 +162,7 @@ int channel_publish(struct channel *channel, const struct channel_publisher *pub
                     enum frame_opcode opcode, const struct frame_part *parts, size_t count,
                     struct channel_receipt *receipt)
 {
-    struct channel_item item = {opcode, parts, count};
+    struct channel_item item = {opcode, parts, count, 0};
     struct channel_receipt unwanted;
     size_t published;
 

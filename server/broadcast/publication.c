@@ -88,6 +88,8 @@ void publication_unit(const struct publication *publication, size_t i, enum chan
 
     unit->log = log;
     unit->opcode = message->item->opcode;
+    /* An event stream has published nothing. */
+    unit->publisher = log != CHANNEL_LOG_EVENTS ? message->item->connection : 0;
     unit->compressed =
         log == CHANNEL_LOG_DEFLATED && publication->bits != 0 && message->deflated.data != NULL;
     unit->line = (struct frame_part){NULL, 0};

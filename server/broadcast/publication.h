@@ -36,6 +36,7 @@ struct publication_unit {
     enum channel_log_kind log;
     enum frame_opcode opcode;
     bool compressed;
+    uint64_t publisher; /* its number for the log's index, or 0 */
     size_t size;
     const struct frame_part *parts; /* of a frame's payload, or of an event */
     size_t count;

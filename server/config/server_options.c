@@ -46,8 +46,9 @@ static const struct option_spec specs[] = {
      "never put before what comes by POST or --stdin (default: 'Message: ')",
      OPTION_BY(option_values_prefix), .scoped = true},
     {"subprotocol", 0, "NAME",
-     "a subprotocol to agree to, for clients that insist on one; *: the first that a client offers; "
-     "may be given several times; wsbroadcast and id.wsbroadcast always are, and bearer.* never",
+     "a subprotocol to agree to, for clients that insist on one; *: the first that a client "
+     "offers; may be given several times; wsbroadcast and id.wsbroadcast always are, and bearer.* "
+     "never",
      OPTION_BY(option_values_subprotocol), .repeatable = true, .scoped = true},
     {.help = "Channels (PATH/NAME; PATH itself is the default one) and their history:"},
     {"max-channels", 0, "N",

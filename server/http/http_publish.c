@@ -220,7 +220,7 @@ static enum request_outcome publish_items(struct request *request, const struct 
 static enum request_outcome publish_one(struct request *request, const struct frame_part *payload)
 {
     bool binary = has_type(request, "application/octet-stream");
-    struct channel_item item = {binary ? FRAME_BINARY : FRAME_TEXT, payload, 1};
+    struct channel_item item = {binary ? FRAME_BINARY : FRAME_TEXT, payload, 1, 0};
 
     if (!binary && !utf8_valid(payload->data, payload->len))
         return request_refuse(request, 400,
@@ -345,7 +345,7 @@ static enum request_outcome publish_lines(struct request *request, struct frame_
         lines[n] = cut_line(&text);
         if (is_blank(&lines[n]))
             continue;
-        items[n] = (struct channel_item){FRAME_TEXT, &lines[n], 1};
+        items[n] = (struct channel_item){FRAME_TEXT, &lines[n], 1, 0};
         n++;
     }
     outcome = publish_items(request, items, count);

@@ -29,7 +29,7 @@ enum request_outcome subscribe_validate(struct request *request)
 enum request_outcome subscribe_websocket(struct request *request)
 {
     struct request_join *join = &request->join;
-    const char *why;
+    const char *why = NULL;
 
     join->events = false;
     join->may_create = authorize_may_create(request, PRINCIPAL_SUBSCRIBE);

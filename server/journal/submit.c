@@ -103,7 +103,7 @@ int submit_messages(const struct submit_context *context, const struct submit_cl
     if (batch->count == 1 && has_prefix(client->way, settings, items)) {
         parts[0] = (struct frame_part){settings->prefix, strlen(settings->prefix)};
         parts[1] = *items->parts;
-        prefixed = (struct channel_item){items->opcode, parts, 2};
+        prefixed = (struct channel_item){items->opcode, parts, 2, items->connection};
         submission.items = &prefixed;
     }
     count(context->publisher->counters, client->way, &amount);

@@ -40,16 +40,17 @@ struct peer_cold *peer_need_cold(struct peer *peer)
 
 static void free_cold(struct peer *peer)
 {
-    if (peer_cold(peer) == NULL)
+    struct peer_cold *cold = peer_cold(peer);
+
+    if (cold == NULL)
         return;
-    connection_free(peer_cold(peer)->connection);
-    throttle_forget(&peer_cold(peer)->throttled);
-    free(peer_cold(peer)->rate);
-    self_published_forget(peer);
-    list_remove(&peer_cold(peer)->charged);
-    free(peer_cold(peer)->replay);
-    free(peer_cold(peer));
     peer_set_cold(peer, NULL);
+    connection_free(cold->connection);
+    throttle_forget(&cold->throttled);
+    free(cold->rate);
+    list_remove(&cold->charged);
+    free(cold->replay);
+    free(cold);
 }
 
 void peer_free_cold_if_unused(struct peer *peer)
@@ -57,10 +58,10 @@ void peer_free_cold_if_unused(struct peer *peer)
     const struct server_options *options = peer_surroundings(peer)->options;
     const struct peer_cold *cold = peer_cold(peer);
 
-    if (cold != NULL && cold->connection == NULL && cold->rate == NULL &&
-        cold->self_published == NULL && !cold->untold && cold->throttled == NULL &&
-        cold->charge == 0 && cold->watched_since == 0 && !peer->subscriber.cursor.catching_up &&
-        options->idle_timeout == 0 && options->min_read_rate == 0)
+    if (cold != NULL && cold->connection == NULL && cold->rate == NULL && cold->number == 0 &&
+        !cold->untold && cold->throttled == NULL && cold->charge == 0 && cold->watched_since == 0 &&
+        !peer->subscriber.cursor.catching_up && options->idle_timeout == 0 &&
+        options->min_read_rate == 0)
         free_cold(peer);
 }
 
@@ -238,8 +239,6 @@ static void on_receipt(void *owner, const struct submit_receipt *receipt)
         peer_record(peer)->messages_in++;
     if (status == 0)
         peer_cold(peer)->last_message = (uint32_t) peer_context_clock(peer_surroundings(peer));
-    if (status == 0 && channel_settings(peer->_fanout->channel)->no_echo && !peer_is_for_ids(peer))
-        status = self_published_add(peer, &receipt->channel);
     if (status != 0)
         transport_close(&peer->transport, CLOSE_INTERNAL_ERROR, "out of memory");
 }
@@ -248,7 +247,7 @@ static void on_receipt(void *owner, const struct submit_receipt *receipt)
 static int say(struct peer *peer, enum frame_opcode opcode, const struct frame_part *payload,
                const char **limit)
 {
-    const struct channel_item item = {opcode, payload, 1};
+    const struct channel_item item = {opcode, payload, 1, self_published_number(peer)};
     const struct identity identity = peer_identity(peer);
     const struct submit_client client = {
         .way = SUBMIT_WS,

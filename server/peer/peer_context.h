@@ -41,7 +41,8 @@ struct peer_context {
     uint64_t id_step;         /* those of other workers lie in between */
     bool leaving;             /* the goodbye has been said */
     size_t peers;             /* that there are, */
-    uint64_t peers_ever;      /* and that there were */
+    uint64_t peers_ever;      /* and that there were; */
+    uint64_t publishers_ever; /* that published with --no-echo */
     /* Frees the place of a connection that is kept for further requests and idle, here or, later,
      * on another worker. True when it is free. */
     bool (*make_room)(struct peer_context *context);

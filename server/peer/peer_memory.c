@@ -20,7 +20,7 @@ static uint64_t held_by(const struct peer *peer)
     uint64_t held = transport_held(&peer->transport);
 
     if (peer_cold(peer) != NULL)
-        held += connection_held(peer_cold(peer)->connection) + self_published_size(peer);
+        held += connection_held(peer_cold(peer)->connection);
     return held;
 }
 

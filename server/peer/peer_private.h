@@ -25,8 +25,6 @@
 #include "server/peer/peer_list.h"
 #include "server/peer/peer_users.h"
 
-struct self_published_list;
-
 /* While a peer catches up: */
 struct peer_replay {
     struct block_cursor live_cursor; /* where it is to go on, */
@@ -43,11 +41,11 @@ struct peer_cold {
     uint32_t unread;               /* bytes that waited when its reading was last checked */
     uint32_t watched_since;        /* while memory is scarce: when, and */
     uint32_t watched_from; /* stream_acknowledged at that time; 0 and 0: it is not watched */
-    struct self_published_list *self_published; /* while it has yet to come to some of them */
-    struct throttle_paused *throttled;          /* while it is throttled */
-    struct peer_replay *replay;                 /* while it catches up, and behind */
-    uint64_t charge;     /* bytes that it is charged with in the memory account; */
-    struct list charged; /* then it is in its worker's list of those */
+    uint64_t number; /* of its messages in the logs' index, once it has published with --no-echo */
+    struct throttle_paused *throttled; /* while it is throttled */
+    struct peer_replay *replay;        /* while it catches up, and behind */
+    uint64_t charge;                   /* bytes that it is charged with in the memory account; */
+    struct list charged;               /* then it is in its worker's list of those */
     struct peer *peer;
     bool untold;  /* messages of its own were left out, and it has not been told of these yet */
     bool refused; /* it is one too many, and is not counted as a connection */
@@ -232,20 +230,15 @@ struct identity peer_identity(const struct peer *peer);
 
 /* ---- self_published.c ---- */
 
-/* The peer has published this message, which it is not to receive: it gets a ping with the ID of
- * the last of those that were left out together. Returns 0 or UV_ENOMEM. */
-int self_published_add(struct peer *peer, const struct channel_receipt *receipt);
+/* The number by which the logs' index is to know what this peer publishes now: no other connection
+ * of this process has it. 0: the peer receives its own messages. */
+uint64_t self_published_number(struct peer *peer);
 
-/* Moves the cursor over those that it has come to. */
+/* Moves the cursor over those that it has come to, and then sends a ping with the ID of the last. */
 void self_published_skip(struct peer *peer);
 
-/* Bytes from the cursor on that come before the next of them; UINT64_MAX: there is none. */
-uint64_t self_published_ahead(const struct peer *peer);
-
-/* Bytes of memory that it takes to know which messages to come are the peer's own. */
-size_t self_published_size(const struct peer *peer);
-
-/* Forgets all of them. */
-void self_published_forget(struct peer *peer);
+/* Bytes from the cursor on that come before the next of them, within the `len` bytes that
+ * block_log_read has listed; UINT64_MAX: there is none. */
+uint64_t self_published_ahead(const struct peer *peer, size_t len);
 
 #endif

@@ -65,7 +65,6 @@ __attribute__((noinline)) static void skip(struct peer *peer)
         transport_close(&peer->transport, CLOSE_INTERNAL_ERROR, "out of memory");
         return;
     }
-    self_published_forget(peer);
     fanout_resume(peer->_fanout, &peer->subscriber); /* it does not catch up any more */
     if (peer_is_for_events(peer))
         return; /* each event has its ID */
@@ -131,7 +130,7 @@ static void catch_up(struct peer *peer, struct peer_replay *replay)
 
     self_published_skip(peer);
     bytes.count = block_log_read(&peer->subscriber.cursor, bufs, CATCH_UP_BUFS, &len, &bytes.more);
-    cut_bufs(bufs, &bytes.count, &len, self_published_ahead(peer));
+    cut_bufs(bufs, &bytes.count, &len, self_published_ahead(peer, len));
     if (replay->live_cursor._block != NULL)
         cut_bufs(bufs, &bytes.count, &len,
                  replay->stop - block_log_position(&peer->subscriber.cursor));
@@ -225,6 +224,7 @@ void subscription_flush(struct peer *peer)
         (peer->subscriber.cursor.catching_up && is_catching_up(peer)))
         return;
     while (bytes.more && transport_is_writable(&peer->transport)) {
+        uint64_t own;
         size_t len;
         int status;
 
@@ -232,8 +232,9 @@ void subscription_flush(struct peer *peer)
             skip(peer);
         self_published_skip(peer);
         bytes.count = read_log(peer, bufs, &len, &bytes.more);
-        if (len > self_published_ahead(peer)) {
-            cut_bufs(bufs, &bytes.count, &len, self_published_ahead(peer));
+        own = self_published_ahead(peer, len);
+        if (len > own) {
+            cut_bufs(bufs, &bytes.count, &len, own);
             bytes.more = true;
         }
         bytes.mid_message = peer->subscriber.cursor.mid_message;

@@ -118,7 +118,7 @@ static void on_line(struct input *input, const uint8_t *line, size_t len)
     struct source *source = container_of(input, struct source, _input);
     const struct submit_client client = {.way = SUBMIT_STDIN};
     const struct frame_part payload = {line != NULL ? line : (const uint8_t *) "", len};
-    const struct channel_item item = {FRAME_TEXT, &payload, 1};
+    const struct channel_item item = {FRAME_TEXT, &payload, 1, 0};
     const struct submit_batch batch = {source->_channel, &item, 1, on_receipt, source};
     const char *limit;
 

@@ -1,6 +1,6 @@
-/* A line of the log, whose text and values come from anywhere: it is one line, of bounded length, of
- * printable UTF-8; and as JSON an object that has what was put in, cut or whole. The choice: form
- * and level. The input is the text, and values, each up to a NUL. */
+/* A line of the log, whose text and values come from anywhere: it is one line, of bounded length,
+ * of printable UTF-8; and as JSON an object that has what was put in, cut or whole. The choice:
+ * form and level. The input is the text, and values, each up to a NUL. */
 #include "common/base/log_line.h"
 
 #include <jansson.h>

@@ -90,7 +90,7 @@ static void make_lines(struct bench *bench)
         }
         memset(line + len, '.', LINE - len);
         bench->parts[i] = (struct frame_part){line, LINE};
-        bench->items[i] = (struct channel_item){FRAME_TEXT, &bench->parts[i], 1};
+        bench->items[i] = (struct channel_item){FRAME_TEXT, &bench->parts[i], 1, 0};
     }
 }
 

@@ -39,7 +39,7 @@ static uint8_t byte_at(uint64_t place)
 static void append(struct block_log *log, size_t size)
 {
     uint64_t end = block_log_end(log);
-    uint8_t *room = block_log_reserve(log, size);
+    uint8_t *room = block_log_reserve(log, size, 0);
 
     assert_non_null(room);
     for (size_t i = 0; i < size; i++)
@@ -117,7 +117,7 @@ static void nobody_sees_what_is_only_reserved(void **state)
     (void) state;
     block_log_join(log, &cursor);
     append(log, 10);
-    room = block_log_reserve(log, 100);
+    room = block_log_reserve(log, 100, 0);
     assert_non_null(room);
     memset(room, 0xff, 100);
     assert_int_equal(block_log_lag(log, &cursor), 10);
@@ -140,7 +140,7 @@ static void an_empty_block_is_not_more_to_read(void **state)
     (void) state;
     block_log_join(log, &cursor);
     append(log, BLOCK_LOG_MIN_SIZE);
-    assert_non_null(block_log_reserve(log, 1));
+    assert_non_null(block_log_reserve(log, 1, 0));
     for (unsigned max = 1; max <= 2; max++) {
         assert_int_equal(block_log_read(&cursor, bufs, max, &len, &more), 1);
         assert_int_equal(len, BLOCK_LOG_MIN_SIZE);
@@ -382,9 +382,9 @@ static void a_frame_that_no_block_can_hold_is_refused(void **state)
 
     (void) state;
     block_log_join(log, &cursor);
-    assert_null(block_log_reserve(log, BLOCK_LOG_MAX_FRAME + 1));
-    assert_null(block_log_reserve(log, ((size_t) 1 << 32) + 1));
-    assert_null(block_log_reserve(log, SIZE_MAX));
+    assert_null(block_log_reserve(log, BLOCK_LOG_MAX_FRAME + 1, 0));
+    assert_null(block_log_reserve(log, ((size_t) 1 << 32) + 1, 0));
+    assert_null(block_log_reserve(log, SIZE_MAX, 0));
     append(log, 10);
     assert_int_equal(read_all(log, &cursor, 4), 10);
     block_log_leave(&cursor);
@@ -400,7 +400,7 @@ static size_t append_frame(struct block_log *log, size_t payload)
     uint8_t *zeroes = calloc(1, payload + 1);
     struct frame_part part = {zeroes, payload};
     size_t size = frame_size(false, payload);
-    uint8_t *room = block_log_reserve(log, size);
+    uint8_t *room = block_log_reserve(log, size, 0);
 
     assert_non_null(zeroes);
     assert_non_null(room);
@@ -645,7 +645,7 @@ static void readers_on_other_threads_each_see_every_byte_in_order(void **state)
 
         if (size > STREAM - end)
             size = (size_t) (STREAM - end);
-        room = block_log_reserve(log, size);
+        room = block_log_reserve(log, size, 0);
         assert_non_null(room);
         for (size_t i = 0; i < size; i++)
             room[i] = byte_at(end + i);
@@ -770,7 +770,7 @@ static void a_unit_is_found_behind_a_block_that_it_did_not_fit_into(void **state
     append(log, 10000);
     (void) read_all(log, &cursor, 4);
     block_log_fold(log); /* to a block of 256 bytes, which stays empty */
-    room = block_log_reserve(log, 1000);
+    room = block_log_reserve(log, 1000, 0);
     assert_non_null(room);
     assert_int_equal(frame_size(false, 996), 1000);
     memset(room, 0, 1000);
@@ -778,6 +778,65 @@ static void a_unit_is_found_behind_a_block_that_it_did_not_fit_into(void **state
     block_log_commit(log, 1000);
     assert_true(block_log_unit(&cursor, &unit));
     assert_int_equal(unit.len, 1000);
+    block_log_leave(&cursor);
+    free_log(log);
+}
+
+/* Appends a unit of 10 bytes that is this publisher's. */
+static void append_by(struct block_log *log, uint64_t publisher)
+{
+    uint8_t *room = block_log_reserve(log, 10, publisher);
+
+    assert_non_null(room);
+    memset(room, 0, 10);
+    memcpy(room, "\x82\x08", 2);
+    block_log_commit(log, 10);
+}
+
+static void the_index_says_where_the_next_unit_of_a_publisher_begins(void **state)
+{
+    static const uint64_t publishers[] = {7, 0, (uint64_t) 1 << 32, 7, 9};
+    struct block_log *log = new_log();
+    struct block_cursor cursor = {0};
+
+    (void) state;
+    block_log_join(log, &cursor);
+    for (size_t i = 0; i < sizeof publishers / sizeof *publishers; i++)
+        append_by(log, publishers[i]);
+    assert_true(block_log_before(&cursor, 0, 7) == 0);
+    assert_true(block_log_before(&cursor, 50, 9) == 40);
+    assert_true(block_log_before(&cursor, 39, 9) == UINT64_MAX); /* not within what was listed */
+    assert_true(block_log_before(&cursor, 50, (uint64_t) 1 << 32) == 20);
+    assert_true(block_log_before(&cursor, 50, 1) == UINT64_MAX);
+    block_log_advance(&cursor, 5); /* within the first: it is not found again */
+    assert_true(block_log_before(&cursor, 45, 7) == 25);
+    block_log_leave(&cursor);
+    free_log(log);
+}
+
+static void the_index_is_read_across_blocks_whose_bytes_it_shares(void **state)
+{
+    enum { UNITS = 20000 };
+    struct block_log *log = new_log();
+    struct block_cursor cursor = {0};
+    struct block_unit unit;
+    uint64_t found;
+    size_t seen = 0;
+
+    (void) state;
+    block_log_join(log, &cursor);
+    for (uint64_t i = 0; i < UNITS; i++)
+        append_by(log, i % 10 == 9 ? 2 : 1);
+    while ((found = block_log_before(&cursor, (size_t) UNITS * 10, 2)) != UINT64_MAX) {
+        assert_true(found == 90);
+        block_log_advance(&cursor, 90);
+        assert_true(block_log_before(&cursor, 0, 2) == 0);
+        assert_true(block_log_unit(&cursor, &unit));
+        assert_int_equal(unit.len, 10);
+        block_log_advance(&cursor, 10);
+        seen++;
+    }
+    assert_int_equal(seen, UNITS / 10);
     block_log_leave(&cursor);
     free_log(log);
 }
@@ -808,6 +867,8 @@ int main(void)
         cmocka_unit_test(cursors_on_other_threads_may_be_given_up_while_the_log_grows),
         cmocka_unit_test(a_log_that_is_folded_keeps_next_to_nothing_and_no_byte_is_missed),
         cmocka_unit_test(a_unit_is_found_behind_a_block_that_it_did_not_fit_into),
+        cmocka_unit_test(the_index_says_where_the_next_unit_of_a_publisher_begins),
+        cmocka_unit_test(the_index_is_read_across_blocks_whose_bytes_it_shares),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -360,7 +360,7 @@ static struct lines *new_lines(void)
         memset(lines->text[i] + len, 'a' + (int) (i % 26), LINE - (size_t) len);
         lines->text[i][LINE] = '\0';
         lines->parts[i] = (struct frame_part){lines->text[i], LINE};
-        lines->items[i] = (struct channel_item){FRAME_TEXT, &lines->parts[i], 1};
+        lines->items[i] = (struct channel_item){FRAME_TEXT, &lines->parts[i], 1, 0};
     }
     return lines;
 }

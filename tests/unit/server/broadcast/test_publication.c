@@ -18,9 +18,9 @@ static const char repetitive[] =
 static const struct frame_part long_parts[] = {{"Message: ", 9}, {repetitive, 86}};
 static const struct frame_part short_part = {"two\nlines", 9};
 static const struct channel_item items[] = {
-    {FRAME_TEXT, long_parts, 2},
-    {FRAME_TEXT, &short_part, 1},
-    {FRAME_BINARY, &short_part, 1},
+    {FRAME_TEXT, long_parts, 2, 0},
+    {FRAME_TEXT, &short_part, 1, 0},
+    {FRAME_BINARY, &short_part, 1, 7},
 };
 
 enum { COUNT = sizeof items / sizeof *items };

@@ -112,7 +112,7 @@ static int say(struct scene *scene, enum submit_way way, enum frame_opcode opcod
 {
     const struct submit_client one = client(scene, way);
     const struct frame_part part = {text, strlen(text)};
-    const struct channel_item item = {opcode, &part, 1};
+    const struct channel_item item = {opcode, &part, 1, 0};
     struct channel_item items[] = {item, item, item};
     int status;
 
