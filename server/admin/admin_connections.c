@@ -281,8 +281,8 @@ static const char *read_filter(const struct request *request, struct wanted *wan
         !get_text(request, "address", wanted->address, sizeof wanted->address) ||
         !get_text(request, "transport", wanted->transport, sizeof wanted->transport) ||
         !get_text(request, "reason", wanted->reason, sizeof wanted->reason))
-        return "channel, user, address, transport and reason may be given once each, and not be too "
-               "long";
+        return "channel, user, address, transport and reason may be given once each, and not be "
+               "too long";
     for (size_t i = 0; i < sizeof transports / sizeof *transports; i++)
         known = known || strcmp(wanted->transport, transports[i]) == 0;
     if (!known)

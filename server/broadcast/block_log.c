@@ -1,4 +1,4 @@
-#include "server/broadcast/block_log.h"
+#include "server/broadcast/block_log_private.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -7,31 +7,6 @@
 #include "common/websocket/frame.h"
 
 enum { FOLD_SIZE = 4096 }; /* bytes of a tail that is not worth replacing */
-
-/* An entry of the index of publishers. The entries of a block lie at its end, the first of them last,
- * so that they need no memory of their own and no lock. */
-struct publisher_mark {
-    uint32_t offset;       /* of the unit */
-    uint32_t publisher[2]; /* its number, lower half first: without padding */
-};
-
-/* References to a block's memory are counted in `refs`, and cursors that will go on from it to the
- * next in `walkers`; all walkers together are one of the `refs`, and hold one walker of the next
- * block. */
-struct block {
-    _Atomic uint32_t refs;
-    _Atomic uint32_t walkers;
-    uint32_t size;
-    _Atomic uint32_t len;   /* bytes committed; final once `next` is set */
-    _Atomic uint32_t marks; /* entries of the index; those of all units within `len` are there */
-    uint64_t start;         /* where in the log the first byte is */
-    uint64_t units;         /* before it */
-    struct block *_Atomic next;
-    _Atomic uint64_t *memory; /* where it is counted, or NULL */
-    enum block_log_kind kind;
-    struct block_retention retention;
-    uint8_t data[];
-};
 
 static struct block *block_new(struct block_log *log, uint32_t size)
 {
@@ -56,11 +31,6 @@ static struct block *block_new(struct block_log *log, uint32_t size)
     block->retention.held = false;
     list_init(&block->retention.order);
     return block;
-}
-
-static struct block *block_next(const struct block *block)
-{
-    return atomic_load_explicit(&block->next, memory_order_acquire);
 }
 
 static struct block *block_walk(struct block *block)
@@ -89,35 +59,6 @@ static void block_unwalk(struct block *block)
         block_unref(block);
         block = next;
     }
-}
-
-static uint32_t block_len(const struct block *block)
-{
-    return atomic_load_explicit(&block->len, memory_order_acquire);
-}
-
-/* Bytes that are left for units and their marks. */
-static uint32_t block_room(const struct block *block)
-{
-    uint32_t marks = atomic_load_explicit(&block->marks, memory_order_relaxed);
-
-    return block->size - block_len(block) - marks * (uint32_t) sizeof(struct publisher_mark);
-}
-
-static uint8_t *block_mark(struct block *block, uint32_t i)
-{
-    return block->data + block->size - (i + 1) * sizeof(struct publisher_mark);
-}
-
-/* The unit that begins at the end of what is committed is this publisher's. */
-static void add_mark(struct block *block, uint64_t publisher)
-{
-    uint32_t marks = atomic_load_explicit(&block->marks, memory_order_relaxed);
-    const struct publisher_mark mark = {block_len(block),
-                                        {(uint32_t) publisher, (uint32_t) (publisher >> 32)}};
-
-    memcpy(block_mark(block, marks), &mark, sizeof mark);
-    atomic_store_explicit(&block->marks, marks + 1, memory_order_release);
 }
 
 void block_log_init(struct block_log *log, enum block_log_kind kind)
@@ -191,7 +132,7 @@ static struct block *grow(struct block_log *log, size_t size)
 uint8_t *block_log_reserve(struct block_log *log, size_t size, uint64_t publisher)
 {
     struct block *tail = log->_tail;
-    size_t taken = size + (publisher != 0 ? sizeof(struct publisher_mark) : 0);
+    size_t taken = size + (publisher != 0 ? sizeof(struct block_mark) : 0);
 
     if (size > BLOCK_LOG_MAX_FRAME)
         return NULL;
@@ -207,7 +148,7 @@ void block_log_commit(struct block_log *log, size_t size)
 
     log->_units++;
     if (log->_publisher != 0)
-        add_mark(tail, log->_publisher);
+        block_add_mark(tail, log->_publisher);
     /* The end first: a reader that sees the bytes must not find the log to be shorter. */
     atomic_fetch_add_explicit(&log->_end, size, memory_order_relaxed);
     atomic_store_explicit(&tail->len, block_len(tail) + (uint32_t) size, memory_order_release);
@@ -311,51 +252,6 @@ unsigned block_log_read(const struct block_cursor *cursor, uv_buf_t *bufs, unsig
         offset = 0;
     }
     return count;
-}
-
-/* The first unit of the block from `offset` on that is this publisher's: where it begins, or
- * UINT64_MAX. */
-static uint64_t find_mark(struct block *block, uint32_t offset, uint64_t publisher)
-{
-    uint32_t low = 0, marks = atomic_load_explicit(&block->marks, memory_order_acquire);
-    struct publisher_mark mark;
-
-    for (uint32_t high = marks; low < high;) { /* the first that does not lie before `offset` */
-        uint32_t middle = low + (high - low) / 2;
-
-        memcpy(&mark, block_mark(block, middle), sizeof mark);
-        if (mark.offset < offset)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (; low < marks; low++) {
-        memcpy(&mark, block_mark(block, low), sizeof mark);
-        if (mark.publisher[0] == (uint32_t) publisher &&
-            mark.publisher[1] == (uint32_t) (publisher >> 32))
-            return mark.offset;
-    }
-    return UINT64_MAX;
-}
-
-uint64_t block_log_before(const struct block_cursor *cursor, size_t len, uint64_t publisher)
-{
-    struct block *block = cursor->_block;
-    uint32_t offset = cursor->_offset;
-    uint64_t passed = 0; /* from the cursor to the `offset` in the block */
-
-    while (block != NULL && !cursor->_last && passed <= len) {
-        struct block *next = block_next(block); /* before the length, as in block_log_read */
-        uint32_t rest = block_len(block) - offset;
-        uint64_t found = find_mark(block, offset, publisher);
-
-        if (found != UINT64_MAX)
-            return passed + found - offset <= len ? passed + found - offset : UINT64_MAX;
-        passed += rest;
-        block = next;
-        offset = 0;
-    }
-    return UINT64_MAX;
 }
 
 static void move_to(struct block_cursor *cursor, struct block *next)

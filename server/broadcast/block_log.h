@@ -98,9 +98,9 @@ void block_log_stop(struct block_log *log);
 bool block_log_is_started(const struct block_log *log);
 
 /* Room for a unit of `size` bytes at the end of the log, or NULL when out of memory or when the
- * unit is longer than BLOCK_LOG_MAX_FRAME. It is not visible before block_log_commit. If `publisher`
- * is not 0, the log's index says that the unit is that publisher's (block_log_before); it takes 12
- * bytes of the block. */
+ * unit is longer than BLOCK_LOG_MAX_FRAME. It is not visible before block_log_commit. If
+ * `publisher` is not 0, the log's index says that the unit is that publisher's (block_log_before);
+ * that takes 12 bytes of the block. */
 uint8_t *block_log_reserve(struct block_log *log, size_t size, uint64_t publisher);
 
 /* Publishes the unit of `size` bytes that was written to the room reserved last. */
@@ -136,8 +136,8 @@ unsigned block_log_read(const struct block_cursor *cursor, uv_buf_t *bufs, unsig
 unsigned block_log_read_unit(const struct block_cursor *cursor, uv_buf_t *bufs, size_t *len);
 
 /* Bytes between the cursor and the next unit of this publisher, within the `len` bytes that
- * block_log_read has listed; UINT64_MAX: there is none. With a `len` of 0 it is asked of the unit at
- * the cursor, which stands between two. */
+ * block_log_read has listed; UINT64_MAX: there is none. With a `len` of 0 it is asked of the unit
+ * at the cursor, which stands between two. */
 uint64_t block_log_before(const struct block_cursor *cursor, size_t len, uint64_t publisher);
 
 /* Moves the cursor on by `len` bytes, which block_log_read has listed. */

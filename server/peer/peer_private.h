@@ -234,7 +234,8 @@ struct identity peer_identity(const struct peer *peer);
  * of this process has it. 0: the peer receives its own messages. */
 uint64_t self_published_number(struct peer *peer);
 
-/* Moves the cursor over those that it has come to, and then sends a ping with the ID of the last. */
+/* Moves the cursor over those that it has come to, and then sends a ping with the ID of the last.
+ */
 void self_published_skip(struct peer *peer);
 
 /* Bytes from the cursor on that come before the next of them, within the `len` bytes that
