@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "client/connect/header_fields.h"
+#include "common/base/base64.h"
 #include "common/http/secret.h"
 
 enum { SECRET_MAX = 8 * 1024 }; /* bytes of credentials: no server takes a longer head */
@@ -70,7 +71,7 @@ char *request_basic(const char *user)
 {
     static const char scheme[] = "Basic ";
     size_t len = strlen(user);
-    char *value = malloc(sizeof scheme + (len + 2) / 3 * 4);
+    char *value = malloc(sizeof scheme + base64_size(len));
 
     if (value == NULL)
         return NULL;

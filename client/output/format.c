@@ -3,6 +3,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "common/base/base64.h"
 #include "common/base/encode.h"
 #include "common/base/escape.h"
 
@@ -162,7 +163,7 @@ int format_append_payload(struct buffer *out, const struct message *message, boo
         return escaped ? escape_append(out, message->data, message->len)
                        : buffer_append(out, message->data, message->len);
     status = buffer_append(out, mark, sizeof mark - 1);
-    return status != 0 ? status : encode_base64(out, message->data, message->len);
+    return status != 0 ? status : base64_append(out, message->data, message->len);
 }
 
 static int append_text(struct buffer *out, const char *text)
@@ -201,7 +202,7 @@ static int append_letter(struct buffer *out, char letter, const struct message *
     case 'X':
         return encode_hex(out, message->data, message->len, true);
     case 'b':
-        return encode_base64(out, message->data, message->len);
+        return base64_append(out, message->data, message->len);
     case 'l':
         return append_number(out, message->len);
     case 't':

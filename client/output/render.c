@@ -4,6 +4,7 @@
 #include <string.h>
 #include <uv.h>
 
+#include "common/base/base64.h"
 #include "common/base/encode.h"
 #include "common/base/json.h"
 
@@ -87,7 +88,7 @@ static int append_json_payload(struct buffer *out, const struct message *message
         return json_append_string(out, message->data, message->len);
     status = buffer_append(out, "\"", 1);
     if (status == 0)
-        status = encode_base64(out, message->data, message->len);
+        status = base64_append(out, message->data, message->len);
     return status != 0 ? status : buffer_append(out, "\"", 1);
 }
 
@@ -199,7 +200,7 @@ static int append_body(struct render *render, struct buffer *out, const struct m
     case RENDER_HEX:
         return encode_hex(out, message->data, message->len, false);
     case RENDER_BASE64:
-        return encode_base64(out, message->data, message->len);
+        return base64_append(out, message->data, message->len);
     case RENDER_FORMAT:
         return append_format(render, out, message);
     case RENDER_BYTES:

@@ -8,9 +8,7 @@
 
 #include "common/base/buffer.h"
 
-/* Append `len` bytes in hexadecimal, or in base64 (RFC 4648, 4: with padding, without line breaks).
- * Return 0 or UV_ENOMEM. */
+/* Appends `len` bytes in hexadecimal. Returns 0 or UV_ENOMEM. */
 int encode_hex(struct buffer *out, const uint8_t *data, size_t len, bool upper);
-int encode_base64(struct buffer *out, const uint8_t *data, size_t len);
 
 #endif

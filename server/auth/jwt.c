@@ -9,7 +9,7 @@
 #include <string.h>
 #include <uv.h>
 
-#include "server/auth/base64url.h"
+#include "common/base/base64.h"
 
 enum {
     MAX_SIGNATURE = 2048, /* bytes: of an RSA key of 16,384 bits */

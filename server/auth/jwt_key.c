@@ -9,7 +9,7 @@
 #include <string.h>
 #include <uv.h>
 
-#include "server/auth/base64url.h"
+#include "common/base/base64.h"
 #include "server/config/small_file.h"
 
 enum { MAX_COORDINATE = 66, MAX_MODULUS = 2048 /* bytes: 16,384 bits */ };

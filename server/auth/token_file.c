@@ -14,9 +14,9 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "common/base/base64.h"
 #include "common/base/escape.h"
 #include "common/base/utf8.h"
-#include "server/auth/base64url.h"
 #include "server/config/small_file.h"
 
 #define HASH_PREFIX "sha256:"

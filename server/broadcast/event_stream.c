@@ -1,9 +1,10 @@
 #include "server/broadcast/event_stream.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 #include <uv.h>
+
+#include "common/base/base64.h"
 
 static const char binary_begin[] = "event: binary\ndata: ";
 
@@ -78,11 +79,6 @@ static size_t lines_size(const uint8_t *text, size_t len)
     return 6 * lines + filled + len - terminators;
 }
 
-static size_t base64_size(size_t len)
-{
-    return (len + 2) / 3 * 4;
-}
-
 size_t event_stream_size(enum frame_opcode opcode, const void *payload, size_t len)
 {
     if (opcode == FRAME_TEXT)
@@ -140,11 +136,11 @@ static size_t write_text(uint8_t *out, size_t room, const uint8_t *text, size_t 
     return written;
 }
 
-/* Base64 in whole groups, so that its pieces make one. */
+/* The end is two newlines. */
 static size_t write_binary(uint8_t *out, size_t room, const uint8_t *data, size_t len,
                            struct event_stream_place *place)
 {
-    size_t left = len - place->used, written = 0, groups;
+    size_t written = 0, used;
 
     if (!place->begun && room >= BINARY_BEGIN) {
         written = put(out, binary_begin, BINARY_BEGIN);
@@ -152,12 +148,9 @@ static size_t write_binary(uint8_t *out, size_t room, const uint8_t *data, size_
     }
     if (!place->begun || room - written < 3)
         return written;
-    groups = (room - written - 3) / 4; /* EVP_EncodeBlock writes a NUL; the end is two newlines */
-    if (left > 3 * groups)
-        left = 3 * groups;
-    if (left > 0)
-        written += (size_t) EVP_EncodeBlock(out + written, data + place->used, (int) left);
-    place->used += left;
+    written += base64_write(out + written, room - written - 2, data + place->used,
+                            len - place->used, &used);
+    place->used += used;
     if (place->used < len)
         return written;
     place->done = true;

@@ -1,21 +1,16 @@
 #include "server/broadcast/replay.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 #include <uv.h>
 
+#include "common/base/base64.h"
 #include "common/base/json.h"
 
 enum { JSON_FRAME = 80 }; /* bytes of an object around its payload, at the most */
 
 _Static_assert((int) REPLAY_MIN_ROOM >= (int) EVENT_STREAM_MIN_ROOM + (int) EVENT_STREAM_MAX_ID,
                "an event gets on");
-
-static size_t base64_size(size_t len)
-{
-    return (len + 2) / 3 * 4;
-}
 
 bool replay_json_fits(const struct channel_message *message, size_t most)
 {
@@ -24,16 +19,6 @@ bool replay_json_fits(const struct channel_message *message, size_t most)
     return message->len <= most &&
            (message->len * JSON_MAX_ESCAPE + JSON_FRAME <= most ||
             json_string_size(message->payload, message->len, most) + JSON_FRAME <= most);
-}
-
-/* Base64 in whole groups, so that its pieces make one. */
-static size_t write_base64(uint8_t *out, size_t room, const uint8_t *data, size_t left,
-                           size_t *used)
-{
-    size_t groups = (room - 1) / 4; /* EVP_EncodeBlock writes a NUL */
-
-    *used = left < 3 * groups ? left : 3 * groups;
-    return *used > 0 ? (size_t) EVP_EncodeBlock(out, data, (int) *used) : 0;
 }
 
 static size_t write_json(uint8_t *out, size_t room, const struct channel_message *message,
@@ -52,7 +37,7 @@ static size_t write_json(uint8_t *out, size_t room, const struct channel_message
         written +=
             json_escape(out + written, room - written, message->payload + place->used, left, &used);
     else
-        written += write_base64(out + written, room - written, message->payload + place->used, left,
+        written += base64_write(out + written, room - written, message->payload + place->used, left,
                                 &used);
     place->used += used;
     if (place->used < message->len || room - written < 2)

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/base/encode.h"
+#include "common/base/base64.h"
 #include "common/base/escape.h"
 #include "common/base/list.h"
 #include "common/base/log.h"
@@ -40,7 +40,7 @@ static int add_line(struct buffer *lines, const struct channel_message *message,
     } else {
         status = buffer_append(lines, mark, sizeof mark - 1);
         if (status == 0)
-            status = encode_base64(lines, message->payload, message->len);
+            status = base64_append(lines, message->payload, message->len);
     }
     if (status == 0)
         status = buffer_append(lines, "\n", 1);

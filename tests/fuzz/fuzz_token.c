@@ -7,7 +7,7 @@
 #include <unistd.h>
 #include <uv.h>
 
-#include "server/auth/base64url.h"
+#include "common/base/base64.h"
 #include "server/auth/credentials.h"
 #include "server/auth/jwt.h"
 #include "server/syntax/pattern.h"

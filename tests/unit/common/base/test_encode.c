@@ -31,54 +31,10 @@ static void hexadecimal_is_two_digits_a_byte_in_either_case(void **state)
     assert_buffer(&out, "x00017F80ABFF");
 }
 
-/* RFC 4648, 10 */
-static void base64_is_as_the_rfc_has_it(void **state)
-{
-    static const char *const cases[][2] = {
-        {"", ""},
-        {"f", "Zg=="},
-        {"fo", "Zm8="},
-        {"foo", "Zm9v"},
-        {"foob", "Zm9vYg=="},
-        {"fooba", "Zm9vYmE="},
-        {"foobar", "Zm9vYmFy"},
-        {"\xff\xfe\xfd", "//79"},
-    };
-
-    (void) state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct buffer out = {0};
-
-        assert_int_equal(buffer_append(&out, "=", 1), 0);
-        assert_int_equal(encode_base64(&out, (const uint8_t *) cases[i][0], strlen(cases[i][0])),
-                         0);
-        buffer_drop(&out, 1);
-        assert_buffer(&out, cases[i][1]);
-    }
-}
-
-/* It is encoded in steps, whose seams must not show. */
-static void base64_of_much_has_no_padding_in_the_middle(void **state)
-{
-    size_t len = 7 * 1024 * 1024 + 1;
-    uint8_t *bytes = calloc(1, len);
-    struct buffer out = {0};
-
-    (void) state;
-    assert_non_null(bytes);
-    assert_int_equal(encode_base64(&out, bytes, len), 0);
-    assert_int_equal(out.len, (len + 2) / 3 * 4);
-    assert_true(memchr(out.data, 0x3d, out.len) == out.data + out.len - 1);
-    free(bytes);
-    buffer_deinit(&out);
-}
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(hexadecimal_is_two_digits_a_byte_in_either_case),
-        cmocka_unit_test(base64_is_as_the_rfc_has_it),
-        cmocka_unit_test(base64_of_much_has_no_padding_in_the_middle),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,40 @@
-#include "server/auth/base64url.h"
+#include "common/base/base64.h"
 
-#include <stdint.h>
+#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
+
+enum { STEP = 3 << 20 }; /* bytes encoded at a time: OpenSSL counts in int */
+
+/* 4 characters for 3 bytes, and OpenSSL ends them with a NUL. */
+int base64_append(struct buffer *out, const uint8_t *data, size_t len)
+{
+    size_t room = base64_size(len) + 1;
+    int status = buffer_reserve(out, room);
+
+    while (status == 0 && len > 0) {
+        size_t used, written = base64_write(out->data + out->len, room, data, len, &used);
+
+        out->len += written;
+        room -= written;
+        data += used;
+        len -= used;
+    }
+    return status;
+}
+
+size_t base64_write(uint8_t *out, size_t room, const uint8_t *data, size_t len, size_t *used)
+{
+    size_t most = room > 0 ? (room - 1) / 4 * 3 : 0;
+
+    if (most > STEP)
+        most = STEP;
+    *used = len < most ? len : most;
+    return *used > 0 ? (size_t) EVP_EncodeBlock(out, data, (int) *used) : 0;
+}
+
+/* ---- for URLs ---- */
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
