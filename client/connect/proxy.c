@@ -7,6 +7,7 @@
 #include <strings.h>
 #include <uv.h>
 
+#include "common/base/authority.h"
 #include "common/base/decimal.h"
 
 enum {
@@ -48,10 +49,9 @@ static bool has_port(const char *rest)
 {
     const char *at = memrchr(rest, '@', strcspn(rest, "/?#"));
     const char *host = at != NULL ? at + 1 : rest;
-    const char *bracket = *host == '[' ? strchr(host, ']') : NULL;
+    struct authority authority;
 
-    host = bracket != NULL ? bracket + 1 : host;
-    return host[strcspn(host, ":/?#")] == ':';
+    return authority_split(host, strcspn(host, "/?#"), &authority) && authority.port != NULL;
 }
 
 /* What is left is parsed as the URL of a WebSocket, which has the same parts. */

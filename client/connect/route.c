@@ -6,6 +6,7 @@
 #include <strings.h>
 #include <uv.h>
 
+#include "common/base/authority.h"
 #include "common/base/decimal.h"
 
 struct route_rule {
@@ -19,18 +20,17 @@ struct route_rule {
 
 /* ---- parsing ---- */
 
-/* Cuts one part off at the next colon that is not in brackets, and takes the brackets off. Returns
- * 0, UV_EINVAL at the end of the text, or UV_ENOMEM. */
+/* Cuts a host off at the colon behind it, and takes its brackets off. Returns 0, UV_EINVAL at the
+ * end of the text, or UV_ENOMEM. */
 static int cut_host(const char **text, char **host)
 {
-    const char *first = *text;
-    const char *bracket = *first == '[' ? strchr(first, ']') : NULL;
-    size_t len = bracket != NULL ? (size_t) (bracket - first) + 1 : strcspn(first, ":");
+    size_t len = authority_host_len(*text, strlen(*text));
+    struct authority authority;
 
-    if (first[len] != ':')
+    if ((*text)[len] != ':' || !authority_split(*text, len, &authority))
         return UV_EINVAL;
-    *text = first + len + 1;
-    *host = bracket != NULL ? strndup(first + 1, len - 2) : strndup(first, len);
+    *text += len + 1;
+    *host = strndup(authority.host, authority.host_len);
     return *host != NULL ? 0 : UV_ENOMEM;
 }
 

@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <uv.h>
 
+#include "common/base/authority.h"
 #include "common/base/decimal.h"
 
 enum {
@@ -157,26 +158,19 @@ static int parse_port(const char *text)
 static bool parse_node(const char *node, struct sockaddr_storage *address)
 {
     char host[NODE_SIZE];
-    const char *close = strchr(node, ']'), *colon = strrchr(node, ':');
-    const char *port = NULL;
+    struct authority parts;
     int number;
-    size_t len = strlen(node);
 
-    if (*node == '[') {
-        if (close == NULL || (close[1] != '\0' && close[1] != ':'))
+    if (!authority_split(node, strlen(node), &parts)) {
+        if (*node == '[')
             return false;
-        port = close[1] == ':' ? close + 2 : NULL;
-        node++;
-        len = (size_t) (close - node);
-    } else if (colon != NULL && strchr(node, ':') == colon) {
-        port = colon + 1;
-        len = (size_t) (colon - node);
+        parts = (struct authority){.host = node, .host_len = strlen(node)};
     }
-    memcpy(host, node, len);
-    host[len] = '\0';
+    memcpy(host, parts.host, parts.host_len);
+    host[parts.host_len] = '\0';
     if (strchr(host, '%') != NULL)
         return false;
-    number = port != NULL ? parse_port(port) : 0;
+    number = parts.port != NULL ? parse_port(parts.port) : 0;
     memset(address, 0, sizeof *address);
     return uv_ip4_addr(host, number, (struct sockaddr_in *) (void *) address) == 0 ||
            uv_ip6_addr(host, number, (struct sockaddr_in6 *) (void *) address) == 0;

@@ -6,6 +6,7 @@
 #include <strings.h>
 #include <uv.h>
 
+#include "common/base/authority.h"
 #include "common/cli/options.h"
 
 enum { HIGHEST_MODE = 0777 };
@@ -52,29 +53,27 @@ static int parse_unix(struct listen_address *where, const char *path, size_t len
 static int parse_tcp(struct listen_address *where, const char *text, struct error *error)
 {
     static const char this_machine[] = "localhost";
-    const char *colon = strrchr(text, ':');
-    const char *port = colon != NULL ? colon + 1 : text;
-    const char *begin = text, *end = colon;
+    struct authority parts;
     struct error unused;
     uint64_t number;
 
-    if (strlen(port) > 5 || options_parse_count(port, 0, 65535, &number, &unused) != 0)
+    /* An IPv6 address without brackets is none: where does it end? */
+    if (!authority_split(text, strlen(text), &parts))
         return not_an_address(where->text, error);
-    if (colon == NULL || colon == text) {
-        begin = this_machine;
-        end = begin + sizeof this_machine - 1;
-    } else if (*begin == '[') {
-        if (end[-1] != ']')
-            return not_an_address(where->text, error);
-        begin++;
-        end--;
-    } else if (memchr(begin, ':', (size_t) (end - begin)) != NULL) {
-        return not_an_address(where->text, error); /* IPv6 without brackets: where does it end? */
+    if (parts.port == NULL && !parts.brackets) {
+        parts.port = parts.host;
+        parts.host_len = 0;
     }
-    if (end <= begin || (size_t) (end - begin) >= sizeof where->host)
+    if (parts.host_len == 0 && !parts.brackets) {
+        parts.host = this_machine;
+        parts.host_len = sizeof this_machine - 1;
+    }
+    if (parts.port == NULL || strlen(parts.port) > 5 ||
+        options_parse_count(parts.port, 0, 65535, &number, &unused) != 0 || parts.host_len == 0 ||
+        parts.host_len >= sizeof where->host)
         return not_an_address(where->text, error);
-    memcpy(where->host, begin, (size_t) (end - begin));
-    memcpy(where->port, port, strlen(port) + 1);
+    memcpy(where->host, parts.host, parts.host_len);
+    memcpy(where->port, parts.port, strlen(parts.port) + 1);
     return 0;
 }
 

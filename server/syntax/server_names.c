@@ -5,50 +5,40 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base/authority.h"
 #include "server/syntax/origin.h"
 
 enum { MAX_NAME = 253, MAX_PORT_DIGITS = 5 };
 
-/* A host and its port. */
-struct authority {
-    const char *host;
-    size_t len;
-    const char *port; /* NULL: none; never empty */
-};
-
-static void split(const char *text, struct authority *authority)
+/* False if the text is no host, or host and port. */
+static bool split(const char *text, struct authority *authority)
 {
-    const char *bracket = *text == '[' ? strchr(text, ']') : NULL;
-    size_t len = bracket != NULL ? (size_t) (bracket + 1 - text) : strcspn(text, ":");
-
-    *authority = (struct authority){.host = text, .len = len};
-    if (text[len] == ':' && text[len + 1] != '\0')
-        authority->port = text + len + 1;
-    if (len > 1 && text[len - 1] == '.') /* the root's: the same name */
-        authority->len--;
+    if (!authority_split(text, strlen(text), authority))
+        return false;
+    if (authority->host_len > 1 && authority->host[authority->host_len - 1] == '.')
+        authority->host_len--; /* the root's: the same name */
+    return true;
 }
 
 static bool is_port(const char *text)
 {
-    return strlen(text) <= MAX_PORT_DIGITS && strspn(text, "0123456789") == strlen(text);
+    size_t digits = strspn(text, "0123456789");
+
+    return digits > 0 && digits <= MAX_PORT_DIGITS && text[digits] == '\0';
 }
 
 bool server_names_valid(const char *name)
 {
     struct authority authority;
-    bool v6 = *name == '[';
 
-    split(name, &authority);
-    if (authority.len == 0 || authority.len > MAX_NAME || name[strlen(name) - 1] == ':' ||
-        (authority.port != NULL && !is_port(authority.port)))
+    if (!split(name, &authority) || authority.host_len < (authority.brackets ? 2U : 1U) ||
+        authority.host_len > MAX_NAME || (authority.port != NULL && !is_port(authority.port)))
         return false;
-    if (v6 && (authority.len < 4 || name[authority.len - 1] != ']' ||
-               (name[authority.len] != '\0' && name[authority.len] != ':')))
-        return false;
-    for (size_t i = v6 ? 1 : 0; i < authority.len - (v6 ? 1 : 0); i++) {
-        unsigned char c = (unsigned char) name[i];
+    for (size_t i = 0; i < authority.host_len; i++) {
+        unsigned char c = (unsigned char) authority.host[i];
 
-        if (v6 ? !isxdigit(c) && c != ':' && c != '.' : !isalnum(c) && strchr("-._", c) == NULL)
+        if (authority.brackets ? !isxdigit(c) && c != ':' && c != '.'
+                               : !isalnum(c) && strchr("-._", c) == NULL)
             return false;
     }
     return true;
@@ -64,11 +54,13 @@ static bool same_port(const char *one, const char *other)
 
 static bool matches(const char *name, const struct authority *asked, bool tls)
 {
-    const char *port = asked->port != NULL ? asked->port : tls ? "443" : "80";
+    bool has_port = asked->port != NULL && asked->port_len > 0;
+    const char *port = has_port ? asked->port : tls ? "443" : "80";
     struct authority known;
 
-    split(name, &known);
-    return known.len == asked->len && strncasecmp(known.host, asked->host, known.len) == 0 &&
+    return split(name, &known) && known.brackets == asked->brackets &&
+           known.host_len == asked->host_len &&
+           strncasecmp(known.host, asked->host, known.host_len) == 0 &&
            (known.port == NULL || same_port(known.port, port));
 }
 
@@ -80,8 +72,7 @@ bool server_names_include(const struct server_names *names, const struct http_he
 
     if (names->count == 0 || host == NULL || (loopback && origin_host_is_loopback(host)))
         return true;
-    split(host, &asked);
-    for (size_t i = 0; i < names->count; i++) {
+    for (size_t i = 0; i < names->count && split(host, &asked); i++) {
         if (matches(names->list[i], &asked, tls))
             return true;
     }
@@ -93,12 +84,10 @@ bool server_names_is_address(const char *host)
     unsigned char address[sizeof(struct in6_addr)];
     struct authority authority;
     char text[INET6_ADDRSTRLEN];
-    bool v6 = *host == '[';
 
-    split(host, &authority);
-    if (authority.len < (v6 ? 3U : 1U) || authority.len >= sizeof text)
+    if (!split(host, &authority) || authority.host_len >= sizeof text)
         return false;
-    memcpy(text, authority.host + (v6 ? 1 : 0), authority.len - (v6 ? 2 : 0));
-    text[authority.len - (v6 ? 2 : 0)] = '\0';
-    return inet_pton(v6 ? AF_INET6 : AF_INET, text, address) == 1;
+    memcpy(text, authority.host, authority.host_len);
+    text[authority.host_len] = '\0';
+    return inet_pton(authority.brackets ? AF_INET6 : AF_INET, text, address) == 1;
 }
