@@ -38,13 +38,7 @@ struct fanout_lag {
     uint64_t acknowledged;
 };
 
-enum { FANOUT_MARKS = 17 };
-
-/* So many messages had been published at that time. */
-struct fanout_mark {
-    uint64_t time;
-    uint64_t sequence;
-};
+struct time_marks;
 
 struct fanout {
     struct channel *channel;
@@ -66,14 +60,10 @@ struct fanout {
     _Atomic uint64_t _published; /* nanoseconds: when the oldest of them was; 0: none waits */
     uint64_t _lag_checked;       /* channel_appended when the stalled were last looked at, */
     uint64_t _messages_checked;  /* and messages published */
-    /* A ring of FANOUT_MARKS, while there are stalled subscribers whose time is limited; else NULL.
-     */
-    struct fanout_mark *_marks;
-    unsigned _first_mark;
-    unsigned _mark_count;
-    bool _looking;       /* fanout_look is at it: */
-    unsigned _look_list; /* in which list, */
-    struct list *_look;  /* and the next one there */
+    struct time_marks *_marks;   /* while stalled subscribers are limited in time; else NULL */
+    bool _looking;               /* fanout_look is at it: */
+    unsigned _look_list;         /* in which list, */
+    struct list *_look;          /* and the next one there */
     struct fanout_lag _lag;
     enum frame_close_code _close_code;
     const char *_close_reason; /* NULL: none is to be closed */

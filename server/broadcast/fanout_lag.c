@@ -2,8 +2,12 @@
 
 #include "server/broadcast/fanout.h"
 #include "server/broadcast/fanout_private.h"
+#include "server/broadcast/time_marks.h"
 
-enum { LAG_CHECKS = 16 }; /* how often the lag is checked while the log grows by the limit */
+enum {
+    LAG_CHECKS = 16, /* how often the lag is checked while the log grows by the limit */
+    MARKS = 17,      /* in the time that a stalled subscriber has */
+};
 
 /* Those of now. */
 static const struct lag_limits *limits_of(const struct fanout *fanout)
@@ -77,32 +81,19 @@ void fanout_lag_check(struct fanout *fanout)
     }
 }
 
-/* The marks are to last for all of the time, however often it is looked at. */
-static bool is_mark_due(const struct fanout *fanout, uint64_t now, uint64_t time)
-{
-    const struct fanout_mark *last;
-
-    if (fanout->_mark_count == 0)
-        return true;
-    last = &fanout->_marks[(fanout->_first_mark + fanout->_mark_count - 1) % FANOUT_MARKS];
-    return now >= last->time + time / FANOUT_MARKS;
-}
-
-/* Notes how many messages there are now. Returns the newest mark that is older than the limit; all
- * before it have served. */
+/* Marks how many messages there are now. Returns the newest mark that is older than the limit, all
+ * before which have served; 0: none is. The marks last for all of that time, however often it is
+ * looked at. */
 static uint64_t mark_time(struct fanout *fanout, uint64_t now)
 {
-    struct fanout_mark *marks = fanout->_marks;
     uint64_t time = limits_of(fanout)->time, sequence = 0;
+    struct time_mark old;
 
-    while (fanout->_mark_count > 0 && marks[fanout->_first_mark].time + time <= now) {
-        sequence = marks[fanout->_first_mark].sequence;
-        fanout->_first_mark = (fanout->_first_mark + 1) % FANOUT_MARKS;
-        fanout->_mark_count--;
-    }
-    if (fanout->_mark_count < FANOUT_MARKS && is_mark_due(fanout, now, time))
-        marks[(fanout->_first_mark + fanout->_mark_count++) % FANOUT_MARKS] =
-            (struct fanout_mark){now, channel_last_id(fanout->channel).sequence};
+    while (time_marks_take(fanout->_marks, now, time, &old))
+        sequence = old.sequence;
+    time_marks_add(fanout->_marks,
+                   (struct time_mark){now, channel_last_id(fanout->channel).sequence},
+                   time / MARKS);
     return sequence;
 }
 
@@ -128,11 +119,10 @@ void fanout_check_time(struct fanout *fanout, uint64_t now)
     if (limits_of(fanout)->time == 0 || list_empty(&fanout->_stalled)) {
         free(fanout->_marks);
         fanout->_marks = NULL;
-        fanout->_mark_count = 0;
         return;
     }
     if (fanout->_marks == NULL)
-        fanout->_marks = calloc(FANOUT_MARKS, sizeof *fanout->_marks);
+        fanout->_marks = time_marks_new(MARKS);
     if (fanout->_marks == NULL)
         return;
     sequence = mark_time(fanout, now);

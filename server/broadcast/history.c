@@ -2,23 +2,11 @@
 
 #include <stdlib.h>
 
+#include "server/broadcast/time_marks.h"
+
 enum {
     MARKS = HISTORY_STEPS + 4,
     SLACK = 512 * 1024, /* bytes of memory that the blocks may take beside a tenth of the bytes */
-};
-
-/* The message after `sequence` was published at `time`, and what followed, up to the next mark,
- * within a step. */
-struct mark {
-    uint64_t time;
-    uint64_t sequence;
-};
-
-/* A ring, the oldest first. */
-struct history_marks {
-    unsigned first;
-    unsigned count;
-    struct mark ring[MARKS];
 };
 
 /* ---- all of them ---- */
@@ -196,44 +184,34 @@ void history_deinit(struct history *history)
 
 /* ---- age ---- */
 
-static struct mark *mark_at(struct history_marks *marks, unsigned i)
-{
-    return &marks->ring[(marks->first + i) % MARKS];
-}
-
 static uint64_t step_of(const struct history *history)
 {
     return history->_policy->age / HISTORY_STEPS + 1;
 }
 
-/* The message after `sequence` is published now: notes it, unless it is within a step of the last
- * mark. There is room: older marks have expired. */
-static void set_mark(struct history *history, uint64_t now, uint64_t sequence)
+/* The message after `sequence` is published now. There is room: older marks have expired. */
+static void mark_now(struct history *history, uint64_t now, uint64_t sequence)
 {
-    struct history_marks *marks = history->_marks;
-
-    if (marks->count > 0 && now < mark_at(marks, marks->count - 1)->time + step_of(history))
-        return;
-    *mark_at(marks, marks->count++) = (struct mark){now, sequence};
+    time_marks_add(history->_marks, (struct time_mark){now, sequence}, step_of(history));
 }
 
-/* Takes the marks whose messages are too old; `last` is the newest of all. */
-static void take_expired(struct history *history, uint64_t now, uint64_t last)
+/* Drops the marks whose messages are too old; `last` is the newest of all. */
+static void drop_expired(struct history *history, uint64_t now, uint64_t last)
 {
-    struct history_marks *marks = history->_marks;
     uint64_t life = history->_policy->age + step_of(history);
+    struct time_mark expired;
 
-    while (marks->count > 0 && mark_at(marks, 0)->time + life <= now) {
-        marks->first = (marks->first + 1) % MARKS;
-        marks->count--;
-        history->_expired = marks->count > 0 ? mark_at(marks, 0)->sequence : last;
+    while (time_marks_take(history->_marks, now, life, &expired)) {
+        const struct time_mark *oldest = time_marks_oldest(history->_marks);
+
+        history->_expired = oldest != NULL ? oldest->sequence : last;
     }
 }
 
 void history_expire(struct history *history, uint64_t sequence)
 {
     if (history->_marks != NULL)
-        take_expired(history, history->_histories->now(), sequence);
+        drop_expired(history, history->_histories->now(), sequence);
 }
 
 /* How old what is retained is cannot be told in steps of another age: it counts as new. */
@@ -243,9 +221,9 @@ static void renew_marks(struct history *history, uint64_t sequence)
     history->_marks = NULL;
     if (history->_histories == NULL || history->_policy->age == 0 || history_is_empty(history))
         return;
-    history->_marks = calloc(1, sizeof *history->_marks);
+    history->_marks = time_marks_new(MARKS);
     if (history->_marks != NULL) /* else it is new with the next message */
-        set_mark(history, history->_histories->now(), sequence);
+        mark_now(history, history->_histories->now(), sequence);
 }
 
 void history_set_policy(struct history *history, const struct history_policy *policy,
@@ -268,11 +246,11 @@ int history_begin(struct history *history, struct block_log *log, uint64_t seque
         uint64_t now = history->_histories->now();
 
         if (history->_marks == NULL)
-            history->_marks = calloc(1, sizeof *history->_marks);
+            history->_marks = time_marks_new(MARKS);
         if (history->_marks == NULL) /* out of memory */
             return UV_ENOMEM;
-        take_expired(history, now, sequence);
-        set_mark(history, now, sequence);
+        drop_expired(history, now, sequence);
+        mark_now(history, now, sequence);
     }
     if (history_is_empty(history)) {
         block_log_join(log, &history->_cursor);

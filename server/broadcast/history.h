@@ -44,7 +44,7 @@ struct histories {
     _Atomic uint64_t _most; /* and may take; 0: any number */
 };
 
-struct history_marks;
+struct time_marks;
 
 struct history {
     struct histories *_histories; /* may be NULL: nothing is kept */
@@ -56,7 +56,7 @@ struct history {
     uint64_t _bytes;              /* retained */
     uint64_t _held;               /* bytes of memory of its blocks */
     struct block_cursor _dropped; /* where the oldest message was: keeps the blocks behind it */
-    struct history_marks *_marks; /* which messages are how old, if age matters */
+    struct time_marks *_marks;    /* which messages are how old, if age matters */
     unsigned _step;               /* what the last step of history_trim cost */
 };
 
