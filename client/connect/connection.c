@@ -223,13 +223,13 @@ size_t connection_queued(const struct connection *connection)
 void connection_pause(struct connection *connection)
 {
     if (connection->_live)
-        transport_pause(&connection->_transport);
+        transport_pause(&connection->_transport, TRANSPORT_UNTIL_TAKEN);
 }
 
 void connection_resume(struct connection *connection)
 {
     if (connection->_live)
-        transport_resume(&connection->_transport);
+        transport_resume(&connection->_transport, TRANSPORT_UNTIL_TAKEN);
 }
 
 /* ---- life ---- */
@@ -354,7 +354,8 @@ void connection_close(struct connection *connection)
         return;
     }
     transport_close(&connection->_transport, CLOSE_NORMAL, "");
-    transport_resume(&connection->_transport); /* the server's Close wants to be read */
+    transport_resume(&connection->_transport,
+                     TRANSPORT_UNTIL_ALL); /* the server's Close wants to be read */
 }
 
 void connection_end(struct connection *connection)

@@ -45,9 +45,10 @@ static void tell_end(struct transport *transport, const struct transport_end *en
 }
 
 /* Input means nothing from here on; what the decoder held goes back. */
-static void shut_read(struct transport *transport)
+static void ignore_input(struct transport *transport)
 {
-    transport->_read_shut = true;
+    if (transport->_input == TRANSPORT_INPUT_READ)
+        transport->_input = TRANSPORT_INPUT_IGNORED;
     decoder_deinit(&transport->_decoder);
 }
 
@@ -57,7 +58,7 @@ void transport_close_stream(struct transport *transport, bool reset)
     tell_end(transport, &(struct transport_end){.fate = TRANSPORT_LOST, .status = UV_EOF});
     deadline_stop(&transport->_deadline);
     transport_work_forget(transport);
-    shut_read(transport);
+    ignore_input(transport);
     transport_output_drop(transport);
     stream_close(&transport->stream, reset, on_stream_closed);
 }
@@ -84,7 +85,7 @@ void transport_abort_for(struct transport *transport, const char *limit)
  * of what it sends: whatever reading was paused for does not matter. */
 static void read_on(struct transport *transport)
 {
-    transport->_paused = false;
+    transport->_paused = 0;
     transport_read_start(transport);
 }
 
@@ -94,7 +95,7 @@ static void drain(struct transport *transport)
 {
     transport->_stage = TRANSPORT_DRAINING;
     read_on(transport);
-    if (transport->_eof) {
+    if (transport->_input == TRANSPORT_INPUT_ENDED) {
         transport_close_stream(transport, false);
         return;
     }
@@ -102,7 +103,7 @@ static void drain(struct transport *transport)
         transport_close_stream(transport, false);
         return;
     }
-    shut_read(transport);
+    ignore_input(transport);
     transport_time_start(transport, &transport_context_of(transport)->_closing);
 }
 
@@ -110,8 +111,8 @@ static void drain(struct transport *transport)
  * peer's Close is still to come. */
 void transport_last_written(struct transport *transport)
 {
-    transport->_write_shut = true;
-    if (transport->_finishing || transport->_read_shut)
+    transport->_writing = TRANSPORT_WRITING_DONE;
+    if (transport->_finishing || transport->_input != TRANSPORT_INPUT_READ)
         drain(transport);
 }
 
@@ -136,12 +137,11 @@ static bool reads_on(const struct transport *transport, int status)
  * goes on, and finds out how the connection ends. */
 void transport_shut_write(struct transport *transport, int status)
 {
-    if (!reads_on(transport, status) || transport->_read_shut) {
+    if (!reads_on(transport, status) || transport->_input != TRANSPORT_INPUT_READ) {
         transport_abort(transport, status);
         return;
     }
-    transport->_write_shut = true;
-    transport->_broken = true;
+    transport->_writing = TRANSPORT_WRITING_FAILED;
     transport_output_drop(transport);
     if (transport_context_of(transport)
             ->_server) /* a client may be held up by the reader of its output */
@@ -162,7 +162,7 @@ static void watch(struct transport *transport, bool own, enum frame_opcode opcod
 static void close_raw(struct transport *transport)
 {
     transport->_stage = TRANSPORT_CLOSING;
-    if (transport->_write_shut)
+    if (transport->_writing != TRANSPORT_WRITING_ON)
         transport_abort(transport, UV_EPIPE);
     else
         transport_finish(transport);
@@ -177,7 +177,7 @@ static void queue_close(struct transport *transport, uint16_t code, const char *
 
     transport->_stage = TRANSPORT_CLOSING;
     transport_time_start(transport, &transport_context_of(transport)->_closing);
-    if (transport->_write_shut)
+    if (transport->_writing != TRANSPORT_WRITING_ON)
         return; /* it cannot be said; reading goes on until the end is known */
     watch(transport, true, FRAME_CLOSE, code == CLOSE_NO_STATUS ? 0 : 2 + strlen(reason));
     if (output != NULL)
@@ -206,7 +206,8 @@ void transport_close(struct transport *transport, enum frame_close_code code, co
 void transport_finish(struct transport *transport)
 {
     transport->_finishing = true;
-    transport->_read_shut = true;
+    if (transport->_input == TRANSPORT_INPUT_READ)
+        transport->_input = TRANSPORT_INPUT_IGNORED;
     transport_time_start(transport, &transport_context_of(transport)->_closing);
     if (transport_output_need(transport) == NULL)
         transport_abort(transport, UV_ENOMEM);
@@ -220,8 +221,8 @@ static void hear_no_more(struct transport *transport, const struct transport_end
     tell_end(transport, end);
     if (transport->_stage == TRANSPORT_CLOSED)
         return;
-    shut_read(transport);
-    if (transport->_write_shut)
+    ignore_input(transport);
+    if (transport->_writing != TRANSPORT_WRITING_ON)
         drain(transport);
 }
 
@@ -374,10 +375,10 @@ static void decode_on(struct transport *transport)
         transport_charge(transport,
                          TRANSPORT_WORK_EVENT +
                              (decoder_pool_inflated(pool) - inflated) * TRANSPORT_WORK_INFLATED);
-    } while (event.type != DECODER_MORE && !transport->_read_shut &&
+    } while (event.type != DECODER_MORE && transport->_input == TRANSPORT_INPUT_READ &&
              !transport_is_spent(transport));
     transport->_heard = true;
-    if (event.type != DECODER_MORE && !transport->_read_shut)
+    if (event.type != DECODER_MORE && transport->_input == TRANSPORT_INPUT_READ)
         wait_with_rest(transport);
     else
         transport_time_message(transport, completed);
@@ -399,7 +400,7 @@ static void decode(struct transport *transport, const uint8_t *data, size_t len)
 
 void transport_input(struct transport *transport, const uint8_t *data, size_t len)
 {
-    if (transport->_read_shut || len == 0)
+    if (transport->_input != TRANSPORT_INPUT_READ || len == 0)
         return;
     (void) transport_work_begin(transport);
     if (transport->_stage == TRANSPORT_OPENING)
@@ -421,7 +422,7 @@ void transport_go_on(struct transport *transport)
     /* An owner that has paused it in its opening knows best what it waits for. */
     if (transport->_stage == TRANSPORT_OPENING && ops->on_share != NULL)
         ops->on_share(transport);
-    else if (transport->_paused)
+    else if (transport->_paused != 0)
         return; /* transport_resume goes on */
     else if (decoder_is_suspended(&transport->_decoder))
         decode_on(transport);
@@ -458,7 +459,7 @@ void transport_open_raw(struct transport *transport)
 
     transport->_stage = TRANSPORT_OPEN;
     transport->_raw = true;
-    shut_read(transport);
+    ignore_input(transport);
     if (deadline_list_expires(&context->_quiet) && deadline_list_expires(&context->_asked))
         stream_limit_silence(&transport->stream, deadline_list_timeout(&context->_quiet) +
                                                      deadline_list_timeout(&context->_asked));
@@ -467,23 +468,27 @@ void transport_open_raw(struct transport *transport)
 
 bool transport_is_open(const struct transport *transport)
 {
-    return transport->_stage == TRANSPORT_OPEN && !transport->_write_shut;
+    return transport->_stage == TRANSPORT_OPEN && transport->_writing == TRANSPORT_WRITING_ON;
 }
 
-void transport_pause(struct transport *transport)
+void transport_pause(struct transport *transport, enum transport_pause reason)
 {
     if (transport->_stage == TRANSPORT_CLOSED)
         return;
-    transport->_paused = true;
+    transport->_paused = (transport->_paused | reason) & TRANSPORT_UNTIL_ALL;
     stream_read_stop(&transport->stream);
 }
 
-void transport_resume(struct transport *transport)
+void transport_resume(struct transport *transport, enum transport_pause reasons)
 {
-    if (transport->_paused && transport->_asked && transport_is_open(transport))
+    bool paused = transport->_paused != 0;
+
+    transport->_paused &= (TRANSPORT_UNTIL_ALL ^ reasons) & TRANSPORT_UNTIL_ALL;
+    if (transport->_paused != 0)
+        return;
+    if (paused && transport->_asked && transport_is_open(transport))
         transport_time_start(transport, &transport_context_of(transport)->_asked); /* the answer
                                                                                  may be here */
-    transport->_paused = false;
     if (decoder_is_suspended(&transport->_decoder))
         transport_work_defer(transport); /* it was to go on while it was paused */
     transport_read_start(transport);

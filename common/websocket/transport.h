@@ -180,6 +180,27 @@ enum transport_stage {
     TRANSPORT_CLOSED,
 };
 
+/* The two halves of a connection, which only ever go on to the next state. */
+enum transport_input {
+    TRANSPORT_INPUT_READ,
+    TRANSPORT_INPUT_IGNORED, /* it means nothing any more, but its end does */
+    TRANSPORT_INPUT_ENDED,   /* the peer's FIN came */
+};
+
+enum transport_writing {
+    TRANSPORT_WRITING_ON,
+    TRANSPORT_WRITING_DONE,   /* our Close, or the last answer, is out: nothing may follow */
+    TRANSPORT_WRITING_FAILED, /* reading finds out how the connection ends */
+};
+
+/* Why the owner pauses reading: one does not end another. */
+enum transport_pause {
+    TRANSPORT_UNTIL_ANSWERED = 1,  /* what was read has yet to be answered */
+    TRANSPORT_UNTIL_TAKEN = 2,     /* the owner keeps what was read, or cannot pass it on yet */
+    TRANSPORT_UNTIL_DELIVERED = 4, /* what it has published has yet to be delivered to others */
+    TRANSPORT_UNTIL_ALL = 7,
+};
+
 /* An idle one is this struct and nothing else, and there may be a million. */
 struct transport {
     struct stream stream;
@@ -187,33 +208,32 @@ struct transport {
     struct deadline _deadline;
     /* What a flush looks at stands at the end, beside what its owner looks at. */
     struct transport_output *_output; /* while it has something to say, or its socket is full */
-    uint8_t _stage;
     uint8_t _own_close;   /* the code of our Close, if it was the first, less 999; or 0 */
+    uint8_t _stage : 3;   /* enum transport_stage; */
+    uint8_t _input : 2;   /* enum transport_input, */
+    uint8_t _writing : 2; /* and enum transport_writing */
     bool _finishing : 1;  /* when all is written: FIN */
-    bool _write_shut : 1; /* our Close is out, or writing has failed: nothing more is written */
-    bool _broken : 1;     /* writing has failed */
-    bool _read_shut : 1;  /* input means nothing any more */
-    bool _eof : 1;        /* the peer's FIN came */
+    uint8_t _paused : 3;  /* why nothing is read: enum transport_pause; silence is not the peer's */
+    bool _deferred : 1;   /* it waits for its share of the work of a turn */
     bool _told : 1;       /* on_end has run */
     bool _connected : 1;  /* there is a socket to read from */
     bool _heard : 1;      /* something came since the last ping */
     bool _asked : 1;      /* a ping of ours is not answered */
-    bool _paused : 1;     /* nothing is read: silence is not the peer's */
     bool _in_message : 1; /* its deadline is the message's */
     bool _late : 1;       /* it has the time of its opening handshake for the second time */
-    bool _deferred : 1;   /* it waits for its share of the work of a turn */
     bool _raw : 1;        /* no frames are spoken: see transport_open_raw */
     bool _silent : 1;     /* it ends without having done anything wrong: no limit is hit */
+    bool _mid_frame : 1;  /* the last of the owner's bytes that went out ended within a frame */
     uint32_t note;        /* the owner's: room that would be lost otherwise */
 };
 
-/* The owner's part of one flush: whole frames, borrowed for the call. */
+/* The owner's part of one flush, borrowed for the call: whole frames, but for what an earlier flush
+ * has passed of the first. */
 struct transport_bytes {
     const uv_buf_t *bufs;
-    unsigned count;   /* at most TRANSPORT_MAX_BUFS */
-    bool more;        /* the owner has further bytes, which must come before the Close frame */
-    bool mid_message; /* they begin within a frame, whose beginning was in an earlier flush */
-    size_t passed;    /* set by the flush: the owner goes on behind so many of these bytes */
+    unsigned count; /* at most TRANSPORT_MAX_BUFS */
+    bool more;      /* the owner has further bytes, which must come before the Close frame */
+    size_t passed;  /* set by the flush: the owner goes on behind so many of these bytes */
 };
 
 /* The context of the loop that the transport lives on. */
@@ -307,12 +327,18 @@ bool transport_is_open(const struct transport *transport);
  * and while writing works. Once false it stays false. */
 static inline bool transport_is_writable(const struct transport *transport)
 {
-    return transport->_stage < TRANSPORT_DRAINING && !transport->_write_shut;
+    return transport->_stage < TRANSPORT_DRAINING && transport->_writing == TRANSPORT_WRITING_ON;
 }
 
 /* True when the peer has yet to read what we wrote, and has read some of it since this was last
  * asked. */
 bool transport_reads_on(struct transport *transport);
+
+/* True while the owner's bytes that have gone out end within a frame: its rest comes next. */
+static inline bool transport_is_mid_frame(const struct transport *transport)
+{
+    return transport->_mid_frame;
+}
 
 /* True while the rest of a short write waits. */
 bool transport_is_stalled(const struct transport *transport);
@@ -390,9 +416,9 @@ static inline bool transport_is_deferred(const struct transport *transport)
     return transport->_deferred;
 }
 
-/* Stops and resumes reading from the socket: back-pressure towards the peer. A ping that is out is
- * not missed for it. */
-void transport_pause(struct transport *transport);
-void transport_resume(struct transport *transport);
+/* Stops reading from the socket, for a reason, until no reason is left: back-pressure towards the
+ * peer. A ping that is out is not missed for it. */
+void transport_pause(struct transport *transport, enum transport_pause reason);
+void transport_resume(struct transport *transport, enum transport_pause reasons);
 
 #endif

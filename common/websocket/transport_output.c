@@ -8,7 +8,7 @@
 
 enum {
     MAX_BUFS = TRANSPORT_MAX_BUFS + 3, /* in one write: the owner's, frames, pongs, Close */
-    BELL_SIZE = 1400,                  /* bytes left with libuv: about what one segment bears */
+    PENDING_SIZE = 1400,               /* bytes left with libuv: about what one segment bears */
 };
 
 struct transport_pending_write {
@@ -16,7 +16,7 @@ struct transport_pending_write {
     struct transport *transport;
     bool last; /* all that was to be written is */
     unsigned len;
-    char bytes[BELL_SIZE];
+    char bytes[PENDING_SIZE];
 };
 
 /* ---- having something to say ---- */
@@ -176,42 +176,44 @@ static void on_pending_written(uv_write_t *request, int status)
 
 /* ---- the flush ---- */
 
+/* Where bytes come from. */
+enum source {
+    OWN,         /* own frames, and pongs */
+    OWNERS,      /* the owner's */
+    CLOSE_FRAME, /* which comes last */
+    SOURCES,
+};
+
 /* One write of a transport: its buffers, in order, and what they are. */
 struct flush {
     uv_buf_t bufs[MAX_BUFS];
+    uint8_t of[MAX_BUFS]; /* their sources */
     unsigned count;
     size_t total;
-    size_t own;    /* bytes of frames and pongs */
-    size_t owners; /* bytes of the owner's */
-    size_t close;  /* bytes of the Close, which comes last */
-    bool own_first;
+    size_t bytes[SOURCES];
     bool last; /* nothing is to come behind it */
 };
 
-static void add_buf(struct flush *flush, void *data, size_t len)
+static void add_buf(struct flush *flush, enum source source, void *data, size_t len)
 {
     if (len == 0)
         return;
+    flush->of[flush->count] = (uint8_t) source;
     flush->bufs[flush->count++] = (uv_buf_t){.base = data, .len = len};
+    flush->bytes[source] += len;
     flush->total += len;
 }
 
 static void add_own(struct flush *flush, struct outbox *outbox)
 {
-    size_t before = flush->total;
-
-    add_buf(flush, outbox->frames.data, outbox->frames.len);
-    add_buf(flush, outbox->pongs.data, outbox->pongs.len);
-    flush->own = flush->total - before;
+    add_buf(flush, OWN, outbox->frames.data, outbox->frames.len);
+    add_buf(flush, OWN, outbox->pongs.data, outbox->pongs.len);
 }
 
 static void add_owners(struct flush *flush, const struct transport_bytes *bytes)
 {
-    size_t before = flush->total;
-
     for (unsigned i = 0; i < bytes->count; i++)
-        add_buf(flush, bytes->bufs[i].base, bytes->bufs[i].len);
-    flush->owners = flush->total - before;
+        add_buf(flush, OWNERS, bytes->bufs[i].base, bytes->bufs[i].len);
 }
 
 static void gather(struct flush *flush, struct transport *transport,
@@ -222,19 +224,17 @@ static void gather(struct flush *flush, struct transport *transport,
 
     assert(bytes->count <= TRANSPORT_MAX_BUFS);
     flush->count = 0;
-    flush->total = flush->own = flush->close = 0;
-    flush->own_first = !bytes->mid_message;
-    if (outbox != NULL && flush->own_first)
+    flush->total = 0;
+    memset(flush->bytes, 0, sizeof flush->bytes);
+    if (outbox != NULL && !transport->_mid_frame)
         add_own(flush, outbox);
     add_owners(flush, bytes);
-    if (outbox != NULL && !flush->own_first)
+    if (outbox != NULL && transport->_mid_frame)
         add_own(flush, outbox);
     flush->last =
         !bytes->more && (transport->_finishing || (outbox != NULL && outbox->close_len > 0));
-    if (flush->last && outbox != NULL) {
-        flush->close = outbox->close_len;
-        add_buf(flush, outbox->close, outbox->close_len);
-    }
+    if (flush->last && outbox != NULL)
+        add_buf(flush, CLOSE_FRAME, outbox->close, outbox->close_len);
 }
 
 /* `done` bytes of the flush are written, or left with libuv: whose were they? Returns 0 or
@@ -242,25 +242,29 @@ static void gather(struct flush *flush, struct transport *transport,
 static int settle(struct transport *transport, const struct flush *flush, size_t done,
                   size_t *passed)
 {
-    size_t first = flush->own_first ? flush->own : flush->owners;
-    size_t of_first = done < first ? done : first;
-    size_t second = flush->own + flush->owners - first;
-    size_t of_second = done - of_first < second ? done - of_first : second;
-    size_t of_own = flush->own_first ? of_first : of_second;
+    size_t of[SOURCES] = {0};
 
-    *passed = flush->own_first ? of_second : of_first;
-    return transport->_output != NULL ? outbox_drop(&transport->_output->outbox, of_own) : 0;
+    for (unsigned i = 0; i < flush->count && done > 0; i++) {
+        size_t len = flush->bufs[i].len < done ? flush->bufs[i].len : done;
+
+        of[flush->of[i]] += len;
+        done -= len;
+    }
+    *passed = of[OWNERS];
+    if (*passed > 0) /* else it is own frames that may be cut, and go first again */
+        transport->_mid_frame = *passed < flush->bytes[OWNERS];
+    return transport->_output != NULL ? outbox_drop(&transport->_output->outbox, of[OWN]) : 0;
 }
 
 /* Copies the next bytes of the flush behind the `done` that are written. */
 static void fill(struct transport_pending_write *pending, const struct flush *flush, size_t done)
 {
     size_t rest = flush->total - done;
-    size_t wanted = rest < BELL_SIZE ? rest : BELL_SIZE;
+    size_t wanted = rest < PENDING_SIZE ? rest : PENDING_SIZE;
 
     /* The Close is taken as a whole or not at all. */
-    if (wanted < rest && wanted > rest - flush->close)
-        wanted = rest - flush->close;
+    if (wanted < rest && wanted > rest - flush->bytes[CLOSE_FRAME])
+        wanted = rest - flush->bytes[CLOSE_FRAME];
     pending->last = flush->last && wanted == rest;
     for (unsigned i = 0; i < flush->count && pending->len < wanted; i++) {
         const uv_buf_t *buf = &flush->bufs[i];
@@ -318,7 +322,7 @@ static void all_written(struct transport *transport, const struct flush *flush)
     if (output == NULL)
         return;
     if (!flush->last && output->outbox.close_len > 0)
-        (void) outbox_drop(&output->outbox, flush->own);
+        (void) outbox_drop(&output->outbox, flush->bytes[OWN]);
     else
         output_free(transport);
 }
@@ -333,7 +337,9 @@ static int conclude(struct transport *transport, const struct flush *flush, ssiz
     }
     if ((size_t) written < flush->total)
         return stall(transport, flush, (size_t) written, &bytes->passed);
-    bytes->passed = flush->owners;
+    bytes->passed = flush->bytes[OWNERS];
+    if (bytes->passed > 0)
+        transport->_mid_frame = false;
     all_written(transport, flush);
     if (flush->last)
         transport_last_written(transport);
@@ -366,6 +372,7 @@ static int flush_owners(struct transport *transport, struct transport_bytes *byt
     written = stream_try_write(&transport->stream, bytes->bufs, bytes->count);
     if (written == (ssize_t) total) {
         bytes->passed = total;
+        transport->_mid_frame = false;
         return 0;
     }
     gather(&flush, transport, bytes);

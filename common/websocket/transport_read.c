@@ -18,14 +18,15 @@ void transport_read_taken(struct transport *transport)
 static void on_eof(struct transport *transport)
 {
     bool owing = transport_output_owes(transport);
+    bool ignored = transport->_input != TRANSPORT_INPUT_READ;
 
-    transport->_eof = true;
+    transport->_input = TRANSPORT_INPUT_ENDED;
     if (transport->_stage == TRANSPORT_DRAINING)
         transport_close_stream(transport, false);
     else if (transport->_stage == TRANSPORT_OPENING && transport_context_of(transport)->_server &&
              owing && !transport->_finishing)
         transport_finish(transport); /* it asked, half-closed, and waits for the answer */
-    else if (!transport->_read_shut || (transport->_raw && transport->_stage == TRANSPORT_OPEN))
+    else if (!ignored || (transport->_raw && transport->_stage == TRANSPORT_OPEN))
         transport_abort(transport, UV_EOF);
 }
 
@@ -87,7 +88,8 @@ int transport_read_begin(struct transport *transport)
 
 void transport_read_start(struct transport *transport)
 {
-    if (!transport->_paused && !transport->_deferred && !transport->_eof && transport->_connected &&
+    if (transport->_paused == 0 && !transport->_deferred &&
+        transport->_input != TRANSPORT_INPUT_ENDED && transport->_connected &&
         transport->_stage != TRANSPORT_CLOSED)
         (void) transport_read_begin(transport);
 }

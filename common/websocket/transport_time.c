@@ -144,7 +144,7 @@ static void expire_last(struct transport *transport)
 /* No further request has begun, as far as has been read. */
 static void expire_kept(struct transport *transport)
 {
-    if (transport->_deferred || transport->_paused) { /* it may have come already */
+    if (transport->_deferred || transport->_paused != 0) { /* it may have come already */
         transport_time_start(transport, &transport_context_of(transport)->_kept);
         return;
     }
@@ -155,7 +155,7 @@ static void expire_kept(struct transport *transport)
 /* The closing handshake takes too long; or writing has failed, and reading found out no more. */
 static void expire_closing(struct transport *transport)
 {
-    if (transport->_broken || transport->_silent)
+    if (transport->_writing == TRANSPORT_WRITING_FAILED || transport->_silent)
         transport_abort(transport, UV_ETIMEDOUT);
     else
         transport_abort_for(transport, "close-timeout");
@@ -163,7 +163,7 @@ static void expire_closing(struct transport *transport)
 
 static void expire_message(struct transport *transport)
 {
-    if (transport->_deferred || transport->_paused) /* what is missing may have come already */
+    if (transport->_deferred || transport->_paused != 0) /* what is missing may have come already */
         transport_time_start(transport, &transport_context_of(transport)->_message);
     else
         transport_reject(transport, CLOSE_POLICY, "message took too long", "message-timeout");
@@ -176,7 +176,7 @@ static void expire_asked(struct transport *transport)
 {
     if (transport->_heard)
         transport_time_quiet(transport);
-    else if (transport->_paused || transport->_deferred || transport_reads_on(transport))
+    else if (transport->_paused != 0 || transport->_deferred || transport_reads_on(transport))
         transport_time_start(transport, &transport_context_of(transport)->_asked);
     else
         transport_abort_for(transport, "ping-timeout");

@@ -69,7 +69,7 @@ void transport_work_defer(struct transport *transport)
         return;
     }
     transport->_deferred = true;
-    if (transport->_connected && !transport->_eof)
+    if (transport->_connected && transport->_input != TRANSPORT_INPUT_ENDED)
         stream_read_stop(&transport->stream);
 }
 

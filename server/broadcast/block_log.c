@@ -161,7 +161,6 @@ void block_log_join(struct block_log *log, struct block_cursor *cursor)
     cursor->_block = block_walk(log->_tail);
     cursor->_offset = block_len(log->_tail);
     cursor->_last = false;
-    cursor->mid_message = false;
 }
 
 void block_log_leave(struct block_cursor *cursor)
@@ -173,7 +172,6 @@ void block_log_leave(struct block_cursor *cursor)
     cursor->_block = NULL;
     cursor->_offset = 0;
     cursor->_last = false;
-    cursor->mid_message = false;
 }
 
 static uint64_t unit_length(const struct block *block, uint64_t offset)
@@ -313,7 +311,6 @@ void block_log_seek(struct block_cursor *cursor, uint64_t units)
     for (uint64_t n = cursor->_block->units; n < units; n++)
         at += unit_length(cursor->_block, at);
     cursor->_offset = (uint32_t) at;
-    cursor->mid_message = false;
 }
 
 void block_log_copy(const struct block_cursor *cursor, struct block_cursor *copy)
@@ -321,7 +318,6 @@ void block_log_copy(const struct block_cursor *cursor, struct block_cursor *copy
     copy->_block = block_walk(cursor->_block);
     copy->_offset = cursor->_offset;
     copy->_last = false;
-    copy->mid_message = false;
 }
 
 bool block_log_unit(struct block_cursor *cursor, struct block_unit *unit)

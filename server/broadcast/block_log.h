@@ -61,16 +61,12 @@ struct block_retention {
     bool held;   /* it is in a list, by `order`, which others may be changing */
 };
 
-/* Where a subscriber stands; {0} stands nowhere. */
-struct block_cursor {
+/* Where a reader stands; {0} stands nowhere. Packed, so that those who embed it, of whom there may
+ * be a million, can use the bytes behind it. */
+struct __attribute__((packed)) block_cursor {
     struct block *_block;
     uint32_t _offset;
-    bool _last : 1;       /* it goes no further than the unit it stands in */
-    bool catching_up : 1; /* the channel's notes: the reader reads history, and not yet what is new;
-                           */
-    uint8_t encoding;     /* in which form it reads that */
-    uint8_t where;        /* the fanout's note: among whom it is */
-    bool mid_message;     /* the reader's note: what it read last ended within a unit */
+    bool _last; /* it goes no further than the unit it stands in */
 };
 
 enum {

@@ -102,10 +102,10 @@ static void leave_log(struct channel *channel, unsigned encoding)
     channel_stop_if_unused(channel, log_for(channel, encoding));
 }
 
-/* The log that the cursor is in now. */
-static unsigned encoding_read(const struct block_cursor *cursor)
+/* The encoding of the log that its cursor is in now. */
+static unsigned encoding_read(const struct channel_reader *reader)
 {
-    return cursor->catching_up ? CHANNEL_PLAIN : cursor->encoding;
+    return reader->catching_up ? CHANNEL_PLAIN : reader->encoding;
 }
 
 /* ---- where to begin ---- */
@@ -148,9 +148,9 @@ static bool is_full(const struct channel *channel)
     return most > 0 && atomic_load(&channel->_subscribers) >= most;
 }
 
-/* With the lock held: the cursor joins where the message after `begin` is. */
+/* With the lock held: the reader begins where the message after `begin` is. */
 static int join_at(struct channel *channel, unsigned encoding, uint64_t begin,
-                   struct block_cursor *cursor)
+                   struct channel_reader *reader)
 {
     bool catching_up = begin < channel_sequence(channel);
     int status = enter_log(channel, catching_up ? CHANNEL_PLAIN : encoding);
@@ -158,16 +158,16 @@ static int join_at(struct channel *channel, unsigned encoding, uint64_t begin,
     if (status != 0)
         return status;
     if (catching_up)
-        block_log_copy(&channel->_history._cursor, cursor);
+        block_log_copy(&channel->_history._cursor, &reader->cursor);
     else
-        block_log_join(&log_for(channel, encoding)->log, cursor);
-    cursor->encoding = (uint8_t) encoding;
-    cursor->catching_up = catching_up;
+        block_log_join(&log_for(channel, encoding)->log, &reader->cursor);
+    reader->encoding = (uint8_t) encoding;
+    reader->catching_up = catching_up;
     return 0;
 }
 
 int channel_join(struct channel *channel, unsigned encoding,
-                 const struct channel_replay_from *since, struct block_cursor *cursor,
+                 const struct channel_replay_from *since, struct channel_reader *reader,
                  struct event_id *start)
 {
     uint64_t begin;
@@ -178,97 +178,96 @@ int channel_join(struct channel *channel, unsigned encoding,
     uv_mutex_lock(&channel->_lock);
     status = is_full(channel) ? UV_EMFILE : begin_of(channel, since, &begin);
     if (status == 0)
-        status = join_at(channel, encoding, begin, cursor);
+        status = join_at(channel, encoding, begin, reader);
     if (status == 0)
         atomic_fetch_add(&channel->_subscribers, 1);
     uv_mutex_unlock(&channel->_lock);
     if (status == 0 && start != NULL)
         *start = channel_id_of(channel, begin);
     /* Finding the place takes no lock: the cursor holds all from the oldest message on. */
-    if (status == 0 && cursor->catching_up)
-        block_log_seek(cursor, begin);
+    if (status == 0 && reader->catching_up)
+        block_log_seek(&reader->cursor, begin);
     return status;
 }
 
 /* With the lock held: the second cursor is not needed. */
-static void leave_live_log(struct channel *channel, const struct block_cursor *live_cursor)
+static void leave_live_log(struct channel *channel, const struct channel_reader *reader,
+                           const struct block_cursor *live_cursor)
 {
     if (live_cursor != NULL && live_cursor->_block != NULL)
-        leave_log(channel, live_cursor->encoding);
+        leave_log(channel, reader->encoding);
 }
 
-void channel_leave(struct channel *channel, struct block_cursor *cursor,
+void channel_leave(struct channel *channel, struct channel_reader *reader,
                    struct block_cursor *live_cursor)
 {
     uv_mutex_lock(&channel->_lock);
-    leave_live_log(channel, live_cursor);
-    leave_log(channel, encoding_read(cursor));
+    leave_live_log(channel, reader, live_cursor);
+    leave_log(channel, encoding_read(reader));
     atomic_fetch_sub(&channel->_subscribers, 1);
     uv_mutex_unlock(&channel->_lock);
     if (live_cursor != NULL)
         block_log_leave(live_cursor);
-    block_log_leave(cursor);
+    block_log_leave(&reader->cursor);
 }
 
-int channel_meet(struct channel *channel, const struct block_cursor *cursor,
+int channel_meet(struct channel *channel, const struct channel_reader *reader,
                  struct block_cursor *live_cursor, uint64_t *stop)
 {
     int status;
 
-    *live_cursor = (struct block_cursor){.encoding = cursor->encoding};
+    *live_cursor = (struct block_cursor){0};
     uv_mutex_lock(&channel->_lock);
-    status = enter_log(channel, cursor->encoding);
+    status = enter_log(channel, reader->encoding);
     if (status == 0)
-        block_log_join(&log_for(channel, cursor->encoding)->log, live_cursor);
+        block_log_join(&log_for(channel, reader->encoding)->log, live_cursor);
     *stop = block_log_end(&channel->_logs[CHANNEL_LOG_PLAIN].log);
     uv_mutex_unlock(&channel->_lock);
     return status;
 }
 
-void channel_part(struct channel *channel, struct block_cursor *live_cursor)
+void channel_part(struct channel *channel, const struct channel_reader *reader,
+                  struct block_cursor *live_cursor)
 {
     if (live_cursor->_block == NULL)
         return;
     uv_mutex_lock(&channel->_lock);
-    leave_live_log(channel, live_cursor);
+    leave_live_log(channel, reader, live_cursor);
     uv_mutex_unlock(&channel->_lock);
     block_log_leave(live_cursor);
 }
 
-/* The cursor takes the place of the other; what the fanout has noted in it stays. */
-static void move_cursor(struct block_cursor *cursor, struct block_cursor *other)
+/* The reader goes on with this cursor, which stands nowhere then. */
+static void move_on(struct channel_reader *reader, struct block_cursor *cursor)
 {
-    cursor->_block = other->_block;
-    cursor->_offset = other->_offset;
-    cursor->_last = false;
-    cursor->mid_message = false;
-    cursor->catching_up = false;
-    *other = (struct block_cursor){0};
+    reader->cursor = *cursor;
+    reader->catching_up = false;
+    *cursor = (struct block_cursor){0};
 }
 
-void channel_go_live(struct channel *channel, struct block_cursor *cursor,
+void channel_go_live(struct channel *channel, struct channel_reader *reader,
                      struct block_cursor *live_cursor)
 {
     uv_mutex_lock(&channel->_lock);
     leave_log(channel, CHANNEL_PLAIN);
     uv_mutex_unlock(&channel->_lock);
-    block_log_leave(cursor);
-    move_cursor(cursor, live_cursor);
+    block_log_leave(&reader->cursor);
+    move_on(reader, live_cursor);
 }
 
-int channel_skip(struct channel *channel, struct block_cursor *cursor,
+int channel_skip(struct channel *channel, struct channel_reader *reader,
                  struct block_cursor *live_cursor, struct event_id *start)
 {
     struct block_cursor fresh = {0};
     int status;
 
-    block_log_leave(cursor);
+    block_log_leave(&reader->cursor);
     uv_mutex_lock(&channel->_lock);
-    leave_live_log(channel, live_cursor);
-    status = enter_log(channel, cursor->encoding);
+    leave_live_log(channel, reader, live_cursor);
+    status = enter_log(channel, reader->encoding);
     if (status == 0) {
-        leave_log(channel, encoding_read(cursor));
-        block_log_join(&log_for(channel, cursor->encoding)->log, &fresh);
+        leave_log(channel, encoding_read(reader));
+        block_log_join(&log_for(channel, reader->encoding)->log, &fresh);
     }
     if (start != NULL)
         *start = channel_id_of(channel, channel_sequence(channel));
@@ -276,28 +275,28 @@ int channel_skip(struct channel *channel, struct block_cursor *cursor,
     if (live_cursor != NULL)
         block_log_leave(live_cursor);
     if (status == 0)
-        move_cursor(cursor, &fresh);
+        move_on(reader, &fresh);
     return status;
 }
 
 /* ---- where they are ---- */
 
 static const struct block_log *log_of(const struct channel *channel,
-                                      const struct block_cursor *cursor)
+                                      const struct channel_reader *reader)
 {
-    return &log_for((struct channel *) (uintptr_t) channel, encoding_read(cursor))->log;
+    return &log_for((struct channel *) (uintptr_t) channel, encoding_read(reader))->log;
 }
 
-uint64_t channel_lag(const struct channel *channel, const struct block_cursor *cursor)
+uint64_t channel_lag(const struct channel *channel, const struct channel_reader *reader)
 {
-    return block_log_lag(log_of(channel, cursor), cursor);
+    return block_log_lag(log_of(channel, reader), &reader->cursor);
 }
 
-uint64_t channel_lag_beyond_history(struct channel *channel, const struct block_cursor *cursor,
-                                    const struct block_cursor *live_cursor, uint64_t *messages)
+uint64_t channel_beyond_history(struct channel *channel, const struct block_cursor *cursor,
+                                uint64_t *messages)
 {
     uint64_t position = block_log_position(cursor);
-    uint64_t begin, first, last, bytes, place;
+    uint64_t begin, first, last, place;
 
     uv_mutex_lock(&channel->_lock);
     last = channel_sequence(channel);
@@ -307,26 +306,34 @@ uint64_t channel_lag_beyond_history(struct channel *channel, const struct block_
                 : block_log_position(&channel->_history._cursor);
     uv_mutex_unlock(&channel->_lock);
     place = block_log_sequence(cursor);
-    bytes = begin > position ? begin - position : 0;
     *messages = first > place ? first - place : 0;
-    /* In the plain log the second cursor holds nothing that the first one does not. */
-    if (live_cursor == NULL || live_cursor->_block == NULL ||
-        live_cursor->encoding == CHANNEL_PLAIN)
-        return bytes;
-    place = block_log_sequence(live_cursor);
-    if (last > place && last - place > *messages)
-        *messages = last - place;
-    return bytes + block_log_lag(&log_for(channel, live_cursor->encoding)->log, live_cursor);
+    return begin > position ? begin - position : 0;
 }
 
-struct event_id channel_id_at(struct channel *channel, const struct block_cursor *cursor)
+uint64_t channel_lag_beyond_history(struct channel *channel, const struct channel_reader *reader,
+                                    const struct block_cursor *live_cursor, uint64_t *messages)
 {
+    uint64_t bytes = channel_beyond_history(channel, &reader->cursor, messages);
+    uint64_t behind;
+
+    /* In the plain log the second cursor holds nothing that the first one does not. */
+    if (live_cursor == NULL || live_cursor->_block == NULL || reader->encoding == CHANNEL_PLAIN)
+        return bytes;
+    behind = channel_messages_behind(channel, live_cursor, 0);
+    if (behind > *messages)
+        *messages = behind;
+    return bytes + block_log_lag(&log_for(channel, reader->encoding)->log, live_cursor);
+}
+
+struct event_id channel_id_at(struct channel *channel, const struct channel_reader *reader)
+{
+    const struct block_cursor *cursor = &reader->cursor;
     bool at_end;
     uint64_t last;
 
     uv_mutex_lock(&channel->_lock);
     last = channel_sequence(channel);
-    at_end = cursor->_block == NULL || channel_lag(channel, cursor) == 0;
+    at_end = cursor->_block == NULL || channel_lag(channel, reader) == 0;
     uv_mutex_unlock(&channel->_lock);
     return channel_id_of(channel, at_end && !cursor->_last ? last : block_log_sequence(cursor));
 }

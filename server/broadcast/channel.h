@@ -147,6 +147,13 @@ struct channel_replay_from {
     struct event_id id;
 };
 
+/* One that reads a channel; {0} reads nothing. */
+struct channel_reader {
+    struct block_cursor cursor; /* in the log that it reads now: in the plain one while it is */
+    bool catching_up;           /* with what was published before it came; */
+    uint8_t encoding;           /* in the log of this encoding otherwise */
+};
+
 /* A message of the past, borrowed from the cursor's block. */
 struct channel_message {
     enum frame_opcode opcode;
@@ -191,48 +198,52 @@ void channel_listen(struct channel *channel, struct channel_listener *listener,
                     void (*on_published)(struct channel_listener *listener));
 void channel_unlisten(struct channel *channel, struct channel_listener *listener);
 
-/* ---- subscribers: from any thread, each cursor from one ---- */
+/* ---- subscribers: from any thread, each reader from one ---- */
 
-/* The cursor reads the channel in `form` (a window's bits, CHANNEL_PLAIN, CHANNEL_EVENTS or
+/* The reader reads the channel in `encoding` (a window's bits, CHANNEL_PLAIN, CHANNEL_EVENTS or
  * CHANNEL_IDS; see CHANNEL_LEAST_BITS), from where `since` says (NULL: from now on); `*start`,
- * which may be NULL, becomes the ID just before the first message it will get. If the cursor is
- * `catching` then, it reads plain frames, whatever its encoding, up to channel_go_live. Returns 0,
- * UV_ENOMEM, UV_EINVAL if the ID is of a message to come, or UV_EMFILE if there are as many
- * subscribers as may be. */
+ * which may be NULL, becomes the ID just before the first message it will get. If it is catching up
+ * then, it reads plain frames, whatever its encoding, up to channel_go_live. Returns 0, UV_ENOMEM,
+ * UV_EINVAL if the ID is of a message to come, or UV_EMFILE if there are as many subscribers as may
+ * be. */
 int channel_join(struct channel *channel, unsigned encoding,
-                 const struct channel_replay_from *since, struct block_cursor *cursor,
+                 const struct channel_replay_from *since, struct channel_reader *reader,
                  struct event_id *start);
 
 /* The counterpart. `live_cursor` is the second cursor, or NULL. */
-void channel_leave(struct channel *channel, struct block_cursor *cursor,
+void channel_leave(struct channel *channel, struct channel_reader *reader,
                    struct block_cursor *live_cursor);
 
-/* For one that is catching up: puts a second cursor at the end of the log of its form. `*stop` is
- * where the first one meets it (block_log_position). Returns 0 or UV_ENOMEM. */
-int channel_meet(struct channel *channel, const struct block_cursor *cursor,
+/* For one that is catching up: puts a second cursor at the end of the log of its encoding. `*stop`
+ * is where the first one meets it (block_log_position). Returns 0 or UV_ENOMEM. */
+int channel_meet(struct channel *channel, const struct channel_reader *reader,
                  struct block_cursor *live_cursor, uint64_t *stop);
 
 /* The counterpart, if it will not go on there: the second cursor stands nowhere then. Harmless when
  * it did already. */
-void channel_part(struct channel *channel, struct block_cursor *live_cursor);
+void channel_part(struct channel *channel, const struct channel_reader *reader,
+                  struct block_cursor *live_cursor);
 
-/* The first has come there: it goes on with the second, which stands nowhere then. */
-void channel_go_live(struct channel *channel, struct block_cursor *cursor,
+/* The first has come there: the reader goes on with the second, which stands nowhere then. */
+void channel_go_live(struct channel *channel, struct channel_reader *reader,
                      struct block_cursor *live_cursor);
 
-/* Puts a cursor that has joined at the end of the log of its encoding, wherever it was; it is not
+/* Puts a reader that has joined at the end of the log of its encoding, wherever it was; it is not
  * catching up then. `live_cursor` as above; `*start` as for channel_join. Returns 0, or UV_ENOMEM
- * with the cursor nowhere. */
-int channel_skip(struct channel *channel, struct block_cursor *cursor,
+ * with its cursor nowhere. */
+int channel_skip(struct channel *channel, struct channel_reader *reader,
                  struct block_cursor *live_cursor, struct event_id *start);
 
-/* How many bytes a subscriber's cursor is behind. */
-uint64_t channel_lag(const struct channel *channel, const struct block_cursor *cursor);
+/* How many bytes a subscriber is behind. */
+uint64_t channel_lag(const struct channel *channel, const struct channel_reader *reader);
 
-/* How many bytes (messages) a subscriber that catches up makes us hold which the history does not
- * hold: of the plain log, what has left the history, and of the log that it will go on with, all
- * from `live_cursor` on (NULL, or standing nowhere: it has none). */
-uint64_t channel_lag_beyond_history(struct channel *channel, const struct block_cursor *cursor,
+/* How many bytes (messages) a cursor in the plain log holds which the history does not hold. */
+uint64_t channel_beyond_history(struct channel *channel, const struct block_cursor *cursor,
+                                uint64_t *messages);
+
+/* The same for a subscriber that catches up, and all that `live_cursor` (NULL, or standing nowhere:
+ * it has none) holds of the log that it will go on with. */
+uint64_t channel_lag_beyond_history(struct channel *channel, const struct channel_reader *reader,
                                     const struct block_cursor *live_cursor, uint64_t *messages);
 
 /* How many messages a subscriber's cursor is behind; or `least`, if that is more. Finding the place
@@ -241,8 +252,8 @@ uint64_t channel_lag_beyond_history(struct channel *channel, const struct block_
 uint64_t channel_messages_behind(const struct channel *channel, const struct block_cursor *cursor,
                                  uint64_t least);
 
-/* The ID of the last message that begins before the cursor. */
-struct event_id channel_id_at(struct channel *channel, const struct block_cursor *cursor);
+/* The ID of the last message that begins before the reader's cursor. */
+struct event_id channel_id_at(struct channel *channel, const struct channel_reader *reader);
 
 /* ---- publishing: from any thread ---- */
 

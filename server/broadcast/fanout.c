@@ -6,7 +6,7 @@
 
 enum {
     INPUT_BOUND = 256 * 1024, /* bytes that may be published while the flush goes round once */
-    CATCHING_COST = 32,       /* of a flush's budget, for one write of history */
+    CATCH_UP_COST = 32,       /* of a flush's budget, for one write of history */
     VISIT_BYTES = 64 * 1024,  /* that a visit may write before it counts as more than one */
 };
 
@@ -70,7 +70,7 @@ void fanout_deinit(struct fanout *fanout)
 
 /* ---- the lists ---- */
 
-enum { NOWHERE, READY, STALLED, CATCHING }; /* a cursor's `where` */
+enum { NOWHERE, READY, STALLED, CATCHING_UP }; /* a subscriber's `listed` */
 
 static bool has_subscribers(struct fanout *fanout)
 {
@@ -82,14 +82,14 @@ static bool has_subscribers(struct fanout *fanout)
  * once. */
 static void put(struct fanout *fanout, struct subscriber *subscriber, bool stalled)
 {
-    if (stalled || subscriber->cursor.catching_up) {
-        subscriber->cursor.where = stalled ? STALLED : CATCHING;
+    if (stalled || subscriber->reader.catching_up) {
+        subscriber->listed = stalled ? STALLED : CATCHING_UP;
         list_append(stalled ? &fanout->_stalled : &fanout->_catching_up, &subscriber->node);
         if (!stalled)
             want_flush(fanout);
         return;
     }
-    subscriber->cursor.where = READY;
+    subscriber->listed = READY;
     round_robin_add(&fanout->_ready, &subscriber->node);
 }
 
@@ -97,11 +97,11 @@ static void take_out(struct fanout *fanout, struct subscriber *subscriber)
 {
     if (fanout->_look == &subscriber->node)
         fanout->_look = subscriber->node.next;
-    if (subscriber->cursor.where == READY)
+    if (subscriber->listed == READY)
         round_robin_remove(&fanout->_ready, &subscriber->node);
     else
         list_remove(&subscriber->node);
-    subscriber->cursor.where = NOWHERE;
+    subscriber->listed = NOWHERE;
 }
 
 int fanout_join(struct fanout *fanout, struct subscriber *subscriber, unsigned encoding,
@@ -112,7 +112,7 @@ int fanout_join(struct fanout *fanout, struct subscriber *subscriber, unsigned e
 
     if (first) /* before it stands in the log: nothing that it is to get goes unheard */
         channel_listen(fanout->channel, &fanout->_listener, CHANNEL_THROTTLES, on_published);
-    status = channel_join(fanout->channel, encoding, since, &subscriber->cursor, start);
+    status = channel_join(fanout->channel, encoding, since, &subscriber->reader, start);
     if (status == 0)
         put(fanout, subscriber, fanout->_ops->is_stalled(subscriber));
     else if (first)
@@ -124,14 +124,14 @@ void fanout_leave(struct fanout *fanout, struct subscriber *subscriber,
                   struct block_cursor *live_cursor)
 {
     take_out(fanout, subscriber);
-    channel_leave(fanout->channel, &subscriber->cursor, live_cursor);
+    channel_leave(fanout->channel, &subscriber->reader, live_cursor);
     if (!has_subscribers(fanout))
         channel_unlisten(fanout->channel, &fanout->_listener);
 }
 
 bool fanout_has(const struct subscriber *subscriber)
 {
-    return subscriber->cursor.where != NOWHERE;
+    return subscriber->listed != NOWHERE;
 }
 
 /* The subscriber, which stays, goes over to another list: it may go from one that fanout_look has
@@ -248,7 +248,7 @@ static bool flush_catching_up(struct fanout *fanout, struct fanout_budget *budge
         if (fanout->_look == node)
             fanout->_look = node->next;
         list_move(&fanout->_catching_up, node);
-        spend(budget, CATCHING_COST);
+        spend(budget, CATCH_UP_COST);
         visit(fanout, subscriber_at(node)); /* or it may be ready now */
     } while (budget->visits > 0);
     return list_empty(&fanout->_catching_up);
@@ -299,7 +299,7 @@ static void settle(const struct fanout *fanout, struct subscriber *subscriber, c
 {
     (void) fanout;
     (void) argument;
-    block_log_settle(&subscriber->cursor);
+    block_log_settle(&subscriber->reader.cursor);
 }
 
 void fanout_fold(struct fanout *fanout)

@@ -29,7 +29,7 @@ static bool catches_up_too_slowly(struct fanout *fanout, const struct subscriber
     const struct lag_limits *limits = limits_of(fanout);
     uint64_t messages;
     uint64_t bytes = fanout->_ops->queued(subscriber) +
-                     channel_lag_beyond_history(fanout->channel, &subscriber->cursor,
+                     channel_lag_beyond_history(fanout->channel, &subscriber->reader,
                                                 fanout->_ops->live_cursor(subscriber), &messages);
 
     return exceeds(bytes, limits->bytes) || exceeds(messages, limits->messages);
@@ -38,16 +38,17 @@ static bool catches_up_too_slowly(struct fanout *fanout, const struct subscriber
 static bool is_too_slow(struct fanout *fanout, const struct subscriber *subscriber)
 {
     const struct lag_limits *limits = limits_of(fanout);
-    uint64_t lag = channel_lag(fanout->channel, &subscriber->cursor);
+    uint64_t lag = channel_lag(fanout->channel, &subscriber->reader);
 
     if (lag == 0) /* or it was given up already */
         return false;
-    if (subscriber->cursor.catching_up)
+    if (subscriber->reader.catching_up)
         return catches_up_too_slowly(fanout, subscriber);
     if (exceeds(lag + fanout->_ops->queued(subscriber), limits->bytes))
         return true;
-    return limits->messages > 0 && channel_messages_behind(fanout->channel, &subscriber->cursor,
-                                                           limits->messages) > limits->messages;
+    return limits->messages > 0 &&
+           channel_messages_behind(fanout->channel, &subscriber->reader.cursor, limits->messages) >
+               limits->messages;
 }
 
 /* So much was published that the stalled are to be looked at again. */
@@ -102,12 +103,12 @@ static bool has_waited(struct fanout *fanout, const struct subscriber *subscribe
 {
     uint64_t messages;
 
-    if (channel_lag(fanout->channel, &subscriber->cursor) == 0 ||
-        block_log_sequence(&subscriber->cursor) >= sequence)
+    if (channel_lag(fanout->channel, &subscriber->reader) == 0 ||
+        block_log_sequence(&subscriber->reader.cursor) >= sequence)
         return false;
-    if (!subscriber->cursor.catching_up)
+    if (!subscriber->reader.catching_up)
         return true;
-    (void) channel_lag_beyond_history(fanout->channel, &subscriber->cursor, NULL, &messages);
+    (void) channel_beyond_history(fanout->channel, &subscriber->reader.cursor, &messages);
     return messages > 0;
 }
 
@@ -141,16 +142,17 @@ void fanout_check_time(struct fanout *fanout, uint64_t now)
 static void count_behind(struct fanout *fanout, const struct subscriber *subscriber,
                          struct fanout_behind *behind)
 {
-    uint64_t bytes = channel_lag(fanout->channel, &subscriber->cursor);
+    uint64_t bytes = channel_lag(fanout->channel, &subscriber->reader);
     uint64_t messages = 0;
 
     if (bytes == 0)
         return;
-    if (subscriber->cursor.catching_up)
-        bytes = channel_lag_beyond_history(fanout->channel, &subscriber->cursor,
+    if (subscriber->reader.catching_up)
+        bytes = channel_lag_beyond_history(fanout->channel, &subscriber->reader,
                                            fanout->_ops->live_cursor(subscriber), &messages);
     else if (limits_of(fanout)->messages > 0)
-        messages = channel_messages_behind(fanout->channel, &subscriber->cursor, behind->messages);
+        messages =
+            channel_messages_behind(fanout->channel, &subscriber->reader.cursor, behind->messages);
     if (bytes > behind->bytes)
         behind->bytes = bytes;
     if (limits_of(fanout)->messages > 0 && messages > behind->messages)
@@ -177,10 +179,10 @@ uint64_t fanout_pinned(struct fanout *fanout, const struct subscriber *subscribe
 {
     uint64_t messages;
 
-    if (subscriber->cursor.catching_up)
-        return channel_lag_beyond_history(fanout->channel, &subscriber->cursor,
+    if (subscriber->reader.catching_up)
+        return channel_lag_beyond_history(fanout->channel, &subscriber->reader,
                                           fanout->_ops->live_cursor(subscriber), &messages);
-    return channel_lag(fanout->channel, &subscriber->cursor);
+    return channel_lag(fanout->channel, &subscriber->reader);
 }
 
 void fanout_each_behind(struct fanout *fanout,
@@ -199,7 +201,7 @@ void fanout_each_behind(struct fanout *fanout,
 void fanout_lag_look_at(struct fanout *fanout, const struct subscriber *subscriber)
 {
     struct fanout_lag *lag = &fanout->_lag;
-    uint64_t bytes = channel_lag(fanout->channel, &subscriber->cursor);
+    uint64_t bytes = channel_lag(fanout->channel, &subscriber->reader);
     uint64_t unacknowledged = fanout->_ops->unacknowledged(subscriber);
     uint64_t acknowledged;
 
@@ -209,7 +211,7 @@ void fanout_lag_look_at(struct fanout *fanout, const struct subscriber *subscrib
         lag->bytes = bytes;
     if (bytes > 0)
         lag->messages =
-            channel_messages_behind(fanout->channel, &subscriber->cursor, lag->messages);
+            channel_messages_behind(fanout->channel, &subscriber->reader.cursor, lag->messages);
     if (!fanout->_ops->acknowledged(subscriber, &acknowledged))
         return; /* nothing comes from it */
     if (!lag->acknowledges || acknowledged < lag->acknowledged)

@@ -91,7 +91,7 @@ struct fanouts_stalled fanouts_stalled(const struct fanouts *fanouts)
         for (struct list *node = fanout->_stalled.next; node != &fanout->_stalled;
              node = node->next) {
             const struct subscriber *subscriber = container_of(node, struct subscriber, node);
-            uint64_t lag = channel_lag(fanout->channel, &subscriber->cursor);
+            uint64_t lag = channel_lag(fanout->channel, &subscriber->reader);
 
             all.subscribers++;
             all.worst = lag > all.worst ? lag : all.worst;

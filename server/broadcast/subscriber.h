@@ -1,5 +1,5 @@
 /* A subscriber of a channel, as its fanout knows it: a node in one of the fanout's lists, and a
- * cursor in the channel's log. It is embedded in whatever reads (a peer), which the fanout never
+ * reader of the channel. It is embedded in whatever reads (a peer), which the fanout never
  * sees: what it has to do for the fanout is in one table of operations, the same for all
  * subscribers. */
 #ifndef WS_SERVER_BROADCAST_SUBSCRIBER_H
@@ -12,10 +12,12 @@
 #include "common/base/list.h"
 #include "common/websocket/frame.h"
 #include "server/broadcast/block_log.h"
+#include "server/broadcast/channel.h"
 
 struct subscriber {
-    struct list node;           /* the fanout's */
-    struct block_cursor cursor; /* what it has read of the channel's log */
+    struct list node;             /* the fanout's, */
+    struct channel_reader reader; /* what it reads of the channel */
+    uint8_t listed;               /* in which of the fanout's lists it is */
 };
 
 /* When subscribers are looked at for being idle or reading too slowly. */

@@ -224,7 +224,7 @@ static void hold(struct connection *connection, struct transport *transport, con
     else if (transport_is_spent(transport))
         transport_wait_for_share(transport);
     else
-        transport_pause(transport);
+        transport_pause(transport, TRANSPORT_UNTIL_TAKEN);
 }
 
 static bool is_paused(const struct connection *connection)
@@ -299,12 +299,14 @@ bool connection_take_held(struct connection *connection, struct transport *trans
         return false;
     if (!joins && (transport_queued(transport) > 0 || connection_is_answering(connection) ||
                    is_paused(connection))) {
-        transport_pause(transport); /* nothing, not even the end, is to be read before it */
+        transport_pause(
+            transport,
+            TRANSPORT_UNTIL_TAKEN); /* nothing, not even the end, is to be read before it */
         return false;
     }
     *held = connection->held;
     connection->held = (struct buffer){0};
-    transport_resume(transport);
+    transport_resume(transport, TRANSPORT_UNTIL_ALL);
     return true;
 }
 

@@ -103,14 +103,13 @@ enum connection_result exchange_write_page(struct exchange *exchange)
     transport_charge(transport, (out->len - before) * (uint64_t) TRANSPORT_WORK_COPY +
                                     http_page_take_measured(exchange->page) * (uint64_t) MEASURING);
     if (!done) {
-        transport_pause(transport);
+        transport_pause(transport, TRANSPORT_UNTIL_ANSWERED);
         transport_restart_opening(transport); /* it has this time for each piece */
         return CONNECTION_MORE;
     }
     http_page_free(exchange->page);
     exchange->page = NULL;
-    if (connection->held.len == 0)
-        transport_resume(transport);
+    transport_resume(transport, TRANSPORT_UNTIL_ANSWERED);
     /* The server may have begun to end since the head was written. */
     return end_response(exchange, exchange->keep_alive && !connection->policy->ending);
 }
@@ -274,7 +273,7 @@ enum connection_result exchange_feed_body(struct exchange *exchange, const uint8
  * the input, as a client that has shut its side still waits for the response. */
 static enum connection_result wait(struct exchange *exchange)
 {
-    transport_pause(exchange->transport);
+    transport_pause(exchange->transport, TRANSPORT_UNTIL_ANSWERED);
     transport_restart_opening(exchange->transport);
     return CONNECTION_MORE;
 }
@@ -318,8 +317,7 @@ static void on_resumed(struct request *request, enum request_outcome outcome)
     }
     exchange->joins = outcome == REQUEST_JOIN;
     if (!exchange->joins) {
-        if (connection->held.len == 0)
-            transport_resume(transport);
+        transport_resume(transport, TRANSPORT_UNTIL_ANSWERED);
         (void) settle(exchange, outcome);
     }
     if (exchange->joins || exchange->in_body)
@@ -334,11 +332,11 @@ static void on_paused(void *publisher, bool paused)
     char name[64];
 
     if (!paused) {
-        transport_resume(transport);
+        transport_resume(transport, TRANSPORT_UNTIL_DELIVERED);
         transport_wait_for_share(transport); /* what is held comes first */
         return;
     }
-    transport_pause(transport);
+    transport_pause(transport, TRANSPORT_UNTIL_DELIVERED);
     if (log_enabled(LOG_DEBUG))
         log_debug("%s: paused: subscribers of other workers are behind",
                   stream_peer_name(&transport->stream, name, sizeof name));

@@ -74,7 +74,7 @@ uint64_t http_page_pinned(const struct http_page *page)
     uint64_t messages;
 
     return page->cursor._block != NULL
-               ? channel_lag_beyond_history(page->channel, &page->cursor, NULL, &messages)
+               ? channel_beyond_history(page->channel, &page->cursor, &messages)
                : 0;
 }
 

@@ -19,7 +19,7 @@ static bool end_connection(struct peer *peer)
     connection_free(peer_cold(peer)->connection);
     peer_cold(peer)->connection = NULL;
     peer_cold(peer)->last_message = (uint32_t) peer_context_clock(peer_surroundings(peer));
-    if (peer->subscriber.cursor.catching_up)
+    if (peer->subscriber.reader.catching_up)
         return add_replay(peer);
     peer_free_cold_if_unused(peer);
     return true;

@@ -60,7 +60,7 @@ void peer_free_cold_if_unused(struct peer *peer)
 
     if (cold != NULL && cold->connection == NULL && cold->rate == NULL && cold->number == 0 &&
         !cold->untold && cold->throttled == NULL && cold->charge == 0 && cold->watched_since == 0 &&
-        !peer->subscriber.cursor.catching_up && options->idle_timeout == 0 &&
+        !peer->subscriber.reader.catching_up && options->idle_timeout == 0 &&
         options->min_read_rate == 0)
         free_cold(peer);
 }
@@ -216,10 +216,10 @@ static void on_held(void *publisher, bool held)
     struct peer *peer = publisher;
 
     if (!held) {
-        transport_resume(&peer->transport);
+        transport_resume(&peer->transport, TRANSPORT_UNTIL_DELIVERED);
         return;
     }
-    transport_pause(&peer->transport);
+    transport_pause(&peer->transport, TRANSPORT_UNTIL_DELIVERED);
     if (log_enabled(LOG_DEBUG)) {
         char name[64];
 
@@ -343,7 +343,7 @@ static size_t ping_payload(struct transport *transport, char *out)
         return sizeof heartbeat;
     }
     return strlen(
-        event_id_print(channel_id_at(peer->_fanout->channel, &peer->subscriber.cursor), out));
+        event_id_print(channel_id_at(peer->_fanout->channel, &peer->subscriber.reader), out));
 }
 
 /* The echo of an ID acknowledges all up to there. */

@@ -53,7 +53,7 @@ static const char *transport_of(const struct peer *peer)
 
 static uint64_t messages_out(const struct peer *peer, const struct peer_record *record)
 {
-    return channel_id_at(peer->_fanout->channel, &peer->subscriber.cursor).sequence - record->began;
+    return channel_id_at(peer->_fanout->channel, &peer->subscriber.reader).sequence - record->began;
 }
 
 /* NULL: it is nobody in particular. */
@@ -83,7 +83,7 @@ void peer_list_describe(const struct peer *peer, struct peer_info *info)
         return;
     info->transport = transport_of(peer);
     info->channel = peer->_fanout->channel->name;
-    info->lag = channel_lag(peer->_fanout->channel, &peer->subscriber.cursor);
+    info->lag = channel_lag(peer->_fanout->channel, &peer->subscriber.reader);
     info->messages_out = messages_out(peer, record);
 }
 

@@ -112,13 +112,13 @@ static inline struct peer_replay *peer_replay(const struct peer *peer)
 /* True for an event stream, which publishes nothing. */
 static inline bool peer_is_for_events(const struct peer *peer)
 {
-    return peer->subscriber.cursor.encoding == CHANNEL_EVENTS;
+    return peer->subscriber.reader.encoding == CHANNEL_EVENTS;
 }
 
 /* True for a WebSocket with the subprotocol id.wsbroadcast: it sees the IDs of its own messages. */
 static inline bool peer_is_for_ids(const struct peer *peer)
 {
-    return peer->subscriber.cursor.encoding == CHANNEL_IDS;
+    return peer->subscriber.reader.encoding == CHANNEL_IDS;
 }
 
 /* What it reads, as counters.h has it. */

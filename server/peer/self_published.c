@@ -24,7 +24,7 @@ uint64_t self_published_number(struct peer *peer)
 static bool is_at_own(const struct peer *peer)
 {
     return !subscription_is_given_up(peer) && !subscription_has_met(peer) &&
-           block_log_before(&peer->subscriber.cursor, 0, number_of(peer)) == 0;
+           block_log_before(&peer->subscriber.reader.cursor, 0, number_of(peer)) == 0;
 }
 
 void self_published_skip(struct peer *peer)
@@ -33,19 +33,20 @@ void self_published_skip(struct peer *peer)
 
     if (number_of(peer) == 0)
         return;
-    while (is_at_own(peer) && block_log_unit(&peer->subscriber.cursor, &unit)) {
-        block_log_advance(&peer->subscriber.cursor, unit.len);
+    while (is_at_own(peer) && block_log_unit(&peer->subscriber.reader.cursor, &unit)) {
+        block_log_advance(&peer->subscriber.reader.cursor, unit.len);
         peer_cold(peer)->untold = true;
     }
     if (peer_cold(peer)->untold && fanout_has(&peer->subscriber) &&
         !subscription_is_given_up(peer)) {
         peer_cold(peer)->untold = false;
-        subscription_send_id(peer, channel_id_at(peer->_fanout->channel, &peer->subscriber.cursor));
+        subscription_send_id(peer, channel_id_at(peer->_fanout->channel, &peer->subscriber.reader));
     }
 }
 
 uint64_t self_published_ahead(const struct peer *peer, size_t len)
 {
-    return number_of(peer) != 0 ? block_log_before(&peer->subscriber.cursor, len, number_of(peer))
-                                : UINT64_MAX;
+    return number_of(peer) != 0
+               ? block_log_before(&peer->subscriber.reader.cursor, len, number_of(peer))
+               : UINT64_MAX;
 }

@@ -12,6 +12,11 @@ enum {
     CATCH_UP_REST = 64 * 1024,   /* bytes left to read when it is told where to go on */
 };
 
+static struct block_cursor *cursor_of(struct peer *peer)
+{
+    return &peer->subscriber.reader.cursor;
+}
+
 struct block_cursor *subscription_live_cursor(const struct peer *peer)
 {
     struct peer_replay *replay = peer_replay(peer);
@@ -22,15 +27,15 @@ struct block_cursor *subscription_live_cursor(const struct peer *peer)
 bool subscription_has_met(const struct peer *peer)
 {
     const struct peer_replay *replay =
-        peer->subscriber.cursor.catching_up ? peer_replay(peer) : NULL;
+        peer->subscriber.reader.catching_up ? peer_replay(peer) : NULL;
 
     return replay != NULL && replay->live_cursor._block != NULL &&
-           block_log_position(&peer->subscriber.cursor) == replay->stop;
+           block_log_position(&peer->subscriber.reader.cursor) == replay->stop;
 }
 
 bool subscription_is_given_up(const struct peer *peer)
 {
-    return peer->subscriber.cursor._block == NULL || peer->subscriber.cursor._last;
+    return peer->subscriber.reader.cursor._block == NULL || peer->subscriber.reader.cursor._last;
 }
 
 void subscription_send_id(struct peer *peer, struct event_id id)
@@ -47,9 +52,9 @@ void subscription_give_up(struct peer *peer)
 {
     struct block_cursor *live_cursor = subscription_live_cursor(peer);
 
-    block_log_give_up(&peer->subscriber.cursor);
+    block_log_give_up(cursor_of(peer));
     if (live_cursor != NULL && fanout_has(&peer->subscriber))
-        channel_part(peer->_fanout->channel, live_cursor);
+        channel_part(peer->_fanout->channel, &peer->subscriber.reader, live_cursor);
 }
 
 /* A reader that was given up has got what it had begun to read. Unless it is to be closed, it goes
@@ -60,7 +65,7 @@ __attribute__((noinline)) static void skip(struct peer *peer)
 
     if (!fanout_has(&peer->subscriber) || !transport_is_open(&peer->transport))
         return;
-    if (channel_skip(peer->_fanout->channel, &peer->subscriber.cursor,
+    if (channel_skip(peer->_fanout->channel, &peer->subscriber.reader,
                      subscription_live_cursor(peer), &start) != 0) {
         transport_close(&peer->transport, CLOSE_INTERNAL_ERROR, "out of memory");
         return;
@@ -74,14 +79,17 @@ __attribute__((noinline)) static void skip(struct peer *peer)
 /* ---- catching up ---- */
 
 /* Its socket has taken so many bytes of the log. */
-static void count_passed(const struct peer *peer, size_t bytes)
+static void advance(struct peer *peer, size_t bytes)
 {
     struct peer_context *context = peer_surroundings(peer);
     struct peer_record *record = peer_record(peer);
 
+    if (bytes == 0)
+        return;
     if (record != NULL)
         record->bytes_out += bytes;
     counters_add(&context->counters.bytes_out[peer_kind(peer)], bytes);
+    block_log_advance(cursor_of(peer), bytes);
 }
 
 /* Where the history ends that it is to read, it goes on with what is new. */
@@ -92,15 +100,14 @@ static void meet(struct peer *peer, struct peer_replay *replay)
     if (subscription_is_given_up(peer))
         return; /* it goes on with what is new then, or not at all */
     if (replay->live_cursor._block == NULL &&
-        channel_lag(channel, &peer->subscriber.cursor) <= CATCH_UP_REST &&
-        channel_meet(channel, &peer->subscriber.cursor, &replay->live_cursor, &replay->stop) != 0) {
+        channel_lag(channel, &peer->subscriber.reader) <= CATCH_UP_REST &&
+        channel_meet(channel, &peer->subscriber.reader, &replay->live_cursor, &replay->stop) != 0) {
         transport_close(&peer->transport, CLOSE_INTERNAL_ERROR, "out of memory");
         return;
     }
-    if (replay->live_cursor._block == NULL ||
-        block_log_position(&peer->subscriber.cursor) != replay->stop)
+    if (replay->live_cursor._block == NULL || block_log_position(cursor_of(peer)) != replay->stop)
         return;
-    channel_go_live(channel, &peer->subscriber.cursor, &replay->live_cursor);
+    channel_go_live(channel, &peer->subscriber.reader, &replay->live_cursor);
     fanout_resume(peer->_fanout, &peer->subscriber);
     peer_memory_caught_up(peer);
     peer_free_cold_if_unused(peer);
@@ -123,24 +130,18 @@ static void cut_bufs(uv_buf_t *bufs, unsigned *count, size_t *len, uint64_t most
 static void catch_up(struct peer *peer, struct peer_replay *replay)
 {
     uv_buf_t bufs[CATCH_UP_BUFS];
-    struct transport_bytes bytes = {.bufs = bufs,
-                                    .mid_message = peer->subscriber.cursor.mid_message};
+    struct transport_bytes bytes = {.bufs = bufs};
     size_t len;
     int status;
 
     self_published_skip(peer);
-    bytes.count = block_log_read(&peer->subscriber.cursor, bufs, CATCH_UP_BUFS, &len, &bytes.more);
+    bytes.count = block_log_read(cursor_of(peer), bufs, CATCH_UP_BUFS, &len, &bytes.more);
     cut_bufs(bufs, &bytes.count, &len, self_published_ahead(peer, len));
     if (replay->live_cursor._block != NULL)
-        cut_bufs(bufs, &bytes.count, &len,
-                 replay->stop - block_log_position(&peer->subscriber.cursor));
+        cut_bufs(bufs, &bytes.count, &len, replay->stop - block_log_position(cursor_of(peer)));
     bytes.more = true;
     status = transport_flush(&peer->transport, &bytes);
-    if (bytes.passed > 0) { /* else it is own frames that may be cut, and go first again */
-        count_passed(peer, bytes.passed);
-        block_log_advance(&peer->subscriber.cursor, bytes.passed);
-        peer->subscriber.cursor.mid_message = bytes.passed < len;
-    }
+    advance(peer, bytes.passed);
     self_published_skip(peer);
     if (status == UV_EAGAIN)
         fanout_stall(peer->_fanout, &peer->subscriber);
@@ -151,23 +152,23 @@ static void catch_up(struct peer *peer, struct peer_replay *replay)
 /* True when no further event is to be begun: it goes on with others here, or was given up. */
 static bool is_replayed(const struct peer *peer, const struct peer_replay *replay)
 {
-    return block_log_is_over(&peer->subscriber.cursor) ||
+    return block_log_is_over(&peer->subscriber.reader.cursor) ||
            (replay->live_cursor._block != NULL &&
-            block_log_position(&peer->subscriber.cursor) == replay->stop);
+            block_log_position(&peer->subscriber.reader.cursor) == replay->stop);
 }
 
 /* What follows of the history, in the peer's own form, as much as may be held for one peer. Returns
  * 0 or UV_ENOMEM. */
 static int append_events(struct peer *peer, struct peer_replay *replay, struct buffer *out)
 {
-    struct event_id id = channel_id_at(peer->_fanout->channel, &peer->subscriber.cursor);
+    struct event_id id = channel_id_at(peer->_fanout->channel, &peer->subscriber.reader);
     int status = 0;
 
     while (status == 0 && (replay_is_within(&replay->events) || !is_replayed(peer, replay))) {
         if (!replay_is_within(&replay->events))
             id.sequence++;
         status = replay_message(&replay->events, peer_is_for_ids(peer) ? REPLAY_IDS : REPLAY_EVENTS,
-                                &peer->subscriber.cursor, id, out, CATCH_UP_EVENTS);
+                                cursor_of(peer), id, out, CATCH_UP_EVENTS);
     }
     return status == UV_ENOMEM ? status : 0;
 }
@@ -196,23 +197,23 @@ __attribute__((noinline)) static bool is_catching_up(struct peer *peer)
 {
     if (!transport_is_open(&peer->transport))
         subscription_give_up(peer); /* it is to go: that does not wait for history, */
-    if (block_log_is_over(&peer->subscriber.cursor) || peer_replay(peer) == NULL ||
+    if (block_log_is_over(cursor_of(peer)) || peer_replay(peer) == NULL ||
         (!transport_is_open(&peer->transport) && !peer_is_within_event(peer))) /* but for this */
         return false;
     if (peer_is_for_events(peer) || peer_is_for_ids(peer))
         catch_up_with_events(peer, peer_replay(peer));
     else
         catch_up(peer, peer_replay(peer));
-    return peer->subscriber.cursor.catching_up && transport_is_writable(&peer->transport);
+    return peer->subscriber.reader.catching_up && transport_is_writable(&peer->transport);
 }
 
 /* What comes before own frames that wait, which bear the place behind it: the rest of a frame. */
 static unsigned read_log(const struct peer *peer, uv_buf_t *bufs, size_t *len, bool *more)
 {
-    if (!peer->subscriber.cursor.mid_message || transport_queued(&peer->transport) == 0)
-        return block_log_read(&peer->subscriber.cursor, bufs, TRANSPORT_MAX_BUFS, len, more);
+    if (!transport_is_mid_frame(&peer->transport) || transport_queued(&peer->transport) == 0)
+        return block_log_read(&peer->subscriber.reader.cursor, bufs, TRANSPORT_MAX_BUFS, len, more);
     *more = true;
-    return block_log_read_unit(&peer->subscriber.cursor, bufs, len);
+    return block_log_read_unit(&peer->subscriber.reader.cursor, bufs, len);
 }
 
 void subscription_flush(struct peer *peer)
@@ -221,14 +222,14 @@ void subscription_flush(struct peer *peer)
     struct transport_bytes bytes = {.bufs = bufs, .more = true};
 
     if (transport_is_stalled(&peer->transport) ||
-        (peer->subscriber.cursor.catching_up && is_catching_up(peer)))
+        (peer->subscriber.reader.catching_up && is_catching_up(peer)))
         return;
     while (bytes.more && transport_is_writable(&peer->transport)) {
         uint64_t own;
         size_t len;
         int status;
 
-        if (block_log_is_over(&peer->subscriber.cursor))
+        if (block_log_is_over(cursor_of(peer)))
             skip(peer);
         self_published_skip(peer);
         bytes.count = read_log(peer, bufs, &len, &bytes.more);
@@ -237,19 +238,14 @@ void subscription_flush(struct peer *peer)
             cut_bufs(bufs, &bytes.count, &len, own);
             bytes.more = true;
         }
-        bytes.mid_message = peer->subscriber.cursor.mid_message;
         status = transport_flush(&peer->transport, &bytes);
-        if (bytes.passed > 0) { /* else it is own frames that may be cut, and go first again */
-            count_passed(peer, bytes.passed);
-            block_log_advance(&peer->subscriber.cursor, bytes.passed);
-            peer->subscriber.cursor.mid_message = bytes.passed < len;
-        }
+        advance(peer, bytes.passed);
         if (status == UV_EAGAIN) {
             if (fanout_has(&peer->subscriber))
                 fanout_stall(peer->_fanout, &peer->subscriber);
             return;
         }
-        if (bytes.passed > 0 && block_log_is_over(&peer->subscriber.cursor))
+        if (bytes.passed > 0 && block_log_is_over(cursor_of(peer)))
             bytes.more = true; /* it was given up, and goes on elsewhere */
     }
     if (!transport_is_writable(&peer->transport))
@@ -336,34 +332,34 @@ static void abort_one(struct subscriber *subscriber)
     transport_abort(&peer_of_subscriber(subscriber)->transport, UV_ECANCELED);
 }
 
-static const struct peer *reader(const struct subscriber *subscriber)
+static const struct peer *peer_reading(const struct subscriber *subscriber)
 {
     return container_of(subscriber, struct peer, subscriber);
 }
 
 static bool is_stalled(const struct subscriber *subscriber)
 {
-    return transport_is_stalled(&reader(subscriber)->transport);
+    return transport_is_stalled(&peer_reading(subscriber)->transport);
 }
 
 static struct block_cursor *live_cursor(const struct subscriber *subscriber)
 {
-    return subscription_live_cursor(reader(subscriber));
+    return subscription_live_cursor(peer_reading(subscriber));
 }
 
 static uint64_t queued(const struct subscriber *subscriber)
 {
-    return transport_queued(&reader(subscriber)->transport);
+    return transport_queued(&peer_reading(subscriber)->transport);
 }
 
 static uint64_t unacknowledged(const struct subscriber *subscriber)
 {
-    return stream_waiting(&reader(subscriber)->transport.stream);
+    return stream_waiting(&peer_reading(subscriber)->transport.stream);
 }
 
 static bool acknowledged(const struct subscriber *subscriber, uint64_t *sequence)
 {
-    const struct peer *peer = reader(subscriber);
+    const struct peer *peer = peer_reading(subscriber);
 
     if (peer_is_for_events(peer))
         return false;

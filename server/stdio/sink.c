@@ -15,7 +15,7 @@ enum { BATCH = 256 * 1024 }; /* bytes of lines that are printed in a turn of the
 static void close_sink(struct sink *sink)
 {
     channel_unlisten(sink->_channel, &sink->_listener);
-    channel_leave(sink->_channel, &sink->_cursor, NULL);
+    channel_leave(sink->_channel, &sink->_reader, NULL);
     channels_unref(sink->_channels, sink->_channel);
     sink->_channel = NULL;
     buffer_deinit(&sink->_lines);
@@ -56,7 +56,7 @@ static void fill(struct sink *sink)
 
     sink->_lines.len = 0;
     sink->_written = 0;
-    while (sink->_lines.len < BATCH && channel_next(&sink->_cursor, &message)) {
+    while (sink->_lines.len < BATCH && channel_next(&sink->_reader.cursor, &message)) {
         if (add_line(&sink->_lines, &message, sink->_is_terminal) != 0)
             log_error("a message of %zu byte%s is not printed: out of memory", message.len,
                       plural(message.len));
@@ -93,9 +93,9 @@ static bool is_too_slow(const struct sink *sink)
     uint64_t bytes = channel_settings(sink->_channel)->lag.bytes;
     uint64_t messages = sink->_waits ? channel_settings(sink->_channel)->lag.messages : 0;
 
-    return (bytes > 0 && channel_lag(sink->_channel, &sink->_cursor) > bytes) ||
+    return (bytes > 0 && channel_lag(sink->_channel, &sink->_reader) > bytes) ||
            (messages > 0 &&
-            channel_messages_behind(sink->_channel, &sink->_cursor, messages) > messages);
+            channel_messages_behind(sink->_channel, &sink->_reader.cursor, messages) > messages);
 }
 
 /* What is printed in part is printed to its end. False when the sink is closed. */
@@ -106,8 +106,8 @@ static bool judge(struct sink *sink)
 
     if (sink->_finishing || !is_too_slow(sink))
         return true;
-    place = block_log_sequence(&sink->_cursor);
-    if (channel_skip(sink->_channel, &sink->_cursor, NULL, &start) != 0) {
+    place = block_log_sequence(&sink->_reader.cursor);
+    if (channel_skip(sink->_channel, &sink->_reader, NULL, &start) != 0) {
         break_off(sink, UV_ENOMEM);
         return false;
     }
@@ -185,7 +185,7 @@ int sink_start(struct sink *sink, uv_loop_t *loop, const struct server_options *
     status = channels_make(channels, name, strlen(name), &channel);
     if (status != 0)
         return status;
-    status = channel_join(channel, CHANNEL_PLAIN, NULL, &sink->_cursor, NULL);
+    status = channel_join(channel, CHANNEL_PLAIN, NULL, &sink->_reader, NULL);
     if (status != 0)
         goto fail_join;
     status = uv_async_init(loop, &sink->_published, on_published);
@@ -206,7 +206,7 @@ fail_poll:
     descriptor_close(&sink->_out);
     uv_close((uv_handle_t *) &sink->_published, NULL);
 fail_async:
-    channel_leave(channel, &sink->_cursor, NULL);
+    channel_leave(channel, &sink->_reader, NULL);
 fail_join:
     channels_unref(channels, channel);
     return status;
@@ -218,9 +218,9 @@ struct fanout_behind sink_behind(const struct sink *sink, const struct channel *
 
     if (sink->_channel == NULL || sink->_channel != channel)
         return behind;
-    behind.bytes = channel_lag(channel, &sink->_cursor);
+    behind.bytes = channel_lag(channel, &sink->_reader);
     if (channel_settings(channel)->lag.messages > 0)
-        behind.messages = channel_messages_behind(channel, &sink->_cursor, 0);
+        behind.messages = channel_messages_behind(channel, &sink->_reader.cursor, 0);
     return behind;
 }
 

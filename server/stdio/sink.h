@@ -26,7 +26,7 @@ struct sink {
     struct channels *_channels;
     struct channel *_channel; /* NULL: it was never started, or is closed */
     struct channel_listener _listener;
-    struct block_cursor _cursor;
+    struct channel_reader _reader;
     struct descriptor _out;
     bool _is_terminal;
     struct buffer _lines; /* rendered, */

@@ -94,12 +94,12 @@ static void watch(struct server_play *play)
         while (more) {
             uv_buf_t bufs[4];
             size_t len;
-            unsigned count = block_log_read(&watcher->cursor, bufs, 4, &len, &more);
+            unsigned count = block_log_read(&watcher->reader.cursor, bufs, 4, &len, &more);
 
             for (unsigned j = 0; j < count; j++)
                 fuzz_check(buffer_append(&watcher->frames, bufs[j].base, bufs[j].len) == 0,
                            "out of memory");
-            block_log_advance(&watcher->cursor, len);
+            block_log_advance(&watcher->reader.cursor, len);
         }
     }
 }
@@ -221,7 +221,7 @@ static void begin_watching(struct server_play *play)
 
         fuzz_check(channels_make(play->channels, name, strlen(name), &watcher->channel) == 0,
                    "no channel");
-        fuzz_check(channel_join(watcher->channel, CHANNEL_PLAIN, NULL, &watcher->cursor, NULL) == 0,
+        fuzz_check(channel_join(watcher->channel, CHANNEL_PLAIN, NULL, &watcher->reader, NULL) == 0,
                    "out of memory");
     }
 }
@@ -229,7 +229,7 @@ static void begin_watching(struct server_play *play)
 static void end_watching(struct server_play *play)
 {
     for (size_t i = 0; i < play->watcher_count; i++)
-        channel_leave(play->watchers[i].channel, &play->watchers[i].cursor, NULL);
+        channel_leave(play->watchers[i].channel, &play->watchers[i].reader, NULL);
 }
 
 static void perform(struct server_play *play, uint8_t choice, const struct worker_shared *shared)

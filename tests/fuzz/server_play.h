@@ -25,7 +25,7 @@ struct server_role {
 /* Who reads a channel from its first message on. */
 struct server_watcher {
     struct channel *channel;
-    struct block_cursor cursor;
+    struct channel_reader reader;
     struct buffer frames;
 };
 

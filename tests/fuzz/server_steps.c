@@ -94,9 +94,9 @@ static bool say(struct server_play *play, struct memory_end *end, enum step step
 static void pause_or_go_on(struct memory_end *end, bool pause)
 {
     if (transport_of(end) != NULL && pause)
-        transport_pause(transport_of(end));
+        transport_pause(transport_of(end), TRANSPORT_UNTIL_TAKEN);
     else if (transport_of(end) != NULL)
-        transport_resume(transport_of(end));
+        transport_resume(transport_of(end), TRANSPORT_UNTIL_TAKEN);
 }
 
 /* What one client does, or its network. */

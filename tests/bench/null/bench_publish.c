@@ -54,7 +54,7 @@ void __wrap_uv_mutex_unlock(uv_mutex_t *mutex)
 struct bench {
     struct channel channel;
     struct channel_publisher publisher;
-    struct block_cursor plain, deflated, events;
+    struct channel_reader plain, deflated, events;
     char *text;
     struct frame_part *parts;
     struct channel_item *items;
@@ -94,9 +94,9 @@ static void make_lines(struct bench *bench)
     }
 }
 
-static void join(struct bench *bench, unsigned form, struct block_cursor *cursor)
+static void join(struct bench *bench, unsigned form, struct channel_reader *reader)
 {
-    check(channel_join(&bench->channel, form, NULL, cursor, NULL) == 0, "channel_join");
+    check(channel_join(&bench->channel, form, NULL, reader, NULL) == 0, "channel_join");
 }
 
 /* The reader takes all that there is. */
@@ -115,9 +115,9 @@ static void read_all(struct block_cursor *cursor)
 
 static void read_everything(struct bench *bench)
 {
-    read_all(&bench->plain);
-    read_all(&bench->deflated);
-    read_all(&bench->events);
+    read_all(&bench->plain.cursor);
+    read_all(&bench->deflated.cursor);
+    read_all(&bench->events.cursor);
 }
 
 static void publish_singly(struct bench *bench, const char *name, unsigned times)

@@ -44,7 +44,7 @@ static int publish_text(struct channel *channel, const struct channel_publisher 
 struct subscriber {
     struct channel *channel;
     unsigned bits;
-    struct block_cursor cursor;
+    struct channel_reader reader;
     struct decoder_pool *pool;
     struct decoder decoder;
     struct buffer heard; /* each message and a newline */
@@ -64,12 +64,12 @@ static void join(struct subscriber *subscriber, struct channel *channel, unsigne
     subscriber->broken = decoder_pool_new(&subscriber->pool, DECODER_CLIENT, 0) != 0;
     if (bits != CHANNEL_PLAIN)
         subscriber->broken |= decoder_allow_deflate(&subscriber->decoder, &agreed) != 0;
-    subscriber->broken |= channel_join(channel, bits, NULL, &subscriber->cursor, NULL) != 0;
+    subscriber->broken |= channel_join(channel, bits, NULL, &subscriber->reader, NULL) != 0;
 }
 
 static void leave(struct subscriber *subscriber)
 {
-    channel_leave(subscriber->channel, &subscriber->cursor, NULL);
+    channel_leave(subscriber->channel, &subscriber->reader, NULL);
     decoder_deinit(&subscriber->decoder);
     decoder_pool_free(subscriber->pool);
     buffer_deinit(&subscriber->heard);
@@ -102,11 +102,11 @@ static void listen_up(struct subscriber *subscriber)
 
     while (more && !subscriber->broken) {
         size_t len;
-        unsigned count = block_log_read(&subscriber->cursor, bufs, 4, &len, &more);
+        unsigned count = block_log_read(&subscriber->reader.cursor, bufs, 4, &len, &more);
 
         for (unsigned i = 0; i < count; i++)
             hear(subscriber, &bufs[i]);
-        block_log_advance(&subscriber->cursor, len);
+        block_log_advance(&subscriber->reader.cursor, len);
     }
 }
 
@@ -116,7 +116,7 @@ static void check_heard(struct subscriber *subscriber, const char *expected)
     assert_false(subscriber->broken);
     assert_int_equal(subscriber->heard.len, strlen(expected));
     assert_memory_equal(subscriber->heard.data, expected, strlen(expected));
-    assert_int_equal(channel_lag(subscriber->channel, &subscriber->cursor), 0);
+    assert_int_equal(channel_lag(subscriber->channel, &subscriber->reader), 0);
 }
 
 /* ---- messages ---- */
@@ -182,7 +182,7 @@ static void a_message_is_written_once_however_many_read_it(void **state)
     assert_int_equal(publish_text(&channel, &publisher, "hello"), 0);
     assert_int_equal(channel_appended(&channel), frame_size(false, 5));
     for (size_t i = 0; i < 5; i++) {
-        assert_int_equal(channel_lag(&channel, &readers[i].cursor), frame_size(false, 5));
+        assert_int_equal(channel_lag(&channel, &readers[i].reader), frame_size(false, 5));
         check_heard(&readers[i], "hello\n");
         leave(&readers[i]);
     }
@@ -254,8 +254,8 @@ static void who_takes_no_compressed_messages_gets_none(void **state)
     join(&plain, &channel, CHANNEL_PLAIN);
     join(&deflated, &channel, CHANNEL_LEAST_BITS);
     assert_int_equal(publish_text(&channel, &publisher, repetitive), 0);
-    assert_in_range(channel_lag(&channel, &deflated.cursor), 1, sizeof repetitive / 2);
-    assert_int_equal(channel_lag(&channel, &plain.cursor),
+    assert_in_range(channel_lag(&channel, &deflated.reader), 1, sizeof repetitive / 2);
+    assert_int_equal(channel_lag(&channel, &plain.reader),
                      frame_size(false, sizeof repetitive - 1));
     listen_up(&plain); /* its decoder would not stand for the compression bit */
     listen_up(&deflated);
@@ -322,10 +322,10 @@ static void a_small_window_costs_nobody_else_anything(void **state)
     alone = channel_appended(&channel);
     for (unsigned bits = 8; bits < 12; bits++) {
         join(&narrow, &channel, bits);
-        before = channel_lag(&channel, &wide.cursor);
+        before = channel_lag(&channel, &wide.reader);
         assert_int_equal(publish_text(&channel, &publisher, repetitive), 0);
-        assert_int_equal(channel_lag(&channel, &wide.cursor) - before, alone);
-        assert_int_equal(channel_lag(&channel, &narrow.cursor),
+        assert_int_equal(channel_lag(&channel, &wide.reader) - before, alone);
+        assert_int_equal(channel_lag(&channel, &narrow.reader),
                          frame_size(false, sizeof repetitive - 1));
         listen_up(&narrow);
         assert_false(narrow.broken);
@@ -400,7 +400,7 @@ static void many_are_published_in_every_form_that_is_read(void **state)
     struct lines *lines = new_lines();
     struct channel channel;
     struct subscriber plain, deflated;
-    struct block_cursor events = {0};
+    struct channel_reader events = {0};
     struct channel_receipt receipt;
     size_t published, sizes = LINES * frame_size(false, LINE);
 
@@ -414,11 +414,11 @@ static void many_are_published_in_every_form_that_is_read(void **state)
     assert_int_equal(published, LINES);
     assert_int_equal(receipt.id.sequence, LINES);
     assert_int_equal(receipt.subscribers, 3);
-    assert_in_range(channel_lag(&channel, &deflated.cursor), LINES, sizes / 4);
+    assert_in_range(channel_lag(&channel, &deflated.reader), LINES, sizes / 4);
     assert_int_equal(receipt.work, 16 * LINES * LINE + channel_appended(&channel));
     check_lines(&plain, lines);
     check_lines(&deflated, lines);
-    check_events(&channel, &events, LINES);
+    check_events(&channel, &events.cursor, LINES);
     leave(&plain);
     leave(&deflated);
     channel_leave(&channel, &events, NULL);
@@ -435,7 +435,7 @@ static void many_are_published_in_every_form_that_is_read(void **state)
 /* What the deflater's clock does, which is called between two pieces of what is compressed. */
 static struct channel *watched;
 static unsigned looks, looks_with_lock;
-static struct block_cursor *to_join;
+static struct channel_reader *to_join;
 
 static uint64_t watching_clock(void)
 {
@@ -483,7 +483,7 @@ static void who_joins_while_messages_are_prepared_gets_all_of_them(void **state)
     struct lines *lines = new_lines();
     struct channel channel;
     struct subscriber deflated;
-    struct block_cursor events = {0};
+    struct channel_reader events = {0};
     size_t published;
 
     (void) state;
@@ -496,7 +496,7 @@ static void who_joins_while_messages_are_prepared_gets_all_of_them(void **state)
         channel_publish_all(&channel, &publisher, lines->items, LINES, &published, NULL), 0);
     assert_null(to_join);
     check_lines(&deflated, lines);
-    check_events(&channel, &events, LINES);
+    check_events(&channel, &events.cursor, LINES);
     leave(&deflated);
     channel_leave(&channel, &events, NULL);
     channel_deinit(&channel);
@@ -547,17 +547,17 @@ static void a_cursor_that_is_ahead_of_the_count_is_behind_by_nothing(void **stat
     join(&subscriber, &channel, CHANNEL_PLAIN);
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(publish_text(&channel, &publisher, "x"), 0);
-    assert_int_equal(channel_messages_behind(&channel, &subscriber.cursor, 0), 3);
-    assert_int_equal(channel_messages_behind(&channel, &subscriber.cursor, 5), 5);
-    end = channel_lag(&channel, &subscriber.cursor);
-    block_log_advance(&subscriber.cursor, (size_t) end);
-    assert_int_equal(channel_messages_behind(&channel, &subscriber.cursor, 0), 0);
+    assert_int_equal(channel_messages_behind(&channel, &subscriber.reader.cursor, 0), 3);
+    assert_int_equal(channel_messages_behind(&channel, &subscriber.reader.cursor, 5), 5);
+    end = channel_lag(&channel, &subscriber.reader);
+    block_log_advance(&subscriber.reader.cursor, (size_t) end);
+    assert_int_equal(channel_messages_behind(&channel, &subscriber.reader.cursor, 0), 0);
     atomic_store(&channel._sequence, 2);
-    assert_int_equal(channel_messages_behind(&channel, &subscriber.cursor, 0), 0);
+    assert_int_equal(channel_messages_behind(&channel, &subscriber.reader.cursor, 0), 0);
     leave(&subscriber);
     join(&subscriber, &channel, CHANNEL_PLAIN); /* its block begins at the end */
     atomic_store(&channel._sequence, 0);
-    assert_int_equal(channel_messages_behind(&channel, &subscriber.cursor, 1), 1);
+    assert_int_equal(channel_messages_behind(&channel, &subscriber.reader.cursor, 1), 1);
     leave(&subscriber);
     channel_deinit(&channel);
     free_publisher(&publisher);
@@ -640,16 +640,16 @@ static void who_skips_hears_what_is_published_from_then_on(void **state)
     for (size_t i = 0; i < 3; i++)
         join(&readers[i], &channel, forms[i]);
     /* Where there is nothing to miss. */
-    assert_int_equal(channel_skip(&channel, &readers[0].cursor, NULL, &place), 0);
+    assert_int_equal(channel_skip(&channel, &readers[0].reader, NULL, &place), 0);
     assert_int_equal(publish_text(&channel, &publisher, "heard"), 0);
     for (size_t i = 0; i < 3; i++)
         check_heard(&readers[i], "heard\n");
     assert_int_equal(publish_text(&channel, &publisher, repetitive), 0);
     for (size_t i = 0; i < 3; i++) {
         if (i == 1)
-            block_log_give_up(&readers[i].cursor); /* it stands nowhere, as one may before */
-        assert_int_equal(channel_skip(&channel, &readers[i].cursor, NULL, &place), 0);
-        assert_int_equal(channel_lag(&channel, &readers[i].cursor), 0);
+            block_log_give_up(&readers[i].reader.cursor); /* it stands nowhere, as one may before */
+        assert_int_equal(channel_skip(&channel, &readers[i].reader, NULL, &place), 0);
+        assert_int_equal(channel_lag(&channel, &readers[i].reader), 0);
     }
     assert_int_equal(publish_text(&channel, &publisher, "new"), 0);
     for (size_t i = 0; i < 3; i++)

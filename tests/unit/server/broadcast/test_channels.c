@@ -322,20 +322,20 @@ struct working {
 /* What is read from there on is one message after the other, up to the newest that it has seen. */
 static bool replay(struct channel *channel, unsigned encoding, struct channel_replay_from since)
 {
-    struct block_cursor cursor = {0};
+    struct channel_reader reader = {0};
     struct channel_message message;
     struct event_id start;
     uint64_t last = channel_last_id(channel).sequence, count = 0;
 
-    if (channel_join(channel, encoding, &since, &cursor, &start) != 0)
+    if (channel_join(channel, encoding, &since, &reader, &start) != 0)
         return false;
-    if (!cursor.catching_up) {
-        channel_leave(channel, &cursor, NULL);
+    if (!reader.catching_up) {
+        channel_leave(channel, &reader, NULL);
         return true;
     }
-    while (channel_next(&cursor, &message))
+    while (channel_next(&reader.cursor, &message))
         count += message.len >= 20 ? 1 : 0;
-    channel_leave(channel, &cursor, NULL);
+    channel_leave(channel, &reader, NULL);
     return start.sequence + count >= last;
 }
 

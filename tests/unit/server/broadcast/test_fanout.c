@@ -33,11 +33,11 @@ static void publish(void)
 
 static void flush_here(struct subscriber *subscriber)
 {
-    uint64_t lag = channel_lag(scene.fanout.channel, &subscriber->cursor);
+    uint64_t lag = channel_lag(scene.fanout.channel, &subscriber->reader);
 
     scene.visits++;
     if (lag > 0)
-        block_log_advance(&subscriber->cursor, (size_t) lag);
+        block_log_advance(&subscriber->reader.cursor, (size_t) lag);
     if (!scene.publishes)
         return;
     scene.publishes = false;
@@ -115,7 +115,7 @@ static void what_is_published_within_a_flush_makes_it_due_once(void **state)
         flush_due();
     assert_in_range(scene.visits, COUNT + 1, 2 * COUNT);
     for (unsigned i = 0; i < COUNT; i++)
-        assert_int_equal(channel_lag(&scene.channel, &scene.subscribers[i].cursor), 0);
+        assert_int_equal(channel_lag(&scene.channel, &scene.subscribers[i].reader), 0);
 }
 
 static uint64_t reached(void)

@@ -436,24 +436,24 @@ static void all_together_hold_no_more_than_they_may(void **state)
 
 static uint64_t begin_since(struct past *past, struct channel_replay_from since)
 {
-    struct block_cursor cursor = {0};
+    struct channel_reader reader = {0};
     struct event_id start = {0};
     struct channel_message message;
 
-    assert_int_equal(channel_join(&past->channel, CHANNEL_PLAIN, &since, &cursor, &start), 0);
-    assert_int_equal(cursor.catching_up, start.sequence < past->last);
+    assert_int_equal(channel_join(&past->channel, CHANNEL_PLAIN, &since, &reader, &start), 0);
+    assert_int_equal(reader.catching_up, start.sequence < past->last);
     for (uint64_t i = start.sequence + 1; i <= past->last; i++) {
-        assert_true(channel_next(&cursor, &message));
+        assert_true(channel_next(&reader.cursor, &message));
         assert_int_equal(publishing_read(&message), i);
     }
-    assert_false(channel_next(&cursor, &message));
-    channel_leave(&past->channel, &cursor, NULL);
+    assert_false(channel_next(&reader.cursor, &message));
+    channel_leave(&past->channel, &reader, NULL);
     return start.sequence;
 }
 
 static void a_joiner_begins_where_it_asks_to_or_as_near_as_can_be(void **state)
 {
-    struct block_cursor cursor = {0};
+    struct channel_reader reader = {0};
     struct past past;
     uint64_t epoch;
 
@@ -477,7 +477,7 @@ static void a_joiner_begins_where_it_asks_to_or_as_near_as_can_be(void **state)
     assert_int_equal(
         channel_join(&past.channel, CHANNEL_PLAIN,
                      &(struct channel_replay_from){.kind = CHANNEL_REPLAY_ID, .id = {epoch, 2001}},
-                     &cursor, NULL),
+                     &reader, NULL),
         UV_EINVAL);
     assert_int_equal(past.channel._subscribers, 0);
     end(&past);
@@ -494,26 +494,27 @@ static void who_catches_up_goes_on_in_its_own_log_at_the_very_message(void **sta
     (void) state;
     begin(&past, &(struct history_policy){.messages = 100});
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        struct block_cursor cursor = {0}, live_cursor = {0};
+        struct channel_reader reader = {0};
+        struct block_cursor live_cursor = {0};
         struct channel_message message;
         struct event_id start;
         uint64_t stop, place;
 
         publish(&past, 50, 200);
-        assert_int_equal(channel_join(&past.channel, forms[i], &since, &cursor, &start), 0);
-        assert_true(cursor.catching_up);
-        assert_int_equal(channel_meet(&past.channel, &cursor, &live_cursor, &stop), 0);
+        assert_int_equal(channel_join(&past.channel, forms[i], &since, &reader, &start), 0);
+        assert_true(reader.catching_up);
+        assert_int_equal(channel_meet(&past.channel, &reader, &live_cursor, &stop), 0);
         publish(&past, 7, 200);
-        for (place = start.sequence; block_log_position(&cursor) < stop; place++)
-            assert_true(channel_next(&cursor, &message));
-        assert_int_equal(block_log_position(&cursor), stop);
-        assert_int_equal(channel_id_at(&past.channel, &cursor).sequence, place);
-        channel_go_live(&past.channel, &cursor, &live_cursor);
-        assert_false(cursor.catching_up);
-        assert_int_equal(block_log_sequence(&cursor), place);
+        for (place = start.sequence; block_log_position(&reader.cursor) < stop; place++)
+            assert_true(channel_next(&reader.cursor, &message));
+        assert_int_equal(block_log_position(&reader.cursor), stop);
+        assert_int_equal(channel_id_at(&past.channel, &reader).sequence, place);
+        channel_go_live(&past.channel, &reader, &live_cursor);
+        assert_false(reader.catching_up);
+        assert_int_equal(block_log_sequence(&reader.cursor), place);
         assert_int_equal(place, past.last - 7);
-        assert_true(channel_lag(&past.channel, &cursor) > 0);
-        channel_leave(&past.channel, &cursor, &live_cursor);
+        assert_true(channel_lag(&past.channel, &reader) > 0);
+        channel_leave(&past.channel, &reader, &live_cursor);
     }
     end(&past);
 }
@@ -530,17 +531,18 @@ static void who_leaves_while_it_catches_up_is_counted_out_everywhere(void **stat
     begin(&past, &(struct history_policy){.messages = 100});
     publish(&past, 50, 200);
     for (size_t i = 0; i < 3 * 4; i++) {
-        struct block_cursor cursor = {0}, live_cursor = {0};
+        struct channel_reader reader = {0};
+        struct block_cursor live_cursor = {0};
         uint64_t stop;
 
-        assert_int_equal(channel_join(&past.channel, forms[i % 4], &since, &cursor, NULL), 0);
+        assert_int_equal(channel_join(&past.channel, forms[i % 4], &since, &reader, NULL), 0);
         if (i / 4 > 0)
-            assert_int_equal(channel_meet(&past.channel, &cursor, &live_cursor, &stop), 0);
+            assert_int_equal(channel_meet(&past.channel, &reader, &live_cursor, &stop), 0);
         publish(&past, 1, 200);
         if (i / 4 > 1)
-            assert_int_equal(channel_skip(&past.channel, &cursor, &live_cursor, NULL), 0);
+            assert_int_equal(channel_skip(&past.channel, &reader, &live_cursor, NULL), 0);
         publish(&past, 1, 200);
-        channel_leave(&past.channel, &cursor, &live_cursor);
+        channel_leave(&past.channel, &reader, &live_cursor);
         assert_int_equal(past.channel._logs[CHANNEL_LOG_PLAIN].readers, 0);
         assert_int_equal(past.channel._logs[CHANNEL_LOG_DEFLATED].readers, 0);
         assert_int_equal(past.channel._logs[CHANNEL_LOG_EVENTS].readers, 0);
@@ -562,7 +564,8 @@ static void who_catches_up_holds_what_comes_in_its_own_log(void **state)
 
     (void) state;
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        struct block_cursor cursor = {0}, live_cursor = {0};
+        struct channel_reader reader = {0};
+        struct block_cursor live_cursor = {0};
         uint64_t stop, messages, before;
         size_t log = forms[i] == CHANNEL_PLAIN    ? CHANNEL_LOG_PLAIN
                      : forms[i] == CHANNEL_EVENTS ? CHANNEL_LOG_EVENTS
@@ -571,27 +574,27 @@ static void who_catches_up_holds_what_comes_in_its_own_log(void **state)
 
         begin(&past, &(struct history_policy){.messages = 100});
         publish(&past, 50, 200);
-        assert_int_equal(channel_join(&past.channel, forms[i], &since, &cursor, NULL), 0);
-        assert_int_equal(channel_meet(&past.channel, &cursor, &live_cursor, &stop), 0);
+        assert_int_equal(channel_join(&past.channel, forms[i], &since, &reader, NULL), 0);
+        assert_int_equal(channel_meet(&past.channel, &reader, &live_cursor, &stop), 0);
         before = block_log_end(&past.channel._logs[log].log);
         publish(&past, 50, 200);
         assert_int_equal(
-            channel_lag_beyond_history(&past.channel, &cursor, &live_cursor, &messages),
+            channel_lag_beyond_history(&past.channel, &reader, &live_cursor, &messages),
             plain ? 0 : block_log_end(&past.channel._logs[log].log) - before);
         assert_int_equal(messages, plain ? 0 : 50);
-        assert_int_equal(channel_lag_beyond_history(&past.channel, &cursor, NULL, &messages), 0);
-        channel_part(&past.channel, &live_cursor);
+        assert_int_equal(channel_beyond_history(&past.channel, &reader.cursor, &messages), 0);
+        channel_part(&past.channel, &reader, &live_cursor);
         assert_null(live_cursor._block);
         assert_int_equal(
-            channel_lag_beyond_history(&past.channel, &cursor, &live_cursor, &messages), 0);
+            channel_lag_beyond_history(&past.channel, &reader, &live_cursor, &messages), 0);
         assert_int_equal(block_log_is_started(&past.channel._logs[log].log), plain);
         /* What has left the history counts in any case. */
         publish(&past, 70, 200);
         assert_int_equal(
-            channel_lag_beyond_history(&past.channel, &cursor, &live_cursor, &messages),
+            channel_lag_beyond_history(&past.channel, &reader, &live_cursor, &messages),
             70 * frame_size(false, 200));
         assert_int_equal(messages, 70);
-        channel_leave(&past.channel, &cursor, &live_cursor);
+        channel_leave(&past.channel, &reader, &live_cursor);
         end(&past);
     }
 }

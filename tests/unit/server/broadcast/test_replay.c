@@ -74,7 +74,9 @@ static void render(struct past *past, enum replay_encoding encoding, size_t most
         assert_true(piece.len <= most);
         assert_true(status != UV_EAGAIN || piece.len > 0);
         if (status != UV_ENOENT)
-            assert_int_equal(channel_id_at(&past->channel, &cursor).sequence, id.sequence);
+            assert_int_equal(
+                channel_id_at(&past->channel, &(struct channel_reader){.cursor = cursor}).sequence,
+                id.sequence);
         assert_int_equal(buffer_append(all, piece.data, piece.len), 0);
         buffer_deinit(&piece);
     } while (status == 0 || status == UV_EAGAIN);

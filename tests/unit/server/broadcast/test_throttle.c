@@ -15,7 +15,7 @@ struct scene {
     struct channels channels;
     struct channel *channel;
     struct frame_encoder *encoder;
-    struct block_cursor cursor;
+    struct channel_reader reader;
     struct channel_listener own, other;
     enum channel_throttling throttling; /* of the other */
     struct throttle throttle;
@@ -65,7 +65,7 @@ static void scene_init(struct scene *scene)
     assert_int_equal(frame_encoder_new(&scene->encoder, false), 0);
     channel_listen(scene->channel, &scene->own, CHANNEL_THROTTLES, on_published);
     listen_elsewhere(scene);
-    channel_join(scene->channel, CHANNEL_PLAIN, NULL, &scene->cursor, NULL);
+    channel_join(scene->channel, CHANNEL_PLAIN, NULL, &scene->reader, NULL);
     throttle_init(&scene->throttle, &scene->loop, &scene->channels);
 }
 
@@ -75,7 +75,7 @@ static void scene_deinit(struct scene *scene)
     throttle_close(&scene->throttle);
     assert_int_equal(uv_run(&scene->loop, UV_RUN_DEFAULT), 0);
     assert_int_equal(uv_loop_close(&scene->loop), 0);
-    channel_leave(scene->channel, &scene->cursor, NULL);
+    channel_leave(scene->channel, &scene->reader, NULL);
     channels_unref(&scene->channels, scene->channel);
     assert_int_equal(channels_count(&scene->channels), 0); /* nobody else refers to it */
     channels_deinit(&scene->channels);
@@ -169,14 +169,14 @@ static void a_listener_that_only_follows_holds_nobody(void **state)
 static void messages_of_another_channel_in_between_change_nothing(void **state)
 {
     struct channel *channel, *other;
-    struct block_cursor cursor;
+    struct channel_reader reader;
     struct scene scene;
 
     (void) state;
     scene_init(&scene);
     channel = scene.channel;
     assert_int_equal(channels_make(&scene.channels, "b", 1, &other), 0);
-    assert_int_equal(channel_join(other, CHANNEL_PLAIN, NULL, &cursor, NULL), 0);
+    assert_int_equal(channel_join(other, CHANNEL_PLAIN, NULL, &reader, NULL), 0);
     while (!scene.held && channel_appended(channel) < 2 * PACE_BEHIND) {
         scene.channel = channel;
         publish(&scene, PACE_LOOK * 3 / 4);
@@ -185,7 +185,7 @@ static void messages_of_another_channel_in_between_change_nothing(void **state)
     }
     scene.channel = channel;
     assert_true(scene.held);
-    channel_leave(other, &cursor, NULL);
+    channel_leave(other, &reader, NULL);
     channels_unref(&scene.channels, other);
     scene_deinit(&scene);
 }

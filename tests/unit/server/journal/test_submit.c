@@ -20,7 +20,7 @@ struct scene {
     struct channels channels;
     struct channel *channel;
     struct channel_publisher publisher;
-    struct block_cursor cursor;
+    struct channel_reader reader;
     struct channel_listener listener;
     struct throttle throttle;
     struct submit_context means;
@@ -66,7 +66,7 @@ static void scene_init(struct scene *scene, const char *channel)
     assert_true(publishing_init(&scene->publisher));
     assert_int_equal(uv_thread_create(&thread, listen_there, scene), 0);
     assert_int_equal(uv_thread_join(&thread), 0);
-    assert_int_equal(channel_join(scene->channel, CHANNEL_PLAIN, NULL, &scene->cursor, NULL), 0);
+    assert_int_equal(channel_join(scene->channel, CHANNEL_PLAIN, NULL, &scene->reader, NULL), 0);
     throttle_init(&scene->throttle, &scene->loop, &scene->channels);
 }
 
@@ -77,7 +77,7 @@ static void scene_deinit(struct scene *scene)
     (void) uv_run(&scene->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&scene->loop), 0);
     channel_unlisten(scene->channel, &scene->listener);
-    channel_leave(scene->channel, &scene->cursor, NULL);
+    channel_leave(scene->channel, &scene->reader, NULL);
     channels_unref(&scene->channels, scene->channel);
     channels_deinit(&scene->channels);
     publishing_deinit(&scene->publisher);
@@ -128,7 +128,7 @@ static void check_heard(struct scene *scene, const char *expected)
 {
     struct channel_message message;
 
-    assert_true(channel_next(&scene->cursor, &message));
+    assert_true(channel_next(&scene->reader.cursor, &message));
     assert_int_equal(message.len, strlen(expected));
     assert_memory_equal(message.payload, expected, message.len);
 }
@@ -137,7 +137,7 @@ static void check_silence(struct scene *scene)
 {
     struct channel_message message;
 
-    assert_false(channel_next(&scene->cursor, &message));
+    assert_false(channel_next(&scene->reader.cursor, &message));
 }
 
 static void a_way_that_is_not_open_publishes_nothing(void **state)
