@@ -1,5 +1,5 @@
 /* A host and its port, as they are written: HOST, HOST:PORT, [IPV6-ADDRESS], [IPV6-ADDRESS]:PORT
- * (RFC 3986, 3.2). Nothing is copied, and whether the host is a name or the port a number is for the
+ * (RFC 3986, 3.2). Nothing is copied. Whether the host is a name, or the port a number, is for the
  * caller to check. */
 #ifndef WS_COMMON_BASE_AUTHORITY_H
 #define WS_COMMON_BASE_AUTHORITY_H
