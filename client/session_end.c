@@ -182,7 +182,7 @@ static void on_traffic_gap(struct traffic *traffic, uint64_t lost)
     struct session *session = container_of(traffic, struct session, traffic);
 
     monitor_gap(&session->monitor);
-    if (lost == PLACE_UNKNOWN)
+    if (lost == POSITION_UNKNOWN)
         log_error("gap: an unknown number of messages lost");
     else
         log_error("gap: %" PRIu64 " message%s lost", lost, plural(lost));

@@ -43,7 +43,7 @@ bool connection_events_judge(struct connection *connection, struct outcome *outc
 
 /* An ID that counts, as our server's do, tells what was lost before the message: as a ping would
  * that comes right before it. */
-static void tell_place(struct connection *connection, const char *text, bool with_message)
+static void tell_position(struct connection *connection, const char *text, bool with_message)
 {
     struct event_id id;
     char before[EVENT_ID_SIZE];
@@ -106,7 +106,7 @@ static bool on_event(void *owner, const struct event *event)
     struct connection *connection = owner;
 
     if (event->id != NULL)
-        tell_place(connection, event->id, event->has_data);
+        tell_position(connection, event->id, event->has_data);
     if (!connection->_streaming || !event->has_data)
         return connection->_streaming;
     if (!is_wanted(connection, event->type)) {

@@ -26,7 +26,7 @@ static bool may_get_better(int status)
 }
 
 /* The server answered with another status than 101. */
-static void judge_refusal(struct connection *connection, struct outcome *outcome)
+static void check_refusal(struct connection *connection, struct outcome *outcome)
 {
     const struct http_head *head = &connection->_head;
 
@@ -117,7 +117,7 @@ static void begin_refusal(struct connection *connection, const uint8_t *data, si
 }
 
 /* The response head is complete, `data` is behind it. True when frames follow. */
-static bool judge_response(struct connection *connection, const uint8_t *data, size_t len)
+static bool check_response(struct connection *connection, const uint8_t *data, size_t len)
 {
     struct outcome outcome = {.exit = CLIENT_PROTOCOL, .lasting = true};
     char meant[320];
@@ -137,7 +137,7 @@ static bool judge_response(struct connection *connection, const uint8_t *data, s
     if (status == 0)
         return true;
     if (status != UV_EPROTO)
-        judge_refusal(connection, &outcome);
+        check_refusal(connection, &outcome);
     (void) error_set(&outcome.error, status, "%s: %s%s", connection->_url->text, error.text,
                      advice(connection, meant, sizeof meant));
     if (status != UV_EPROTO) {
@@ -191,7 +191,7 @@ void connection_opening_input(struct transport *transport, const uint8_t *data, 
     case HTTP_HEAD_MORE:
         break;
     case HTTP_HEAD_DONE:
-        if (!judge_response(connection, data + used, len - used))
+        if (!check_response(connection, data + used, len - used))
             break;
         if (connection->_request.events) {
             connection_events_begin(connection);

@@ -61,7 +61,7 @@ static void fail(struct token_command_run *run, const struct error *error)
     command->_ops->on_failed(command, error);
 }
 
-static void judge(struct token_command_run *run)
+static void conclude(struct token_command_run *run)
 {
     struct token_command *command = run->command;
     struct error error;
@@ -88,11 +88,11 @@ static void judge(struct token_command_run *run)
 }
 
 /* What it has started may hold its output open: a whole line is enough. */
-static void judge_if_done(struct token_command_run *run)
+static void conclude_if_done(struct token_command_run *run)
 {
     if (run->command != NULL && run->exited &&
         (run->ended || memchr(run->token, '\n', run->len) != NULL))
-        judge(run);
+        conclude(run);
 }
 
 static void on_exit_of(uv_process_t *process, int64_t status, int signum)
@@ -102,7 +102,7 @@ static void on_exit_of(uv_process_t *process, int64_t status, int signum)
     run->exited = true;
     run->status = status;
     run->signum = signum;
-    judge_if_done(run);
+    conclude_if_done(run);
 }
 
 /* ---- its output ---- */
@@ -127,7 +127,7 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buf)
         (void) uv_read_stop(stream);
         run->ended = true;
     }
-    judge_if_done(run);
+    conclude_if_done(run);
 }
 
 /* ---- its beginning ---- */

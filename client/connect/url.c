@@ -50,7 +50,7 @@ static bool is_name_or_address(const UriTextRangeA *host)
 }
 
 /* What is wrong with a URL that is one; NULL when nothing is. */
-static const char *judge(struct url *url, const UriUriA *uri)
+static const char *check_parts(struct url *url, const UriUriA *uri)
 {
     url->events = range_is(&uri->scheme, "http") || range_is(&uri->scheme, "https");
     url->secure = range_is(&uri->scheme, "wss") || range_is(&uri->scheme, "https");
@@ -208,7 +208,7 @@ int url_init(struct url *url, const char *text, struct error *error)
                          "special characters percent-encoded",
                          url_show_invalid(shown, sizeof shown, text));
     }
-    wrong = judge(url, &uri);
+    wrong = check_parts(url, &uri);
     status = wrong == NULL ? make_user(url, &uri) : UV_EINVAL;
     if (status == UV_EINVAL && wrong == NULL)
         wrong = "its user name or password has a control character";

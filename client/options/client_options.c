@@ -142,7 +142,7 @@ static const struct option_spec specs[] = {
      "does not say what that is, 1 if it ends before; without --since all of it",
      OPTION_AT(FLAG, struct client_options, until_live)},
     {"state-file", 0, "FILE",
-     "keep the place of the last message that was written, or whose command of --exec is done, in "
+     "keep the ID of the last message that was written, or whose command of --exec is done, in "
      "FILE, and begin there the next time: when wsrecv is killed at any moment, at most the one "
      "message comes again that was being written (what a pipe has taken counts as written)",
      OPTION_AT(STRING, struct client_options, state_file)},

@@ -9,7 +9,7 @@
 #include "client/connect/proxy.h"
 #include "client/connect/request.h"
 #include "client/options/client_options.h"
-#include "client/resume/place.h"
+#include "client/resume/position.h"
 #include "common/base/decimal.h"
 #include "common/base/utf8.h"
 
@@ -219,7 +219,7 @@ int option_store_since(void *target, const char *argument, struct error *error)
     if (strcmp(argument, "all") == 0)
         return 0;
     since->kind = CLIENT_SINCE_ID;
-    if (place_parse(argument, len, &since->id) == 0)
+    if (position_parse(argument, len, &since->id) == 0)
         return 0;
     since->kind = CLIENT_SINCE_LAST;
     if (decimal_parse(argument, len, UINT64_MAX, &since->count) && since->count > 0)

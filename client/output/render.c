@@ -95,7 +95,7 @@ static int append_json_payload(struct buffer *out, const struct message *message
 /* A number, or a text that is as true as a number in conditions, where null is not. */
 static int append_json_gap(struct buffer *out, uint64_t gap)
 {
-    if (gap == PLACE_UNKNOWN)
+    if (gap == POSITION_UNKNOWN)
         return buffer_printf(out, ",\"gap\":\"unknown\"");
     return gap > 0 ? buffer_printf(out, ",\"gap\":%" PRIu64, gap) : 0;
 }

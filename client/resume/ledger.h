@@ -24,7 +24,7 @@ void ledger_deinit(struct ledger *ledger);
  * UV_ENOMEM. */
 int ledger_add(struct ledger *ledger, struct event_id id, uint64_t *number);
 
-/* The message of this number has arrived. True when `*id` is the new place: everything up to it
+/* The message of this number has arrived. True when `*id` is the new position: everything up to it
  * has. */
 bool ledger_arrive(struct ledger *ledger, uint64_t number, struct event_id *id);
 

@@ -18,14 +18,14 @@ static int load(struct resume *resume, const char *url, struct error *error)
 
     if (options->state_file == NULL)
         return 0;
-    status = state_file_open(&resume->_file, options->state_file, url, &resume->place.id,
+    status = state_file_open(&resume->_file, options->state_file, url, &resume->position.id,
                              &resume->_stored, error);
     if (status != 0 || !resume->_stored)
         return status;
-    resume->place.known = true;
+    resume->position.known = true;
     if (options->since.kind != CLIENT_SINCE_NOW && !options->since.implied && !options->quiet)
         log_info("going on behind %s, where '%s' says that it ended; --since is not heeded",
-                 event_id_print(resume->place.id, id), options->state_file);
+                 event_id_print(resume->position.id, id), options->state_file);
     return 0;
 }
 
@@ -36,8 +36,8 @@ int resume_init(struct resume *resume, const struct client_options *options, con
 
     *resume = (struct resume){._options = options, ._file = {._fd = -1}};
     status = load(resume, url, error);
-    if (!resume->place.known && options->since.kind == CLIENT_SINCE_ID)
-        resume->place = (struct place){.id = options->since.id, .known = true};
+    if (!resume->position.known && options->since.kind == CLIENT_SINCE_ID)
+        resume->position = (struct position){.id = options->since.id, .known = true};
     return status;
 }
 
@@ -71,7 +71,7 @@ int resume_ask(struct resume *resume, struct client_handshake_request *request)
 
     free(resume->_target);
     resume->_target = NULL;
-    if (resume->place.known) {
+    if (resume->position.known) {
         request->last_event_id = resume_id(resume);
         return 0;
     }
@@ -115,32 +115,33 @@ int resume_open(struct resume *resume, const char *text, bool unheard, uint64_t 
 
     resume->_unheard = unheard;
     resume->_own = 0; /* those of the last connection come as any others */
-    *lost = place_open(&resume->place, text, &back);
-    resume->_gap = place_add_gaps(resume->_gap, *lost);
+    *lost = position_open(&resume->position, text, &back);
+    resume->_gap = position_add_gaps(resume->_gap, *lost);
     resume->_opened = true;
     if (back)
         log_warn("the server went back to %s: messages come again", resume_id(resume));
-    if (!resume->place.known && first)
+    if (!resume->position.known && first)
         warn_of_no_ids(resume);
     /* If killed before the first message, the next run goes on here, too. */
-    if (resume->place.known && resume->_options->state_file != NULL && !resume->_stored)
-        return store(resume, resume->place.id);
+    if (resume->position.known && resume->_options->state_file != NULL && !resume->_stored)
+        return store(resume, resume->position.id);
     return 0;
 }
 
 bool resume_aim(struct resume *resume, const char *text)
 {
-    resume->_live.known = text != NULL && place_parse(text, strlen(text), &resume->_live.id) == 0 &&
-                          resume->place.known && resume->place.id.epoch == resume->_live.id.epoch;
+    resume->_live.known =
+        text != NULL && position_parse(text, strlen(text), &resume->_live.id) == 0 &&
+        resume->position.known && resume->position.id.epoch == resume->_live.id.epoch;
     return resume->_live.known;
 }
 
-/* Of the messages by which the place has moved, those of our own are not lost. */
+/* Of the messages by which the position has moved, those of our own are not lost. */
 static uint64_t without_own(struct resume *resume, uint64_t moved)
 {
     uint64_t own = moved < resume->_own ? moved : resume->_own;
 
-    if (moved == PLACE_UNKNOWN)
+    if (moved == POSITION_UNKNOWN)
         return moved;
     resume->_own -= own;
     return moved - own;
@@ -164,10 +165,10 @@ int resume_skip(struct resume *resume)
 
 int resume_ping(struct resume *resume, const uint8_t *payload, size_t len, uint64_t *lost)
 {
-    uint64_t moved = place_ping(&resume->place, payload, len);
+    uint64_t moved = position_ping(&resume->position, payload, len);
 
     *lost = without_own(resume, moved);
-    resume->_gap = place_add_gaps(resume->_gap, *lost);
+    resume->_gap = position_add_gaps(resume->_gap, *lost);
     return moved > 0 && *lost == 0 ? pass_own(resume) : 0;
 }
 
@@ -175,9 +176,9 @@ int resume_ping(struct resume *resume, const uint8_t *payload, size_t len, uint6
 
 const char *resume_id(struct resume *resume)
 {
-    if (!resume->place.known)
+    if (!resume->position.known)
         return "";
-    return event_id_print(resume->place.id, resume->_id);
+    return event_id_print(resume->position.id, resume->_id);
 }
 
 uint64_t resume_take_gap(struct resume *resume)
@@ -191,9 +192,9 @@ uint64_t resume_take_gap(struct resume *resume)
 int resume_track(struct resume *resume, uint64_t *number)
 {
     *number = RESUME_UNTRACKED;
-    if (resume->_options->state_file == NULL || !resume->place.known)
+    if (resume->_options->state_file == NULL || !resume->position.known)
         return 0;
-    return ledger_add(&resume->_ledger, resume->place.id, number);
+    return ledger_add(&resume->_ledger, resume->position.id, number);
 }
 
 int resume_arrive(struct resume *resume, uint64_t number)

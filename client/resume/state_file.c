@@ -14,7 +14,7 @@
 #include <uv.h>
 #include <zlib.h>
 
-#include "client/resume/place.h"
+#include "client/resume/position.h"
 #include "common/http/secret.h"
 
 enum {
@@ -52,7 +52,7 @@ static void write_record(char out[RECORD + 1], struct event_id id, uint64_t numb
                     checksum(out));
 }
 
-/* No place is known yet. */
+/* No position is known yet. */
 static bool is_blank(const char *record)
 {
     return strspn(record, " ") >= RECORD - 1 && record[RECORD - 1] == '\n';
@@ -66,7 +66,7 @@ static bool read_record(const char *record, struct event_id *id, uint64_t *numbe
 
     memcpy(digits, record + ID_WIDTH + 1, NUMBER_WIDTH);
     *number = strtoull(digits, NULL, 16);
-    if (place_parse(record, strcspn(record, " "), id) != 0)
+    if (position_parse(record, strcspn(record, " "), id) != 0)
         return false;
     write_record(whole, *id, *number);
     return memcmp(whole, record, RECORD) == 0;
@@ -185,7 +185,7 @@ static void cut_to_nothing(const struct state_file *file)
         return; /* the next run says what it is */
 }
 
-/* An empty file becomes one without a place. */
+/* An empty file becomes one without a position. */
 static int begin_file(struct state_file *file, struct error *error)
 {
     char *text = NULL;

@@ -32,7 +32,7 @@ struct traffic_ops {
     void (*on_dying)(struct traffic *traffic);
     /* There is room for messages again after some had to wait, or a command has ended. */
     void (*on_room)(struct traffic *traffic);
-    /* So many messages were lost, as in place.h. */
+    /* So many messages were lost, as in position.h. */
     void (*on_gap)(struct traffic *traffic, uint64_t lost);
     /* The connection is open, and no message has come for the time of --idle-timeout. */
     void (*on_idle)(struct traffic *traffic);

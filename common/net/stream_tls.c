@@ -39,7 +39,7 @@ static void note_step(struct stream_tls *layer)
         loop->resumed += tls_is_resumed(layer->tls) ? 1 : 0;
     }
     if (tls_is_established(layer->tls) && tls_context_verifies(loop->context))
-        tls_loop_list(loop, &layer->place, tls_is_current(layer->tls));
+        tls_loop_list(loop, &layer->entry, tls_is_current(layer->tls));
 }
 
 /* The name is for the log, which is written when the connection has ended. */
@@ -121,7 +121,7 @@ static void decrypt(struct stream_tls *layer)
     len = tls_take_back(layer->tls, &rest);
     if (stream_tls_is_closing(layer) || layer->met_http)
         return;
-    if (len > 0 && !layer->ended && buffer_append(&layer->held, rest, len) != 0)
+    if (len > 0 && !layer->ended && buffer_append(&layer->buffered, rest, len) != 0)
         deliver(layer, NULL, UV_ENOMEM);
     else
         stream_tls_output_advance(layer);
@@ -129,7 +129,7 @@ static void decrypt(struct stream_tls *layer)
 
 static bool is_waiting(const struct stream_tls *layer)
 {
-    return layer->held_up && list_linked(&layer->place.node);
+    return layer->waits && list_linked(&layer->entry.node);
 }
 
 /* What has come is read only if the handshake may take a step now. */
@@ -137,9 +137,9 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     struct stream_tls *layer = handle->data;
 
-    layer->held_up = layer->loop != NULL && !layer->granted && !tls_is_established(layer->tls) &&
-                     !tls_loop_has_room(layer->loop);
-    if (layer->held_up)
+    layer->waits = layer->loop != NULL && !layer->granted && !tls_is_established(layer->tls) &&
+                   !tls_loop_has_room(layer->loop);
+    if (layer->waits)
         *buf = uv_buf_init(NULL, 0);
     else
         layer->on_alloc(handle, suggested, buf);
@@ -150,14 +150,14 @@ static void wait(struct stream_tls *layer)
 {
     layer->has_waited = true;
     (void) uv_read_stop(stream_tls_uv(layer));
-    tls_loop_wait(layer->loop, &layer->place);
+    tls_loop_wait(layer->loop, &layer->entry);
 }
 
 static void on_input(uv_stream_t *uv, ssize_t n, const uv_buf_t *buf)
 {
     struct stream_tls *layer = uv->data;
 
-    if (layer->held_up) {
+    if (layer->waits) {
         wait(layer);
     } else if (layer->met_http) {
         if (n < 0 && n != UV_ENOBUFS)
@@ -178,11 +178,11 @@ static void start_reading(struct stream_tls *layer)
         deliver(layer, NULL, status);
 }
 
-static void take_turn(struct tls_loop_node *place)
+static void take_turn(struct tls_loop_node *entry)
 {
-    struct stream_tls *layer = container_of(place, struct stream_tls, place);
+    struct stream_tls *layer = container_of(entry, struct stream_tls, entry);
 
-    layer->held_up = false;
+    layer->waits = false;
     layer->granted = true;
     if (layer->reading)
         start_reading(layer);
@@ -190,13 +190,14 @@ static void take_turn(struct tls_loop_node *place)
 
 static void decrypt_held(struct stream_tls *layer)
 {
-    struct buffer held = layer->held;
+    struct buffer held = layer->buffered;
 
-    buffer_init(&layer->held);
+    buffer_init(&layer->buffered);
     tls_feed(layer->tls, held.data, held.len);
     decrypt(layer);
     buffer_deinit(&held);
-    if (layer->reading && !layer->ended && !stream_tls_is_closing(layer) && layer->held.len == 0)
+    if (layer->reading && !layer->ended && !stream_tls_is_closing(layer) &&
+        layer->buffered.len == 0)
         start_reading(layer);
 }
 
@@ -207,7 +208,7 @@ static void on_later(uv_idle_t *later)
 
     (void) uv_idle_stop(later);
     stream_tls_output_advance(layer);
-    if (layer->reading && layer->held.len > 0 && !layer->ended && !stream_tls_is_closing(layer))
+    if (layer->reading && layer->buffered.len > 0 && !layer->ended && !stream_tls_is_closing(layer))
         decrypt_held(layer);
 }
 
@@ -225,7 +226,7 @@ int stream_tls_read_start(struct stream_tls *layer, uv_alloc_cb owners_alloc, uv
     layer->reading = true;
     if (is_waiting(layer))
         return 0;
-    if (layer->held.len > 0)
+    if (layer->buffered.len > 0)
         return uv_idle_start(&layer->later, on_later);
     return uv_read_start(stream_tls_uv(layer), on_alloc, on_input);
 }
@@ -238,14 +239,14 @@ void stream_tls_read_stop(struct stream_tls *layer)
 
 /* ---- for tls_loop ---- */
 
-static bool is_admitted(struct tls_loop_node *place)
+static bool is_admitted(struct tls_loop_node *entry)
 {
-    return tls_is_admitted(container_of(place, struct stream_tls, place)->tls);
+    return tls_is_admitted(container_of(entry, struct stream_tls, entry)->tls);
 }
 
-static struct stream *stream_of(struct tls_loop_node *place)
+static struct stream *stream_of(struct tls_loop_node *entry)
 {
-    return container_of(place, struct stream_tls, place)->stream;
+    return container_of(entry, struct stream_tls, entry)->stream;
 }
 
 static const struct tls_loop_ops loop_ops = {
@@ -265,7 +266,7 @@ static int make(struct stream_tls **layer, struct stream *stream, struct tls_con
     if (fresh == NULL)
         return UV_ENOMEM;
     fresh->stream = stream;
-    tls_loop_node_init(&fresh->place, &loop_ops);
+    tls_loop_node_init(&fresh->entry, &loop_ops);
     status = tls_new(&fresh->tls, context, host);
     if (status != 0) {
         free(fresh);
@@ -310,7 +311,7 @@ static void on_later_closed(uv_handle_t *handle)
 
     stream_tls_output_complete(layer, UV_ECANCELED);
     tls_free(layer->tls);
-    buffer_deinit(&layer->held);
+    buffer_deinit(&layer->buffered);
     buffer_deinit(&layer->sending);
     free(layer->client);
     free(layer->peer);
@@ -335,7 +336,7 @@ void stream_tls_close(struct stream_tls *layer, bool reset, uv_close_cb on_close
     if (!tls_is_established(layer->tls))
         reset = false; /* nothing of the owner's is on its way; an alert may be */
     (void) uv_idle_stop(&layer->later);
-    tls_loop_leave(&layer->place);
+    tls_loop_leave(&layer->entry);
     layer->on_closed = on_closed;
     if (!reset || uv_tcp_close_reset(&layer->stream->tcp, on_tcp_closed) != 0)
         uv_close((uv_handle_t *) &layer->stream->tcp, on_tcp_closed);
@@ -343,7 +344,7 @@ void stream_tls_close(struct stream_tls *layer, bool reset, uv_close_cb on_close
 
 size_t stream_tls_held(const struct stream_tls *layer)
 {
-    size_t held = layer->held._size + layer->sending._size;
+    size_t held = layer->buffered._size + layer->sending._size;
 
     return tls_is_in_handshake(layer->tls) ? held + HANDSHAKE : held;
 }

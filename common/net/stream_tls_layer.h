@@ -22,12 +22,12 @@ struct stream_tls {
     struct stream *stream;
     struct tls *tls;
     struct tls_loop *loop; /* NULL: a client's */
-    struct tls_loop_node place;
+    struct tls_loop_node entry;
     uv_idle_t later; /* active while there is something to do that must not be done at once */
     uv_alloc_cb on_alloc;
     uv_read_cb on_read;
     uv_close_cb on_closed;
-    struct buffer held;
+    struct buffer buffered;
     struct buffer sending;
     uv_write_t *request; /* of stream_write, or NULL */
     uv_write_cb on_written;
@@ -40,7 +40,7 @@ struct stream_tls {
     bool ended;      /* the end of input, or an error, has been told */
     bool finishing;  /* FIN follows what is being sent */
     bool last_taken; /* see stream_tls_try_write */
-    bool held_up;    /* not read from: the handshake has to wait for its turn */
+    bool waits;      /* not read from: the handshake has to wait for its turn */
     bool granted;    /* it has got its turn, and may take one step */
     bool has_waited;
     bool met_http; /* and has answered: what comes now is thrown away, to its end */

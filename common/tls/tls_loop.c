@@ -19,22 +19,22 @@ static void give_turns(struct tls_loop *loop)
 {
     loop->_left = TLS_LOOP_STEPS;
     while (loop->_left > 0 && !list_empty(&loop->_waiting)) {
-        struct tls_loop_node *place = take_first(&loop->_waiting);
+        struct tls_loop_node *entry = take_first(&loop->_waiting);
 
         loop->_left--;
-        place->ops->take_turn(place);
+        entry->ops->take_turn(entry);
     }
 }
 
 static void verify_some(struct tls_loop *loop)
 {
     for (int i = 0; i < TLS_LOOP_CHECKS && !list_empty(&loop->_doubtful); i++) {
-        struct tls_loop_node *place = take_first(&loop->_doubtful);
+        struct tls_loop_node *entry = take_first(&loop->_doubtful);
 
-        if (place->ops->is_admitted(place))
-            list_append(&loop->_admitted, &place->node);
+        if (entry->ops->is_admitted(entry))
+            list_append(&loop->_admitted, &entry->node);
         else
-            loop->on_unadmitted(loop, place->ops->stream_of(place));
+            loop->on_unadmitted(loop, entry->ops->stream_of(entry));
     }
 }
 
@@ -76,26 +76,26 @@ void tls_loop_count_step(struct tls_loop *loop, bool granted)
     keep_turning(loop); /* the next turn may take as many again */
 }
 
-void tls_loop_node_init(struct tls_loop_node *place, const struct tls_loop_ops *ops)
+void tls_loop_node_init(struct tls_loop_node *entry, const struct tls_loop_ops *ops)
 {
-    list_init(&place->node);
-    place->ops = ops;
+    list_init(&entry->node);
+    entry->ops = ops;
 }
 
-void tls_loop_wait(struct tls_loop *loop, struct tls_loop_node *place)
+void tls_loop_wait(struct tls_loop *loop, struct tls_loop_node *entry)
 {
-    list_append(&loop->_waiting, &place->node);
+    list_append(&loop->_waiting, &entry->node);
     keep_turning(loop);
 }
 
-void tls_loop_leave(struct tls_loop_node *place)
+void tls_loop_leave(struct tls_loop_node *entry)
 {
-    list_remove(&place->node);
+    list_remove(&entry->node);
 }
 
-void tls_loop_list(struct tls_loop *loop, struct tls_loop_node *place, bool current)
+void tls_loop_list(struct tls_loop *loop, struct tls_loop_node *entry, bool current)
 {
-    list_append(current ? &loop->_admitted : &loop->_doubtful, &place->node);
+    list_append(current ? &loop->_admitted : &loop->_doubtful, &entry->node);
     if (!current)
         keep_turning(loop);
 }

@@ -34,10 +34,10 @@ struct tls_loop_node {
 /* What a loop asks of its connections. */
 struct tls_loop_ops {
     /* The handshake may take one step: the socket is read from in this turn. */
-    void (*take_turn)(struct tls_loop_node *place);
+    void (*take_turn)(struct tls_loop_node *entry);
     /* True if the client's certificate would be admitted now. */
-    bool (*is_admitted)(struct tls_loop_node *place);
-    struct stream *(*stream_of)(struct tls_loop_node *place);
+    bool (*is_admitted)(struct tls_loop_node *entry);
+    struct stream *(*stream_of)(struct tls_loop_node *entry);
 };
 
 struct tls_loop {
@@ -68,7 +68,7 @@ void tls_loop_verify_all(struct tls_loop *loop);
 
 /* ---- for stream_tls ---- */
 
-void tls_loop_node_init(struct tls_loop_node *place, const struct tls_loop_ops *ops);
+void tls_loop_node_init(struct tls_loop_node *entry, const struct tls_loop_ops *ops);
 
 /* True if a handshake may take a step in this turn: a step is left, and no other handshake waits.
  */
@@ -78,13 +78,13 @@ bool tls_loop_has_room(const struct tls_loop *loop);
 void tls_loop_count_step(struct tls_loop *loop, bool granted);
 
 /* Enters the queue: take_turn follows, in one of the next turns. */
-void tls_loop_wait(struct tls_loop *loop, struct tls_loop_node *place);
+void tls_loop_wait(struct tls_loop *loop, struct tls_loop_node *entry);
 
 /* A handshake is done in which the client has shown a certificate; `current` says that it was
  * judged by the rules that hold now. */
-void tls_loop_list(struct tls_loop *loop, struct tls_loop_node *place, bool current);
+void tls_loop_list(struct tls_loop *loop, struct tls_loop_node *entry, bool current);
 
 /* The connection is closed: whatever it was in, it leaves. */
-void tls_loop_leave(struct tls_loop_node *place);
+void tls_loop_leave(struct tls_loop_node *entry);
 
 #endif

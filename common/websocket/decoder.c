@@ -73,7 +73,7 @@ static bool starts_message(unsigned opcode)
 }
 
 /* What the first two bytes of a frame say (RFC 6455, 5.1, 5.2, 5.4, 5.5; RFC 7692, 6). */
-static bool judge_start(const struct decoder *decoder, unsigned opcode, unsigned rsv, bool masked,
+static bool check_start(const struct decoder *decoder, unsigned opcode, unsigned rsv, bool masked,
                         struct decoder_event *event)
 {
     bool want_mask = decoder->_lease->pool->role == DECODER_SERVER;
@@ -95,7 +95,7 @@ static bool judge_start(const struct decoder *decoder, unsigned opcode, unsigned
 }
 
 /* `compressed`: the frame begins a compressed message. */
-static bool judge_length(const struct decoder *decoder, unsigned opcode, bool compressed,
+static bool check_length(const struct decoder *decoder, unsigned opcode, bool compressed,
                          uint64_t payload, struct decoder_event *event)
 {
     uint64_t room = decoder->_lease->pool->max_message;
@@ -134,7 +134,7 @@ static bool count_frame(struct decoder *decoder, bool empty, struct decoder_even
 
 /* wslay shows a frame with the first byte of its payload. A header that is all that came is looked
  * at here, so that a bad one is answered at once and not when its sender pleases to go on. */
-static bool judge_partial_header(const struct decoder *decoder, struct decoder_event *event)
+static bool check_partial_header(const struct decoder *decoder, struct decoder_event *event)
 {
     const struct decoder_lease *lease = decoder->_lease;
     const uint8_t *header = lease->header;
@@ -145,7 +145,7 @@ static bool judge_partial_header(const struct decoder *decoder, struct decoder_e
 
     if (lease->header_len < 2)
         return true;
-    if (!judge_start(decoder, opcode, rsv, (header[1] & 0x80) != 0, event))
+    if (!check_start(decoder, opcode, rsv, (header[1] & 0x80) != 0, event))
         return false;
     if (is_control(opcode) && ((header[0] & 0x80) == 0 || (header[1] & 0x7f) > FRAME_MAX_CONTROL)) {
         fault(event, CLOSE_PROTOCOL_ERROR, "malformed frame header"); /* RFC 6455, 5.5 */
@@ -155,7 +155,7 @@ static bool judge_partial_header(const struct decoder *decoder, struct decoder_e
         return true;
     if (payload >> 63 != 0)
         return true; /* not a length at all: wslay says so when it comes to it */
-    return judge_length(decoder, opcode, compressed, payload, event);
+    return check_length(decoder, opcode, compressed, payload, event);
 }
 
 bool decoder_close_code_valid(uint16_t code)
@@ -166,7 +166,7 @@ bool decoder_close_code_valid(uint16_t code)
 }
 
 /* RFC 6455, 5.5.1, 7.4 and 8.1 */
-static void judge_close(const uint8_t *data, size_t len, struct decoder_event *event)
+static void check_close(const uint8_t *data, size_t len, struct decoder_event *event)
 {
     uint16_t code = CLOSE_NO_STATUS;
 
@@ -218,7 +218,7 @@ static bool take_control(struct decoder_lease *lease, const struct wslay_frame_i
         return false;
     lease->control_len = 0;
     if (piece->opcode == FRAME_CLOSE)
-        judge_close(data, len, event);
+        check_close(data, len, event);
     else
         *event = (struct decoder_event){
             .type = piece->opcode == FRAME_PING ? DECODER_PING : DECODER_PONG,
@@ -344,8 +344,8 @@ static bool take_piece(struct decoder *decoder, const struct wslay_frame_iocb *p
     bool last;
 
     if (!lease->in_frame) {
-        if (!judge_start(decoder, piece->opcode, piece->rsv, piece->mask != 0, event) ||
-            !judge_length(decoder, piece->opcode, piece->rsv != 0, piece->payload_length, event))
+        if (!check_start(decoder, piece->opcode, piece->rsv, piece->mask != 0, event) ||
+            !check_length(decoder, piece->opcode, piece->rsv != 0, piece->payload_length, event))
             return true;
         lease->in_frame = true;
         lease->frame_len = frame_size(piece->mask != 0, piece->payload_length);
@@ -455,7 +455,7 @@ static __attribute__((noinline)) void next_of_frames(struct decoder *decoder,
     }
     if (!lease->in_frame) {
         keep_partial_header(lease, lease->input);
-        (void) judge_partial_header(decoder, event);
+        (void) check_partial_header(decoder, event);
     }
     decoder_pool_drop_input(lease);
 }

@@ -119,7 +119,7 @@ static bool prepare(struct deflater *deflater, unsigned bits)
 }
 
 /* Looks at the clock. */
-static void judge_time(struct deflater *deflater)
+static void check_time(struct deflater *deflater)
 {
     uint64_t now = deflater->now();
 
@@ -170,7 +170,7 @@ static bool deflate_part(struct deflater *deflater, const struct frame_part *par
         deflater->work += piece;
         left -= piece;
         if (deflater->work - deflater->looked_at == DEFLATER_PIECE)
-            judge_time(deflater);
+            check_time(deflater);
         if (zlib->avail_out == 0 || deflater->over || !is_promising(deflater) || !hurry(deflater))
             return false;
     }

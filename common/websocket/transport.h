@@ -135,8 +135,8 @@ struct transport_work {
     const struct transport *reader; /* by this one */
     uint64_t share;                 /* that one may use in this turn */
     unsigned hard;                  /* how many have used much in this turn */
-    bool holds;                     /* nothing is read in this turn, */
-    bool held;                      /* or in the one before */
+    bool reads_nothing;             /* nothing is read in this turn, */
+    bool read_nothing;              /* or in the one before */
     struct buffer deferred;         /* of struct transport *, which wait for the next turns: */
     size_t first;                   /* from this byte on */
 };

@@ -98,8 +98,8 @@ bool transport_context_flush_some(struct transport_context *context, unsigned bu
 {
     struct list end;
 
-    context->_reader = NULL;  /* the turn ends: all may read again */
-    if (!context->_work.held) /* which says nothing of how many have much to say */
+    context->_reader = NULL;          /* the turn ends: all may read again */
+    if (!context->_work.read_nothing) /* which says nothing of how many have much to say */
         context->_busy_before = context->_busy;
     context->_busy = 0;
     context->_read = 0;

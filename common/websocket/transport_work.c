@@ -32,7 +32,7 @@ bool transport_is_spent(const struct transport *transport)
     const struct transport_context *context = transport_context_of(transport);
     const struct transport_work *work = &context->_work;
 
-    return context->_server && (work->holds || work->turn >= TURN ||
+    return context->_server && (work->reads_nothing || work->turn >= TURN ||
                                 (work->reader == transport && work->of_reader >= work->share));
 }
 
@@ -41,9 +41,9 @@ bool transport_work_begin(struct transport *transport)
     struct transport_context *context = transport_context_of(transport);
     struct transport_work *work = &context->_work;
 
-    if (work->reader == transport && !work->holds)
+    if (work->reader == transport && !work->reads_nothing)
         return !transport_is_spent(transport);
-    if (work->holds || (context->_server && work->turn >= TURN))
+    if (work->reads_nothing || (context->_server && work->turn >= TURN))
         return false;
     work->hard += work->of_reader >= HARD ? 1 : 0;
     work->reader = transport;
@@ -125,19 +125,19 @@ static uint64_t share_of(unsigned hard)
 
 void transport_context_hold_input(struct transport_context *context)
 {
-    context->_work.holds = true;
+    context->_work.reads_nothing = true;
 }
 
 bool transport_context_go_on(struct transport_context *context)
 {
     struct transport_work *work = &context->_work;
     /* Those that are deferred again have had their share. */
-    size_t end = work->holds ? work->first : work->deferred.len;
+    size_t end = work->reads_nothing ? work->first : work->deferred.len;
 
     work->share = share_of(work->hard + (work->of_reader >= HARD ? 1 : 0));
     work->hard = 0;
-    work->held = work->holds;
-    work->holds = false;
+    work->read_nothing = work->reads_nothing;
+    work->reads_nothing = false;
     work->turn = 0;
     work->reader = NULL;
     work->of_reader = 0;

@@ -178,7 +178,7 @@ static void write_memory(struct exposition *page, const struct services *service
     exposition_count(page, channels_count(services->channels) + 1);
     exposition_family(page, "wsbroadcastd_retained_bytes", "gauge",
                       "Memory that the history of all channels takes.");
-    exposition_count(page, histories_held(&services->channels->histories));
+    exposition_count(page, histories_memory(&services->channels->histories));
     exposition_family(page, "wsbroadcastd_memory_bytes", "gauge",
                       "Memory that clients make the server hold, as --max-memory bounds it.");
     exposition_count(page, memory_used(services->memory));

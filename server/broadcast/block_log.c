@@ -28,7 +28,7 @@ static struct block *block_new(struct block_log *log, uint32_t size)
         atomic_fetch_add_explicit(block->memory, sizeof *block + size, memory_order_relaxed);
     block->retention.log = log;
     block->retention.size = sizeof *block + size;
-    block->retention.held = false;
+    block->retention.listed = false;
     list_init(&block->retention.order);
     return block;
 }
@@ -296,7 +296,7 @@ uint64_t block_log_sequence(const struct block_cursor *cursor)
     return block->units + units;
 }
 
-uint64_t block_log_least_place(const struct block_cursor *cursor)
+uint64_t block_log_least_sequence(const struct block_cursor *cursor)
 {
     return cursor->_block != NULL ? cursor->_block->units : 0;
 }

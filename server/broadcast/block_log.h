@@ -58,7 +58,7 @@ struct block_retention {
     struct list order;
     struct block_log *log;
     size_t size; /* bytes of memory that the block takes */
-    bool held;   /* it is in a list, by `order`, which others may be changing */
+    bool listed; /* it is in a list, by `order`, which others may be changing */
 };
 
 /* Where a reader stands; {0} stands nowhere. Packed, so that those who embed it, of whom there may
@@ -146,7 +146,7 @@ uint64_t block_log_sequence(const struct block_cursor *cursor);
 
 /* The same without the walk: the units before the block that it stands in, at most
  * block_log_sequence. */
-uint64_t block_log_least_place(const struct block_cursor *cursor);
+uint64_t block_log_least_sequence(const struct block_cursor *cursor);
 
 /* Moves the cursor forward to where `units` of them are before it: no fewer than are before it now,
  * and no more than are in the log. */

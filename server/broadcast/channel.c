@@ -111,27 +111,27 @@ static unsigned encoding_read(const struct channel_reader *reader)
 /* ---- where to begin ---- */
 
 /* The message just before the first that `since` asks for and that can be had. */
-static int begin_of(const struct channel *channel, const struct channel_replay_from *since,
+static int begin_of(const struct channel *channel, const struct channel_replay_from *from,
                     uint64_t *sequence)
 {
     uint64_t last = channel_sequence(channel);
     uint64_t oldest = last - history_messages(&channel->_history, last);
 
     *sequence = last;
-    switch (since != NULL ? since->kind : CHANNEL_REPLAY_NOW) {
+    switch (from != NULL ? from->kind : CHANNEL_REPLAY_NOW) {
     case CHANNEL_REPLAY_NOW:
         break;
     case CHANNEL_REPLAY_LAST:
-        *sequence = since->count < last - oldest ? last - since->count : oldest;
+        *sequence = from->count < last - oldest ? last - from->count : oldest;
         break;
     case CHANNEL_REPLAY_ALL:
         *sequence = oldest;
         break;
     case CHANNEL_REPLAY_ID:
-        if (since->id.epoch == channel->_epoch && since->id.sequence > last)
+        if (from->id.epoch == channel->_epoch && from->id.sequence > last)
             return UV_EINVAL;
-        *sequence = since->id.epoch == channel->_epoch && since->id.sequence > oldest
-                        ? since->id.sequence
+        *sequence = from->id.epoch == channel->_epoch && from->id.sequence > oldest
+                        ? from->id.sequence
                         : oldest;
         break;
     }
@@ -166,9 +166,8 @@ static int join_at(struct channel *channel, unsigned encoding, uint64_t begin,
     return 0;
 }
 
-int channel_join(struct channel *channel, unsigned encoding,
-                 const struct channel_replay_from *since, struct channel_reader *reader,
-                 struct event_id *start)
+int channel_join(struct channel *channel, unsigned encoding, const struct channel_replay_from *from,
+                 struct channel_reader *reader, struct event_id *start)
 {
     uint64_t begin;
     int status;
@@ -176,7 +175,7 @@ int channel_join(struct channel *channel, unsigned encoding,
     if (encoding < CHANNEL_LEAST_BITS)
         encoding = CHANNEL_PLAIN;
     uv_mutex_lock(&channel->_lock);
-    status = is_full(channel) ? UV_EMFILE : begin_of(channel, since, &begin);
+    status = is_full(channel) ? UV_EMFILE : begin_of(channel, from, &begin);
     if (status == 0)
         status = join_at(channel, encoding, begin, reader);
     if (status == 0)
@@ -296,7 +295,7 @@ uint64_t channel_beyond_history(struct channel *channel, const struct block_curs
                                 uint64_t *messages)
 {
     uint64_t position = block_log_position(cursor);
-    uint64_t begin, first, last, place;
+    uint64_t begin, first, last, read;
 
     uv_mutex_lock(&channel->_lock);
     last = channel_sequence(channel);
@@ -305,8 +304,8 @@ uint64_t channel_beyond_history(struct channel *channel, const struct block_curs
                 ? block_log_end(&channel->_logs[CHANNEL_LOG_PLAIN].log)
                 : block_log_position(&channel->_history._cursor);
     uv_mutex_unlock(&channel->_lock);
-    place = block_log_sequence(cursor);
-    *messages = first > place ? first - place : 0;
+    read = block_log_sequence(cursor);
+    *messages = first > read ? first - read : 0;
     return begin > position ? begin - position : 0;
 }
 
@@ -342,12 +341,12 @@ uint64_t channel_messages_behind(const struct channel *channel, const struct blo
                                  uint64_t least)
 {
     uint64_t sequence = channel_sequence(channel);
-    uint64_t place = block_log_least_place(cursor);
+    uint64_t read = block_log_least_sequence(cursor);
 
-    if (sequence <= place || sequence - place <= least)
+    if (sequence <= read || sequence - read <= least)
         return least;
-    place = block_log_sequence(cursor);
-    return sequence > place && sequence - place > least ? sequence - place : least;
+    read = block_log_sequence(cursor);
+    return sequence > read && sequence - read > least ? sequence - read : least;
 }
 
 /* True for the subscribers of the calling thread, which reads no more than they get, and for one
@@ -403,7 +402,7 @@ uint64_t channel_appended(const struct channel *channel)
     return appended;
 }
 
-int channel_look_back(struct channel *channel, const struct channel_replay_from *since,
+int channel_look_back(struct channel *channel, const struct channel_replay_from *from,
                       struct block_cursor *cursor, struct event_id *start)
 {
     uint64_t begin;
@@ -411,7 +410,7 @@ int channel_look_back(struct channel *channel, const struct channel_replay_from 
 
     *cursor = (struct block_cursor){0};
     uv_mutex_lock(&channel->_lock);
-    status = begin_of(channel, since, &begin);
+    status = begin_of(channel, from, &begin);
     if (status == 0 && begin < channel_sequence(channel))
         block_log_copy(&channel->_history._cursor, cursor);
     uv_mutex_unlock(&channel->_lock);

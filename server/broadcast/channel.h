@@ -201,14 +201,13 @@ void channel_unlisten(struct channel *channel, struct channel_listener *listener
 /* ---- subscribers: from any thread, each reader from one ---- */
 
 /* The reader reads the channel in `encoding` (a window's bits, CHANNEL_PLAIN, CHANNEL_EVENTS or
- * CHANNEL_IDS; see CHANNEL_LEAST_BITS), from where `since` says (NULL: from now on); `*start`,
+ * CHANNEL_IDS; see CHANNEL_LEAST_BITS), from where `from` says (NULL: from now on); `*start`,
  * which may be NULL, becomes the ID just before the first message it will get. If it is catching up
  * then, it reads plain frames, whatever its encoding, up to channel_go_live. Returns 0, UV_ENOMEM,
  * UV_EINVAL if the ID is of a message to come, or UV_EMFILE if there are as many subscribers as may
  * be. */
-int channel_join(struct channel *channel, unsigned encoding,
-                 const struct channel_replay_from *since, struct channel_reader *reader,
-                 struct event_id *start);
+int channel_join(struct channel *channel, unsigned encoding, const struct channel_replay_from *from,
+                 struct channel_reader *reader, struct event_id *start);
 
 /* The counterpart. `live_cursor` is the second cursor, or NULL. */
 void channel_leave(struct channel *channel, struct channel_reader *reader,
@@ -292,10 +291,10 @@ uint64_t channel_appended(const struct channel *channel);
  * but those of that thread itself; UINT64_MAX when there are none. */
 uint64_t channel_delivered(struct channel *channel);
 
-/* Puts a cursor that is no subscriber's on the history, from where `since` says; it ends with
+/* Puts a cursor that is no subscriber's on the history, from where `from` says; it ends with
  * block_log_leave. `*start` is the ID just before the first message. Returns 0 or UV_EINVAL, as
  * channel_join. */
-int channel_look_back(struct channel *channel, const struct channel_replay_from *since,
+int channel_look_back(struct channel *channel, const struct channel_replay_from *from,
                       struct block_cursor *cursor, struct event_id *start);
 
 /* The message at such a cursor (or at one that is catching up), which has advanced (by

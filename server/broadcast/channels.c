@@ -119,7 +119,7 @@ int channels_init(struct channels *channels, const struct channel_rules *rules, 
     if (status != 0)
         return status;
     channels->histories.relieve = relieve;
-    memory_init(&channels->memory, 0, &channels->histories._held);
+    memory_init(&channels->memory, 0, &channels->histories._memory);
     status = uv_mutex_init(&channels->_lock);
     if (status != 0)
         goto fail_lock;

@@ -97,74 +97,74 @@ static size_t put(uint8_t *out, const void *bytes, size_t len)
 /* Writes what follows of a text, whose end is not written yet, or as much of a line as there is
  * room for. */
 static size_t write_line(uint8_t *out, size_t room, const uint8_t *text, size_t len,
-                         struct event_stream_place *place)
+                         struct event_stream_progress *progress)
 {
-    const uint8_t *rest = text + place->used;
-    size_t left = len - place->used, line, written = 0;
+    const uint8_t *rest = text + progress->used;
+    size_t left = len - progress->used, line, written = 0;
 
     line = line_length(rest, left < room ? left : room);
-    if (!place->in_line)
+    if (!progress->in_line)
         written = put(out, "data: ", line > 0 ? 6 : 5);
-    place->in_line = true;
+    progress->in_line = true;
     if (line > room - written)
         line = room - written;
     written += put(out + written, rest, line);
-    place->used += line;
+    progress->used += line;
     left -= line;
     rest += line;
     if (room - written < 2 || (left > 0 && !ends_line(rest[0])))
         return written;
-    place->in_line = false;
+    progress->in_line = false;
     out[written++] = '\n';
     if (left > 0) {
-        place->used += terminator_length(rest, left);
+        progress->used += terminator_length(rest, left);
         return written;
     }
     out[written++] = '\n';
-    place->done = true;
+    progress->done = true;
     return written;
 }
 
 static size_t write_text(uint8_t *out, size_t room, const uint8_t *text, size_t len,
-                         struct event_stream_place *place)
+                         struct event_stream_progress *progress)
 {
     size_t written = 0;
 
     /* The longest that cannot be cut: "data: ", a byte, and two newlines. */
-    while (!place->done && room - written > 8)
-        written += write_line(out + written, room - written, text, len, place);
+    while (!progress->done && room - written > 8)
+        written += write_line(out + written, room - written, text, len, progress);
     return written;
 }
 
 /* The end is two newlines. */
 static size_t write_binary(uint8_t *out, size_t room, const uint8_t *data, size_t len,
-                           struct event_stream_place *place)
+                           struct event_stream_progress *progress)
 {
     size_t written = 0, used;
 
-    if (!place->begun && room >= BINARY_BEGIN) {
+    if (!progress->begun && room >= BINARY_BEGIN) {
         written = put(out, binary_begin, BINARY_BEGIN);
-        place->begun = true;
+        progress->begun = true;
     }
-    if (!place->begun || room - written < 3)
+    if (!progress->begun || room - written < 3)
         return written;
-    written += base64_write(out + written, room - written - 2, data + place->used,
-                            len - place->used, &used);
-    place->used += used;
-    if (place->used < len)
+    written += base64_write(out + written, room - written - 2, data + progress->used,
+                            len - progress->used, &used);
+    progress->used += used;
+    if (progress->used < len)
         return written;
-    place->done = true;
+    progress->done = true;
     return written + put(out + written, "\n\n", 2);
 }
 
 size_t event_stream_write(uint8_t *out, size_t room, enum frame_opcode opcode, const void *payload,
-                          size_t len, struct event_stream_place *place)
+                          size_t len, struct event_stream_progress *progress)
 {
-    if (place->done)
+    if (progress->done)
         return 0;
     if (opcode == FRAME_TEXT)
-        return write_text(out, room, payload, len, place);
-    return write_binary(out, room, payload, len, place);
+        return write_text(out, room, payload, len, progress);
+    return write_binary(out, room, payload, len, progress);
 }
 
 /* ---- whole ---- */
@@ -188,7 +188,7 @@ static int join(struct buffer *joined, const struct frame_part *parts, size_t co
 int event_stream_add(struct buffer *out, enum frame_opcode opcode, const struct frame_part *parts,
                      size_t count)
 {
-    struct event_stream_place place = {0};
+    struct event_stream_progress progress = {0};
     struct buffer joined = {0};
     struct frame_part whole;
     size_t size;
@@ -199,8 +199,8 @@ int event_stream_add(struct buffer *out, enum frame_opcode opcode, const struct 
         status = buffer_reserve(out, size);
     }
     if (status == 0)
-        out->len +=
-            event_stream_write(out->data + out->len, size, opcode, whole.data, whole.len, &place);
+        out->len += event_stream_write(out->data + out->len, size, opcode, whole.data, whole.len,
+                                       &progress);
     buffer_deinit(&joined);
     return status;
 }

@@ -32,7 +32,7 @@ int event_stream_add(struct buffer *out, enum frame_opcode opcode, const struct 
 size_t event_stream_size(enum frame_opcode opcode, const void *payload, size_t len);
 
 /* How much of an event has been written in pieces; {0}: nothing. */
-struct event_stream_place {
+struct event_stream_progress {
     size_t used;  /* bytes of the payload */
     bool begun;   /* what precedes the payload is written */
     bool in_line; /* the "data:" of the line that comes next is written */
@@ -43,6 +43,6 @@ struct event_stream_place {
  * and moves the place on. Whatever the payload, it gets on where there is EVENT_STREAM_MIN_ROOM.
  * Returns how many bytes were written. */
 size_t event_stream_write(uint8_t *out, size_t room, enum frame_opcode opcode, const void *payload,
-                          size_t len, struct event_stream_place *place);
+                          size_t len, struct event_stream_progress *progress);
 
 #endif

@@ -105,14 +105,14 @@ static void take_out(struct fanout *fanout, struct subscriber *subscriber)
 }
 
 int fanout_join(struct fanout *fanout, struct subscriber *subscriber, unsigned encoding,
-                const struct channel_replay_from *since, struct event_id *start)
+                const struct channel_replay_from *from, struct event_id *start)
 {
     bool first = !has_subscribers(fanout);
     int status;
 
     if (first) /* before it stands in the log: nothing that it is to get goes unheard */
         channel_listen(fanout->channel, &fanout->_listener, CHANNEL_THROTTLES, on_published);
-    status = channel_join(fanout->channel, encoding, since, &subscriber->reader, start);
+    status = channel_join(fanout->channel, encoding, from, &subscriber->reader, start);
     if (status == 0)
         put(fanout, subscriber, fanout->_ops->is_stalled(subscriber));
     else if (first)

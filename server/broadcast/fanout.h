@@ -78,10 +78,10 @@ void fanout_init(struct fanout *fanout, struct channel *channel, const struct su
 void fanout_deinit(struct fanout *fanout);
 
 /* The subscriber joins: it will get the channel's messages in this form (see channel_join), from
- * where `since` says; `*start` becomes the ID before the first. Returns 0, or an error as
+ * where `from` says; `*start` becomes the ID before the first. Returns 0, or an error as
  * channel_join. */
 int fanout_join(struct fanout *fanout, struct subscriber *subscriber, unsigned encoding,
-                const struct channel_replay_from *since, struct event_id *start);
+                const struct channel_replay_from *from, struct event_id *start);
 
 /* The subscriber, which has joined, leaves; what it has not read is forgotten. `live_cursor` is for
  * channel_leave. */

@@ -21,7 +21,7 @@ int histories_init(struct histories *histories)
     histories->now = milliseconds;
     histories->relieve = NULL;
     list_init(&histories->_order);
-    atomic_init(&histories->_held, 0);
+    atomic_init(&histories->_memory, 0);
     atomic_init(&histories->_most, 0);
     return uv_mutex_init(&histories->_lock);
 }
@@ -36,16 +36,16 @@ void histories_deinit(struct histories *histories)
     uv_mutex_destroy(&histories->_lock);
 }
 
-uint64_t histories_held(const struct histories *histories)
+uint64_t histories_memory(const struct histories *histories)
 {
-    return atomic_load_explicit(&histories->_held, memory_order_relaxed);
+    return atomic_load_explicit(&histories->_memory, memory_order_relaxed);
 }
 
 bool histories_are_over(struct histories *histories)
 {
     uint64_t most = atomic_load_explicit(&histories->_most, memory_order_relaxed);
 
-    return most > 0 && atomic_load_explicit(&histories->_held, memory_order_relaxed) > most;
+    return most > 0 && atomic_load_explicit(&histories->_memory, memory_order_relaxed) > most;
 }
 
 struct block_retention *histories_lock_oldest(struct histories *histories)
@@ -66,11 +66,11 @@ static void hold(struct history *history, struct block_retention *retention)
 {
     struct histories *histories = history->_histories;
 
-    retention->held = true;
-    history->_held += retention->size;
+    retention->listed = true;
+    history->_memory += retention->size;
     uv_mutex_lock(&histories->_lock);
     list_append(&histories->_order, &retention->order);
-    atomic_fetch_add(&histories->_held, retention->size + HISTORY_OVERHEAD);
+    atomic_fetch_add(&histories->_memory, retention->size + HISTORY_OVERHEAD);
     uv_mutex_unlock(&histories->_lock);
 }
 
@@ -78,13 +78,13 @@ static void let_go(struct history *history, struct block_retention *retention)
 {
     struct histories *histories = history->_histories;
 
-    if (!retention->held)
+    if (!retention->listed)
         return; /* nothing was ever kept in it: it was made for a message that failed */
-    retention->held = false;
-    history->_held -= retention->size;
+    retention->listed = false;
+    history->_memory -= retention->size;
     uv_mutex_lock(&histories->_lock);
     list_remove(&retention->order);
-    atomic_fetch_sub(&histories->_held, retention->size + HISTORY_OVERHEAD);
+    atomic_fetch_sub(&histories->_memory, retention->size + HISTORY_OVERHEAD);
     uv_mutex_unlock(&histories->_lock);
 }
 
@@ -256,7 +256,7 @@ int history_begin(struct history *history, struct block_log *log, uint64_t seque
         block_log_join(log, &history->_cursor);
         history->_sequence = sequence;
         hold(history, block_log_retention(&history->_cursor));
-    } else if (!block_log_tail_retention(log)->held) {
+    } else if (!block_log_tail_retention(log)->listed) {
         hold(history, block_log_tail_retention(log));
     }
     return 0;
@@ -283,7 +283,7 @@ static bool holds_too_much(const struct history *history)
 {
     uint64_t bytes = history->_policy->bytes;
 
-    return bytes > 0 && history->_held > bytes + bytes / 10 + SLACK;
+    return bytes > 0 && history->_memory > bytes + bytes / 10 + SLACK;
 }
 
 static bool is_too_much(const struct history *history, uint64_t last)

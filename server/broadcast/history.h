@@ -38,10 +38,10 @@ struct histories {
     uint64_t (*now)(void); /* milliseconds of a clock that only goes forward */
     /* All hold too much: drops the oldest blocks, of whichever channel. NULL: that is not done. */
     void (*relieve)(struct histories *histories);
-    uv_mutex_t _lock;       /* guards the list, and changes of the sum */
-    struct list _order;     /* notes of blocks that a history holds, the oldest first */
-    _Atomic uint64_t _held; /* bytes of memory that they take, */
-    _Atomic uint64_t _most; /* and may take; 0: any number */
+    uv_mutex_t _lock;         /* guards the list, and changes of the sum */
+    struct list _order;       /* notes of blocks that a history holds, the oldest first */
+    _Atomic uint64_t _memory; /* bytes of memory that they take, */
+    _Atomic uint64_t _most;   /* and may take; 0: any number */
 };
 
 struct time_marks;
@@ -54,7 +54,7 @@ struct history {
     uint64_t _sequence;           /* of the message before the oldest */
     uint64_t _expired;            /* all up to this one are too old */
     uint64_t _bytes;              /* retained */
-    uint64_t _held;               /* bytes of memory of its blocks */
+    uint64_t _memory;             /* bytes of memory of its blocks */
     struct block_cursor _dropped; /* where the oldest message was: keeps the blocks behind it */
     struct time_marks *_marks;    /* which messages are how old, if age matters */
     unsigned _step;               /* what the last step of history_trim cost */
@@ -68,7 +68,7 @@ void histories_deinit(struct histories *histories);
 void histories_limit(struct histories *histories, uint64_t most);
 
 /* Bytes of memory that all together hold. From any thread. */
-uint64_t histories_held(const struct histories *histories);
+uint64_t histories_memory(const struct histories *histories);
 
 /* True when all together hold more than they may. From any thread. */
 bool histories_are_over(struct histories *histories);

@@ -30,8 +30,8 @@ enum { REPLAY_MIN_ROOM = 128 }; /* bytes in which rendering gets on */
 
 /* How much of the message at the cursor is rendered; {0}: nothing. */
 struct replay {
-    struct event_stream_place _place; /* also of JSON */
-    size_t _within;                   /* bytes of its frame that the cursor has passed */
+    struct event_stream_progress _progress; /* also of JSON */
+    size_t _within;                         /* bytes of its frame that the cursor has passed */
 };
 
 /* True while a message is rendered in part. The cursor is not to be moved then. */

@@ -35,6 +35,6 @@ void round_robin_note_end(struct round_robin *ring, uint64_t position)
 void round_robin_rest(struct round_robin *ring)
 {
     ring->_lap = 0; /* the next one begins when something is new */
-    if (ring->_marked > ring->_reached)
-        ring->_reached = ring->_marked;
+    if (ring->_marked > ring->_delivered)
+        ring->_delivered = ring->_marked;
 }

@@ -34,7 +34,7 @@ struct round_robin {
     size_t _lap;         /* and how many are to be visited until this lap ends; 0: none has begun */
     uint64_t _lap_began; /* the position at that time */
     uint64_t _marked;    /* the position when all became _unvisited */
-    uint64_t _reached;
+    uint64_t _delivered;
 };
 
 void round_robin_init(struct round_robin *ring);
@@ -101,20 +101,20 @@ static inline struct list *round_robin_take(struct round_robin *ring, struct lis
     return node;
 }
 
-/* The visit is over. True when that ends the lap: "reached" may have grown. */
+/* The visit is over. True when that ends the lap: "delivered" may have grown. */
 static inline bool round_robin_visited(struct round_robin *ring)
 {
     if (ring->_lap > 0)
         return false;
-    if (ring->_lap_began > ring->_reached)
-        ring->_reached = ring->_lap_began;
+    if (ring->_lap_began > ring->_delivered)
+        ring->_delivered = ring->_lap_began;
     return true;
 }
 
 /* A position up to which every node has got everything; never falls. */
 static inline uint64_t round_robin_delivered(const struct round_robin *ring)
 {
-    return ring->_reached;
+    return ring->_delivered;
 }
 
 #endif

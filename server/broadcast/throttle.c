@@ -9,22 +9,22 @@ enum {
 
 struct throttle_paused {
     struct list node;
-    struct throttle_paused **place; /* the publisher's pointer to this */
+    struct throttle_paused **owner; /* the publisher's pointer to this */
     void *publisher;
     struct channels *channels;
     struct channel *channel; /* referred to */
     uint64_t until;          /* what the others have to reach */
     uint64_t since;          /* milliseconds */
-    void (*on_held)(void *publisher, bool held);
+    void (*on_paused)(void *publisher, bool paused);
 };
 
-static void let_go(struct throttle_paused *held)
+static void resume(struct throttle_paused *paused)
 {
-    void *publisher = held->publisher;
-    void (*on_held)(void *publisher, bool held) = held->on_held;
+    void *publisher = paused->publisher;
+    void (*on_paused)(void *publisher, bool paused) = paused->on_paused;
 
-    throttle_forget(held->place);
-    on_held(publisher, false);
+    throttle_forget(paused->owner);
+    on_paused(publisher, false);
 }
 
 /* Takes all off the list, and resumes those that may go on; the others are put back. */
@@ -34,18 +34,18 @@ static void on_timer(uv_timer_t *timer)
     struct list judged, *node;
 
     list_init(&judged);
-    list_splice(&judged, &throttle->_held);
+    list_splice(&judged, &throttle->_paused);
     while ((node = list_take_first(&judged)) != NULL) {
-        struct throttle_paused *held = container_of(node, struct throttle_paused, node);
+        struct throttle_paused *paused = container_of(node, struct throttle_paused, node);
 
-        if (channel_delivered(held->channel) < held->until ||
+        if (channel_delivered(paused->channel) < paused->until ||
             (memory_is_over(&throttle->_channels->memory) &&
-             uv_now(timer->loop) - held->since < SCARCE))
-            list_append(&throttle->_held, node);
+             uv_now(timer->loop) - paused->since < SCARCE))
+            list_append(&throttle->_paused, node);
         else
-            let_go(held);
+            resume(paused);
     }
-    if (list_empty(&throttle->_held))
+    if (list_empty(&throttle->_paused))
         (void) uv_timer_stop(timer);
 }
 
@@ -53,7 +53,7 @@ void throttle_init(struct throttle *throttle, uv_loop_t *loop, struct channels *
 {
     throttle->_channels = channels;
     (void) uv_timer_init(loop, &throttle->_timer);
-    list_init(&throttle->_held);
+    list_init(&throttle->_paused);
 }
 
 void throttle_close(struct throttle *throttle)
@@ -62,12 +62,14 @@ void throttle_close(struct throttle *throttle)
 }
 
 /* Whether it is time to look at the others: whenever what is appended to the channel passes a
- * multiple of PACE_LOOK; and each time while a publisher is paused, as others are likely to be. */
+ * multiple of THROTTLE_LOOK; and each time while a publisher is paused, as others are likely to be.
+ */
 static bool is_look_due(const struct throttle *throttle, const struct channel_receipt *receipt)
 {
     uint64_t before = receipt->appended - receipt->bytes;
 
-    return receipt->appended / PACE_LOOK > before / PACE_LOOK || !list_empty(&throttle->_held);
+    return receipt->appended / THROTTLE_LOOK > before / THROTTLE_LOOK ||
+           !list_empty(&throttle->_paused);
 }
 
 void throttle_published(struct throttle *throttle, const struct throttle_publisher *publisher,
@@ -77,36 +79,36 @@ void throttle_published(struct throttle *throttle, const struct throttle_publish
     struct throttle_paused *fresh;
     bool outruns;
 
-    if (*publisher->held != NULL || !is_look_due(throttle, receipt))
+    if (*publisher->paused != NULL || !is_look_due(throttle, receipt))
         return;
-    outruns = end >= PACE_BEHIND && channel_delivered(channel) < end - PACE_BEHIND;
+    outruns = end >= THROTTLE_BEHIND && channel_delivered(channel) < end - THROTTLE_BEHIND;
     if (!outruns && !memory_is_over(&throttle->_channels->memory))
         return;
     fresh = malloc(sizeof *fresh);
     if (fresh == NULL)
         return;
-    *fresh = (struct throttle_paused){.place = publisher->held,
+    *fresh = (struct throttle_paused){.owner = publisher->paused,
                                       .publisher = publisher->publisher,
                                       .channels = throttle->_channels,
                                       .channel = channel,
                                       .until = outruns ? end : 0,
                                       .since = uv_now(throttle->_timer.loop),
-                                      .on_held = publisher->on_held};
+                                      .on_paused = publisher->on_paused};
     channels_ref(channel);
     list_init(&fresh->node);
-    list_append(&throttle->_held, &fresh->node);
-    *publisher->held = fresh;
+    list_append(&throttle->_paused, &fresh->node);
+    *publisher->paused = fresh;
     if (!uv_is_active((uv_handle_t *) &throttle->_timer))
         (void) uv_timer_start(&throttle->_timer, on_timer, AGAIN, AGAIN);
-    publisher->on_held(publisher->publisher, true);
+    publisher->on_paused(publisher->publisher, true);
 }
 
-void throttle_forget(struct throttle_paused **held)
+void throttle_forget(struct throttle_paused **paused)
 {
-    if (*held == NULL)
+    if (*paused == NULL)
         return;
-    list_remove(&(*held)->node);
-    channels_unref((*held)->channels, (*held)->channel);
-    free(*held);
-    *held = NULL;
+    list_remove(&(*paused)->node);
+    channels_unref((*paused)->channels, (*paused)->channel);
+    free(*paused);
+    *paused = NULL;
 }

@@ -17,14 +17,14 @@
 #include "server/broadcast/channels.h"
 
 enum {
-    PACE_LOOK = 64 * 1024,         /* bytes appended to a channel between two looks at the others */
-    PACE_BEHIND = 4 * 1024 * 1024, /* bytes that the others may be behind */
+    THROTTLE_LOOK = 64 * 1024, /* bytes appended to a channel between two looks at the others */
+    THROTTLE_BEHIND = 4 * 1024 * 1024, /* bytes that the others may be behind */
 };
 
 struct throttle {
     struct channels *_channels;
     uv_timer_t _timer; /* runs while a publisher is paused */
-    struct list _held;
+    struct list _paused;
 };
 
 /* A paused publisher: allocated only while it is paused. */
@@ -38,19 +38,19 @@ void throttle_close(struct throttle *throttle);
 
 /* One that publishes. */
 struct throttle_publisher {
-    struct throttle_paused **held; /* NULL unless it is paused */
+    struct throttle_paused **paused; /* NULL unless it is paused */
     void *publisher;
-    void (*on_held)(void *publisher, bool held);
+    void (*on_paused)(void *publisher, bool paused);
 };
 
-/* `publisher` has published in a channel, as `receipt` says. If that is too fast, its `*held` is
- * set, and its `on_held` is called: with true now, and with false, out of the loop and with `*held`
- * NULL again, when it may go on. The channel is referred to meanwhile. Out of memory, it is not
- * paused. */
+/* `publisher` has published in a channel, as `receipt` says. If that is too fast, its `*paused` is
+ * set, and its `on_paused` is called: with true now, and with false, out of the loop and with
+ * `*paused` NULL again, when it may go on. The channel is referred to meanwhile. Out of memory, it
+ * is not paused. */
 void throttle_published(struct throttle *throttle, const struct throttle_publisher *publisher,
                         struct channel *channel, const struct channel_receipt *receipt);
 
 /* The publisher goes away. */
-void throttle_forget(struct throttle_paused **held);
+void throttle_forget(struct throttle_paused **paused);
 
 #endif

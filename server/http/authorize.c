@@ -128,7 +128,7 @@ enum request_outcome authorize_refuse(struct request *request, enum principal_ri
                                     : "this token has no right to subscribe to this channel");
 }
 
-static enum request_outcome judge(struct request *request, enum principal_right right)
+static enum request_outcome check_right(struct request *request, enum principal_right right)
 {
     if (auth_may(request->services->auth, who_may(services_settings(request), right),
                  &request->identity, right, request->channel.name))
@@ -145,8 +145,8 @@ enum request_outcome authorize_check(struct request *request)
     outcome = identify(request);
     if (outcome != REQUEST_PASSED || request->needs == REQUEST_NEEDS_IDENTITY)
         return outcome;
-    return judge(request,
-                 request->needs == REQUEST_NEEDS_PUBLISH ? PRINCIPAL_PUBLISH : PRINCIPAL_SUBSCRIBE);
+    return check_right(request, request->needs == REQUEST_NEEDS_PUBLISH ? PRINCIPAL_PUBLISH
+                                                                        : PRINCIPAL_SUBSCRIBE);
 }
 
 bool authorize_may_see(const struct request *request, const char *channel)

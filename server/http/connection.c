@@ -46,7 +46,7 @@ void connection_free(struct connection *connection)
         return;
     exchange_free(connection->exchange); /* before the head, which it borrows */
     http_head_deinit(&connection->head);
-    buffer_deinit(&connection->held);
+    buffer_deinit(&connection->buffered);
     free(connection->proxy);
     free(connection);
 }
@@ -175,7 +175,7 @@ static size_t count_empty_lines(const struct connection *connection, const uint8
 
 void connection_go_on(struct connection *connection, struct transport *transport)
 {
-    const struct buffer *held = &connection->held;
+    const struct buffer *buffered = &connection->buffered;
 
     exchange_end(connection->exchange);
     http_head_deinit(&connection->head);
@@ -183,7 +183,7 @@ void connection_go_on(struct connection *connection, struct transport *transport
     connection->begun = false;
     connection->kept = true;
     transport_await_request(transport);
-    if (count_empty_lines(connection, held->data, held->len) < held->len)
+    if (count_empty_lines(connection, buffered->data, buffered->len) < buffered->len)
         connection_begin_request(connection, transport);
 }
 
@@ -219,7 +219,7 @@ static void hold(struct connection *connection, struct transport *transport, con
                  size_t len)
 {
     connection_begin_request(connection, transport);
-    if (buffer_append(&connection->held, data, len) != 0)
+    if (buffer_append(&connection->buffered, data, len) != 0)
         transport_abort(transport, UV_ENOMEM);
     else if (transport_is_spent(transport))
         transport_wait_for_share(transport);
@@ -234,7 +234,7 @@ static bool is_paused(const struct connection *connection)
 
 static bool is_full(const struct connection *connection, const struct transport *transport)
 {
-    return connection_is_answering(connection) || connection->held.len > 0 ||
+    return connection_is_answering(connection) || connection->buffered.len > 0 ||
            transport_queued(transport) > MAX_RESPONSES || is_paused(connection);
 }
 
@@ -249,7 +249,7 @@ static enum connection_result join_channel(struct connection *connection,
     join->refuses_gap = request->join.refuses_gap;
     join->deflate = request->join.handshake.deflate;
     join->channel = request->channel;
-    join->since = request->join.since;
+    join->replay_from = request->join.replay_from;
     join->may_create = request->join.may_create;
     join->identity = &request->identity;
     return CONNECTION_JOIN;
@@ -287,15 +287,15 @@ enum connection_result connection_input(struct connection *connection, struct tr
     return result;
 }
 
-bool connection_take_held(struct connection *connection, struct transport *transport,
-                          struct buffer *held)
+bool connection_take_buffered(struct connection *connection, struct transport *transport,
+                              struct buffer *buffered)
 {
     struct exchange *exchange = connection->exchange;
     bool joins = exchange != NULL && exchange->joins;
 
     if (exchange != NULL && exchange->page != NULL && transport_queued(transport) == 0)
         (void) exchange_write_page(exchange);
-    if (!joins && (connection->held.len == 0 || transport_is_deferred(transport)))
+    if (!joins && (connection->buffered.len == 0 || transport_is_deferred(transport)))
         return false;
     if (!joins && (transport_queued(transport) > 0 || connection_is_answering(connection) ||
                    is_paused(connection))) {
@@ -304,8 +304,8 @@ bool connection_take_held(struct connection *connection, struct transport *trans
             TRANSPORT_UNTIL_TAKEN); /* nothing, not even the end, is to be read before it */
         return false;
     }
-    *held = connection->held;
-    connection->held = (struct buffer){0};
+    *buffered = connection->buffered;
+    connection->buffered = (struct buffer){0};
     transport_resume(transport, TRANSPORT_UNTIL_ALL);
     return true;
 }
@@ -358,7 +358,7 @@ size_t connection_held(const struct connection *connection)
 
     if (connection == NULL)
         return 0;
-    held = sizeof *connection + http_head_held(&connection->head) + connection->held._size;
+    held = sizeof *connection + http_head_held(&connection->head) + connection->buffered._size;
     if (connection->exchange != NULL)
         held += sizeof *connection->exchange + connection->exchange->body.data._size;
     return held;
@@ -366,8 +366,8 @@ size_t connection_held(const struct connection *connection)
 
 void connection_forget(struct connection *connection)
 {
-    buffer_deinit(&connection->held);
-    buffer_init(&connection->held);
+    buffer_deinit(&connection->buffered);
+    buffer_init(&connection->buffered);
     exchange_end(connection->exchange);
 }
 

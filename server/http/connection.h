@@ -33,7 +33,7 @@ struct connection_join {
     bool refuses_gap;                 /* ?gap=refuse */
     struct extension_deflate deflate; /* as agreed on */
     struct request_target_channel channel;
-    struct channel_replay_from since;
+    struct channel_replay_from replay_from;
     bool may_create;                 /* the channel, if there is none */
     const struct identity *identity; /* borrowed from the request */
 };
@@ -72,8 +72,8 @@ enum connection_result connection_input(struct connection *connection, struct tr
  * which are the caller's to free, if it is time for them: feed them to connection_input, even if
  * there are none (a request that was pending joins). To be asked after each flush. False if it is
  * not time yet. */
-bool connection_take_held(struct connection *connection, struct transport *transport,
-                          struct buffer *held);
+bool connection_take_buffered(struct connection *connection, struct transport *transport,
+                              struct buffer *buffered);
 
 /* After CONNECTION_JOIN: writes 101, or the head of the event stream; `start` is the ID just before
  * the first message that will be sent, `live` that of the newest one. False when the transport had

@@ -42,7 +42,7 @@ struct connection {
     bool kept;                      /* or an earlier one was answered, and none of the next have */
     bool complete;                  /* the head is */
     struct exchange *exchange;      /* NULL: no head was complete yet */
-    struct buffer held; /* input that waits until responses have left, or for the next turn */
+    struct buffer buffered; /* input that waits until responses have left, or for the next turn */
 };
 
 /* ---- of connection.c ---- */

@@ -19,8 +19,8 @@ struct http_page {
     struct block_cursor cursor;
     struct replay replay;
     struct event_id start;
-    struct event_id place; /* of the last message begun */
-    struct event_id last;  /* of the channel, at the time of the request */
+    struct event_id id;   /* of the last message begun */
+    struct event_id last; /* of the channel, at the time of the request */
     size_t limit;
     size_t count;   /* messages begun */
     size_t written; /* bytes, without chunk framing */
@@ -43,7 +43,7 @@ int http_page_new(struct http_page **page, struct channels *channels, struct cha
         .channel = channel,
         .cursor = *cursor,
         .start = start,
-        .place = start,
+        .id = start,
         .last = channel_last_id(channel),
         .limit = limit,
     };
@@ -93,8 +93,8 @@ static int end(const struct http_page *page, struct buffer *out)
 {
     char id[EVENT_ID_SIZE];
 
-    if (page->place.sequence < page->last.sequence)
-        return buffer_printf(out, "], \"next\": \"%s\"}\n", event_id_print(page->place, id));
+    if (page->id.sequence < page->last.sequence)
+        return buffer_printf(out, "], \"next\": \"%s\"}\n", event_id_print(page->id, id));
     return buffer_append(out, "], \"next\": null}\n", 17);
 }
 
@@ -104,7 +104,7 @@ static bool is_full(struct http_page *page, size_t written)
 {
     struct channel_message message;
 
-    if (page->count == page->limit || page->place.sequence >= page->last.sequence ||
+    if (page->count == page->limit || page->id.sequence >= page->last.sequence ||
         !channel_look(&page->cursor, 0, &message))
         return true;
     if (page->count > 0)
@@ -126,11 +126,10 @@ static int append_messages(struct http_page *page, struct buffer *out, size_t mo
             if (out->len + REPLAY_MIN_ROOM + 2 > most)
                 return UV_EAGAIN;
             status = page->count++ > 0 ? buffer_append(out, ", ", 2) : 0;
-            page->place.sequence++;
+            page->id.sequence++;
         }
         if (status == 0)
-            status =
-                replay_message(&page->replay, REPLAY_JSON, &page->cursor, page->place, out, most);
+            status = replay_message(&page->replay, REPLAY_JSON, &page->cursor, page->id, out, most);
     }
     return status;
 }

@@ -272,7 +272,7 @@ enum request_outcome query_info(struct request *request)
 /* ---- messages ---- */
 
 /* Where the page begins. False if the parameters are not valid, and the response says so. */
-static bool get_start(struct request *request, struct channel_replay_from *since)
+static bool get_start(struct request *request, struct channel_replay_from *from)
 {
     struct request_target_text after;
     const char *why;
@@ -280,18 +280,18 @@ static bool get_start(struct request *request, struct channel_replay_from *since
     if (!get_after(request, &after))
         return false;
     if (after.len > 0) {
-        since->kind = CHANNEL_REPLAY_ID;
-        if (event_id_parse(after.data, after.len, &since->id) == 0)
+        from->kind = CHANNEL_REPLAY_ID;
+        if (event_id_parse(after.data, after.len, &from->id) == 0)
             return true;
         (void) request_refuse(request, 400, REPLAY_FROM_NOT_AN_ID);
         return false;
     }
-    if (replay_from_parse(request->head, &request->target, since, &why) != 0) {
+    if (replay_from_parse(request->head, &request->target, from, &why) != 0) {
         (void) request_refuse(request, 400, why);
         return false;
     }
-    if (since->kind == CHANNEL_REPLAY_NOW)
-        since->kind = CHANNEL_REPLAY_ALL;
+    if (from->kind == CHANNEL_REPLAY_NOW)
+        from->kind = CHANNEL_REPLAY_ALL;
     return true;
 }
 
@@ -304,7 +304,7 @@ enum request_outcome query_messages(struct request *request)
 {
     struct channels *channels = request->services->channels;
     struct response *response = &request->response;
-    struct channel_replay_from since;
+    struct channel_replay_from from;
     struct block_cursor cursor;
     struct channel *channel;
     struct event_id start;
@@ -312,12 +312,11 @@ enum request_outcome query_messages(struct request *request)
     size_t limit;
 
     response->type = HTTP_RESPONSE_JSON;
-    if (!query_get_limit(request, &limit) || !get_start(request, &since) ||
-        !find(request, &channel))
+    if (!query_get_limit(request, &limit) || !get_start(request, &from) || !find(request, &channel))
         return REQUEST_ANSWERED;
     channel_info(channel, &info);
     response->work = channel_seek_work(info.bytes);
-    if (channel_look_back(channel, &since, &cursor, &start) != 0) {
+    if (channel_look_back(channel, &from, &cursor, &start) != 0) {
         channels_unref(channels, channel);
         return request_refuse(request, 400, RESPONSE_FUTURE_ID);
     }

@@ -13,13 +13,13 @@
 
 /* An empty ID counts as none. Returns 0, or UV_EINVAL with `*why` for people (static). */
 int replay_from_parse(const struct http_head *request, const struct request_target *target,
-                      struct channel_replay_from *since, const char **why);
+                      struct channel_replay_from *from, const char **why);
 
 /* The same for an event stream, where an ID in another form counts as one of another epoch: a
  * browser sends the last ID that it got, from whatever server, and does not reconnect after a
  * refusal. */
 int replay_from_parse_any(const struct http_head *request, const struct request_target *target,
-                          struct channel_replay_from *since, const char **why);
+                          struct channel_replay_from *from, const char **why);
 
 /* `?gap=refuse`: the subscriber wants nothing if messages behind its ID are missing. Returns 0, or
  * UV_EINVAL with `*why` for people (static). */

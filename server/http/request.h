@@ -51,7 +51,7 @@ enum request_needs {
 struct request_join {
     bool events;                       /* an event stream; else a WebSocket, with this handshake: */
     struct server_handshake handshake; /* (its verdict, made once) */
-    struct channel_replay_from since;  /* where to begin */
+    struct channel_replay_from replay_from; /* where to begin */
     bool refuses_gap; /* ?gap=refuse: it is not to join where messages behind its ID are missing */
     bool may_create;  /* the channel, if there is none */
 };

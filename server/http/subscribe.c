@@ -36,7 +36,7 @@ enum request_outcome subscribe_websocket(struct request *request)
     /* Left out, own messages would look like a gap: each message counts. */
     join->handshake.no_echo = services_settings(request)->no_echo && !join->handshake.ids;
     if ((join->handshake.ids ? replay_from_parse_any : replay_from_parse)(
-            request->head, &request->target, &join->since, &why) == 0 &&
+            request->head, &request->target, &join->replay_from, &why) == 0 &&
         replay_from_parse_gap(&request->target, &join->refuses_gap, &why) == 0)
         return REQUEST_JOIN;
     request->response.closes = true;
@@ -68,7 +68,7 @@ enum request_outcome subscribe_events(struct request *request)
     join->may_create = authorize_may_create(request, PRINCIPAL_SUBSCRIBE);
     if (!request_has_method(request, "GET"))
         return request_refuse(request, 405, "an event stream does not end: request it with GET");
-    if (replay_from_parse_any(request->head, &request->target, &join->since, &why) != 0 ||
+    if (replay_from_parse_any(request->head, &request->target, &join->replay_from, &why) != 0 ||
         replay_from_parse_gap(&request->target, &join->refuses_gap, &why) != 0)
         return request_refuse(request, 400, why);
     return REQUEST_JOIN;

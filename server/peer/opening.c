@@ -73,14 +73,15 @@ static const char *join(struct peer *peer, const struct connection_join *request
         peer_hit(peer, "max-channels", "refused with 503");
         return RESPONSE_TOO_MANY_CHANNELS;
     }
-    if (status == 0 && request->since.kind != CHANNEL_REPLAY_NOW) {
+    if (status == 0 && request->replay_from.kind != CHANNEL_REPLAY_NOW) {
         struct channel_info info;
 
         channel_info(peer->_fanout->channel, &info);
         transport_charge(&peer->transport, channel_seek_work(info.bytes));
     }
     if (status == 0)
-        status = fanout_join(peer->_fanout, &peer->subscriber, encoding, &request->since, start);
+        status =
+            fanout_join(peer->_fanout, &peer->subscriber, encoding, &request->replay_from, start);
     if (status == UV_EINVAL && (request->events || request->ids))
         /* as an ID of another epoch: see replay_from_parse_any */
         status = fanout_join(peer->_fanout, &peer->subscriber, encoding,
@@ -99,8 +100,9 @@ static const char *join(struct peer *peer, const struct connection_join *request
 /* True if messages are missing behind the ID that it came back with, and it wants none then. */
 static bool is_gap_refused(const struct connection_join *request, struct event_id start)
 {
-    return request->refuses_gap && request->since.kind == CHANNEL_REPLAY_ID &&
-           (request->since.id.epoch != start.epoch || request->since.id.sequence != start.sequence);
+    return request->refuses_gap && request->replay_from.kind == CHANNEL_REPLAY_ID &&
+           (request->replay_from.id.epoch != start.epoch ||
+            request->replay_from.id.sequence != start.sequence);
 }
 
 /* It has joined, and is told so: from here on it gets frames, or events. */
@@ -179,16 +181,16 @@ void opening_timeout(struct transport *transport)
  * be read. */
 void opening_feed(struct peer *peer)
 {
-    struct buffer held;
+    struct buffer buffered;
 
     if (!peer_is_opening(peer) || !transport_is_writable(&peer->transport) ||
-        !connection_take_held(peer_cold(peer)->connection, &peer->transport, &held))
+        !connection_take_buffered(peer_cold(peer)->connection, &peer->transport, &buffered))
         return;
-    if (held.len > 0)
-        transport_input(&peer->transport, held.data, held.len);
+    if (buffered.len > 0)
+        transport_input(&peer->transport, buffered.data, buffered.len);
     else
         opening_input(&peer->transport, NULL, 0); /* its request was pending, and joins */
-    buffer_deinit(&held);
+    buffer_deinit(&buffered);
 }
 
 void opening_flush(struct peer *peer)

@@ -211,11 +211,11 @@ fail_admit:
 /* ---- publishing ---- */
 
 /* It says more than others can deliver, or may go on. */
-static void on_held(void *publisher, bool held)
+static void on_paused(void *publisher, bool paused)
 {
     struct peer *peer = publisher;
 
-    if (!held) {
+    if (!paused) {
         transport_resume(&peer->transport, TRANSPORT_UNTIL_DELIVERED);
         return;
     }
@@ -253,7 +253,7 @@ static int say(struct peer *peer, enum frame_opcode opcode, const struct frame_p
         .way = SUBMIT_WS,
         .counts = {peer_address(peer), &peer_cold(peer)->rate},
         .now = uv_now(peer->transport.stream.tcp.loop),
-        .throttle = {&peer_cold(peer)->throttled, peer, on_held},
+        .throttle = {&peer_cold(peer)->throttled, peer, on_paused},
         .identity = &identity,
     };
     const struct submit_batch batch = {peer->_fanout->channel, &item, 1, on_receipt, peer};

@@ -186,7 +186,7 @@ static bool renew(struct peer_users *users, struct peer_user *user)
     return true;
 }
 
-static void judge(struct peer_users *users, struct peer_user *user)
+static void check_user(struct peer_users *users, struct peer_user *user)
 {
     struct peer *peer = user->peer;
     int64_t now = (int64_t) time(NULL);
@@ -201,7 +201,7 @@ static void judge(struct peer_users *users, struct peer_user *user)
 }
 
 /* Of those without a user: whether they still may. Returns how much of the budget is left. */
-static unsigned judge_anonymous(struct peer_users *users, unsigned budget)
+static unsigned check_anonymous(struct peer_users *users, unsigned budget)
 {
     const struct list *all = &users->_context->records;
 
@@ -224,10 +224,10 @@ static unsigned judge_anonymous(struct peer_users *users, unsigned budget)
 
 static void turn(struct peer_users *users)
 {
-    unsigned budget = judge_anonymous(users, BUDGET);
+    unsigned budget = check_anonymous(users, BUDGET);
 
     for (; budget > 0 && !list_empty(&users->_doubtful); budget--)
-        judge(users, container_of(users->_doubtful.next, struct peer_user, node));
+        check_user(users, container_of(users->_doubtful.next, struct peer_user, node));
     if (users->_record == NULL && list_empty(&users->_doubtful))
         (void) uv_idle_stop(&users->_turn);
 }

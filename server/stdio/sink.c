@@ -99,20 +99,20 @@ static bool is_too_slow(const struct sink *sink)
 }
 
 /* What is printed in part is printed to its end. False when the sink is closed. */
-static bool judge(struct sink *sink)
+static bool check_lag(struct sink *sink)
 {
-    uint64_t place = 0;
+    uint64_t sequence = 0;
     struct event_id start;
 
     if (sink->_finishing || !is_too_slow(sink))
         return true;
-    place = block_log_sequence(&sink->_reader.cursor);
+    sequence = block_log_sequence(&sink->_reader.cursor);
     if (channel_skip(sink->_channel, &sink->_reader, NULL, &start) != 0) {
         break_off(sink, UV_ENOMEM);
         return false;
     }
     log_warn("limit max-lag: standard output is read too slowly: %" PRIu64 " message%s not printed",
-             start.sequence - place, start.sequence - place == 1 ? " is" : "s are");
+             start.sequence - sequence, start.sequence - sequence == 1 ? " is" : "s are");
     return true;
 }
 
@@ -124,7 +124,7 @@ static void print(struct sink *sink)
 {
     ssize_t n;
 
-    if (!judge(sink))
+    if (!check_lag(sink))
         return;
     if (sink->_written == sink->_lines.len)
         fill(sink);
@@ -160,7 +160,7 @@ static void on_published(uv_async_t *async)
     if (sink->_channel == NULL)
         return;
     if (sink->_waits)
-        (void) judge(sink);
+        (void) check_lag(sink);
     else
         print(sink);
 }

@@ -46,14 +46,14 @@ static uint64_t count_messages(const uint8_t *data, size_t len, size_t *left)
     return count;
 }
 
-struct place {
+struct expected {
     int64_t channel;
     uint64_t next; /* number, */
     uint64_t end;  /* and bytes */
 };
 
 /* A row must go on where the one before it ended. */
-static void check_row(sqlite3_stmt *row, struct place *place, struct report *report)
+static void check_row(sqlite3_stmt *row, struct expected *expected, struct report *report)
 {
     int64_t channel = sqlite3_column_int64(row, 0);
     uint64_t first = (uint64_t) sqlite3_column_int64(row, 1);
@@ -68,9 +68,9 @@ static void check_row(sqlite3_stmt *row, struct place *place, struct report *rep
         what = "are of no channel that is known";
     else if (count_messages(sqlite3_column_blob(row, 4), len, &left) != count || left != 0)
         what = "are cut off, or not as many as they should be";
-    else if (channel == place->channel && (first != place->next || before != place->end))
+    else if (channel == expected->channel && (first != expected->next || before != expected->end))
         what = "do not follow those before them";
-    *place = (struct place){channel, first + count, before + len};
+    *expected = (struct expected){channel, first + count, before + len};
     if (what == NULL)
         return;
     (void) snprintf(line, sizeof line, "channel \"%.300s\": messages %llu to %llu %s",
@@ -82,7 +82,7 @@ static void check_row(sqlite3_stmt *row, struct place *place, struct report *rep
 static int check_messages(sqlite3 *db, struct report *report)
 {
     sqlite3_stmt *statement;
-    struct place place = {0};
+    struct expected expected = {0};
     int result = sqlite3_prepare_v2(
         db,
         "SELECT channel, first, count, before, data, name FROM message"
@@ -92,7 +92,7 @@ static int check_messages(sqlite3 *db, struct report *report)
     if (result != SQLITE_OK)
         return result;
     while ((result = sqlite3_step(statement)) == SQLITE_ROW)
-        check_row(statement, &place, report);
+        check_row(statement, &expected, report);
     (void) sqlite3_finalize(statement);
     return result == SQLITE_DONE ? SQLITE_OK : result;
 }

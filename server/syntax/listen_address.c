@@ -171,7 +171,7 @@ static int parse_settings(struct listen_address *where, const char *text, struct
 
 int listen_address_parse(const char *text, struct listen_address *where, struct error *error)
 {
-    char place[sizeof where->host + sizeof where->port + 8];
+    char address[sizeof where->host + sizeof where->port + 8];
     size_t len = strcspn(text, ",");
     int status;
 
@@ -182,13 +182,13 @@ int listen_address_parse(const char *text, struct listen_address *where, struct 
     };
     if (strncmp(text, "unix:", 5) == 0) {
         status = parse_unix(where, text + 5, len - 5, error);
-    } else if (len >= sizeof place) {
+    } else if (len >= sizeof address) {
         status = not_an_address(text, error);
     } else {
-        memcpy(place, text, len);
-        place[len] = '\0';
-        status = strncmp(place, "fd:", 3) == 0 ? parse_inherited(where, place + 3, error)
-                                               : parse_tcp(where, place, error);
+        memcpy(address, text, len);
+        address[len] = '\0';
+        status = strncmp(address, "fd:", 3) == 0 ? parse_inherited(where, address + 3, error)
+                                                 : parse_tcp(where, address, error);
     }
     return status == 0 ? parse_settings(where, text + len, error) : status;
 }

@@ -139,7 +139,7 @@ static void on_turn(uv_idle_t *turn)
 
 /* ---- what came of it ---- */
 
-static void judge(struct server_play *play)
+static void check_all(struct server_play *play)
 {
     struct server_verdict_channel channels[SERVER_PLAY_CHANNELS] = {0};
 
@@ -346,7 +346,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fd_shortage_deinit(&shortage);
     fuzz_check(limits._connections == 0, "connections are still counted");
     limits_deinit(&limits);
-    judge(&play);
+    check_all(&play);
     performed = NULL;
     free_play(&play);
     fuzz_check(channels_find(&channels, "", 0, &channel) == 0, "no default channel");

@@ -149,7 +149,7 @@ static void hear(void *to, const struct decoder_event *event)
     got(to, hash_message(event->opcode, event->data, event->len));
 }
 
-static void judge_frames(struct reader *reader, const struct extension_deflate *deflate,
+static void check_frames(struct reader *reader, const struct extension_deflate *deflate,
                          struct fuzz_input input, bool whole)
 {
     bool goodbye = false;
@@ -240,7 +240,7 @@ static struct event_id take_id(struct fuzz_input *event)
 
 /* What follows until the end are events, each with the ID behind that of the one before it, and
  * with its message. The first one is the place where it begins, and has no data. */
-static void judge_events(const struct server_verdict_rules *rules, struct fuzz_input input,
+static void check_events(const struct server_verdict_rules *rules, struct fuzz_input input,
                          bool whole)
 {
     const struct server_verdict_channel *channel = NULL;
@@ -287,7 +287,7 @@ static bool parse_id(const json_t *object, const char *name, struct event_id *id
     return text != NULL && event_id_parse(text, strlen(text), id) == 0;
 }
 
-static void judge_page_message(const struct server_verdict_channel *channel, const json_t *entry,
+static void check_page_message(const struct server_verdict_channel *channel, const json_t *entry,
                                const struct event_id *id)
 {
     const struct server_verdict_message *message = find_message(channel, id->sequence);
@@ -301,7 +301,7 @@ static void judge_page_message(const struct server_verdict_channel *channel, con
                (unsigned long long) id->sequence);
 }
 
-static void judge_json(const struct server_verdict_rules *rules, struct fuzz_input body)
+static void check_json(const struct server_verdict_rules *rules, struct fuzz_input body)
 {
     json_error_t error;
     json_t *page = json_loadb((const char *) body.data, body.len, JSON_ALLOW_NUL, &error);
@@ -321,7 +321,7 @@ static void judge_json(const struct server_verdict_rules *rules, struct fuzz_inp
                            id.sequence == start.sequence + i + 1,
                        "a page leaves a message out");
             if (channel != NULL)
-                judge_page_message(channel, entry, &id);
+                check_page_message(channel, entry, &id);
         }
     }
     json_decref(page);
@@ -370,7 +370,7 @@ static bool has_body(const struct fuzz_input *input)
     return input->len > 0 && memcmp(input->data, "HTTP/1.", input->len < 7 ? input->len : 7) != 0;
 }
 
-static void judge_body(const struct server_verdict_rules *rules, const struct http_head *head,
+static void check_body(const struct server_verdict_rules *rules, const struct http_head *head,
                        struct fuzz_input *input, bool whole)
 {
     const char *length = http_head_get(head, "Content-Length");
@@ -395,7 +395,7 @@ static void judge_body(const struct server_verdict_rules *rules, const struct ht
     }
     fuzz_check(complete || !whole, "it ends within a body");
     if (complete && body.len > 0 && has_type(head, "application/json"))
-        judge_json(rules, body);
+        check_json(rules, body);
     if (!complete)
         input->len = 0;
     buffer_deinit(&chunks);
@@ -419,7 +419,7 @@ static bool take_head(struct fuzz_input *input, struct http_head *head, bool who
 }
 
 /* Our client takes the 101; the reader begins at the place that it names. */
-static void judge_upgrade(const struct http_head *head, struct reader *reader,
+static void check_upgrade(const struct http_head *head, struct reader *reader,
                           struct extension_deflate *deflate)
 {
     const struct client_handshake_request request = {.compression = true};
@@ -451,17 +451,17 @@ void server_verdict_judge(const struct server_verdict_rules *rules, const struct
         if (!take_head(&input, &head, end->finished))
             return;
         if (head.status == 101) {
-            judge_upgrade(&head, &reader, &deflate);
-            judge_frames(&reader, &deflate, input, end->finished);
+            check_upgrade(&head, &reader, &deflate);
+            check_frames(&reader, &deflate, input, end->finished);
             input.len = 0;
         } else if (is_events(&head)) {
-            judge_events(rules, input, end->finished);
+            check_events(rules, input, end->finished);
             input.len = 0;
         } else {
             fuzz_check(head.status >= 400 || head.status == 100 || head.status == 200 ||
                            head.status == 204,
                        "status %d", head.status);
-            judge_body(rules, &head, &input, end->finished);
+            check_body(rules, &head, &input, end->finished);
         }
         http_head_deinit(&head);
     }

@@ -130,7 +130,7 @@ static void json_tells_of_a_gap_before_the_message(void **state)
     text.id = "ab-7";
     text.gap = 17;
     assert_rendered(&config, &text, counted, sizeof counted - 1);
-    text.gap = PLACE_UNKNOWN;
+    text.gap = POSITION_UNKNOWN;
     assert_rendered(&config, &text, unknown, sizeof unknown - 1);
 }
 

@@ -46,7 +46,7 @@ static int tear_down_all(void **state)
 
 static const struct event_id none = {0};
 
-/* Opens, expects a place (or `none`), stores sequences up to `last`, and closes. */
+/* Opens, expects a position (or `none`), stores sequences up to `last`, and closes. */
 static void run(struct event_id expected, uint64_t last)
 {
     struct state_file file;

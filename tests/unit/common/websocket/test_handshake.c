@@ -152,7 +152,7 @@ static void compression_is_agreed_on_when_both_sides_want_it(void **state)
 #define ACCEPT "Sec-WebSocket-Accept: " SAMPLE_ACCEPT "\r\n"
 
 /* The verdict of the client that sent the sample key. */
-static int judge_response(const char *line, const char *fields, struct error *error)
+static int check_response(const char *line, const char *fields, struct error *error)
 {
     struct client_handshake client = {.key = SAMPLE_KEY, .accept = SAMPLE_ACCEPT};
     struct extension_deflate deflate;
@@ -197,7 +197,7 @@ static void a_101_must_have_each_field_right(void **state)
     (void) state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct error error;
-        int status = judge_response("HTTP/1.1 101 Switching Protocols", cases[i].fields, &error);
+        int status = check_response("HTTP/1.1 101 Switching Protocols", cases[i].fields, &error);
 
         if (status != (cases[i].word == NULL ? 0 : UV_EPROTO))
             fail_msg("wrong about: %s", cases[i].fields);
@@ -223,7 +223,7 @@ static void another_status_is_a_refusal_that_names_it(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct error error;
 
-        assert_int_equal(judge_response(cases[i].line, UPGRADE CONNECTION ACCEPT, &error),
+        assert_int_equal(check_response(cases[i].line, UPGRADE CONNECTION ACCEPT, &error),
                          UV_ECONNREFUSED);
         if (strstr(error.text, cases[i].words) == NULL)
             fail_msg("'%s' for: %s", error.text, cases[i].line);

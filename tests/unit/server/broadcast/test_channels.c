@@ -200,7 +200,7 @@ static void a_channel_stays_until_its_history_has_expired(void **state)
 /* The number of the oldest message that is retained; 0: the channel is gone. */
 static unsigned oldest_of(struct channels *channels, const char *name)
 {
-    const struct channel_replay_from since = {.kind = CHANNEL_REPLAY_ALL};
+    const struct channel_replay_from from = {.kind = CHANNEL_REPLAY_ALL};
     struct channel_message message;
     struct block_cursor cursor;
     struct channel *channel;
@@ -209,7 +209,7 @@ static unsigned oldest_of(struct channels *channels, const char *name)
 
     if (channels_find(channels, name, strlen(name), &channel) != 0)
         return 0;
-    assert_int_equal(channel_look_back(channel, &since, &cursor, &start), 0);
+    assert_int_equal(channel_look_back(channel, &from, &cursor, &start), 0);
     if (channel_next(&cursor, &message))
         oldest = publishing_read(&message);
     block_log_leave(&cursor);
@@ -238,7 +238,7 @@ static void over_the_total_the_oldest_goes_first_in_whatever_channel_it_is(void 
 
             assert_int_equal(publishing_number(channel, &publisher, ++number, 1000), 0);
             channels_unref(&channels, channel);
-            assert_in_range(channels.histories._held, 1, TOTAL);
+            assert_in_range(channels.histories._memory, 1, TOTAL);
         }
     }
     b = oldest_of(&channels, "b"); /* some of "b" had to make room for "d" */
@@ -320,14 +320,14 @@ struct working {
 };
 
 /* What is read from there on is one message after the other, up to the newest that it has seen. */
-static bool replay(struct channel *channel, unsigned encoding, struct channel_replay_from since)
+static bool replay(struct channel *channel, unsigned encoding, struct channel_replay_from from)
 {
     struct channel_reader reader = {0};
     struct channel_message message;
     struct event_id start;
     uint64_t last = channel_last_id(channel).sequence, count = 0;
 
-    if (channel_join(channel, encoding, &since, &reader, &start) != 0)
+    if (channel_join(channel, encoding, &from, &reader, &start) != 0)
         return false;
     if (!reader.catching_up) {
         channel_leave(channel, &reader, NULL);
@@ -346,7 +346,7 @@ static void *work(void *argument)
 
     working->failed = !publishing_init(&publisher);
     for (unsigned i = 0; i < ROUNDS && !working->failed; i++) {
-        struct channel_replay_from since = {
+        struct channel_replay_from from = {
             .kind = i % 2 == 0 ? CHANNEL_REPLAY_ALL : CHANNEL_REPLAY_LAST, .count = i};
         struct channel *channel;
         char name[2] = {(char) ('a' + (i + working->number) % NAMES), '\0'};
@@ -357,7 +357,7 @@ static void *work(void *argument)
         }
         for (unsigned j = 0; j < 20; j++)
             working->failed |= publishing_number(channel, &publisher, j, 20 + 7 * j) != 0;
-        working->failed |= !replay(channel, i % 3 == 0 ? 15 : CHANNEL_PLAIN, since);
+        working->failed |= !replay(channel, i % 3 == 0 ? 15 : CHANNEL_PLAIN, from);
         if (i % 10 == 0)
             channels_expire(working->channels);
         channels_unref(working->channels, channel);
@@ -395,7 +395,7 @@ static void threads_publish_replay_and_trim_at_once(void **state)
             assert_false(working[i].failed);
         }
         if (cases[p].total > 0)
-            assert_in_range(channels.histories._held, 0, cases[p].total);
+            assert_in_range(channels.histories._memory, 0, cases[p].total);
         channels_deinit(&channels);
     }
 }

@@ -74,20 +74,20 @@ static void check_pieces(enum frame_opcode opcode, const char *payload, size_t l
 {
     struct frame_part part = {payload, len};
     struct buffer whole = {0}, pieces = {0};
-    struct event_stream_place place = {0};
+    struct event_stream_progress progress = {0};
 
     assert_int_equal(event_stream_add(&whole, opcode, &part, 1), 0);
-    while (!place.done) {
+    while (!progress.done) {
         uint8_t *piece = malloc(room); /* of its own: a sanitizer sees what is behind it */
         size_t written;
 
         assert_non_null(piece);
-        written = event_stream_write(piece, room, opcode, payload, len, &place);
+        written = event_stream_write(piece, room, opcode, payload, len, &progress);
         assert_in_range(written, 1, room);
         assert_int_equal(buffer_append(&pieces, piece, written), 0);
         free(piece);
     }
-    assert_int_equal(event_stream_write(NULL, 0, opcode, payload, len, &place), 0);
+    assert_int_equal(event_stream_write(NULL, 0, opcode, payload, len, &progress), 0);
     assert_int_equal(pieces.len, whole.len);
     assert_memory_equal(pieces.data, whole.data, whole.len);
     buffer_deinit(&pieces);

@@ -40,7 +40,7 @@ static void begin(struct past *past, const struct history_policy *policy)
 static void end(struct past *past)
 {
     channel_deinit(&past->channel);
-    assert_int_equal(past->histories._held, 0);
+    assert_int_equal(past->histories._memory, 0);
     assert_true(list_empty(&past->histories._order));
     histories_deinit(&past->histories);
     publishing_deinit(&past->publisher);
@@ -56,7 +56,7 @@ static void publish(struct past *past, unsigned count, size_t size)
 /* The messages from `first` to the last are there, and nothing else. */
 static void check_retained(struct past *past, unsigned first)
 {
-    const struct channel_replay_from since = {.kind = CHANNEL_REPLAY_ALL};
+    const struct channel_replay_from from = {.kind = CHANNEL_REPLAY_ALL};
     struct block_cursor cursor;
     struct channel_message message;
     struct channel_info info;
@@ -64,7 +64,7 @@ static void check_retained(struct past *past, unsigned first)
     uint64_t bytes = 0;
     unsigned number = first;
 
-    assert_int_equal(channel_look_back(&past->channel, &since, &cursor, &start), 0);
+    assert_int_equal(channel_look_back(&past->channel, &from, &cursor, &start), 0);
     assert_int_equal(start.sequence, first - 1);
     while (channel_next(&cursor, &message)) {
         assert_int_equal(publishing_read(&message), number++);
@@ -283,7 +283,7 @@ static void however_many_expire_at_once_they_go_in_bounded_steps(void **state)
     (void) state;
     begin(&past, &(struct history_policy){.age = 64000});
     publish(&past, MANY, 10);
-    blocks = past.channel._history._held / BLOCK_LOG_MAX_SIZE + 1;
+    blocks = past.channel._history._memory / BLOCK_LOG_MAX_SIZE + 1;
     now += 40000;
     publish(&past, REST, 10);
     now += 30000;
@@ -427,20 +427,20 @@ static void all_together_hold_no_more_than_they_may(void **state)
         histories_unlock(&past.histories);
         channel_drop_block(&past.channel);
     }
-    assert_in_range(past.histories._held, 1, 100 * 1024);
+    assert_in_range(past.histories._memory, 1, 100 * 1024);
     check_retained(&past, (unsigned) past.channel._history._sequence + 1);
     end(&past);
 }
 
 /* ---- who asks for it ---- */
 
-static uint64_t begin_since(struct past *past, struct channel_replay_from since)
+static uint64_t begin_since(struct past *past, struct channel_replay_from from)
 {
     struct channel_reader reader = {0};
     struct event_id start = {0};
     struct channel_message message;
 
-    assert_int_equal(channel_join(&past->channel, CHANNEL_PLAIN, &since, &reader, &start), 0);
+    assert_int_equal(channel_join(&past->channel, CHANNEL_PLAIN, &from, &reader, &start), 0);
     assert_int_equal(reader.catching_up, start.sequence < past->last);
     for (uint64_t i = start.sequence + 1; i <= past->last; i++) {
         assert_true(channel_next(&reader.cursor, &message));
@@ -486,7 +486,7 @@ static void a_joiner_begins_where_it_asks_to_or_as_near_as_can_be(void **state)
 /* It reads plain frames up to where it meets the log of its encoding, and there it goes on. */
 static void who_catches_up_goes_on_in_its_own_log_at_the_very_message(void **state)
 {
-    const struct channel_replay_from since = {.kind = CHANNEL_REPLAY_ALL};
+    const struct channel_replay_from from = {.kind = CHANNEL_REPLAY_ALL};
     static const unsigned forms[] = {CHANNEL_PLAIN, CHANNEL_LEAST_BITS, 15, CHANNEL_EVENTS,
                                      CHANNEL_IDS};
     struct past past;
@@ -501,7 +501,7 @@ static void who_catches_up_goes_on_in_its_own_log_at_the_very_message(void **sta
         uint64_t stop, place;
 
         publish(&past, 50, 200);
-        assert_int_equal(channel_join(&past.channel, forms[i], &since, &reader, &start), 0);
+        assert_int_equal(channel_join(&past.channel, forms[i], &from, &reader, &start), 0);
         assert_true(reader.catching_up);
         assert_int_equal(channel_meet(&past.channel, &reader, &live_cursor, &stop), 0);
         publish(&past, 7, 200);
@@ -522,7 +522,7 @@ static void who_catches_up_goes_on_in_its_own_log_at_the_very_message(void **sta
 /* However it leaves, nobody is said to read a log that nobody reads. */
 static void who_leaves_while_it_catches_up_is_counted_out_everywhere(void **state)
 {
-    const struct channel_replay_from since = {.kind = CHANNEL_REPLAY_ALL};
+    const struct channel_replay_from from = {.kind = CHANNEL_REPLAY_ALL};
     static const unsigned forms[] = {CHANNEL_PLAIN, CHANNEL_LEAST_BITS, CHANNEL_EVENTS,
                                      CHANNEL_IDS};
     struct past past;
@@ -535,7 +535,7 @@ static void who_leaves_while_it_catches_up_is_counted_out_everywhere(void **stat
         struct block_cursor live_cursor = {0};
         uint64_t stop;
 
-        assert_int_equal(channel_join(&past.channel, forms[i % 4], &since, &reader, NULL), 0);
+        assert_int_equal(channel_join(&past.channel, forms[i % 4], &from, &reader, NULL), 0);
         if (i / 4 > 0)
             assert_int_equal(channel_meet(&past.channel, &reader, &live_cursor, &stop), 0);
         publish(&past, 1, 200);
@@ -558,7 +558,7 @@ static void who_leaves_while_it_catches_up_is_counted_out_everywhere(void **stat
 /* It reads history, which costs nothing; but where it is to go on, it holds all that comes. */
 static void who_catches_up_holds_what_comes_in_its_own_log(void **state)
 {
-    const struct channel_replay_from since = {.kind = CHANNEL_REPLAY_ALL};
+    const struct channel_replay_from from = {.kind = CHANNEL_REPLAY_ALL};
     static const unsigned forms[] = {CHANNEL_PLAIN, 15, CHANNEL_EVENTS};
     struct past past;
 
@@ -574,7 +574,7 @@ static void who_catches_up_holds_what_comes_in_its_own_log(void **state)
 
         begin(&past, &(struct history_policy){.messages = 100});
         publish(&past, 50, 200);
-        assert_int_equal(channel_join(&past.channel, forms[i], &since, &reader, NULL), 0);
+        assert_int_equal(channel_join(&past.channel, forms[i], &from, &reader, NULL), 0);
         assert_int_equal(channel_meet(&past.channel, &reader, &live_cursor, &stop), 0);
         before = block_log_end(&past.channel._logs[log].log);
         publish(&past, 50, 200);

@@ -56,14 +56,14 @@ static void end(struct past *past)
 static void render(struct past *past, enum replay_encoding encoding, size_t most,
                    struct buffer *all)
 {
-    const struct channel_replay_from since = {.kind = CHANNEL_REPLAY_ALL};
+    const struct channel_replay_from from = {.kind = CHANNEL_REPLAY_ALL};
     struct replay replay = {0};
     struct block_cursor cursor;
     struct event_id id;
     int status;
 
     *all = (struct buffer){0};
-    assert_int_equal(channel_look_back(&past->channel, &since, &cursor, &id), 0);
+    assert_int_equal(channel_look_back(&past->channel, &from, &cursor, &id), 0);
     do {
         struct buffer piece = {0};
 
@@ -171,7 +171,7 @@ static void json_is_the_object_that_readers_expect(void **state)
 /* One that is given up within a message gets the rest of that one, and nothing behind it. */
 static void within_a_message_it_is_read_to_its_end(void **state)
 {
-    const struct channel_replay_from since = {.kind = CHANNEL_REPLAY_ALL};
+    const struct channel_replay_from from = {.kind = CHANNEL_REPLAY_ALL};
     struct replay replay = {0};
     struct block_cursor cursor;
     struct buffer out = {0};
@@ -180,7 +180,7 @@ static void within_a_message_it_is_read_to_its_end(void **state)
 
     (void) state;
     begin(&past);
-    assert_int_equal(channel_look_back(&past.channel, &since, &cursor, &id), 0);
+    assert_int_equal(channel_look_back(&past.channel, &from, &cursor, &id), 0);
     id.sequence++;
     assert_int_equal(replay_message(&replay, REPLAY_EVENTS, &cursor, id, &out, 200), UV_EAGAIN);
     block_log_give_up(&cursor);

@@ -19,8 +19,8 @@ struct scene {
     struct channel_listener own, other;
     enum channel_throttling throttling; /* of the other */
     struct throttle throttle;
-    struct throttle_paused *place;
-    bool held;
+    struct throttle_paused *owner;
+    bool paused;
 };
 
 static uint8_t payload[MESSAGE];
@@ -30,12 +30,12 @@ static void on_published(struct channel_listener *listener)
     (void) listener;
 }
 
-static void on_held(void *publisher, bool held)
+static void on_paused(void *publisher, bool paused)
 {
     struct scene *scene = publisher;
 
-    assert_int_equal(scene->place != NULL, held);
-    scene->held = held;
+    assert_int_equal(scene->owner != NULL, paused);
+    scene->paused = paused;
 }
 
 static void listen_there(void *argument)
@@ -71,7 +71,7 @@ static void scene_init(struct scene *scene)
 
 static void scene_deinit(struct scene *scene)
 {
-    throttle_forget(&scene->place);
+    throttle_forget(&scene->owner);
     throttle_close(&scene->throttle);
     assert_int_equal(uv_run(&scene->loop, UV_RUN_DEFAULT), 0);
     assert_int_equal(uv_loop_close(&scene->loop), 0);
@@ -92,8 +92,8 @@ static void publish(struct scene *scene, size_t len)
     assert_int_equal(channel_publish(scene->channel, &publisher, FRAME_BINARY, &part, 1, &receipt),
                      0);
     throttle_published(&scene->throttle,
-                       &(struct throttle_publisher){&scene->place, scene, on_held}, scene->channel,
-                       &receipt);
+                       &(struct throttle_publisher){&scene->owner, scene, on_paused},
+                       scene->channel, &receipt);
 }
 
 /* The other worker has delivered all that was appended up to here. */
@@ -116,19 +116,19 @@ static void a_publisher_goes_on_when_the_others_have_what_was_published_by_then(
 
     (void) state;
     scene_init(&scene);
-    for (int i = 0; i < PACE_BEHIND / MESSAGE; i++) {
-        assert_false(scene.held);
+    for (int i = 0; i < THROTTLE_BEHIND / MESSAGE; i++) {
+        assert_false(scene.paused);
         publish(&scene, MESSAGE);
     }
-    assert_true(scene.held);
+    assert_true(scene.paused);
     end = channel_appended(scene.channel);
     publish(&scene, MESSAGE); /* it was on its way */
     reach(&scene, end - 1);
     wait_looks(&scene);
-    assert_true(scene.held);
+    assert_true(scene.paused);
     reach(&scene, end);
     wait_looks(&scene);
-    assert_false(scene.held);
+    assert_false(scene.paused);
     scene_deinit(&scene);
 }
 
@@ -142,10 +142,10 @@ static void many_small_messages_are_held_as_well(void **state)
         struct scene scene;
 
         scene_init(&scene);
-        while (!scene.held && channel_appended(scene.channel) < 2 * PACE_BEHIND)
+        while (!scene.paused && channel_appended(scene.channel) < 2 * THROTTLE_BEHIND)
             publish(&scene, sizes[i]);
-        assert_true(scene.held);
-        assert_true(channel_appended(scene.channel) <= PACE_BEHIND + 2 * PACE_LOOK);
+        assert_true(scene.paused);
+        assert_true(channel_appended(scene.channel) <= THROTTLE_BEHIND + 2 * THROTTLE_LOOK);
         scene_deinit(&scene);
     }
 }
@@ -159,9 +159,9 @@ static void a_listener_that_only_follows_holds_nobody(void **state)
     channel_unlisten(scene.channel, &scene.other);
     scene.throttling = CHANNEL_FOLLOWS;
     listen_elsewhere(&scene);
-    for (int i = 0; i < 3 * PACE_BEHIND / MESSAGE; i++)
+    for (int i = 0; i < 3 * THROTTLE_BEHIND / MESSAGE; i++)
         publish(&scene, MESSAGE);
-    assert_false(scene.held);
+    assert_false(scene.paused);
     scene_deinit(&scene);
 }
 
@@ -177,14 +177,14 @@ static void messages_of_another_channel_in_between_change_nothing(void **state)
     channel = scene.channel;
     assert_int_equal(channels_make(&scene.channels, "b", 1, &other), 0);
     assert_int_equal(channel_join(other, CHANNEL_PLAIN, NULL, &reader, NULL), 0);
-    while (!scene.held && channel_appended(channel) < 2 * PACE_BEHIND) {
+    while (!scene.paused && channel_appended(channel) < 2 * THROTTLE_BEHIND) {
         scene.channel = channel;
-        publish(&scene, PACE_LOOK * 3 / 4);
+        publish(&scene, THROTTLE_LOOK * 3 / 4);
         scene.channel = other;
-        publish(&scene, PACE_LOOK / 2);
+        publish(&scene, THROTTLE_LOOK / 2);
     }
     scene.channel = channel;
-    assert_true(scene.held);
+    assert_true(scene.paused);
     channel_leave(other, &reader, NULL);
     channels_unref(&scene.channels, other);
     scene_deinit(&scene);
@@ -197,14 +197,14 @@ static void the_channel_lives_while_somebody_is_held(void **state)
 
     (void) state;
     scene_init(&scene);
-    while (!scene.held)
+    while (!scene.paused)
         publish(&scene, MESSAGE);
     channels_unref(&scene.channels, scene.channel);
     assert_int_equal(channels_count(&scene.channels), 1);
     reach(&scene, channel_appended(scene.channel));
     channels_ref(scene.channel);
     wait_looks(&scene);
-    assert_false(scene.held);
+    assert_false(scene.paused);
     scene_deinit(&scene);
 }
 
@@ -214,14 +214,14 @@ static void ones_own_worker_and_one_that_listens_no_more_hold_nobody(void **stat
 
     (void) state;
     scene_init(&scene);
-    while (!scene.held)
+    while (!scene.paused)
         publish(&scene, MESSAGE);
     channel_unlisten(scene.channel, &scene.other);
     wait_looks(&scene);
-    assert_false(scene.held);
-    for (int i = 0; i < 3 * PACE_BEHIND / MESSAGE; i++)
+    assert_false(scene.paused);
+    for (int i = 0; i < 3 * THROTTLE_BEHIND / MESSAGE; i++)
         publish(&scene, MESSAGE);
-    assert_false(scene.held);
+    assert_false(scene.paused);
     scene_deinit(&scene);
 }
 
@@ -232,11 +232,11 @@ static void who_comes_later_is_not_behind(void **state)
     (void) state;
     scene_init(&scene);
     channel_unlisten(scene.channel, &scene.other);
-    for (int i = 0; i < 2 * PACE_BEHIND / MESSAGE; i++)
+    for (int i = 0; i < 2 * THROTTLE_BEHIND / MESSAGE; i++)
         publish(&scene, MESSAGE);
     listen_elsewhere(&scene);
     publish(&scene, MESSAGE);
-    assert_false(scene.held);
+    assert_false(scene.paused);
     scene_deinit(&scene);
 }
 
@@ -246,12 +246,12 @@ static void who_goes_away_is_forgotten(void **state)
 
     (void) state;
     scene_init(&scene);
-    while (!scene.held)
+    while (!scene.paused)
         publish(&scene, MESSAGE);
-    throttle_forget(&scene.place);
-    assert_null(scene.place);
+    throttle_forget(&scene.owner);
+    assert_null(scene.owner);
     wait_looks(&scene);
-    assert_true(scene.held); /* nobody has told it anything */
+    assert_true(scene.paused); /* nobody has told it anything */
     scene_deinit(&scene);
 }
 

@@ -178,16 +178,16 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
 static void feed_held(struct transport *transport)
 {
     struct owner *owner = owner_of(transport);
-    struct buffer held;
+    struct buffer buffered;
 
     if (owner->connection == NULL || !transport_is_writable(transport) ||
-        !connection_take_held(owner->connection, transport, &held))
+        !connection_take_buffered(owner->connection, transport, &buffered))
         return;
-    if (held.len > 0)
-        transport_input(transport, held.data, held.len);
+    if (buffered.len > 0)
+        transport_input(transport, buffered.data, buffered.len);
     else
         on_opening(transport, NULL, 0);
-    buffer_deinit(&held);
+    buffer_deinit(&buffered);
 }
 
 static void flush(struct transport *transport)

@@ -15,7 +15,7 @@
 
 static int check_by(int (*parse)(const struct http_head *, const struct request_target *,
                                  struct channel_replay_from *, const char **),
-                    const char *query, const char *fields, struct channel_replay_from *since)
+                    const char *query, const char *fields, struct channel_replay_from *from)
 {
     char text[512];
     int len = snprintf(text, sizeof text, "GET /ws%s HTTP/1.1\r\nHost: h\r\n%s\r\n", query, fields);
@@ -30,52 +30,52 @@ static int check_by(int (*parse)(const struct http_head *, const struct request_
     assert_int_equal(http_head_feed(&head, (const uint8_t *) text, (size_t) len, &used),
                      HTTP_HEAD_DONE);
     assert_int_equal(request_target_parse(&target, http_head_target(&head)), 0);
-    status = parse(&head, &target, since, &why);
+    status = parse(&head, &target, from, &why);
     assert_true(status == 0 || (status == UV_EINVAL && why != NULL));
     http_head_deinit(&head);
     return status;
 }
 
-static int check(const char *query, const char *fields, struct channel_replay_from *since)
+static int check(const char *query, const char *fields, struct channel_replay_from *from)
 {
-    return check_by(replay_from_parse, query, fields, since);
+    return check_by(replay_from_parse, query, fields, from);
 }
 
 static void each_form_is_understood(void **state)
 {
-    struct channel_replay_from since;
+    struct channel_replay_from from;
 
     (void) state;
-    assert_int_equal(check("", "", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_REPLAY_NOW);
-    assert_int_equal(check("?x=5", "", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_REPLAY_NOW);
-    assert_int_equal(check("?history=12", "", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_REPLAY_LAST);
-    assert_int_equal(since.count, 12);
-    assert_int_equal(check("?history=all", "", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_REPLAY_ALL);
-    assert_int_equal(check("?last_event_id=" ID, "", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_REPLAY_ID);
-    assert_true(since.id.epoch == 0x9f86d081884c7d65 && since.id.sequence == 7);
-    assert_int_equal(check("", "Last-Event-ID: " ID "\r\n", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_REPLAY_ID);
-    assert_int_equal(since.id.sequence, 7);
-    assert_int_equal(check("?history=99999999999999999999999999999999", "", &since), 0);
-    assert_true(since.count > UINT32_MAX);
+    assert_int_equal(check("", "", &from), 0);
+    assert_int_equal(from.kind, CHANNEL_REPLAY_NOW);
+    assert_int_equal(check("?x=5", "", &from), 0);
+    assert_int_equal(from.kind, CHANNEL_REPLAY_NOW);
+    assert_int_equal(check("?history=12", "", &from), 0);
+    assert_int_equal(from.kind, CHANNEL_REPLAY_LAST);
+    assert_int_equal(from.count, 12);
+    assert_int_equal(check("?history=all", "", &from), 0);
+    assert_int_equal(from.kind, CHANNEL_REPLAY_ALL);
+    assert_int_equal(check("?last_event_id=" ID, "", &from), 0);
+    assert_int_equal(from.kind, CHANNEL_REPLAY_ID);
+    assert_true(from.id.epoch == 0x9f86d081884c7d65 && from.id.sequence == 7);
+    assert_int_equal(check("", "Last-Event-ID: " ID "\r\n", &from), 0);
+    assert_int_equal(from.kind, CHANNEL_REPLAY_ID);
+    assert_int_equal(from.id.sequence, 7);
+    assert_int_equal(check("?history=99999999999999999999999999999999", "", &from), 0);
+    assert_true(from.count > UINT32_MAX);
 }
 
 static void an_id_says_more_than_a_history_and_the_field_more_than_the_query(void **state)
 {
-    struct channel_replay_from since;
+    struct channel_replay_from from;
 
     (void) state;
-    assert_int_equal(check("?history=3&last_event_id=" ID, "", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_REPLAY_ID);
-    assert_int_equal(check("?history=3", "Last-Event-ID: " ID "\r\n", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_REPLAY_ID);
-    assert_int_equal(check("?last_event_id=" ID, "Last-Event-ID: " OTHER "\r\n", &since), 0);
-    assert_int_equal(since.id.sequence, 9);
+    assert_int_equal(check("?history=3&last_event_id=" ID, "", &from), 0);
+    assert_int_equal(from.kind, CHANNEL_REPLAY_ID);
+    assert_int_equal(check("?history=3", "Last-Event-ID: " ID "\r\n", &from), 0);
+    assert_int_equal(from.kind, CHANNEL_REPLAY_ID);
+    assert_int_equal(check("?last_event_id=" ID, "Last-Event-ID: " OTHER "\r\n", &from), 0);
+    assert_int_equal(from.id.sequence, 9);
 }
 
 static void what_is_no_place_is_refused(void **state)
@@ -91,45 +91,45 @@ static void what_is_no_place_is_refused(void **state)
         "?last_event_id=9f86d081884c7d65-70x",
         "?last_event_id=9f86d081884c7d65-7&last_event_id=9f86d081884c7d65-7",
     };
-    struct channel_replay_from since;
+    struct channel_replay_from from;
 
     (void) state;
     for (size_t i = 0; i < sizeof queries / sizeof *queries; i++) {
-        if (check(queries[i], "", &since) != UV_EINVAL)
+        if (check(queries[i], "", &from) != UV_EINVAL)
             fail_msg("%s was taken", queries[i]);
     }
-    assert_int_equal(check("", "Last-Event-ID: x\r\n", &since), UV_EINVAL);
-    assert_int_equal(check("", "Last-Event-ID: " ID "\r\nLast-Event-ID: " ID "\r\n", &since),
+    assert_int_equal(check("", "Last-Event-ID: x\r\n", &from), UV_EINVAL);
+    assert_int_equal(check("", "Last-Event-ID: " ID "\r\nLast-Event-ID: " ID "\r\n", &from),
                      UV_EINVAL);
 }
 
 static void an_empty_id_is_none(void **state)
 {
-    struct channel_replay_from since;
+    struct channel_replay_from from;
 
     (void) state;
-    assert_int_equal(check("?last_event_id=", "", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_REPLAY_NOW);
-    assert_int_equal(check("", "Last-Event-ID:\r\n", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_REPLAY_NOW);
-    assert_int_equal(check("?last_event_id=" ID, "Last-Event-ID: \r\n", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_REPLAY_ID);
-    assert_int_equal(check("?last_event_id&history=3", "Last-Event-ID:\r\n", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_REPLAY_LAST);
+    assert_int_equal(check("?last_event_id=", "", &from), 0);
+    assert_int_equal(from.kind, CHANNEL_REPLAY_NOW);
+    assert_int_equal(check("", "Last-Event-ID:\r\n", &from), 0);
+    assert_int_equal(from.kind, CHANNEL_REPLAY_NOW);
+    assert_int_equal(check("?last_event_id=" ID, "Last-Event-ID: \r\n", &from), 0);
+    assert_int_equal(from.kind, CHANNEL_REPLAY_ID);
+    assert_int_equal(check("?last_event_id&history=3", "Last-Event-ID:\r\n", &from), 0);
+    assert_int_equal(from.kind, CHANNEL_REPLAY_LAST);
 }
 
 static void for_an_event_stream_an_id_that_is_not_ours_is_one_of_another_epoch(void **state)
 {
-    struct channel_replay_from since;
+    struct channel_replay_from from;
 
     (void) state;
-    assert_int_equal(check_by(replay_from_parse_any, "", "Last-Event-ID: 17\r\n", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_REPLAY_ID);
-    assert_int_equal(check_by(replay_from_parse_any, "?last_event_id=x&history=3", "", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_REPLAY_ID);
-    assert_int_equal(check_by(replay_from_parse_any, "?last_event_id=" ID, "", &since), 0);
-    assert_int_equal(since.kind, CHANNEL_REPLAY_ID);
-    assert_int_equal(check_by(replay_from_parse_any, "?history=x", "", &since), UV_EINVAL);
+    assert_int_equal(check_by(replay_from_parse_any, "", "Last-Event-ID: 17\r\n", &from), 0);
+    assert_int_equal(from.kind, CHANNEL_REPLAY_ID);
+    assert_int_equal(check_by(replay_from_parse_any, "?last_event_id=x&history=3", "", &from), 0);
+    assert_int_equal(from.kind, CHANNEL_REPLAY_ID);
+    assert_int_equal(check_by(replay_from_parse_any, "?last_event_id=" ID, "", &from), 0);
+    assert_int_equal(from.kind, CHANNEL_REPLAY_ID);
+    assert_int_equal(check_by(replay_from_parse_any, "?history=x", "", &from), UV_EINVAL);
 }
 
 int main(void)

@@ -26,7 +26,7 @@ struct scene {
     struct submit_context means;
     struct journal journal;
     struct limits_rate *rate;
-    struct throttle_paused *held;
+    struct throttle_paused *throttled;
     bool paused;
 };
 
@@ -35,9 +35,9 @@ static void on_published(struct channel_listener *listener)
     (void) listener;
 }
 
-static void on_held(void *publisher, bool held)
+static void on_paused(void *publisher, bool paused)
 {
-    ((struct scene *) publisher)->paused = held;
+    ((struct scene *) publisher)->paused = paused;
 }
 
 static void listen_there(void *argument)
@@ -72,7 +72,7 @@ static void scene_init(struct scene *scene, const char *channel)
 
 static void scene_deinit(struct scene *scene)
 {
-    throttle_forget(&scene->held);
+    throttle_forget(&scene->throttled);
     throttle_close(&scene->throttle);
     (void) uv_run(&scene->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&scene->loop), 0);
@@ -87,7 +87,7 @@ static void scene_deinit(struct scene *scene)
 static struct submit_client client(struct scene *scene, enum submit_way way)
 {
     return (struct submit_client){
-        way, {NULL, &scene->rate}, 1000, {&scene->held, scene, on_held}, NULL};
+        way, {NULL, &scene->rate}, 1000, {&scene->throttled, scene, on_paused}, NULL};
 }
 
 /* What became of a submission. */
@@ -254,7 +254,8 @@ static void whoever_publishes_more_than_others_deliver_is_paused_also_with_empty
         struct scene scene;
 
         scene_init(&scene, "a");
-        while (!scene.paused && channel_appended(scene.channel) < PACE_BEHIND + 2 * PACE_LOOK)
+        while (!scene.paused &&
+               channel_appended(scene.channel) < THROTTLE_BEHIND + 2 * THROTTLE_LOOK)
             assert_int_equal(say(&scene, cases[i].way, FRAME_TEXT, "", cases[i].count, &result), 0);
         assert_int_equal(scene.paused, cases[i].paused);
         scene_deinit(&scene);

@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 /* Judges a request with these fields, each with its line's end. */
-static enum origin_verdict judge_by(const char *fields, const char *const *allowed, bool loopback,
-                                    bool host_is_known)
+static enum origin_verdict verdict_by(const char *fields, const char *const *allowed, bool loopback,
+                                      bool host_is_known)
 {
     struct origin_policy policy = {.allowed = allowed, .host_is_known = host_is_known};
     struct http_head head;
@@ -32,9 +32,9 @@ static enum origin_verdict judge_by(const char *fields, const char *const *allow
     return verdict;
 }
 
-static enum origin_verdict judge(const char *fields, const char *const *allowed, bool loopback)
+static enum origin_verdict verdict_of(const char *fields, const char *const *allowed, bool loopback)
 {
-    return judge_by(fields, allowed, loopback, false);
+    return verdict_by(fields, allowed, loopback, false);
 }
 
 static void check(const char *host, const char *origin, const char *const *allowed, bool loopback,
@@ -44,7 +44,7 @@ static void check(const char *host, const char *origin, const char *const *allow
     enum origin_verdict verdict;
 
     (void) snprintf(fields, sizeof fields, "Host: %s\r\nOrigin: %s\r\n", host, origin);
-    verdict = judge(fields, allowed, loopback);
+    verdict = verdict_of(fields, allowed, loopback);
     if (verdict != expected)
         fail_msg("'%s' at '%s', loopback %d: %d instead of %d", origin, host, loopback,
                  (int) verdict, (int) expected);
@@ -60,7 +60,7 @@ static void without_a_list_a_page_is_of_the_host_that_it_asks(void **state)
     check("chat.example", "https://chat.example.evil.example", NULL, false, ORIGIN_FOREIGN);
     check("chat.example", "https://xchat.example", NULL, false, ORIGIN_FOREIGN);
     check("chat.example", "null", NULL, false, ORIGIN_FOREIGN);
-    assert_int_equal(judge("Host: chat.example\r\n", NULL, false), ORIGIN_NONE);
+    assert_int_equal(verdict_of("Host: chat.example\r\n", NULL, false), ORIGIN_NONE);
 }
 
 static void through_a_loopback_listener_it_is_of_this_machine(void **state)
@@ -117,10 +117,10 @@ static void where_the_host_is_known_its_pages_come_in(void **state)
     static const char foreign[] = "Host: chat.example\r\nOrigin: https://evil.example\r\n";
 
     (void) state;
-    assert_int_equal(judge_by(own, list, false, false), ORIGIN_FOREIGN);
-    assert_int_equal(judge_by(own, list, false, true), ORIGIN_ADMITTED);
-    assert_int_equal(judge_by(foreign, list, false, true), ORIGIN_FOREIGN);
-    assert_int_equal(judge_by(foreign, NULL, false, true), ORIGIN_FOREIGN);
+    assert_int_equal(verdict_by(own, list, false, false), ORIGIN_FOREIGN);
+    assert_int_equal(verdict_by(own, list, false, true), ORIGIN_ADMITTED);
+    assert_int_equal(verdict_by(foreign, list, false, true), ORIGIN_FOREIGN);
+    assert_int_equal(verdict_by(foreign, NULL, false, true), ORIGIN_FOREIGN);
 }
 
 static void a_wildcard_stands_for_one_or_more_labels(void **state)
@@ -204,7 +204,7 @@ static void what_is_no_origin_never_comes_in(void **state)
         check("localhost", bad[i / 2], all, i % 2 == 0, ORIGIN_BAD);
         check("localhost", bad[i / 2], NULL, i % 2 == 0, ORIGIN_BAD);
     }
-    assert_int_equal(judge("Host: a\r\nOrigin: http://a\r\nOrigin: http://a\r\n", all, true),
+    assert_int_equal(verdict_of("Host: a\r\nOrigin: http://a\r\nOrigin: http://a\r\n", all, true),
                      ORIGIN_BAD);
     check("x", "https://any.example", all, true, ORIGIN_ADMITTED);
     check("x", "null", all, true, ORIGIN_ADMITTED);
@@ -218,7 +218,7 @@ static void a_host_that_is_none_is_nobodys(void **state)
     (void) state;
     for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++)
         check(hosts[i], "http://localhost", NULL, true, ORIGIN_FOREIGN);
-    assert_int_equal(judge("Origin: http://localhost\r\n", NULL, true), ORIGIN_FOREIGN);
+    assert_int_equal(verdict_of("Origin: http://localhost\r\n", NULL, true), ORIGIN_FOREIGN);
 }
 
 static void what_can_never_match_is_not_listed(void **state)

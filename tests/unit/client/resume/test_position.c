@@ -1,4 +1,4 @@
-#include "client/resume/place.h"
+#include "client/resume/position.h"
 
 #include <string.h>
 #include <uv.h>
@@ -13,22 +13,22 @@
 #define A "00112233445566aa"
 #define B "ffeeddccbbaa9988"
 
-static struct place place_at(const char *text)
+static struct position place_at(const char *text)
 {
-    struct place place = {.known = text != NULL};
+    struct position position = {.known = text != NULL};
 
     if (text != NULL)
-        assert_int_equal(place_parse(text, strlen(text), &place.id), 0);
-    return place;
+        assert_int_equal(position_parse(text, strlen(text), &position.id), 0);
+    return position;
 }
 
-static void assert_at(const struct place *place, const char *text)
+static void assert_at(const struct position *position, const char *text)
 {
     char shown[EVENT_ID_SIZE];
 
-    assert_int_equal(place->known, text != NULL);
+    assert_int_equal(position->known, text != NULL);
     if (text != NULL)
-        assert_string_equal(event_id_print(place->id, shown), text);
+        assert_string_equal(event_id_print(position->id, shown), text);
 }
 
 static void a_connection_tells_what_was_lost_before_it(void **state)
@@ -45,21 +45,22 @@ static void a_connection_tells_what_was_lost_before_it(void **state)
         {A "-7", A "-24", A "-24", 17, false},
         {A "-0", A "-9223372036854775807", A "-9223372036854775807", INT64_MAX, false},
         {A "-7", A "-6", A "-6", 0, true},
-        {A "-7", B "-7", B "-7", PLACE_UNKNOWN, false},
-        {A "-7", B "-0", B "-0", PLACE_UNKNOWN, false},
-        {A "-7", NULL, NULL, PLACE_UNKNOWN, false},
-        {A "-7", "", NULL, PLACE_UNKNOWN, false},
-        {A "-7", A "-9223372036854775808", NULL, PLACE_UNKNOWN, false},
+        {A "-7", B "-7", B "-7", POSITION_UNKNOWN, false},
+        {A "-7", B "-0", B "-0", POSITION_UNKNOWN, false},
+        {A "-7", NULL, NULL, POSITION_UNKNOWN, false},
+        {A "-7", "", NULL, POSITION_UNKNOWN, false},
+        {A "-7", A "-9223372036854775808", NULL, POSITION_UNKNOWN, false},
     };
 
     (void) state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct place place = place_at(cases[i].before);
+        struct position position = place_at(cases[i].before);
         bool back = true;
 
-        if (place_open(&place, cases[i].text, &back) != cases[i].lost || back != cases[i].back)
+        if (position_open(&position, cases[i].text, &back) != cases[i].lost ||
+            back != cases[i].back)
             fail_msg("case %zu", i);
-        assert_at(&place, cases[i].after);
+        assert_at(&position, cases[i].after);
     }
 }
 
@@ -71,7 +72,7 @@ static void a_ping_that_is_further_on_is_a_gap(void **state)
     } cases[] = {
         {A "-7", A "-8", A "-8", 1},
         {A "-7", A "-24", A "-24", 17},
-        {A "-7", B "-3", B "-3", PLACE_UNKNOWN},
+        {A "-7", B "-3", B "-3", POSITION_UNKNOWN},
         {A "-7", A "-7", A "-7", 0},
         {A "-7", A "-3", A "-7", 0},
         {A "-7", "", A "-7", 0},
@@ -82,37 +83,37 @@ static void a_ping_that_is_further_on_is_a_gap(void **state)
 
     (void) state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct place place = place_at(cases[i].before);
+        struct position position = place_at(cases[i].before);
         const char *payload = cases[i].payload;
 
-        if (place_ping(&place, (const uint8_t *) payload, strlen(payload)) != cases[i].lost)
+        if (position_ping(&position, (const uint8_t *) payload, strlen(payload)) != cases[i].lost)
             fail_msg("case %zu", i);
-        assert_at(&place, cases[i].after);
+        assert_at(&position, cases[i].after);
     }
 }
 
 static void messages_move_the_place(void **state)
 {
-    struct place place = place_at(A "-9");
+    struct position position = place_at(A "-9");
     bool back;
 
     (void) state;
-    place_count(&place);
-    assert_at(&place, A "-10");
-    assert_int_equal(place_open(&place, A "-10", &back), 0);
-    place = (struct place){.known = false};
-    place_count(&place);
-    assert_at(&place, NULL);
+    position_count(&position);
+    assert_at(&position, A "-10");
+    assert_int_equal(position_open(&position, A "-10", &back), 0);
+    position = (struct position){.known = false};
+    position_count(&position);
+    assert_at(&position, NULL);
 }
 
 static void what_is_unknown_stays_unknown(void **state)
 {
     (void) state;
-    assert_int_equal(place_add_gaps(3, 4), 7);
-    assert_int_equal(place_add_gaps(0, PLACE_UNKNOWN), PLACE_UNKNOWN);
-    assert_int_equal(place_add_gaps(PLACE_UNKNOWN, 0), PLACE_UNKNOWN);
-    assert_int_equal(place_add_gaps(PLACE_UNKNOWN, 5), PLACE_UNKNOWN);
-    assert_int_equal(place_add_gaps(PLACE_UNKNOWN - 2, 5), PLACE_UNKNOWN);
+    assert_int_equal(position_add_gaps(3, 4), 7);
+    assert_int_equal(position_add_gaps(0, POSITION_UNKNOWN), POSITION_UNKNOWN);
+    assert_int_equal(position_add_gaps(POSITION_UNKNOWN, 0), POSITION_UNKNOWN);
+    assert_int_equal(position_add_gaps(POSITION_UNKNOWN, 5), POSITION_UNKNOWN);
+    assert_int_equal(position_add_gaps(POSITION_UNKNOWN - 2, 5), POSITION_UNKNOWN);
 }
 
 int main(void)
