@@ -220,9 +220,13 @@ void http_head_limit(struct http_head *head, uint64_t bytes, uint64_t fields)
 /* Translates an error of llhttp for the sender of the head. */
 static void explain(struct http_head *head, llhttp_errno_t error)
 {
+    const llhttp_t *parser = &head->_parser;
+
     if (head->why != NULL)
         return; /* a callback has set it */
-    if (error == HPE_INVALID_VERSION || error == HPE_PAUSED_H2_UPGRADE)
+    /* llhttp 9 calls it a bad version, too, if what follows "HTTP/1.1" is no CRLF. */
+    if (error == HPE_PAUSED_H2_UPGRADE ||
+        (error == HPE_INVALID_VERSION && !(parser->http_major == 1 && parser->http_minor <= 1)))
         (void) reject(head, 505, "only HTTP/1.1 is supported");
     else
         (void) reject(head, 400, "this is not a well-formed HTTP/1.1 message");

@@ -151,6 +151,7 @@ struct transport_context {
     bool _server;
     bool _hears_on;
     struct list _dirty;
+    struct list _flush_end; /* a turn flushes up to here; linked only while it does */
     struct deadline_list _opening;
     struct deadline_list _body; /* those in their opening whose request has a body to come, */
     struct deadline_list _kept; /* waiting for a further request to begin, */

@@ -96,20 +96,20 @@ void transport_context_deinit(struct transport_context *context)
 
 bool transport_context_flush_some(struct transport_context *context, unsigned budget)
 {
-    struct list end;
+    struct list *end = &context->_flush_end;
 
     context->_reader = NULL;          /* the turn ends: all may read again */
     if (!context->_work.read_nothing) /* which says nothing of how many have much to say */
         context->_busy_before = context->_busy;
     context->_busy = 0;
     context->_read = 0;
-    list_append(&context->_dirty, &end); /* what is listed from here on is for the next turn */
-    for (; budget > 0 && context->_dirty.next != &end; budget--) {
+    list_append(&context->_dirty, end); /* what is listed from here on is for the next turn */
+    for (; budget > 0 && context->_dirty.next != end; budget--) {
         struct list *node = list_take_first(&context->_dirty);
 
         context->ops->flush(container_of(node, struct transport_output, dirty)->transport);
     }
-    list_remove(&end);
+    list_remove(end);
     return list_empty(&context->_dirty);
 }
 
