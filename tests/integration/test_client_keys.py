@@ -134,22 +134,49 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(server, authority) -> Terminal:
-    argv = [programs.WSRECV, "-q", "-n", "1", "-m", "hi", "--cacert", authority.ca, "--cert",
-            "client.p12", server.url]  # fmt: skip
-    there = Terminal(argv, authority.directory)
-    there.wait_for(b"Passphrase of client.p12: ")
-    return there
+def asked(server, authority) -> Callable[[], Terminal]:
+    """asked() runs wsrecv on a terminal, up to its question."""
+
+    def run() -> Terminal:
+        argv = [programs.WSRECV, "-q", "-n", "1", "-m", "hi", "--cacert", authority.ca, "--cert",
+                "client.p12", server.url]  # fmt: skip
+        there = Terminal(argv, authority.directory)
+        there.wait_for(b"Passphrase of client.p12: ")
+        return there
+
+    return run
 
 
-def test_the_passphrase_is_asked_for_without_echo(terminal):
+def test_the_passphrase_is_asked_for_without_echo(asked):
+    terminal = asked()
+    assert not termios.tcgetattr(terminal.slave)[3] & termios.ECHO
     os.write(terminal.master, PASSPHRASE.encode() + b"\n")
     assert terminal.end() == (OK, b"Received: Message: hi\n")
     assert PASSPHRASE.encode() not in terminal.shown
 
 
-def test_ctrl_c_at_the_question_ends_it_and_leaves_the_terminal_as_it_was(terminal):
-    os.write(terminal.master, b"\x03")
+def test_what_is_no_passphrase_ends_it(asked):
+    for typed in (b"wr0ng\n", b"\x04", b"x" * 2000 + b"\n"):
+        terminal = asked()
+        os.write(terminal.master, typed)
+        terminal.process.wait(20)
+        assert termios.tcgetattr(terminal.slave)[3] & termios.ECHO
+        assert terminal.end() == (TLS, b"")
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_at_the_question_ends_it_and_leaves_the_terminal_as_it_was(asked, signum):
+    terminal = asked()
+    terminal.process.send_signal(signum)
     terminal.process.wait(20)
     assert termios.tcgetattr(terminal.slave)[3] & termios.ECHO
-    assert terminal.end()[0] == -signal.SIGINT
+    assert terminal.end()[0] == -signum
+
+
+def test_ctrl_c_is_heard_however_soon_it_follows_the_question(asked):
+    for _ in range(40):
+        terminal = asked()
+        os.write(terminal.master, b"\x03")
+        terminal.process.wait(20)
+        assert termios.tcgetattr(terminal.slave)[3] & termios.ECHO
+        assert terminal.end()[0] == -signal.SIGINT
