@@ -6,6 +6,7 @@
 #include "server/auth/token_file.h"
 #include "server/config/config.h"
 #include "server/server.h"
+#include "server/store/store.h"
 
 enum { EXIT_USAGE = 2 };
 
@@ -30,6 +31,29 @@ static int make_token(const struct server_options *options, struct error *error)
     return status;
 }
 
+static void print_line(void *context, const char *line)
+{
+    (void) context;
+    (void) puts(line);
+}
+
+/* --check-store */
+static int check_store(const char *path)
+{
+    struct error error;
+    int status = store_check(path, print_line, NULL, &error);
+
+    if (status == 0 && puts("OK") >= 0 && fflush(stdout) == 0)
+        return EXIT_SUCCESS;
+    if (status == UV_EILSEQ)
+        log_error("%s is damaged: restore it from a backup (and see --new-epoch)", path);
+    else if (status != 0)
+        log_error("%s", error.text);
+    else
+        log_error("cannot write to standard output");
+    return EXIT_FAILURE;
+}
+
 /* Does what --help, --version, --new-token, --check-config or --print-config asks for. */
 static int answer(const struct config *config)
 {
@@ -42,6 +66,8 @@ static int answer(const struct config *config)
         log_error("%s", error.text);
         return EXIT_FAILURE;
     }
+    if (options->check_store)
+        return check_store(options->store);
     if (options->new_token != NULL) {
         if (make_token(options, &error) != 0) {
             log_error("%s", error.text);
@@ -88,7 +114,7 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     options = &config->options;
     if (options->help || options->version || options->check_config || options->print_config ||
-        options->new_token != NULL)
+        options->new_token != NULL || options->check_store)
         status = answer(config);
     else
         return serve(config, &arguments);

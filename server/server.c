@@ -104,7 +104,7 @@ static int start_input(struct server *server, struct error *error)
                                   .context = server,
                                   .worker_count = server->shared.worker_count,
                                   .sink = &server->sink,
-                                  .journal = &server->journal,
+                                  .journal = server->journal,
                               });
     return status == 0
                ? 0
@@ -209,7 +209,8 @@ void server_configure(struct server *server)
 
     log_set_level(options->log_level);
     server->channels.memory.max = options->max_memory;
-    histories_limit(&server->channels.histories, options->history_total);
+    histories_limit(&server->channels.histories,
+                    options->store != NULL ? options->history_memory : options->history_total);
     channels_list(&server->channels, options->listed_channels ? server->listed : NULL,
                   server->listed_count);
     if (!channel_rules_have_age(&server->config->rules))
@@ -241,6 +242,7 @@ static void free_workers(struct server *server)
 {
     for (size_t i = 0; i < server->started; i++)
         worker_join(server->workers[i]);
+    server_store_close(server);
     for (size_t i = 0; i < server->shared.worker_count; i++)
         worker_free(server->workers[i]);
     free(server->workers);
@@ -310,7 +312,7 @@ static int start(struct server *server, struct error *error)
         .config = server->config,
         .limits = &server->limits,
         .channels = &server->channels,
-        .journal = &server->journal,
+        .journal = server->journal,
         .control = &server->control,
         .stdin_counters = &server->source.counters,
         .tls = server->tls,
@@ -409,11 +411,12 @@ static int prepare(struct server *server, struct error *error)
     int status;
 
     server->channels.memory.settles = options->workers > 1 ? MEMORY_SETTLES : 0;
-    journal_init_memory(&server->journal);
     list_channels(server);
     status = server_log_start(server, error);
     if (status == 0)
         status = prepare_tls(server, error);
+    if (status == 0)
+        status = server_store_open(server, error);
     if (status == 0)
         status = sockets_init(&server->sockets, options, options->workers, &server->loop, error);
     return status;
@@ -443,6 +446,7 @@ int server_run(struct config *config, const struct server_arguments *arguments)
     status = prepare(&server, &error);
     if (status == 0)
         status = start(&server, &error);
+    server_store_close(&server);
     sockets_deinit(&server.sockets);
     tls_context_free(server.tls);
     channels_deinit(&server.channels);

@@ -15,6 +15,7 @@
 #include "server/config/config.h"
 #include "server/http/control.h"
 #include "server/journal/journal.h"
+#include "server/journal/journal_sqlite.h"
 #include "server/net/fd_shortage.h"
 #include "server/net/limits.h"
 #include "server/net/sockets.h"
@@ -45,7 +46,9 @@ struct server {
     struct signals signals;
     struct tls_context *tls; /* NULL: ws:// */
     struct channels channels;
-    struct journal journal;
+    struct journal memory;
+    struct journal_sqlite *store; /* NULL: the journal is that of memory */
+    struct journal *journal;
     const char *listed[2]; /* channels that can be made, if that is not up to anyone, */
     size_t listed_count;
     uv_timer_t expiry;    /* of history, if its age matters */
@@ -95,6 +98,19 @@ int server_log_prepare(const struct server *server, const struct server_options 
 /* Takes over what server_log_prepare has opened, and the form of `next`, which is not the
  * configuration yet. */
 void server_log_change(struct server *server, const struct server_options *next, int fd);
+
+/* ---- server_store.c ---- */
+
+/* Opens the store, if there is to be one, and reads from it what channels retain. Returns 0, or a
+ * negative UV_E* code with a text. */
+int server_store_open(struct server *server, struct error *error);
+
+/* The configuration, and the channels' settings, are others. */
+void server_store_configure(struct server *server);
+
+/* The workers have ended, and are not freed yet: stores and delivers what is left. Harmless when
+ * there is none. */
+void server_store_close(struct server *server);
 
 /* ---- server_drain.c ---- */
 

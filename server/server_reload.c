@@ -27,6 +27,8 @@ static void warn_of_restart(const struct server_options *now, const struct serve
     warn_if(now->workers != next->workers, "workers");
     warn_if(differs(now->stdin_channel, next->stdin_channel), "stdin");
     warn_if(differs(now->stdout_channel, next->stdout_channel), "stdout");
+    warn_if(differs(now->store, next->store), "store");
+    warn_if(now->store_fast != next->store_fast, "store-sync");
     warn_if(now->compression_level != next->compression_level, "compression-level");
     warn_if((now->tls_cert_count > 0) != (next->tls_cert_count > 0), "whether there is a tls-cert");
 }
@@ -81,6 +83,7 @@ static void take_over(struct server *server, struct config *next)
     server_configure(server);
     limits_set_options(&server->limits, &next->options);
     channels_set_rules(&server->channels, &next->rules, next->options.max_channels);
+    server_store_configure(server);
     tell_of_tls(server);
     sockets_announce(&server->sockets, &next->options, server->listeners.first_address);
     pass_on(server);

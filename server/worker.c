@@ -82,6 +82,7 @@ static void connect_parts(struct worker *worker)
         .journal = worker->shared->journal,
         .publisher = &worker->publisher,
         .throttle = &worker->throttle,
+        .inbox = &worker->inbox,
     };
     fanouts_init(&worker->fanouts, channels, &peer_subscriber_ops, &worker->inbox, &worker->due);
     throttle_init(&worker->throttle, &worker->loop, channels);

@@ -199,7 +199,8 @@ enum transport_pause {
     TRANSPORT_UNTIL_ANSWERED = 1,  /* what was read has yet to be answered */
     TRANSPORT_UNTIL_TAKEN = 2,     /* the owner keeps what was read, or cannot pass it on yet */
     TRANSPORT_UNTIL_DELIVERED = 4, /* what it has published has yet to be delivered to others */
-    TRANSPORT_UNTIL_ALL = 7,
+    TRANSPORT_UNTIL_STORED = 8,    /* what it has published has yet to be stored */
+    TRANSPORT_UNTIL_ALL = 15,
 };
 
 /* An idle one is this struct and nothing else, and there may be a million. */
@@ -214,7 +215,7 @@ struct transport {
     uint8_t _input : 2;   /* enum transport_input, */
     uint8_t _writing : 2; /* and enum transport_writing */
     bool _finishing : 1;  /* when all is written: FIN */
-    uint8_t _paused : 3;  /* why nothing is read: enum transport_pause; silence is not the peer's */
+    uint8_t _paused : 4;  /* why nothing is read: enum transport_pause; silence is not the peer's */
     bool _deferred : 1;   /* it waits for its share of the work of a turn */
     bool _told : 1;       /* on_end has run */
     bool _connected : 1;  /* there is a socket to read from */

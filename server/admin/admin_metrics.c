@@ -5,6 +5,7 @@
 #include "common/base/log.h"
 #include "server/broadcast/fanouts.h"
 #include "server/http/services.h"
+#include "server/journal/journal.h"
 #include "server/metrics/counters.h"
 #include "server/metrics/exposition.h"
 #include "server/metrics/process_metrics.h"
@@ -119,8 +120,25 @@ static void write_responses(struct exposition *page, const struct question *ques
         exposition_count_of(page, "limit", limits_name(i), atomic_load(&limits->hits[i]));
 }
 
+/* Of those that deliver for the workers. */
+static uint64_t delivered(const struct counters *one, const struct counters *other, size_t at)
+{
+    const struct counters *const all[] = {one, other};
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (all[i] != NULL)
+            total += counters_read(
+                (const _Atomic uint64_t *) (const void *) ((const char *) all[i] + at));
+    }
+    return total;
+}
+
+#define DELIVERED(member) \
+    (SUM(member) + delivered(own, journal->counters, offsetof(struct counters, member)))
+
 static void write_messages(struct exposition *page, const struct question *question,
-                           const struct counters *own)
+                           const struct counters *own, const struct journal_state *journal)
 {
     static const char *const ways[] = {"websocket", "http", "stdin"};
 
@@ -136,17 +154,17 @@ static void write_messages(struct exposition *page, const struct question *quest
                             SUM(bytes_in[i]) + counters_read(&own->bytes_in[i]));
     exposition_family(page, "wsbroadcastd_deliveries_total", "counter",
                       "Messages, times the subscribers that they were for.");
-    exposition_count(page, SUM(deliveries) + counters_read(&own->deliveries));
+    exposition_count(page, DELIVERED(deliveries));
     exposition_family(page, "wsbroadcastd_sent_bytes_total", "counter",
                       "Bytes of frames and events that sockets have taken.");
     exposition_count_of(page, "transport", "websocket", SUM(bytes_out[COUNTERS_FRAMES]));
     exposition_count_of(page, "transport", "events", SUM(bytes_out[COUNTERS_EVENTS]));
     exposition_family(page, "wsbroadcastd_compression_input_bytes_total", "counter",
                       "Bytes of messages that were compressed, before that.");
-    exposition_count(page, SUM(deflated) + counters_read(&own->deflated));
+    exposition_count(page, DELIVERED(deflated));
     exposition_family(page, "wsbroadcastd_compression_output_bytes_total", "counter",
                       "Bytes of the same messages, compressed.");
-    exposition_count(page, SUM(deflated_out) + counters_read(&own->deflated_out));
+    exposition_count(page, DELIVERED(deflated_out));
 }
 
 static void write_slow(struct exposition *page, const struct question *question)
@@ -187,6 +205,24 @@ static void write_memory(struct exposition *page, const struct services *service
     exposition_count(page, services->memory->max);
 }
 
+static void write_store(struct exposition *page, const struct journal_state *journal)
+{
+    exposition_family(
+        page, "wsbroadcastd_store_degraded", "gauge",
+        "1 while the store (--store) cannot be written, and nothing can be published.");
+    exposition_count(page, journal->degraded ? 1 : 0);
+    exposition_family(page, "wsbroadcastd_store_pending_bytes", "gauge",
+                      "Bytes of messages that wait to be stored.");
+    exposition_count(page, journal->pending);
+    exposition_family(page, "wsbroadcastd_store_bytes", "gauge",
+                      "Bytes of the store, without what is yet to be moved into it.");
+    exposition_count(page, journal->bytes);
+    exposition_family(page, "wsbroadcastd_store_commits_total", "counter",
+                      "Groups of messages that were written, by what became of them.");
+    exposition_count_of(page, "result", "committed", journal->commits);
+    exposition_count_of(page, "result", "failed", journal->failures);
+}
+
 static void write_workers(struct exposition *page, const struct question *question)
 {
     struct duration_histogram latency = {0};
@@ -218,16 +254,19 @@ static void write_workers(struct exposition *page, const struct question *questi
 static int write_page(struct request *request, const struct question *question)
 {
     const struct services *services = request->services;
+    struct journal_state journal;
     struct exposition page;
 
+    journal_look(services->publish->journal, &journal);
     exposition_init(&page, &request->response.body);
     exposition_family(&page, "wsbroadcastd_build_info", "gauge", "The version that runs.");
     exposition_count_of(&page, "version", WS_VERSION, 1);
     write_connections(&page, question);
     write_responses(&page, question, services->limits);
-    write_messages(&page, question, services->stdin_counters);
+    write_messages(&page, question, services->stdin_counters, &journal);
     write_slow(&page, question);
     write_memory(&page, services);
+    write_store(&page, &journal);
     write_workers(&page, question);
     exposition_family(&page, "wsbroadcastd_log_lines_dropped_total", "counter",
                       "Lines of the log that were left out.");

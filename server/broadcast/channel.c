@@ -17,6 +17,12 @@ int channel_init(struct channel *channel, const char *name, struct histories *hi
     return status == 0 ? uv_mutex_init(&channel->_lock) : status;
 }
 
+void channel_restore(struct channel *channel, struct event_id last)
+{
+    channel->_epoch = last.epoch;
+    atomic_store_explicit(&channel->_sequence, last.sequence, memory_order_relaxed);
+}
+
 void channel_count_memory(struct channel *channel, _Atomic uint64_t *memory)
 {
     for (size_t i = 0; i < CHANNEL_LOGS; i++)

@@ -106,6 +106,7 @@ struct channel {
     struct list _listeners;
     const struct channel_settings *_Atomic _settings; /* of now */
     const char *name;                                 /* "": the default channel; borrowed */
+    void *kept;                                       /* the registry's keeper's (channels.h) */
 };
 
 struct counters;
@@ -183,6 +184,10 @@ static inline const struct channel_settings *channel_settings(const struct chann
 {
     return atomic_load_explicit(&channel->_settings, memory_order_acquire);
 }
+
+/* Goes on with the epoch and the number of the last message of an earlier life: before anyone reads
+ * or publishes, and while nothing is retained. */
+void channel_restore(struct channel *channel, struct event_id last);
 
 /* From here on the memory of the logs is counted there; borrowed for as long as a cursor holds a
  * block of the channel. */

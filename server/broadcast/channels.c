@@ -49,8 +49,10 @@ static int compare_key(const void *left, const void *right)
     return compare_names(key->name, key->len, entry->name, entry->len);
 }
 
-static void entry_free(struct channels_entry *entry)
+static void entry_free(struct channels *channels, struct channels_entry *entry)
 {
+    if (channels->_keeper != NULL)
+        channels->_keeper->gone(channels->_keeper, &entry->channel);
     channel_deinit(&entry->channel);
     free(entry);
 }
@@ -74,6 +76,13 @@ static int entry_new(struct channels *channels, const char *name, size_t len,
     }
     channel_count_memory(&fresh->channel, &channels->memory.blocks);
     channel_set_settings(&fresh->channel, channels_settings(channels, fresh->name));
+    if (channels->_keeper != NULL)
+        status = channels->_keeper->made(channels->_keeper, &fresh->channel);
+    if (status != 0) {
+        channel_deinit(&fresh->channel);
+        free(fresh);
+        return status;
+    }
     *entry = fresh;
     return 0;
 }
@@ -137,6 +146,23 @@ fail_lock:
     return status;
 }
 
+int channels_keep(struct channels *channels, struct channels_keeper *keeper)
+{
+    struct list *node;
+    int status = 0;
+
+    for (node = channels->_all.next; node != &channels->_all; node = node->next) {
+        struct channel *channel = &container_of(node, struct channels_entry, node)->channel;
+
+        if (channels->_keeper != NULL)
+            channels->_keeper->gone(channels->_keeper, channel);
+        if (keeper != NULL && status == 0)
+            status = keeper->made(keeper, channel);
+    }
+    channels->_keeper = status == 0 ? keeper : NULL;
+    return status;
+}
+
 void channels_list(struct channels *channels, const char *const *names, size_t count)
 {
     uv_mutex_lock(&channels->_lock);
@@ -173,7 +199,7 @@ void channels_deinit(struct channels *channels)
         next = node->next;
         if (&entry->channel != channels->_default)
             (void) tdelete(entry, &channels->_by_name, compare_entries);
-        entry_free(entry);
+        entry_free(channels, entry);
     }
     uv_mutex_destroy(&channels->_lock);
     histories_deinit(&channels->histories);
@@ -218,7 +244,7 @@ static int add(struct channels *channels, const char *name, size_t len,
     if (status != 0)
         return status;
     if (tsearch(*entry, &channels->_by_name, compare_entries) == NULL) {
-        entry_free(*entry);
+        entry_free(channels, *entry);
         return UV_ENOMEM;
     }
     list_append(&channels->_all, &(*entry)->node);
@@ -281,7 +307,7 @@ void channels_unref(struct channels *channels, struct channel *channel)
     gone = drop_ref(channels, channel);
     uv_mutex_unlock(&channels->_lock);
     if (gone != NULL)
-        entry_free(gone);
+        entry_free(channels, gone);
 }
 
 /* ---- all of them ---- */
@@ -302,7 +328,7 @@ struct channel *channels_next(struct channels *channels, struct channel *previou
         gone = drop_ref(channels, previous);
     uv_mutex_unlock(&channels->_lock);
     if (gone != NULL)
-        entry_free(gone);
+        entry_free(channels, gone);
     return channel;
 }
 

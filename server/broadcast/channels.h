@@ -16,6 +16,15 @@
 #include "server/broadcast/history.h"
 #include "server/broadcast/memory.h"
 
+/* Keeps channels beyond their lives here. Both run on any thread, `made` with the registry's lock. */
+struct channels_keeper {
+    /* A channel is made, and nobody else has it yet: restores it (channel_restore), and may note
+     * something in its `kept`. Returns 0, UV_ENOMEM or UV_EIO: then it is not made. */
+    int (*made)(struct channels_keeper *keeper, struct channel *channel);
+    /* It is about to be freed. */
+    void (*gone)(struct channels_keeper *keeper, struct channel *channel);
+};
+
 struct channels {
     struct histories histories;
     struct memory memory; /* what the logs take, and the peers of all workers */
@@ -25,10 +34,11 @@ struct channels {
         *_listed;         /* NULL: channels of any name can be made; else of these, which the */
     size_t _listed_count; /* default one need not be among */
     struct channel *_default;
-    uv_mutex_t _lock; /* guards what follows */
-    void *_by_name;   /* tsearch(3)'s tree of struct channels_entry */
-    struct list _all; /* of struct channels_entry, the default one first */
-    size_t _count;    /* of all but the default one */
+    struct channels_keeper *_keeper; /* NULL: there is none */
+    uv_mutex_t _lock;                /* guards what follows */
+    void *_by_name;                  /* tsearch(3)'s tree of struct channels_entry */
+    struct list _all;                /* of struct channels_entry, the default one first */
+    size_t _count;                   /* of all but the default one */
 };
 
 /* `max` channels beside the default one; 0: any number. The memory account has no bound yet, nor
@@ -41,6 +51,10 @@ void channels_set_rules(struct channels *channels, const struct channel_rules *r
 
 /* The settings of the channel of this name, whether there is one or not; as channel_settings. */
 const struct channel_settings *channels_settings(const struct channels *channels, const char *name);
+
+/* From now on `keeper`, which is borrowed, keeps all channels; NULL: none does. While there is just
+ * the default one, or no thread but this. Returns 0, or what `made` has returned. */
+int channels_keep(struct channels *channels, struct channels_keeper *keeper);
 
 /* From now on only channels of these names can be made; of any name, if `names` is NULL. They are
  * borrowed until channels_deinit. */

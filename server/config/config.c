@@ -67,8 +67,8 @@ static int add_value(struct config *config, size_t spec, size_t line, const char
 
 bool config_has(const struct option_spec *spec)
 {
-    static const char *const others[] = {"help",         "version",      "config",
-                                         "check-config", "print-config", "new-token"};
+    static const char *const others[] = {"help",         "version",   "config",      "check-config",
+                                         "print-config", "new-token", "check-store", "new-epoch"};
 
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         if (spec->name == NULL || strcmp(spec->name, others[i]) == 0)

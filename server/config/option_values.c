@@ -222,6 +222,21 @@ int option_values_history_age(void *target, const char *argument, struct error *
     return parse_duration(argument, &((struct server_options *) target)->history.age, error);
 }
 
+int option_values_store_sync(void *target, const char *argument, struct error *error)
+{
+    struct server_options *options = target;
+
+    options->store_fast = strcmp(argument, "normal") == 0;
+    if (options->store_fast || strcmp(argument, "full") == 0)
+        return 0;
+    return error_set(error, UV_EINVAL, "'%s' is neither full nor normal", argument);
+}
+
+int option_values_store_patience(void *target, const char *argument, struct error *error)
+{
+    return parse_duration(argument, &((struct server_options *) target)->store_patience, error);
+}
+
 int option_values_min_read_rate(void *target, const char *argument, struct error *error)
 {
     struct server_options *options = target;

@@ -19,6 +19,8 @@ int option_values_origin(void *target, const char *argument, struct error *error
 int option_values_trusted_proxy(void *target, const char *argument, struct error *error);
 int option_values_server_name(void *target, const char *argument, struct error *error);
 int option_values_history_age(void *target, const char *argument, struct error *error);
+int option_values_store_sync(void *target, const char *argument, struct error *error);
+int option_values_store_patience(void *target, const char *argument, struct error *error);
 int option_values_min_read_rate(void *target, const char *argument, struct error *error);
 int option_values_max_lag(void *target, const char *argument, struct error *error);
 int option_values_slow_consumer(void *target, const char *argument, struct error *error);

@@ -6,7 +6,6 @@
 #include "common/base/process.h"
 #include "common/http/http_head.h"
 #include "server/config/option_values.h"
-#include "server/syntax/listen_address.h"
 
 enum { LAG_MESSAGES = 2 }; /* of the longest messages are never too much to lag behind */
 
@@ -14,9 +13,6 @@ enum { LAG_MESSAGES = 2 }; /* of the longest messages are never too much to lag 
 #define MAX_MESSAGE_LIMIT ((uint64_t) 1 << 30)
 #define MAX_HISTORY_LIMIT ((uint64_t) 1 << 40)
 #define MAX_HEADER_LIMIT ((uint64_t) 1 << 20)
-
-#define HISTORY_TOTAL ((uint64_t) 256 << 20)
-#define NOT_GIVEN UINT64_MAX
 
 enum { CLOSE_TIMEOUT = 2 * 1000 };
 
@@ -71,8 +67,35 @@ static const struct option_spec specs[] = {
      OPTION_BY(option_values_history_age), .offer = OPTION_OFFER_NOTHING, .scoped = true},
     {"history-total", 0, "SIZE",
      "memory that the history of all channels may take, at most half of --max-memory, which 0 "
-     "stands for; the oldest goes first (default: 256M, or less where that is more than half)",
+     "stands for; the oldest goes first (default: 256M, or less where that is more than half); "
+     "with --store the bytes of the file, about, where 0 is any number (default: 1G)",
      OPTION_AT(SIZE, struct server_options, history_total), .max = MAX_HISTORY_LIMIT},
+    {.help = "Messages on disk: what is acknowledged survives:"},
+    {"store", 0, "FILE",
+     "keep messages in FILE, an SQLite database of the server's own: nobody sees a message, and no "
+     "publisher is told of success, before it is there; without bounds on "
+     "history all are kept that --history-total has room for (default: none, messages are in memory)",
+     OPTION_AT(STRING, struct server_options, store)},
+    {"store-sync", 0, "HOW",
+     "full: what is acknowledged survives a loss of power; normal: it survives the end of the "
+     "process, and a loss of power may take back the last seconds (default: full)",
+     OPTION_BY(option_values_store_sync), .values = "full|normal"},
+    {"store-patience", 0, "DURATION",
+     "how long WebSocket publishers wait while the store cannot be written, before they are closed "
+     "with 1011 (default: 15s)",
+     OPTION_BY(option_values_store_patience), .offer = OPTION_OFFER_NOTHING},
+    {"history-memory", 0, "SIZE",
+     "with --store, memory for the newest messages of all channels, at most half of --max-memory; "
+     "who asks for older ones begins with these (default: 256M, or less where that is more than "
+     "half)",
+     OPTION_AT(SIZE, struct server_options, history_memory), .max = MAX_HISTORY_LIMIT},
+    {"check-store", 0, NULL,
+     "read all of --store, which no server uses, print what is wrong with it, and end",
+     OPTION_AT(FLAG, struct server_options, check_store)},
+    {"new-epoch", 0, NULL,
+     "with --store, give all channels new event IDs: needed once after FILE was restored from a "
+     "backup, or an ID would name two messages",
+     OPTION_AT(FLAG, struct server_options, new_epoch)},
     {.help = "Pipes:"},
     {"stdin", 0, "CHANNEL",
      "broadcast each line of standard input in CHANNEL, by default in the default one; its end "
@@ -303,24 +326,6 @@ const struct option_table server_options_table = {
     .status_count = sizeof statuses / sizeof *statuses,
 };
 
-/* History has half of the memory at most, so that the bound on the rest means something. */
-static int settle_history(struct server_options *options, struct error *error)
-{
-    uint64_t most = options->max_memory / 2;
-    uint64_t *total = &options->history_total;
-
-    if (*total == NOT_GIVEN)
-        *total = most > 0 && most < HISTORY_TOTAL ? most : HISTORY_TOTAL;
-    if (*total == 0)
-        *total = most;
-    if (most > 0 && *total > most)
-        return error_set(error, UV_EINVAL,
-                         "--history-total is more than half of --max-memory (%llu bytes): lower "
-                         "the one, or raise the other",
-                         (unsigned long long) options->max_memory);
-    return 0;
-}
-
 void server_options_init(struct server_options *options)
 {
     *options = (struct server_options){
@@ -334,7 +339,9 @@ void server_options_init(struct server_options *options)
         .max_channels = 10000,
         .max_memory = process_memory_limit() / 2,
         .read_mildly = true,
-        .history_total = NOT_GIVEN,
+        .history_total = SERVER_OPTIONS_UNSET,
+        .history_memory = SERVER_OPTIONS_UNSET,
+        .store_patience = 15 * 1000,
         .max_fragments = 128 * 1024,
         .max_empty_fragments = 100,
         .max_header_bytes = HTTP_HEAD_MAX_BYTES,
@@ -351,57 +358,6 @@ void server_options_init(struct server_options *options)
         .compression_min = 128,
         .log_level = LOG_INFO,
     };
-}
-
-bool server_options_authenticate(const struct server_options *options)
-{
-    return options->token_file != NULL || options->jwt_key_count > 0;
-}
-
-/* What needs somebody who can be authorized. */
-static int check_users(const struct server_options *options, struct error *error)
-{
-    if (server_options_authenticate(options))
-        return 0;
-    if (options->may_subscribe == SERVER_OPTIONS_AUTHORIZED ||
-        options->may_publish == SERVER_OPTIONS_AUTHORIZED || options->authorized_channels)
-        return error_set(error, UV_EINVAL,
-                         "'authorized' needs a source of users: --token-file or --jwt-key");
-    if (options->auth_cookie != NULL)
-        return error_set(error, UV_EINVAL,
-                         "--auth-cookie needs a source of users: --token-file or --jwt-key");
-    if (options->jwt_issuer != NULL || options->jwt_audience != NULL)
-        return error_set(error, UV_EINVAL, "--jwt-issuer and --jwt-audience need --jwt-key");
-    return 0;
-}
-
-/* Of an address that can be parsed: whether others than this machine may reach it. */
-static bool is_reachable(const char *address)
-{
-    struct listen_address where;
-    struct error unused;
-
-    return listen_address_parse(address, &where, &unused) == 0 && !listen_address_is_local(&where);
-}
-
-int server_options_settle(struct server_options *options, struct error *error)
-{
-    if (options->tls_cert_count != options->tls_key_count ||
-        (options->tls_client_ca != NULL && options->tls_cert_count == 0))
-        return error_set(error, UV_EINVAL,
-                         "TLS needs both '--tls-cert FILE' and '--tls-key FILE', in pairs");
-    if (options->no_page && options->page != NULL)
-        return error_set(error, UV_EINVAL, "--page and --no-page exclude each other");
-    if (options->tls_wanted && options->tls_cert_count == 0)
-        return error_set(error, UV_EINVAL, "tls=on needs '--tls-cert FILE' and '--tls-key FILE'");
-    if (options->admin != NULL && options->admin_token_file == NULL && is_reachable(options->admin))
-        return error_set(error, UV_EINVAL,
-                         "--admin %s can be reached by other machines: it needs "
-                         "--admin-token-file, or an address of this machine alone",
-                         options->admin);
-    if (check_users(options, error) != 0)
-        return UV_EINVAL;
-    return settle_history(options, error);
 }
 
 int server_options_parse(struct server_options *options, int argc, char **argv, struct error *error)

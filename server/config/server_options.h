@@ -91,7 +91,13 @@ struct server_options {
     uint64_t ping_interval;
     uint64_t ping_timeout;
     struct history_policy history;
-    uint64_t history_total; /* bytes of memory of all channels */
+    uint64_t history_total;  /* bytes of all channels: of memory, or of the store */
+    uint64_t history_memory; /* with a store: bytes of memory of the newest of them */
+    const char *store;       /* a file; NULL: messages are kept in memory alone */
+    bool store_fast;         /* a commit does not wait for the disk */
+    uint64_t store_patience; /* milliseconds */
+    bool check_store;
+    bool new_epoch;
     uint64_t max_subscribers;
     uint64_t max_channels;    /* beside the default one */
     bool listed_channels;     /* clients make none; those of the pipes are there */
@@ -116,6 +122,8 @@ struct server_options {
     bool help;
     bool version;
 };
+
+#define SERVER_OPTIONS_UNSET UINT64_MAX /* before server_options_settle */
 
 extern const struct option_table server_options_table;
 

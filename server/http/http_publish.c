@@ -15,6 +15,7 @@
 enum {
     MAX_LINES = 10000, /* messages of one request, */
     MAX_MESSAGES = 4,  /* with at most the bytes of so many messages of --max-message */
+    RETRY_AFTER = 5,   /* seconds, while the store cannot be written */
 };
 
 /* ---- before the body ---- */
@@ -156,6 +157,20 @@ static void refuse_for_memory(struct request *request, size_t published)
     response_refuse(response, 503, response->text);
 }
 
+/* The store could not be written: nothing is published, or nobody knows. */
+static void refuse_unstored(struct response *response, int status)
+{
+    if (status == UV_EIO) {
+        response_refuse(
+            response, 504,
+            "the store failed while it was written: whether it is published is unknown");
+        return;
+    }
+    response->retry_after = RETRY_AFTER;
+    response_refuse(response, 503,
+                    "not published: the store cannot be written: try again in some seconds");
+}
+
 static void on_receipt(void *owner, const struct submit_receipt *receipt)
 {
     struct request *request = owner;
@@ -163,9 +178,16 @@ static void on_receipt(void *owner, const struct submit_receipt *receipt)
     request->response.work = receipt->channel.work;
     if (receipt->status == 0)
         tell_receipt(request, receipt);
-    else
+    else if (receipt->status == UV_ENOMEM)
         refuse_for_memory(request, receipt->published);
+    else
+        refuse_unstored(&request->response, receipt->status);
     request_resume(request, REQUEST_ANSWERED);
+}
+
+static void forget(void *context)
+{
+    submit_forget(&((struct request *) context)->outstanding);
 }
 
 static int get_channel(const struct request *request, struct channel **channel)
@@ -199,16 +221,22 @@ static enum request_outcome publish_items(struct request *request, const struct 
         refuse_for_memory(request, 0);
         return REQUEST_ANSWERED;
     }
-    /* The receipt comes at once. One that comes later has to be told to forget the request. */
-    (void) request_wait(request, NULL, NULL);
+    (void) request_wait(request, forget, request);
     request_wait_or(request, 504,
                     "there was no receipt in time: whether it is published is unknown");
-    status =
-        submit_messages(services->publish, &client,
-                        &(struct submit_batch){channel, items, count, on_receipt, request}, &limit);
+    status = submit_messages(
+        services->publish, &client,
+        &(struct submit_batch){channel, items, count, on_receipt, request, &request->outstanding},
+        &limit);
     channels_unref(services->channels, channel);
     if (status == UV_EPERM || status == UV_EACCES) { /* since the head was checked */
         (void) authorize_refuse(request, PRINCIPAL_PUBLISH);
+        request_resume(request, REQUEST_ANSWERED);
+    } else if (status == UV_ENOMEM) {
+        refuse_for_memory(request, 0);
+        request_resume(request, REQUEST_ANSWERED);
+    } else if (status == UV_ENOBUFS) {
+        refuse_unstored(&request->response, UV_EAGAIN);
         request_resume(request, REQUEST_ANSWERED);
     } else if (status != 0) {
         tell_limit(&request->response, status, limit);

@@ -25,6 +25,7 @@
 #include "server/http/request_target.h"
 #include "server/http/response.h"
 #include "server/http/server_handshake.h"
+#include "server/journal/submit.h"
 #include "server/net/limits.h"
 #include "server/syntax/server_names.h"
 
@@ -72,9 +73,10 @@ struct request {
     struct identity identity;           /* once that is checked; the principal is the request's */
     struct limits_client client;        /* for whom its messages count */
     struct throttle_publisher throttle; /* the connection, to be paused if it publishes too fast */
-    uint64_t now;                       /* milliseconds, of uv_now */
-    uint64_t max_body;                  /* with REQUEST_BODY: bytes; 0: any number */
-    const uint8_t *body;                /* for on_body */
+    struct submit_outstanding outstanding; /* what it has published, and has no receipt for yet */
+    uint64_t now;                          /* milliseconds, of uv_now */
+    uint64_t max_body;                     /* with REQUEST_BODY: bytes; 0: any number */
+    const uint8_t *body;                   /* for on_body */
     size_t body_len;
     struct request_join join;
     struct response response;

@@ -81,6 +81,10 @@ static int append_fields(struct buffer *out, const struct response *response)
         return buffer_printf(out, "Allow: %s\r\n", response->allow);
     case 426:
         return buffer_printf(out, "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
+    case 503:
+        if (response->retry_after == 0)
+            return 0;
+        /* fall through */
     case 429:
         return buffer_printf(out, "Retry-After: %d\r\n",
                              response->retry_after > 0 ? response->retry_after : 1);

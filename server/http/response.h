@@ -46,7 +46,7 @@ struct response {
     const char *origin; /* the page that may read it, borrowed; "*": any; NULL: no page of another
                            origin */
     bool guessed;       /* a 401 for a credential that is not valid: it counts */
-    unsigned short retry_after; /* seconds, of a 429; 0: one */
+    unsigned short retry_after; /* seconds, of a 429 (0: one) or a 503 (0: nobody knows) */
     bool credentials; /* the page may read it though cookies were sent along (Fetch, 3.2) */
     const char *html; /* a browser asks: the path of the endpoint, for the page of a refusal */
     char text[200];   /* much more, and malloc has no use for the holes that openings leave */

@@ -87,6 +87,9 @@ int submit_messages(const struct submit_context *context, const struct submit_cl
         .publisher_throttle = client->throttle,
         .on_receipt = batch->on_receipt,
         .owner = batch->owner,
+        .outstanding = batch->outstanding,
+        .inbox = context->inbox,
+        .waits = client->way != SUBMIT_HTTP,
     };
     struct frame_part parts[2];
     struct channel_item prefixed;
@@ -106,7 +109,8 @@ int submit_messages(const struct submit_context *context, const struct submit_cl
         prefixed = (struct channel_item){items->opcode, parts, 2, items->connection};
         submission.items = &prefixed;
     }
-    count(context->publisher->counters, client->way, &amount);
-    context->journal->ops->submit(context->journal, &submission);
-    return 0;
+    status = context->journal->ops->submit(context->journal, &submission);
+    if (status == 0)
+        count(context->publisher->counters, client->way, &amount);
+    return status;
 }

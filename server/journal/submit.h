@@ -9,7 +9,7 @@
  *                  far behind
  *
  * The first three are decided in submit.c alone. The receipt comes through a callback, as a journal
- * may take its time; today's, of memory, delivers within the call. */
+ * may take its time: that of memory delivers within the call, that of a store once it is written. */
 #ifndef WS_SERVER_JOURNAL_SUBMIT_H
 #define WS_SERVER_JOURNAL_SUBMIT_H
 
@@ -22,7 +22,9 @@
 #include "server/broadcast/throttle.h"
 #include "server/net/limits.h"
 
+struct inbox;
 struct journal;
+struct submit_ticket;
 
 enum submit_way {
     SUBMIT_WS,
@@ -36,6 +38,7 @@ struct submit_context {
     const struct channel_publisher *publisher;
     struct throttle *throttle; /* NULL for SUBMIT_STDIN */
     const struct auth *auth;   /* what rights are judged by; NULL: there are no users */
+    struct inbox *inbox;       /* of the thread, for receipts that come later */
 };
 
 /* A publisher. */
@@ -49,10 +52,26 @@ struct submit_client {
 
 /* What has become of messages that were submitted together. */
 struct submit_receipt {
-    int status;       /* 0, or UV_ENOMEM: only the first `published` of them are published */
+    /* 0; UV_ENOMEM: only the first `published` are; UV_EAGAIN: none is, nor will be; or UV_EIO:
+     * that is not known. */
+    int status;
     size_t published; /* messages, the first ones */
     struct channel_receipt channel;
 };
+
+/* What one owner has submitted and has no receipt for yet: embedded in it; {0} is nothing. */
+struct submit_outstanding {
+    struct submit_ticket *_first;
+};
+
+static inline bool submit_is_outstanding(const struct submit_outstanding *outstanding)
+{
+    return outstanding->_first != NULL;
+}
+
+/* The owner goes: none of these receipts comes any more. What is submitted is published all the
+ * same. */
+void submit_forget(struct submit_outstanding *outstanding);
 
 /* Runs once, on the thread that submitted, within submit_messages or later. */
 typedef void (*submit_receipt_cb)(void *owner, const struct submit_receipt *receipt);
@@ -65,6 +84,7 @@ struct submit_batch {
     size_t count;
     submit_receipt_cb on_receipt;
     void *owner;
+    struct submit_outstanding *outstanding; /* of the owner */
 };
 
 /* True if the way is open, whoever it is. */
@@ -74,7 +94,8 @@ bool submit_is_open(const struct channel_settings *settings, enum submit_way way
  * one by one. Returns 0 if `on_receipt` has been called or will be; otherwise nothing is published:
  * UV_EACCES when the way is not open, UV_EPERM when the client has not the right, UV_EAGAIN when a
  * limit is exceeded in this second and UV_E2BIG when it is in any, with `*limit` as the option that
- * sets it, static. */
+ * sets it, static; UV_ENOMEM; or UV_ENOBUFS when too much waits to be stored (by SUBMIT_HTTP alone:
+ * others are to pause while they have much outstanding). */
 int submit_messages(const struct submit_context *context, const struct submit_client *client,
                     const struct submit_batch *batch, const char **limit);
 

@@ -47,6 +47,7 @@ static void free_cold(struct peer *peer)
     peer_set_cold(peer, NULL);
     connection_free(cold->connection);
     throttle_forget(&cold->throttled);
+    submit_forget(&cold->outstanding);
     free(cold->rate);
     list_remove(&cold->charged);
     free(cold->replay);
@@ -60,8 +61,8 @@ void peer_free_cold_if_unused(struct peer *peer)
 
     if (cold != NULL && cold->connection == NULL && cold->rate == NULL && cold->number == 0 &&
         !cold->untold && cold->throttled == NULL && cold->charge == 0 && cold->watched_since == 0 &&
-        !peer->subscriber.reader.catching_up && options->idle_timeout == 0 &&
-        options->min_read_rate == 0)
+        !peer->subscriber.reader.catching_up && !submit_is_outstanding(&cold->outstanding) &&
+        options->idle_timeout == 0 && options->min_read_rate == 0)
         free_cold(peer);
 }
 
@@ -208,58 +209,7 @@ fail_admit:
     return status;
 }
 
-/* ---- publishing ---- */
-
-/* It says more than others can deliver, or may go on. */
-static void on_paused(void *publisher, bool paused)
-{
-    struct peer *peer = publisher;
-
-    if (!paused) {
-        transport_resume(&peer->transport, TRANSPORT_UNTIL_DELIVERED);
-        return;
-    }
-    transport_pause(&peer->transport, TRANSPORT_UNTIL_DELIVERED);
-    if (log_enabled(LOG_DEBUG)) {
-        char name[64];
-
-        log_debug("%s: paused: subscribers of other workers are behind",
-                  stream_peer_name(&peer->transport.stream, name, sizeof name));
-    }
-}
-
-/* A message of the peer's has been published, or could not be. */
-static void on_receipt(void *owner, const struct submit_receipt *receipt)
-{
-    struct peer *peer = owner;
-    int status = receipt->status;
-
-    transport_charge(&peer->transport, receipt->channel.work * (uint64_t) TRANSPORT_WORK_COPY);
-    if (status == 0 && peer_record(peer) != NULL)
-        peer_record(peer)->messages_in++;
-    if (status == 0)
-        peer_cold(peer)->last_message = (uint32_t) peer_context_clock(peer_surroundings(peer));
-    if (status != 0)
-        transport_close(&peer->transport, CLOSE_INTERNAL_ERROR, "out of memory");
-}
-
-/* It may have left: one that cannot be written to any more can still be read from to its end. */
-static int say(struct peer *peer, enum frame_opcode opcode, const struct frame_part *payload,
-               const char **limit)
-{
-    const struct channel_item item = {opcode, payload, 1, self_published_number(peer)};
-    const struct identity identity = peer_identity(peer);
-    const struct submit_client client = {
-        .way = SUBMIT_WS,
-        .counts = {peer_address(peer), &peer_cold(peer)->rate},
-        .now = uv_now(peer->transport.stream.tcp.loop),
-        .throttle = {&peer_cold(peer)->throttled, peer, on_paused},
-        .identity = &identity,
-    };
-    const struct submit_batch batch = {peer->_fanout->channel, &item, 1, on_receipt, peer};
-
-    return submit_messages(peer_surroundings(peer)->publish, &client, &batch, limit);
-}
+/* ---- what comes ---- */
 
 static void on_message(struct transport *transport, enum frame_opcode opcode, const uint8_t *data,
                        size_t len)
@@ -276,7 +226,7 @@ static void on_message(struct transport *transport, enum frame_opcode opcode, co
     if (peer_record(peer) != NULL)
         peer_record(peer)->bytes_in += len;
     if (peer_need_cold(peer) != NULL)
-        status = say(peer, opcode, &payload, &limit);
+        status = peer_publish(peer, opcode, &payload, &limit);
     if (status == UV_EACCES)
         transport_reject(transport, CLOSE_POLICY, "this feed is read-only", NULL);
     else if (status == UV_EPERM)

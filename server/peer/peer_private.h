@@ -1,6 +1,7 @@
 /* What the files of a peer share, and no others see:
  *
  *     peer            arriving, publishing, limits, leaving
+ *     publishing      what it says, and when it is read no further
  *     opening         the requests of plain HTTP, until one of them subscribes
  *     subscription    what it reads of its channel
  *     self_published  with --no-echo, which messages of the log are its own
@@ -42,10 +43,12 @@ struct peer_cold {
     uint32_t watched_since;        /* while memory is scarce: when, and */
     uint32_t watched_from; /* stream_acknowledged at that time; 0 and 0: it is not watched */
     uint64_t number; /* of its messages in the logs' index, once it has published with --no-echo */
-    struct throttle_paused *throttled; /* while it is throttled */
-    struct peer_replay *replay;        /* while it catches up, and behind */
-    uint64_t charge;                   /* bytes that it is charged with in the memory account; */
-    struct list charged;               /* then it is in its worker's list of those */
+    struct throttle_paused *throttled;     /* while it is throttled */
+    struct submit_outstanding outstanding; /* what has no receipt yet, */
+    uint64_t unstored;                     /* and its bytes, more or less */
+    struct peer_replay *replay;            /* while it catches up, and behind */
+    uint64_t charge;     /* bytes that it is charged with in the memory account; */
+    struct list charged; /* then it is in its worker's list of those */
     struct peer *peer;
     bool untold;  /* messages of its own were left out, and it has not been told of these yet */
     bool refused; /* it is one too many, and is not counted as a connection */
@@ -204,6 +207,13 @@ void opening_refuse(struct peer *peer, const char *limit);
 /* Writes what is owed: own frames and whatever the log has for it, with one system call as a
  * rule. */
 void subscription_flush(struct peer *peer);
+
+/* ---- publishing.c ---- */
+
+/* A message of its own is published: it has its cold part. Returns 0 or an error as
+ * submit_messages. */
+int peer_publish(struct peer *peer, enum frame_opcode opcode, const struct frame_part *payload,
+                 const char **limit);
 
 /* While it catches up: the cursor with which it will go on. NULL, or nowhere: there is none. */
 struct block_cursor *subscription_live_cursor(const struct peer *peer);

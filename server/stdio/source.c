@@ -15,6 +15,7 @@ enum {
     MOST_BYTES = SOURCE_AHEAD / PARTS, /* the largest such part */
     AGAIN = 2,       /* milliseconds until workers with lagging subscribers are asked again */
     PATIENCE = 1000, /* milliseconds that a reader is waited for */
+    UNSTORED_MOST = 1024 * 1024, /* bytes of lines that wait to be stored */
 };
 
 /* ---- the pace ---- */
@@ -23,6 +24,12 @@ static bool is_too_far(const struct source *source, const struct fanout_behind *
 {
     return behind->bytes > source->_most_bytes ||
            (source->_most_messages > 0 && behind->messages > source->_most_messages);
+}
+
+static void read_on(struct source *source)
+{
+    if (!source->_asks && !source->_stores && !source->_stopped)
+        input_resume(&source->_input);
 }
 
 /* On the worker's thread. */
@@ -66,7 +73,8 @@ static void on_answered(uv_async_t *async)
     }
     source->_bytes = 0;
     source->_messages = 0;
-    input_resume(&source->_input);
+    source->_asks = false;
+    read_on(source);
 }
 
 static void set_pace(struct source *source)
@@ -91,6 +99,7 @@ static void keep_pace(struct source *source, uint64_t bytes)
     if (source->_bytes < source->_most_bytes &&
         (source->_most_messages == 0 || source->_messages < source->_most_messages))
         return;
+    source->_asks = true;
     input_pause(&source->_input);
     set_pace(source); /* of now, before the workers are asked */
     uv_update_time(source->_answered.loop);
@@ -106,11 +115,31 @@ static void on_receipt(void *owner, const struct submit_receipt *receipt)
 {
     struct source *source = owner;
 
-    if (receipt->status != 0)
+    if (receipt->status == UV_ENOMEM)
         log_error("line %llu of standard input is not sent: out of memory",
                   (unsigned long long) input_line(&source->_input));
+    else if (receipt->status != 0)
+        log_error("a line of standard input %s: the store cannot be written",
+                  receipt->status == UV_EAGAIN ? "is not sent" : "may not have been sent");
     else
         keep_pace(source, receipt->channel.bytes);
+    if (submit_is_outstanding(&source->_outstanding))
+        return;
+    source->_unstored = 0;
+    source->_stores = false;
+    read_on(source);
+}
+
+/* So much waits to be stored: no more is read until all of it is. */
+static void wait_for_store(struct source *source, size_t len)
+{
+    if (!submit_is_outstanding(&source->_outstanding))
+        return;
+    source->_unstored += len;
+    if (source->_unstored <= UNSTORED_MOST)
+        return;
+    source->_stores = true;
+    input_pause(&source->_input);
 }
 
 static void on_line(struct input *input, const uint8_t *line, size_t len)
@@ -119,15 +148,18 @@ static void on_line(struct input *input, const uint8_t *line, size_t len)
     const struct submit_client client = {.way = SUBMIT_STDIN};
     const struct frame_part payload = {line != NULL ? line : (const uint8_t *) "", len};
     const struct channel_item item = {FRAME_TEXT, &payload, 1, 0};
-    const struct submit_batch batch = {source->_channel, &item, 1, on_receipt, source};
+    const struct submit_batch batch = {source->_channel, &item,  1,
+                                       on_receipt,       source, &source->_outstanding};
     const char *limit;
 
     if (!utf8_valid(payload.data, len))
         log_error("line %llu of standard input is not UTF-8, as text has to be: not sent",
                   (unsigned long long) input_line(input));
+    else if (submit_messages(&source->_means, &client, &batch, &limit) == 0)
+        wait_for_store(source, len); /* this way has no limits, and is open */
     else
-        (void) submit_messages(&source->_means, &client, &batch,
-                               &limit); /* this way has no limits, and is open */
+        log_error("line %llu of standard input is not sent: out of memory",
+                  (unsigned long long) input_line(input));
 }
 
 static void on_end(struct input *input)
@@ -171,11 +203,19 @@ static int prepare(struct source *source, uv_loop_t *loop, const struct server_o
 {
     int status = init_questions(source, readers);
 
-    source->_means =
-        (struct submit_context){.journal = readers->journal, .publisher = &source->_publisher};
+    source->_means = (struct submit_context){
+        .journal = readers->journal, .publisher = &source->_publisher, .inbox = &source->_inbox};
     if (status == 0)
         status = init_publisher(&source->_publisher, &source->counters, options);
-    return status == 0 ? uv_async_init(loop, &source->_answered, on_answered) : status;
+    if (status == 0)
+        status = inbox_init(&source->_inbox, loop);
+    if (status != 0)
+        return status;
+    source->_has_inbox = true;
+    status = uv_async_init(loop, &source->_answered, on_answered);
+    if (status != 0)
+        inbox_close(&source->_inbox);
+    return status;
 }
 
 int source_start(struct source *source, uv_loop_t *loop, const struct server_options *options,
@@ -194,6 +234,7 @@ int source_start(struct source *source, uv_loop_t *loop, const struct server_opt
     if (status != 0) {
         source->_channel = NULL;
         uv_close((uv_handle_t *) &source->_answered, NULL);
+        inbox_close(&source->_inbox);
         return status;
     }
     set_pace(source);
@@ -220,12 +261,16 @@ void source_close(struct source *source)
     source_stop(source);
     uv_close((uv_handle_t *) &source->_answered, NULL);
     uv_close((uv_handle_t *) &source->_again, NULL);
+    submit_forget(&source->_outstanding);
+    inbox_close(&source->_inbox);
     channels_unref(source->_channels, source->_channel);
     source->_channel = NULL;
 }
 
 void source_deinit(struct source *source)
 {
+    if (source->_has_inbox)
+        inbox_deinit(&source->_inbox);
     deflater_free(source->_publisher.deflater);
     frame_encoder_free(source->_publisher.encoder);
     free(source->_questions);

@@ -50,6 +50,10 @@ struct source {
     struct counters counters; /* of what it publishes */
     struct channel_publisher _publisher;
     struct submit_context _means;
+    struct inbox _inbox;
+    bool _has_inbox;
+    struct submit_outstanding _outstanding; /* lines without a receipt, */
+    uint64_t _unstored;                     /* and their bytes, more or less */
     struct input _input;
     uint64_t _bytes; /* appended since all were asked last, */
     uint64_t _messages;
@@ -63,6 +67,8 @@ struct source {
     _Atomic bool _is_behind; /* a subscriber is */
     uv_async_t _answered;
     uv_timer_t _again;
+    bool _asks;   /* reading waits for readers, */
+    bool _stores; /* or for the store */
     bool _stopped;
 };
 

@@ -1,5 +1,6 @@
 #include "server/store/store.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,13 +23,17 @@ static int start_threads(struct store *store)
 {
     static void (*const runs[])(void *) = {store_writer_run, store_teller_run, store_checkpoint_run,
                                            store_reader_run};
+    sigset_t all, before;
     int status = 0;
 
+    (void) sigfillset(&all); /* signals are for other threads */
+    (void) pthread_sigmask(SIG_SETMASK, &all, &before);
     while (store->thread_count < sizeof runs / sizeof *runs && status == 0) {
         status = uv_thread_create(&store->threads[store->thread_count], runs[store->thread_count],
                                   store);
         store->thread_count += status == 0 ? 1 : 0;
     }
+    (void) pthread_sigmask(SIG_SETMASK, &before, NULL);
     return status;
 }
 
@@ -81,10 +86,8 @@ int store_open(struct store **store, const struct store_config *config, struct e
     return 0;
 }
 
-void store_close(struct store *store)
+void store_stop(struct store *store)
 {
-    if (store == NULL)
-        return;
     uv_mutex_lock(&store->lock);
     store->closing = true;
     store->written = store->thread_count == 0;
@@ -92,6 +95,14 @@ void store_close(struct store *store)
     uv_mutex_unlock(&store->lock);
     for (size_t i = 0; i < store->thread_count; i++)
         (void) uv_thread_join(&store->threads[i]);
+    store->thread_count = 0;
+}
+
+void store_close(struct store *store)
+{
+    if (store == NULL)
+        return;
+    store_stop(store);
     free_store(store);
 }
 

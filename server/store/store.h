@@ -45,8 +45,11 @@ struct store_config {
  * negative UV_E* code with a line in `error`; an existing file is unchanged then. */
 int store_open(struct store **store, const struct store_config *config, struct error *error);
 
-/* Commits what was submitted (what fails now is not tried again), calls what has to be called,
- * moves the WAL into the database, and frees the store. Harmless with NULL. */
+/* Commits what was submitted (what fails now is not tried again), calls what has to be called, and
+ * moves the WAL into the database. From here on nothing may be submitted or read. */
+void store_stop(struct store *store);
+
+/* The same, if that has not been done, and frees the store. Harmless with NULL. */
 void store_close(struct store *store);
 
 /* Reads everything in the file, which no process uses, and reports what is wrong, a line each;

@@ -353,6 +353,18 @@ static int explain(const struct store *store, int result, struct error *error)
                      store_sql_reason(result), to_do);
 }
 
+/* SQLite would make it as the umask allows; what it makes beside it has the mode of this one. */
+static int make_private(const char *path, struct error *error)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    if (fd < 0 && errno != EEXIST)
+        return error_set(error, -errno, "cannot create %s: %s", path, strerror(errno));
+    if (fd >= 0)
+        (void) close(fd);
+    return 0;
+}
+
 int store_open_files(struct store *store, struct error *error)
 {
     int status = store_open_lock(store->path, &store->lock_fd, error);
@@ -360,6 +372,8 @@ int store_open_files(struct store *store, struct error *error)
 
     if (status == 0)
         status = store_open_look(store->path, error);
+    if (status == 0)
+        status = make_private(store->path, error);
     if (status != 0)
         return status;
     result = open_connections(store);

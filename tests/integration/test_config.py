@@ -93,7 +93,8 @@ def test_the_example_of_the_build_has_every_option_and_is_a_valid_file():
     assert (said.returncode, said.stderr) == (0, "")
     options = set(re.findall(r"--([a-z-]+)", run("--help").stdout))
     missing = {name for name in options if f"\n#{name} = " not in example.read_text()}
-    assert missing <= {"config", "check-config", "print-config", "help", "version", "new-token"}, missing
+    assert missing <= {"config", "check-config", "print-config", "help", "version", "new-token",
+                       "check-store", "new-epoch"}, missing
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe[server]\n", b"[server]\0\n", b"\x7fELF" + bytes(100)],

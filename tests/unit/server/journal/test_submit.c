@@ -27,6 +27,7 @@ struct scene {
     struct journal journal;
     struct limits_rate *rate;
     struct throttle_paused *throttled;
+    struct submit_outstanding outstanding;
     bool paused;
 };
 
@@ -57,7 +58,8 @@ static void scene_init(struct scene *scene, const char *channel)
                      .prefix = *channel == '\0' ? "said: " : ""},
     };
     scene->means =
-        (struct submit_context){&scene->journal, &scene->publisher, &scene->throttle, NULL};
+        (struct submit_context){
+            &scene->journal, &scene->publisher, &scene->throttle, NULL, NULL};
     journal_init_memory(&scene->journal);
     assert_int_equal(uv_loop_init(&scene->loop), 0);
     assert_int_equal(channels_init(&scene->channels, rules_keeping(&none), 0), 0);
@@ -119,7 +121,7 @@ static int say(struct scene *scene, enum submit_way way, enum frame_opcode opcod
     *result = (struct result){.limit = NULL};
     status = submit_messages(
         &scene->means, &one,
-        &(struct submit_batch){scene->channel, items, count, on_receipt, result}, &result->limit);
+        &(struct submit_batch){scene->channel, items, count, on_receipt, result, NULL}, &result->limit);
     assert_int_equal(result->receipts, status == 0 ? 1 : 0);
     return status == 0 ? result->receipt.status : status;
 }
