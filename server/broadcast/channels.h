@@ -16,7 +16,8 @@
 #include "server/broadcast/history.h"
 #include "server/broadcast/memory.h"
 
-/* Keeps channels beyond their lives here. Both run on any thread, `made` with the registry's lock. */
+/* Keeps channels beyond their lives here. Both run on any thread, `made` with the registry's lock.
+ */
 struct channels_keeper {
     /* A channel is made, and nobody else has it yet: restores it (channel_restore), and may note
      * something in its `kept`. Returns 0, UV_ENOMEM or UV_EIO: then it is not made. */

@@ -74,7 +74,8 @@ static const struct option_spec specs[] = {
     {"store", 0, "FILE",
      "keep messages in FILE, an SQLite database of the server's own: nobody sees a message, and no "
      "publisher is told of success, before it is there; without bounds on "
-     "history all are kept that --history-total has room for (default: none, messages are in memory)",
+     "history all are kept that --history-total has room for (default: none, messages are in "
+     "memory)",
      OPTION_AT(STRING, struct server_options, store)},
     {"store-sync", 0, "HOW",
      "full: what is acknowledged survives a loss of power; normal: it survives the end of the "

@@ -26,8 +26,8 @@ struct journal_sqlite {
     struct list tickets; /* all of them: those of inboxes that are closed are freed at the end */
 };
 
-/* A batch under way. The worker makes it; the store's thread fills in the receipt and posts it back;
- * the worker gives the receipt to the owner, if it is still there, and frees it. */
+/* A batch under way. The worker makes it; the store's thread fills in the receipt and posts it
+ * back; the worker gives the receipt to the owner, if it is still there, and frees it. */
 struct sqlite_ticket {
     struct submit_ticket ticket;
     struct journal_sqlite *journal;

@@ -6,8 +6,8 @@
  *     teller    ◄────────── in the order of the commits: appends to the channel's logs
  *     worker    ◄── inbox: the receipt
  *
- * Each channel that there is refers to its counterpart in the store, from which it has its epoch and
- * its number. */
+ * Each channel that there is refers to its counterpart in the store, from which it has its epoch
+ * and its number. */
 #ifndef WS_SERVER_JOURNAL_JOURNAL_SQLITE_H
 #define WS_SERVER_JOURNAL_JOURNAL_SQLITE_H
 

@@ -9,7 +9,8 @@
  *                  far behind
  *
  * The first three are decided in submit.c alone. The receipt comes through a callback, as a journal
- * may take its time: that of memory delivers within the call, that of a store once it is written. */
+ * may take its time: that of memory delivers within the call, that of a store once it is written.
+ */
 #ifndef WS_SERVER_JOURNAL_SUBMIT_H
 #define WS_SERVER_JOURNAL_SUBMIT_H
 

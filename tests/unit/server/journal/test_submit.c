@@ -58,8 +58,7 @@ static void scene_init(struct scene *scene, const char *channel)
                      .prefix = *channel == '\0' ? "said: " : ""},
     };
     scene->means =
-        (struct submit_context){
-            &scene->journal, &scene->publisher, &scene->throttle, NULL, NULL};
+        (struct submit_context){&scene->journal, &scene->publisher, &scene->throttle, NULL, NULL};
     journal_init_memory(&scene->journal);
     assert_int_equal(uv_loop_init(&scene->loop), 0);
     assert_int_equal(channels_init(&scene->channels, rules_keeping(&none), 0), 0);
@@ -121,7 +120,8 @@ static int say(struct scene *scene, enum submit_way way, enum frame_opcode opcod
     *result = (struct result){.limit = NULL};
     status = submit_messages(
         &scene->means, &one,
-        &(struct submit_batch){scene->channel, items, count, on_receipt, result, NULL}, &result->limit);
+        &(struct submit_batch){scene->channel, items, count, on_receipt, result, NULL},
+        &result->limit);
     assert_int_equal(result->receipts, status == 0 ? 1 : 0);
     return status == 0 ? result->receipt.status : status;
 }
