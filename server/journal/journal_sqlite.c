@@ -332,15 +332,17 @@ int journal_sqlite_open(struct journal_sqlite **journal, const struct journal_sq
 
 void journal_sqlite_close(struct journal_sqlite *journal)
 {
-    struct list *node;
+    struct list *node, *next;
 
     if (journal == NULL)
         return;
     /* Commits and delivers: channels are referred to until then. */
     if (journal->store != NULL)
         store_stop(journal->store);
-    while ((node = list_take_first(&journal->tickets)) != NULL)
+    for (node = journal->tickets.next; node != &journal->tickets; node = next) {
+        next = node->next;
         ticket_free(container_of(node, struct sqlite_ticket, node));
+    }
     (void) channels_keep(journal->channels, NULL);
     store_close(journal->store);
     deflater_free(journal->publisher.deflater);
