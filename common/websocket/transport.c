@@ -281,6 +281,14 @@ static void send_pong(struct transport *transport, const uint8_t *data, size_t l
         transport_abort(transport, status);
 }
 
+void transport_pong(struct transport *transport, const uint8_t *data, size_t len)
+{
+    if (!transport_is_open(transport))
+        return;
+    watch(transport, true, FRAME_PONG, len);
+    send_pong(transport, data, len);
+}
+
 static void on_pong(struct transport *transport, const struct decoder_event *event)
 {
     const struct transport_ops *ops = transport_context_of(transport)->ops;
@@ -299,10 +307,8 @@ static void on_ping(struct transport *transport, const struct decoder_event *eve
     const struct transport_ops *ops = transport_context_of(transport)->ops;
 
     watch(transport, false, FRAME_PING, event->len);
-    if (transport_is_open(transport)) {
-        watch(transport, true, FRAME_PONG, event->len);
-        send_pong(transport, event->data, event->len);
-    }
+    if (ops->holds_pong == NULL || !ops->holds_pong(transport, event->data, event->len))
+        transport_pong(transport, event->data, event->len);
     if (ops->on_ping != NULL && transport->_stage == TRANSPORT_OPEN)
         ops->on_ping(transport, event->data, event->len);
     if (ops->on_control != NULL && transport->_stage == TRANSPORT_OPEN)
@@ -469,27 +475,4 @@ void transport_open_raw(struct transport *transport)
 bool transport_is_open(const struct transport *transport)
 {
     return transport->_stage == TRANSPORT_OPEN && transport->_writing == TRANSPORT_WRITING_ON;
-}
-
-void transport_pause(struct transport *transport, enum transport_pause reason)
-{
-    if (transport->_stage == TRANSPORT_CLOSED)
-        return;
-    transport->_paused = (transport->_paused | reason) & TRANSPORT_UNTIL_ALL;
-    stream_read_stop(&transport->stream);
-}
-
-void transport_resume(struct transport *transport, enum transport_pause reasons)
-{
-    bool paused = transport->_paused != 0;
-
-    transport->_paused &= (TRANSPORT_UNTIL_ALL ^ reasons) & TRANSPORT_UNTIL_ALL;
-    if (transport->_paused != 0)
-        return;
-    if (paused && transport->_asked && transport_is_open(transport))
-        transport_time_start(transport, &transport_context_of(transport)->_asked); /* the answer
-                                                                                 may be here */
-    if (decoder_is_suspended(&transport->_decoder))
-        transport_work_defer(transport); /* it was to go on while it was paused */
-    transport_read_start(transport);
 }

@@ -94,6 +94,9 @@ struct transport_ops {
     void (*on_frame)(struct transport *transport, bool own, enum frame_opcode opcode, size_t len);
     /* The same for bytes of frames that have come, whole or not. May be NULL. */
     void (*on_bytes)(struct transport *transport, size_t len);
+    /* A ping came: true if the owner answers it later, with transport_pong; its payload is borrowed
+     * for the call. May be NULL. */
+    bool (*holds_pong)(struct transport *transport, const uint8_t *data, size_t len);
     /* A ping came, and is answered; its payload is borrowed for the call. May be NULL. */
     void (*on_ping)(struct transport *transport, const uint8_t *data, size_t len);
     /* Input has been taken: what transport_held says may have changed by much. May be NULL. */
@@ -417,6 +420,10 @@ static inline bool transport_is_deferred(const struct transport *transport)
 {
     return transport->_deferred;
 }
+
+/* Answers a ping that the owner has held (RFC 6455, 5.5.3). Harmless when the transport is not
+ * open. */
+void transport_pong(struct transport *transport, const uint8_t *data, size_t len);
 
 /* Stops reading from the socket, for a reason, until no reason is left: back-pressure towards the
  * peer. A ping that is out is not missed for it. */

@@ -1,5 +1,6 @@
 #include "common/websocket/transport_output.h"
 #include "common/websocket/transport_private.h"
+#include "common/websocket/transport_time.h"
 #include "common/websocket/transport_work.h"
 
 enum {
@@ -92,4 +93,29 @@ void transport_read_start(struct transport *transport)
         transport->_input != TRANSPORT_INPUT_ENDED && transport->_connected &&
         transport->_stage != TRANSPORT_CLOSED)
         (void) transport_read_begin(transport);
+}
+
+/* ---- back-pressure ---- */
+
+void transport_pause(struct transport *transport, enum transport_pause reason)
+{
+    if (transport->_stage == TRANSPORT_CLOSED)
+        return;
+    transport->_paused = (transport->_paused | reason) & TRANSPORT_UNTIL_ALL;
+    stream_read_stop(&transport->stream);
+}
+
+void transport_resume(struct transport *transport, enum transport_pause reasons)
+{
+    bool paused = transport->_paused != 0;
+
+    transport->_paused &= (TRANSPORT_UNTIL_ALL ^ reasons) & TRANSPORT_UNTIL_ALL;
+    if (transport->_paused != 0)
+        return;
+    if (paused && transport->_asked && transport_is_open(transport))
+        transport_time_start(transport, &transport_context_of(transport)->_asked); /* the answer
+                                                                                 may be here */
+    if (decoder_is_suspended(&transport->_decoder))
+        transport_work_defer(transport); /* it was to go on while it was paused */
+    transport_read_start(transport);
 }

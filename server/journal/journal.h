@@ -49,6 +49,7 @@ struct journal_state {
 struct journal;
 
 struct journal_ops {
+    bool delays; /* the receipt never comes at once */
     /* Takes the batch; its receipt follows, at once or later, on the same thread. Returns 0, or
      * UV_ENOMEM or UV_ENOBUFS as submit_messages. */
     int (*submit)(struct journal *journal, const struct submission *submission);

@@ -193,7 +193,7 @@ static void look(struct journal *seam, struct journal_state *state)
     memcpy(state->reason, store.reason, sizeof state->reason);
 }
 
-static const struct journal_ops ops = {.submit = submit, .look = look};
+static const struct journal_ops ops = {.delays = true, .submit = submit, .look = look};
 
 /* ---- channels ---- */
 

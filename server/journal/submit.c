@@ -6,6 +6,11 @@
 #include "server/journal/journal.h"
 #include "server/metrics/counters.h"
 
+bool submit_is_delayed(const struct submit_context *context)
+{
+    return context->journal->ops->delays;
+}
+
 bool submit_is_open(const struct channel_settings *settings, enum submit_way way)
 {
     switch (way) {

@@ -85,8 +85,11 @@ struct submit_batch {
     size_t count;
     submit_receipt_cb on_receipt;
     void *owner;
-    struct submit_outstanding *outstanding; /* of the owner */
+    struct submit_outstanding *outstanding; /* of the owner; may be NULL if nothing is delayed */
 };
+
+/* True if receipts come later, and never within submit_messages. */
+bool submit_is_delayed(const struct submit_context *context);
 
 /* True if the way is open, whoever it is. */
 bool submit_is_open(const struct channel_settings *settings, enum submit_way way);

@@ -47,7 +47,9 @@ static void free_cold(struct peer *peer)
     peer_set_cold(peer, NULL);
     connection_free(cold->connection);
     throttle_forget(&cold->throttled);
-    submit_forget(&cold->outstanding);
+    if (cold->unstored != NULL)
+        submit_forget(&cold->unstored->outstanding);
+    free(cold->unstored);
     free(cold->rate);
     list_remove(&cold->charged);
     free(cold->replay);
@@ -61,7 +63,7 @@ void peer_free_cold_if_unused(struct peer *peer)
 
     if (cold != NULL && cold->connection == NULL && cold->rate == NULL && cold->number == 0 &&
         !cold->untold && cold->throttled == NULL && cold->charge == 0 && cold->watched_since == 0 &&
-        !peer->subscriber.reader.catching_up && !submit_is_outstanding(&cold->outstanding) &&
+        !peer->subscriber.reader.catching_up && !peer_is_unstored(cold) &&
         options->idle_timeout == 0 && options->min_read_rate == 0)
         free_cold(peer);
 }
@@ -244,6 +246,11 @@ static uint64_t max_message(const struct transport *transport)
     const struct peer *peer = container_of(transport, struct peer, transport);
 
     return channel_settings(peer->_fanout->channel)->max_message;
+}
+
+static bool holds_pong(struct transport *transport, const uint8_t *data, size_t len)
+{
+    return peer_holds_pong(peer_of_transport(transport), data, len);
 }
 
 static void on_control(struct transport *transport)
@@ -431,6 +438,7 @@ const struct transport_ops peer_transport_ops = {
     .on_control = on_control,
     .on_limit = on_limit,
     .ping_payload = ping_payload,
+    .holds_pong = holds_pong,
     .on_pong = on_pong,
     .on_taken = on_taken,
     .on_share = on_share,

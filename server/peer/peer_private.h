@@ -33,6 +33,24 @@ struct peer_replay {
     struct replay events;            /* of the message at the cursor, for an event stream */
 };
 
+/* A Pong that is held: it says that all that was said before its Ping is stored. */
+struct peer_pong {
+    uint64_t after; /* so many receipts */
+    uint8_t len;
+    uint8_t payload[FRAME_MAX_CONTROL];
+};
+
+/* What it has said and is not stored yet. Of the Pongs there are the oldest, and the newest in place
+ * of those between: so who asks faster than the store writes is answered all the same. */
+struct peer_unstored {
+    struct submit_outstanding outstanding;
+    uint64_t bytes;    /* since nothing was outstanding */
+    uint64_t said;     /* messages that were submitted, */
+    uint64_t receipts; /* and receipts that have come, in their order */
+    unsigned pongs;    /* that are held */
+    struct peer_pong held[2];
+};
+
 /* What a peer needs before it is upgraded, once it publishes, or for a limit that is off by
  * default. */
 struct peer_cold {
@@ -43,12 +61,11 @@ struct peer_cold {
     uint32_t watched_since;        /* while memory is scarce: when, and */
     uint32_t watched_from; /* stream_acknowledged at that time; 0 and 0: it is not watched */
     uint64_t number; /* of its messages in the logs' index, once it has published with --no-echo */
-    struct throttle_paused *throttled;     /* while it is throttled */
-    struct submit_outstanding outstanding; /* what has no receipt yet, */
-    uint64_t unstored;                     /* and its bytes, more or less */
-    struct peer_replay *replay;            /* while it catches up, and behind */
-    uint64_t charge;     /* bytes that it is charged with in the memory account; */
-    struct list charged; /* then it is in its worker's list of those */
+    struct throttle_paused *throttled; /* while it is throttled */
+    struct peer_unstored *unstored;    /* once it has published, with a store */
+    struct peer_replay *replay;        /* while it catches up, and behind */
+    uint64_t charge;                   /* bytes that it is charged with in the memory account; */
+    struct list charged;               /* then it is in its worker's list of those */
     struct peer *peer;
     bool untold;  /* messages of its own were left out, and it has not been told of these yet */
     bool refused; /* it is one too many, and is not counted as a connection */
@@ -209,6 +226,12 @@ void opening_refuse(struct peer *peer, const char *limit);
 void subscription_flush(struct peer *peer);
 
 /* ---- publishing.c ---- */
+
+/* True while receipts are to come. */
+bool peer_is_unstored(const struct peer_cold *cold);
+
+/* A ping came: true if its Pong waits for messages to be stored. */
+bool peer_holds_pong(struct peer *peer, const uint8_t *payload, size_t len);
 
 /* A message of its own is published: it has its cold part. Returns 0 or an error as
  * submit_messages. */

@@ -1,5 +1,7 @@
 /* What a peer publishes: it passes the front door (journal/submit.h), and is read no further while
  * too much of it waits to be delivered, or to be stored. */
+#include <stdlib.h>
+#include <string.h>
 #include <uv.h>
 
 #include "common/base/log.h"
@@ -26,6 +28,71 @@ static void on_paused(void *publisher, bool paused)
     }
 }
 
+/* ---- with a store ---- */
+
+static struct peer_unstored *unstored_of(const struct peer *peer)
+{
+    return peer_cold(peer) != NULL ? peer_cold(peer)->unstored : NULL;
+}
+
+bool peer_is_unstored(const struct peer_cold *cold)
+{
+    return cold->unstored != NULL && submit_is_outstanding(&cold->unstored->outstanding);
+}
+
+bool peer_holds_pong(struct peer *peer, const uint8_t *payload, size_t len)
+{
+    struct peer_unstored *unstored = unstored_of(peer);
+    struct peer_pong *pong;
+
+    if (unstored == NULL || !submit_is_outstanding(&unstored->outstanding))
+        return false;
+    if (unstored->pongs < 2)
+        unstored->pongs++;
+    pong = &unstored->held[unstored->pongs - 1];
+    pong->after = unstored->said;
+    pong->len = (uint8_t) len;
+    memcpy(pong->payload, payload, len);
+    return true;
+}
+
+/* A receipt has come: the Pongs that have waited for it go out, and if it was the last, the peer is
+ * read on. */
+static void count_receipt(struct peer *peer, struct peer_unstored *unstored)
+{
+    unstored->receipts++;
+    while (unstored->pongs > 0 && unstored->held[0].after <= unstored->receipts) {
+        transport_pong(&peer->transport, unstored->held[0].payload, unstored->held[0].len);
+        unstored->held[0] = unstored->held[1];
+        unstored->pongs--;
+    }
+    if (submit_is_outstanding(&unstored->outstanding))
+        return;
+    unstored->bytes = 0;
+    transport_resume(&peer->transport, TRANSPORT_UNTIL_STORED);
+}
+
+/* So much waits to be stored, and its receipts will come: it is read on when all have. */
+static void count_unstored(struct peer *peer, struct peer_unstored *unstored, size_t len)
+{
+    unstored->said++;
+    unstored->bytes += len;
+    if (unstored->bytes > UNSTORED_MOST)
+        transport_pause(&peer->transport, TRANSPORT_UNTIL_STORED);
+}
+
+/* False when out of memory. */
+static bool make_unstored(struct peer *peer)
+{
+    struct peer_cold *cold = peer_cold(peer);
+
+    if (cold->unstored == NULL && submit_is_delayed(peer_surroundings(peer)->publish))
+        cold->unstored = calloc(1, sizeof *cold->unstored);
+    return cold->unstored != NULL || !submit_is_delayed(peer_surroundings(peer)->publish);
+}
+
+/* ---- publishing ---- */
+
 /* A message of the peer's has been published, or could not be. */
 static void on_receipt(void *owner, const struct submit_receipt *receipt)
 {
@@ -40,22 +107,8 @@ static void on_receipt(void *owner, const struct submit_receipt *receipt)
     if (status != 0)
         transport_close(&peer->transport, CLOSE_INTERNAL_ERROR,
                         status == UV_ENOMEM ? "out of memory" : "the message could not be stored");
-    if (submit_is_outstanding(&peer_cold(peer)->outstanding))
-        return;
-    peer_cold(peer)->unstored = 0;
-    transport_resume(&peer->transport, TRANSPORT_UNTIL_STORED);
-}
-
-/* So much of it waits to be stored, and its receipts will come: it is read on when all have. */
-static void wait_for_store(struct peer *peer, size_t len)
-{
-    struct peer_cold *cold = peer_cold(peer);
-
-    if (cold == NULL || !submit_is_outstanding(&cold->outstanding))
-        return;
-    cold->unstored += len;
-    if (cold->unstored > UNSTORED_MOST)
-        transport_pause(&peer->transport, TRANSPORT_UNTIL_STORED);
+    if (unstored_of(peer) != NULL)
+        count_receipt(peer, unstored_of(peer));
 }
 
 /* It may have left: one that cannot be written to any more can still be read from to its end. */
@@ -71,11 +124,18 @@ int peer_publish(struct peer *peer, enum frame_opcode opcode, const struct frame
         .throttle = {&peer_cold(peer)->throttled, peer, on_paused},
         .identity = &identity,
     };
-    const struct submit_batch batch = {peer->_fanout->channel,       &item, 1, on_receipt, peer,
-                                       &peer_cold(peer)->outstanding};
-    int status = submit_messages(peer_surroundings(peer)->publish, &client, &batch, limit);
+    struct submit_batch batch = {peer->_fanout->channel, &item, 1, on_receipt, peer, NULL};
+    struct peer_unstored *unstored;
+    int status;
 
-    if (status == 0)
-        wait_for_store(peer, payload->len);
+    *limit = NULL;
+    if (!make_unstored(peer))
+        return UV_ENOMEM;
+    unstored = unstored_of(peer);
+    if (unstored != NULL)
+        batch.outstanding = &unstored->outstanding;
+    status = submit_messages(peer_surroundings(peer)->publish, &client, &batch, limit);
+    if (status == 0 && unstored != NULL) /* whose receipt never comes within */
+        count_unstored(peer, unstored, payload->len);
     return status;
 }

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import resource
+import select
 import signal
 import subprocess
 import threading
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import programs
 import pytest
+import rawws
 
 KILLS = int(os.environ.get("WS_STORE_KILLS", "5"))  # 200, by hand
 PUBLISHERS = 4
@@ -158,12 +160,14 @@ def test_what_was_acknowledged_survives_kill_9(stored):
     assert sequences == list(range(1, len(there) + 1))
 
 
-def test_a_full_disk_is_told_to_publishers_and_passes(stored):
-    def small() -> None:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+def small() -> None:
+    """For preexec_fn: files end at 1 MiB, as on a disk that is full."""
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
 
+
+def test_a_full_disk_is_told_to_publishers_and_passes(stored):
     server = stored("--store-patience", "1s", preexec_fn=small)
     listener, talker = server.client(), server.client()
     text = "x" * 100_000
@@ -192,6 +196,28 @@ def test_a_full_disk_is_told_to_publishers_and_passes(stored):
     server.wait_stderr("can be written again")
     texts = [one for _, one in kept(server)]
     assert texts.count(text) == published and not any("in vain" in one for one in texts)
+
+
+def test_a_pong_says_that_what_was_sent_before_is_stored(stored):
+    server = stored("--store-patience", "1m", preexec_fn=small)
+    talker = server.client()
+    talker.send_frame(rawws.PING, b"nothing")
+    assert talker.recv_frame()[:2] == (rawws.PONG, b"nothing")
+    text = "x" * 100_000
+    while status_of(server, "/ws", text)[0] == 200:
+        assert talker.recv_message() == text
+    talker.send_text("y" * 200_000)
+    for number in range(5):  # the oldest is answered, and the newest
+        talker.send_frame(rawws.PING, f"{number}".encode())
+    server.wait_stderr("cannot be written")
+    programs.wait_until("it is degraded", lambda: status_of(server, "/health?publish")[0] == 503)
+    assert select.select([talker.sock], [], [], 0)[0] == []
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE,
+                     (resource.RLIM_INFINITY, resource.RLIM_INFINITY))  # fmt: skip
+    frames = [talker.recv_frame() for _ in range(3)]
+    frames.sort(key=lambda frame: frame[0] == rawws.TEXT)
+    assert [frame[:2] for frame in frames[:2]] == [(rawws.PONG, b"0"), (rawws.PONG, b"4")]
+    assert frames[2][0] == rawws.TEXT
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess:
