@@ -174,7 +174,7 @@ static void start_reading(struct stream_tls *layer)
 {
     int status = uv_read_start(stream_tls_uv(layer), on_alloc, on_input);
 
-    if (status != 0)
+    if (status != 0 && status != UV_EALREADY) /* the owner may have done so itself */
         deliver(layer, NULL, status);
 }
 

@@ -374,9 +374,61 @@ static void test_a_handshake_that_waits_can_be_paused_and_closed(void **state)
     deinit_rig(first);
 }
 
+static int pauses; /* to come */
+static int last_read;
+
+/* Stops reading at first; later stops and goes on within the call, as an owner does whose reason to
+ * pause is over at once. */
+static void on_read_with_pauses(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct rig *rig = rig_of((uv_handle_t *) stream);
+
+    (void) buf;
+    if (n == UV_ENOBUFS)
+        return;
+    last_read = (int) n;
+    if (n < 0)
+        return;
+    stream_read_stop(&rig->stream);
+    if (pauses-- <= 0)
+        assert_int_equal(stream_read_start(&rig->stream, on_alloc, on_read_with_pauses), 0);
+}
+
+static void test_an_owner_may_pause_and_go_on_while_kept_input_is_read(void **state)
+{
+    static char record[] = "record";
+    struct buffer *out;
+    struct rig rig;
+
+    (void) state;
+    init_rig(&rig);
+    shake_hands(&rig);
+    pauses = 1;
+    last_read = 0;
+    stream_read_stop(&rig.stream);
+    assert_int_equal(stream_read_start(&rig.stream, on_alloc, on_read_with_pauses), 0);
+    for (int i = 0; i < 4; i++) {
+        uv_buf_t buf = uv_buf_init(record, 6);
+        struct tls_source source = {.bufs = &buf, .count = 1};
+
+        assert_int_equal(tls_write(rig.client, &source), 0);
+    }
+    out = tls_output(rig.client);
+    assert_int_equal(send(rig.fd, out->data, out->len, 0), out->len);
+    out->len = 0;
+    while (last_read == 0)
+        (void) uv_run(&rig.loop, UV_RUN_NOWAIT);
+    assert_int_equal(stream_read_start(&rig.stream, on_alloc, on_read_with_pauses), 0);
+    for (int i = 0; i < 10; i++)
+        (void) uv_run(&rig.loop, UV_RUN_NOWAIT);
+    assert_int_equal(last_read, 6);
+    deinit_rig(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_an_owner_may_pause_and_go_on_while_kept_input_is_read),
         cmocka_unit_test(test_written_means_that_the_socket_has_it),
         cmocka_unit_test(test_what_is_written_waits_for_the_handshake),
         cmocka_unit_test(test_a_write_never_ends_within_the_call),
