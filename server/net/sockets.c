@@ -8,6 +8,8 @@
 #include "common/base/log.h"
 #include "server/net/sockets_open.h"
 
+#define DEFAULT_LISTEN "127.0.0.1:8000"
+
 /* ---- what is asked for ---- */
 
 /* Marks it as wanted, if it is listened on already. */
@@ -47,8 +49,22 @@ static int want(struct sockets *sockets, const char *text, bool admin, uv_loop_t
     if (add_argument(sockets, text, admin) != 0)
         return error_set(error, UV_ENOMEM, "out of memory");
     sockets->_admin = admin;
-    return *text == '\0' ? sockets_open_default(sockets, loop, error)
+    return *text == '\0' ? sockets_open_passed(sockets, error)
                          : sockets_open_one(sockets, text, loop, error);
+}
+
+/* Without --listen: what systemd passes on, or else the default address, which is the same listener
+ * as one that names it, so that a reload which begins to name it finds it open. */
+static int want_default(struct sockets *sockets, uv_loop_t *loop, struct error *error)
+{
+    size_t passed;
+    int status;
+
+    if (is_known(sockets, "", false))
+        return 0;
+    status = sockets_open_count_passed(sockets, &passed, error);
+    return status != 0 ? status
+                       : want(sockets, passed > 0 ? "" : DEFAULT_LISTEN, false, loop, error);
 }
 
 static int want_all(struct sockets *sockets, const struct server_options *options, uv_loop_t *loop,
@@ -59,7 +75,7 @@ static int want_all(struct sockets *sockets, const struct server_options *option
     for (size_t i = 0; i < sockets->_argument_count; i++)
         sockets->_arguments[i].wanted = false;
     if (options->listen_count == 0)
-        status = want(sockets, "", false, loop, error);
+        status = want_default(sockets, loop, error);
     for (size_t i = 0; i < options->listen_count && status == 0; i++)
         status = want(sockets, options->listens[i], false, loop, error);
     if (status == 0 && options->admin != NULL)

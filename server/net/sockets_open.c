@@ -24,8 +24,6 @@ enum {
     MOST_PASSED = 256, /* of them */
 };
 
-#define DEFAULT_LISTEN "127.0.0.1:8000"
-
 /* An address of any family, as the socket functions want it. */
 struct address {
     union {
@@ -375,17 +373,21 @@ int sockets_open_one(struct sockets *sockets, const char *text, uv_loop_t *loop,
     return listen_host(sockets, &where, loop, error);
 }
 
-int sockets_open_default(struct sockets *sockets, uv_loop_t *loop, struct error *error)
+int sockets_open_count_passed(const struct sockets *sockets, size_t *count, struct error *error)
 {
-    size_t passed = 0;
-    int status = sockets->_has_passed ? 0 : count_passed(&passed, error);
+    *count = 0;
+    return sockets->_has_passed ? 0 : count_passed(count, error);
+}
+
+int sockets_open_passed(struct sockets *sockets, struct error *error)
+{
+    size_t passed;
+    int status = sockets_open_count_passed(sockets, &passed, error);
 
     sockets->_has_passed = true;
     sockets->_tls = sockets->_has_certificate;
     sockets->_proxy = false;
     for (size_t i = 0; i < passed && status == 0; i++)
         status = listen_inherited(sockets, FIRST_PASSED + (int) i, error);
-    if (status == 0 && passed == 0)
-        status = sockets_open_one(sockets, DEFAULT_LISTEN, loop, error);
     return status;
 }

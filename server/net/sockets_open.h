@@ -9,8 +9,11 @@
 int sockets_open_one(struct sockets *sockets, const char *text, uv_loop_t *loop,
                      struct error *error);
 
-/* The same where nothing was said: what systemd passes on, which is there from the start and only
- * then, or else the default address. */
-int sockets_open_default(struct sockets *sockets, uv_loop_t *loop, struct error *error);
+/* How many sockets systemd passes on that are not taken yet: they are there from the start and only
+ * then. Returns 0, or UV_EINVAL with a text if LISTEN_FDS is no number. */
+int sockets_open_count_passed(const struct sockets *sockets, size_t *count, struct error *error);
+
+/* Takes those, as sockets_open_one does. */
+int sockets_open_passed(struct sockets *sockets, struct error *error);
 
 #endif
