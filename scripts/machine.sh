@@ -56,5 +56,5 @@ within() {
         DEBIAN_FRONTEND=noninteractive ${JOBS:+JOBS="$JOBS"} "$@"
 }
 
-# readme_block NAME: the commands of this block of the README.
-readme_block() { sed -n "/^\`\`\`sh $1\$/,/^\`\`\`\$/p" "$ROOT/README.md" | sed '1d;$d'; }
+# readme_block NAME: what this block of the README contains.
+readme_block() { sed -n "/^\`\`\`[a-z]* $1\$/,/^\`\`\`\$/p" "$ROOT/README.md" | sed '1d;$d'; }

@@ -263,25 +263,21 @@ PUBLISHERS = {
 }
 
 
-NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin"
+NGINX = shutil.which("nginx", path=SBIN)
+HAPROXY = shutil.which("haproxy", path=SBIN)
 
 
-@pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
-def test_behind_nginx_started_as_the_unit_says(shell, start, tmp_path):
-    """Upgrades, event streams and POST, with a path of its own for the socket."""
+def serve_behind_a_proxy(shell, tmp_path: Path) -> tuple[Program, str]:
+    """The server with the configuration of the README, but for the path of the socket."""
     path = str(tmp_path / "socket")
-    (line,) = re.findall(r"^ExecStart=(.*)$", block("unit"), re.M)
-    server = serve(shell, line.replace("/run/wsbroadcastd/socket", path))
-    conf = tmp_path / "nginx.conf"
-    conf.write_text(
-        f"daemon off; master_process off; pid {tmp_path}/pid; error_log stderr;\n"
-        "events { worker_connections 64; }\n"
-        f"http {{ access_log off; client_body_temp_path {tmp_path}/body; "
-        f"proxy_temp_path {tmp_path}/proxy; fastcgi_temp_path {tmp_path}/f; "
-        f"uwsgi_temp_path {tmp_path}/u; scgi_temp_path {tmp_path}/s;\n"
-        + block("proxy").replace("/run/wsbroadcastd/socket", path) + "}\n"
-    )  # fmt: skip
-    nginx = start(Program, [NGINX, "-e", "stderr", "-c", str(conf), "-p", str(tmp_path)])
+    conf = shell.home / "wsbroadcastd.conf"
+    conf.write_text(block("proxied").replace("/run/wsbroadcastd/socket", path) + "log-connections = on\n")
+    return serve(shell, f"wsbroadcastd --config {conf}"), path
+
+
+def check_behind_a_proxy(shell, server: Program, proxy: Program) -> None:
+    """Upgrades, event streams and POST, at port 80; the server knows the client's address."""
 
     def listens() -> bool:
         try:
@@ -290,31 +286,54 @@ def test_behind_nginx_started_as_the_unit_says(shell, start, tmp_path):
             return False
         return True
 
-    programs.wait_until("nginx listens", listens)
-    with Client(80) as client, Client(80) as events:
+    programs.wait_until("the proxy listens", listens)
+    curl = "curl -s -N -H 'Host: feed.example' http://127.0.0.1/ws "
+    events = shell(curl + "-H 'Accept: text/event-stream'")
+    assert events.read_line().startswith("id: ")
+    with Client(80) as client:
         client.upgrade(Host="feed.example")
-        events.send(b"GET /ws HTTP/1.1\r\nHost: feed.example\r\nAccept: text/event-stream\r\n\r\n")
-        assert events.recv_head().status == 200
-        answer = output(shell, "curl -s -H 'Host: feed.example' -d hello http://127.0.0.1/ws")
-        assert json.loads(answer)["subscribers"] == 2
+        assert json.loads(output(shell, curl + "-d hello"))["subscribers"] == 2
         assert client.recv_message() == "hello"
-        assert b"data: hello" in b"".join(first_chunks(events))
-    stop(nginx, server)
+    while events.read_line() != "data: hello":
+        pass
+    server.wait_stderr(r"connection .*address=\"?127\.0\.0\.1")
+    stop(events, proxy, server)
 
 
-def first_chunks(events: Client) -> Iterator[bytes]:
-    for chunk in events.recv_chunks():
-        yield chunk
-        if b"data: hello" in chunk:
-            return
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+def test_behind_nginx(shell, start, tmp_path):
+    server, path = serve_behind_a_proxy(shell, tmp_path)
+    conf = tmp_path / "nginx.conf"
+    conf.write_text(
+        f"daemon off; master_process off; pid {tmp_path}/pid; error_log stderr;\n"
+        "events { worker_connections 64; }\n"
+        f"http {{ access_log off; client_body_temp_path {tmp_path}/body; "
+        f"proxy_temp_path {tmp_path}/proxy; fastcgi_temp_path {tmp_path}/f; "
+        f"uwsgi_temp_path {tmp_path}/u; scgi_temp_path {tmp_path}/s;\n"
+        "server { listen 80;\n" + block("nginx").replace("/run/wsbroadcastd/socket", path) + "} }\n"
+    )  # fmt: skip
+    nginx = start(Program, [NGINX, "-e", "stderr", "-c", str(conf), "-p", str(tmp_path)])
+    check_behind_a_proxy(shell, server, nginx)
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-def test_the_unit_is_one_for_systemd(tmp_path):
-    unit = tmp_path / "feed.service"
-    unit.write_text(block("unit").replace("ExecStart=wsbroadcastd", f"ExecStart={programs.WSBROADCASTD}"))
-    done = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True)
-    assert "feed.service" not in done.stderr, done.stderr
+@pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed")
+def test_behind_haproxy(shell, start, tmp_path):
+    """Below the defaults of Debian's haproxy.cfg."""
+    server, _ = serve_behind_a_proxy(shell, tmp_path)
+    conf = tmp_path / "haproxy.cfg"
+    conf.write_text(
+        "defaults\n    mode http\n    timeout connect 5s\n    timeout client 50s\n"
+        "    timeout server 50s\n" + block("haproxy")
+    )
+    haproxy = start(Program, [HAPROXY, "-db", "-f", str(conf)])
+    check_behind_a_proxy(shell, server, haproxy)
+
+
+def test_the_service_is_tried_on_a_booted_machine():
+    trial = (ROOT / "scripts/trial").read_text()
+    for line in block("service").splitlines():
+        start = " ".join(line.split()[:3])
+        assert f"readme service '{start}'" in trial, f"not tried: {start}"
 
 
 def test_users(shell):
@@ -329,20 +348,12 @@ def test_users(shell):
     stop(listener, server)
 
 
-def test_tls_with_an_authority_of_ones_own(shell):
-    for start in ("openssl req -x509", "openssl req -newkey", "openssl x509"):
-        shell(TLS[start]).wait()
+def test_tls(shell):
+    shell(command("tls", "openssl")).wait()
     server = serve(shell, command("tls", "wsbroadcastd"))
     listener = shell(command("tls", "wsrecv"))
     listener.wait_stderr("Connected to wss://localhost:8443/ws")
     stop(listener, server)
-
-
-TLS = {
-    "openssl req -x509": command("tls", "openssl req -x509"),
-    "openssl req -newkey": command("tls", "openssl req -newkey"),
-    "openssl x509": command("tls", "openssl x509"),
-}
 
 
 def test_wsload(shell):
