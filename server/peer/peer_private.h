@@ -40,8 +40,8 @@ struct peer_pong {
     uint8_t payload[FRAME_MAX_CONTROL];
 };
 
-/* What it has said and is not stored yet. Of the Pongs there are the oldest, and the newest in place
- * of those between: so who asks faster than the store writes is answered all the same. */
+/* What it has said and is not stored yet. Of the Pongs there are the oldest, and the newest in
+ * place of those between: so who asks faster than the store writes is answered all the same. */
 struct peer_unstored {
     struct submit_outstanding outstanding;
     uint64_t bytes;    /* since nothing was outstanding */
