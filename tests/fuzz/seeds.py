@@ -38,6 +38,14 @@ seed("token", "crit", b'{"alg":"HS256","crit":["exp"],"kid":"a"}\n{"exp":1e10}\1
 seed("token", "unsigned", b"eyJhbGciOiJub25lIn0.eyJleHAiOjIwMDAwMDAwMDB9.\0")
 seed("token", "query", b"a=b&access_token=abc%2Ed; session=\"x.y.z\"\2")
 
+# ---- event streams, and JSON for people ----
+
+seed("event_parser", "events", b"\xef\xbb\xbf: hello\r\nretry: 250\n\nid: 1-2\nevent: news\ndata: a\n"
+     b"data\ndata:b\n\nid\ndata: c\r\rdata: not ended\3")
+seed("event_parser", "too_long", b"data: " + b"x" * 120 + b"\n\n\7")
+seed("json_view", "object", b' {"a": [1.50, -2e3, true, null, {}, []], "b\\u001b": "x \\"\\\\ y"} ')
+seed("json_view", "terminal", '["\u009b31m", "\u2028", "\u202e", "\x7f", "ü 漢"]'.encode())
+
 # ---- heads ----
 
 REQUEST = """
