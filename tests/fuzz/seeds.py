@@ -45,6 +45,20 @@ seed("event_parser", "events", b"\xef\xbb\xbf: hello\r\nretry: 250\n\nid: 1-2\ne
 seed("event_parser", "too_long", b"data: " + b"x" * 120 + b"\n\n\7")
 seed("json_view", "object", b' {"a": [1.50, -2e3, true, null, {}, []], "b\\u001b": "x \\"\\\\ y"} ')
 seed("json_view", "terminal", '["\u009b31m", "\u2028", "\u202e", "\x7f", "ü 漢"]'.encode())
+# ---- the state of an upgrade ----
+
+
+def piece(name, data):
+    return struct.pack("<HI", name, len(data)) + data
+
+
+NUMBER = piece(2, struct.pack("<Q", 1000))
+RECORD = piece(1, piece(1, b"news") + NUMBER + piece(3, b"more"))
+END = piece(0, b"")
+seed("state", "whole", RECORD + piece(2, b"") + END + b"\1")
+seed("state", "header", b"WSBSTATE" + struct.pack("<I", 1) + RECORD + END + b"\0")
+seed("state", "cut", RECORD[:-1] + b"\1")
+seed("state", "duplicate", piece(1, NUMBER + NUMBER) + END + b"\1")
 
 # ---- heads ----
 
