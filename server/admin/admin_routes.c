@@ -7,6 +7,7 @@
 #include "server/admin/admin_connections.h"
 #include "server/admin/admin_control.h"
 #include "server/admin/admin_metrics.h"
+#include "server/http/assets.h"
 #include "server/http/health.h"
 #include "server/http/query.h"
 #include "server/http/services.h"
@@ -71,7 +72,17 @@ static enum request_outcome check(struct request *request)
 
 /* ---- the table ---- */
 
+/* The dashboard is no secret; what it shows it asks for, with the token. */
+#define DASHBOARD_FILE(at) \
+    { \
+        .method = "GET", .path = (at), .handle = assets_file, .unchecked = true \
+    }
+
 static const struct route routes[] = {
+    {.method = "GET", .path = "/", .handle = assets_dashboard, .unchecked = true},
+    DASHBOARD_FILE("/wsbroadcast/dashboard.css"),
+    DASHBOARD_FILE("/wsbroadcast/dashboard.js"),
+    DASHBOARD_FILE("/wsbroadcast/icon.svg"),
     {.method = "GET",
      .path = "/metrics",
      .validate = check_page,

@@ -252,8 +252,9 @@ static const struct option_spec specs[] = {
      OPTION_AT(SECONDS, struct server_options, close_timeout)},
     {.help = "Operating:"},
     {"admin", 0, "ADDRESS",
-     "serve the operator there: metrics, health, connections, reload, drain; as --listen has it; "
-     "beyond loopback and Unix sockets --admin-token-file is needed (default: nowhere)",
+     "serve the operator there: a dashboard for browsers at /, metrics, health, connections, "
+     "reload, drain; as --listen has it; beyond loopback and Unix sockets --admin-token-file is "
+     "needed (default: nowhere)",
      OPTION_BY(option_values_admin), .offer = OPTION_OFFER_NOTHING},
     {"admin-token-file", 0, "FILE",
      "its first line is the token that requests there have to bear (Authorization: Bearer TOKEN), "

@@ -58,6 +58,13 @@ enum request_outcome assets_page(struct request *request)
     return show(request, page_asset_find("/", 1));
 }
 
+enum request_outcome assets_dashboard(struct request *request)
+{
+    static const char path[] = "/dashboard";
+
+    return show(request, page_asset_find(path, sizeof path - 1));
+}
+
 enum request_outcome assets_file(struct request *request)
 {
     const struct page_asset *asset =

@@ -10,6 +10,9 @@
 bool assets_page_is_wanted(const struct request *request);
 enum request_outcome assets_page(struct request *request);
 
+/* The operator's dashboard, for the address of --admin. */
+enum request_outcome assets_dashboard(struct request *request);
+
 /* The file at the path of the request. */
 enum request_outcome assets_file(struct request *request);
 
