@@ -113,7 +113,7 @@ int state_reader_next(struct state_reader *reader, const struct state_rule *rule
             return error_set(error, UV_EINVAL, "state: there is more behind its end");
         return 0;
     }
-    *record = (struct state_record){NULL};
+    *record = (struct state_record){0};
     for (size_t i = 0; i < count; i++) {
         if (rules[i].kind == piece.name)
             record->rule = &rules[i];
