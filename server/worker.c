@@ -161,12 +161,9 @@ static void configure(struct worker *worker, const struct config *config)
 
 static void close_listeners(struct worker *worker, const struct worker_change *change)
 {
-    struct list *node, *next;
-
-    for (node = worker->listeners.next; node != &worker->listeners; node = next) {
+    LIST_FOR_EACH_SAFE (node, next, &worker->listeners) {
         struct listener *listener = container_of(node, struct listener, node);
 
-        next = node->next;
         for (size_t i = 0; i < change->closed_count; i++) {
             if (change->closed[i] != listener->id)
                 continue;

@@ -29,18 +29,14 @@ void worker_stop_close_listeners(struct worker *worker)
 
 static void close_fanouts(struct worker *worker)
 {
-    struct list *node;
-
-    for (node = worker->fanouts.all.next; node != &worker->fanouts.all; node = node->next)
+    LIST_FOR_EACH (node, &worker->fanouts.all)
         fanout_close(container_of(node, struct fanout, _node), CLOSE_GOING_AWAY,
                      "the server is going away");
 }
 
 static void abort_fanouts(struct worker *worker)
 {
-    struct list *node;
-
-    for (node = worker->fanouts.all.next; node != &worker->fanouts.all; node = node->next)
+    LIST_FOR_EACH (node, &worker->fanouts.all)
         fanout_abort(container_of(node, struct fanout, _node));
 }
 
@@ -89,14 +85,12 @@ static void on_drain_tick(uv_timer_t *timer)
 static void on_drain(struct inbox_item *item)
 {
     struct worker *worker = container_of(item, struct worker, drain_item);
-    struct list *node, *next;
 
     if (worker->stopping)
         return;
-    for (node = worker->listeners.next; node != &worker->listeners; node = next) {
+    LIST_FOR_EACH_SAFE (node, next, &worker->listeners) {
         struct listener *listener = container_of(node, struct listener, node);
 
-        next = node->next;
         if (listener->admin)
             continue;
         list_remove(&listener->node);

@@ -127,9 +127,7 @@ void worker_turn_handed_off(struct handoff *handoff, const struct handoff_connec
 /* Connections that could not be accepted for want of a descriptor may be now. */
 void worker_turn_retry_listeners(struct worker *worker)
 {
-    struct list *node;
-
-    for (node = worker->listeners.next; node != &worker->listeners; node = node->next)
+    LIST_FOR_EACH (node, &worker->listeners)
         listener_retry(container_of(node, struct listener, node));
 }
 

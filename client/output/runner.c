@@ -154,7 +154,7 @@ void runner_stop(struct runner *runner)
 
     drop_queue(runner);
     runner->_stopping = true;
-    for (struct list *node = runner->_running.next; node != &runner->_running; node = node->next) {
+    LIST_FOR_EACH (node, &runner->_running) {
         struct job *job = container_of(node, struct job, node);
 
         if (again)

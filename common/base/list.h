@@ -16,6 +16,20 @@ struct list {
 #define container_of(pointer, type, member) \
     ((type *) (void *) (((char *) (pointer)) - offsetof(type, member)))
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): the names are declared here. */
+
+/* Each node in turn; the list is not to change meanwhile. */
+#define LIST_FOR_EACH(node, head) \
+    for (struct list *node = (head)->next; node != (head); node = node->next)
+
+/* The same, where the node may leave the list, but not `after`, the one behind it. The head is not
+ * looked at after the last one, which may have taken it along. */
+#define LIST_FOR_EACH_SAFE(node, after, head) \
+    for (struct list *node = (head)->next, *after; node != (head) && (after = node->next) != NULL; \
+         node = after)
+
+/* NOLINTEND(bugprone-macro-parentheses) */
+
 static inline void list_init(struct list *node)
 {
     node->next = node;

@@ -368,10 +368,9 @@ static bool is_free(const struct channel_listener *listener)
 uint64_t channel_delivered(struct channel *channel)
 {
     uint64_t least = UINT64_MAX;
-    struct list *node;
 
     uv_mutex_lock(&channel->_lock);
-    for (node = channel->_listeners.next; node != &channel->_listeners; node = node->next) {
+    LIST_FOR_EACH (node, &channel->_listeners) {
         struct channel_listener *listener = container_of(node, struct channel_listener, _node);
         uint64_t delivered = atomic_load_explicit(&listener->delivered, memory_order_relaxed);
 

@@ -18,9 +18,7 @@ enum {
 
 static void tell_listeners(struct channel *channel)
 {
-    struct list *node;
-
-    for (node = channel->_listeners.next; node != &channel->_listeners; node = node->next) {
+    LIST_FOR_EACH (node, &channel->_listeners) {
         struct channel_listener *listener = container_of(node, struct channel_listener, _node);
 
         listener->_on_published(listener);

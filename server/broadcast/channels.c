@@ -148,10 +148,9 @@ fail_lock:
 
 int channels_keep(struct channels *channels, struct channels_keeper *keeper)
 {
-    struct list *node;
     int status = 0;
 
-    for (node = channels->_all.next; node != &channels->_all; node = node->next) {
+    LIST_FOR_EACH (node, &channels->_all) {
         struct channel *channel = &container_of(node, struct channels_entry, node)->channel;
 
         if (channels->_keeper != NULL)
@@ -191,12 +190,9 @@ void channels_set_rules(struct channels *channels, const struct channel_rules *r
 
 void channels_deinit(struct channels *channels)
 {
-    struct list *node, *next;
-
-    for (node = channels->_all.next; node != &channels->_all; node = next) {
+    LIST_FOR_EACH_SAFE (node, next, &channels->_all) {
         struct channels_entry *entry = container_of(node, struct channels_entry, node);
 
-        next = node->next;
         if (&entry->channel != channels->_default)
             (void) tdelete(entry, &channels->_by_name, compare_entries);
         entry_free(channels, entry);

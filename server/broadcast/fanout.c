@@ -277,10 +277,7 @@ static void for_each(const struct fanout *fanout, struct list *list,
                                  const void *argument),
                      const void *argument)
 {
-    struct list *node, *next;
-
-    for (node = list->next; node != list; node = next) {
-        next = node->next;
+    LIST_FOR_EACH_SAFE (node, next, list) {
         see(fanout, subscriber_at(node), argument);
     }
 }

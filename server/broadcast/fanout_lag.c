@@ -69,14 +69,10 @@ static bool is_lag_due(struct fanout *fanout)
 
 void fanout_lag_check(struct fanout *fanout)
 {
-    struct list *node, *next;
-
     if (list_empty(&fanout->_stalled) || !is_lag_due(fanout))
         return;
-    for (node = fanout->_stalled.next; node != &fanout->_stalled; node = next) {
+    LIST_FOR_EACH_SAFE (node, next, &fanout->_stalled) {
         struct subscriber *subscriber = subscriber_at(node);
-
-        next = node->next;
         if (is_too_slow(fanout, subscriber))
             fanout->_ops->too_slow(subscriber);
     }
@@ -161,17 +157,16 @@ static void count_behind(struct fanout *fanout, const struct subscriber *subscri
 
 struct fanout_behind fanout_behind(struct fanout *fanout)
 {
+    struct list *next = round_robin_peek(&fanout->_ready);
     struct fanout_behind behind = {0};
-    struct list *node;
 
-    for (node = fanout->_stalled.next; node != &fanout->_stalled; node = node->next)
+    LIST_FOR_EACH (node, &fanout->_stalled)
         count_behind(fanout, subscriber_at(node), &behind);
-    for (node = fanout->_catching_up.next; node != &fanout->_catching_up; node = node->next)
+    LIST_FOR_EACH (node, &fanout->_catching_up)
         count_behind(fanout, subscriber_at(node), &behind);
     /* Of the ready, none is further behind than the one that is visited next. */
-    node = round_robin_peek(&fanout->_ready);
-    if (node != NULL)
-        count_behind(fanout, subscriber_at(node), &behind);
+    if (next != NULL)
+        count_behind(fanout, subscriber_at(next), &behind);
     return behind;
 }
 
@@ -191,7 +186,7 @@ void fanout_each_behind(struct fanout *fanout,
     struct list *const lists[] = {&fanout->_stalled, &fanout->_catching_up};
 
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-        for (struct list *node = lists[i]->next; node != lists[i]; node = node->next)
+        LIST_FOR_EACH (node, lists[i])
             see(subscriber_at(node), argument);
     }
 }

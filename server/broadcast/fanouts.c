@@ -85,11 +85,10 @@ struct fanouts_stalled fanouts_stalled(const struct fanouts *fanouts)
 {
     struct fanouts_stalled all = {0};
 
-    for (struct list *one = fanouts->all.next; one != &fanouts->all; one = one->next) {
+    LIST_FOR_EACH (one, &fanouts->all) {
         const struct fanout *fanout = container_of(one, struct fanout, _node);
 
-        for (struct list *node = fanout->_stalled.next; node != &fanout->_stalled;
-             node = node->next) {
+        LIST_FOR_EACH (node, &fanout->_stalled) {
             const struct subscriber *subscriber = container_of(node, struct subscriber, node);
             uint64_t lag = channel_lag(fanout->channel, &subscriber->reader);
 

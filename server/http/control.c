@@ -27,10 +27,7 @@ void control_close(struct control *control)
 
 void control_deinit(struct control *control)
 {
-    struct list *node, *next;
-
-    for (node = control->_asks.next; node != &control->_asks; node = next) {
-        next = node->next;
+    LIST_FOR_EACH_SAFE (node, next, &control->_asks) {
         free(container_of(node, struct control_ask, _node)); /* its thread has ended */
     }
     inbox_deinit(&control->_inbox);

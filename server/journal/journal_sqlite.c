@@ -332,15 +332,12 @@ int journal_sqlite_open(struct journal_sqlite **journal, const struct journal_sq
 
 void journal_sqlite_close(struct journal_sqlite *journal)
 {
-    struct list *node, *next;
-
     if (journal == NULL)
         return;
     /* Commits and delivers: channels are referred to until then. */
     if (journal->store != NULL)
         store_stop(journal->store);
-    for (node = journal->tickets.next; node != &journal->tickets; node = next) {
-        next = node->next;
+    LIST_FOR_EACH_SAFE (node, next, &journal->tickets) {
         ticket_free(container_of(node, struct sqlite_ticket, node));
     }
     (void) channels_keep(journal->channels, NULL);

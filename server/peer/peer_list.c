@@ -194,12 +194,9 @@ void peer_list_remove(const struct peer *peer, struct peer_record *record, bool 
 void peer_list_each(struct peer_context *context, uint64_t after,
                     bool (*see)(void *argument, struct peer *peer), void *argument)
 {
-    struct list *node, *next;
-
-    for (node = context->records.next; node != &context->records; node = next) {
+    LIST_FOR_EACH_SAFE (node, next, &context->records) {
         struct peer_record *record = container_of(node, struct peer_record, node);
 
-        next = node->next;
         if (record->id > after &&
             !see(argument, &container_of(record, struct counted_peer, record)->peer))
             return;

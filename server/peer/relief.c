@@ -44,11 +44,9 @@ static void add_behind(struct subscriber *subscriber, void *costs)
 
 static void gather(struct buffer *costs, struct relief *relief)
 {
-    struct list *node;
-
-    for (node = relief->charged.next; node != &relief->charged; node = node->next)
+    LIST_FOR_EACH (node, &relief->charged)
         add(costs, peer_of_charged(node));
-    for (node = relief->_fanouts->all.next; node != &relief->_fanouts->all; node = node->next)
+    LIST_FOR_EACH (node, &relief->_fanouts->all)
         fanout_each_behind(container_of(node, struct fanout, _node), add_behind, costs);
 }
 
@@ -121,12 +119,11 @@ static size_t give_up(struct memory *memory, const struct cost *costs, size_t co
 static void fold(struct relief *relief)
 {
     uint64_t now = uv_now(relief->_step.loop);
-    struct list *node;
 
     if (now - relief->_folded < FOLD_INTERVAL)
         return;
     relief->_folded = now;
-    for (node = relief->_fanouts->all.next; node != &relief->_fanouts->all; node = node->next)
+    LIST_FOR_EACH (node, &relief->_fanouts->all)
         fanout_fold(container_of(node, struct fanout, _node));
 }
 

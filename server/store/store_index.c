@@ -154,12 +154,10 @@ void store_channel_range(struct store *store, const struct store_channel *channe
 
 void store_change_policies(struct store *store, uint64_t most, uint64_t patience)
 {
-    struct list *node;
-
     uv_mutex_lock(&store->lock);
     store->config.most = most;
     store->config.patience = patience;
-    for (node = store->all.next; node != &store->all; node = node->next) {
+    LIST_FOR_EACH (node, &store->all) {
         struct store_channel *channel = container_of(node, struct store_channel, node);
 
         channel->policy = (struct store_policy){0};

@@ -260,10 +260,8 @@ static void fail_group(struct store *store, struct list *group, enum store_resul
 static void fail_late(struct store *store)
 {
     uint64_t now = store_writer_clock();
-    struct list *node, *next;
 
-    for (node = store->waiting.next; node != &store->waiting; node = next) {
-        next = node->next;
+    LIST_FOR_EACH_SAFE (node, next, &store->waiting) {
         if (container_of(node, struct store_batch, _node)->_deadline <= now) {
             list_move(&store->done, node);
             uv_cond_signal(&store->told);
@@ -371,7 +369,7 @@ static void work(struct store *store)
         fail_group(store, &group, why);
         return;
     }
-    for (struct list *node = group.next; node != &group; node = node->next)
+    LIST_FOR_EACH (node, &group)
         container_of(node, struct store_batch, _node)->result = STORE_COMMITTED;
     list_splice(&store->done, &group);
     uv_cond_signal(&store->told);
@@ -404,7 +402,7 @@ void store_writer_run(void *argument)
 void store_teller_run(void *argument)
 {
     struct store *store = argument;
-    struct list told, *node;
+    struct list told, *first;
 
     list_init(&told);
     uv_mutex_lock(&store->lock);
@@ -414,11 +412,11 @@ void store_teller_run(void *argument)
             continue;
         }
         list_splice(&told, &store->done);
-        for (node = told.next; node != &told; node = node->next)
+        LIST_FOR_EACH (node, &told)
             store->state.pending -= container_of(node, struct store_batch, _node)->len;
         uv_mutex_unlock(&store->lock);
-        while ((node = list_take_first(&told)) != NULL) {
-            struct store_batch *batch = container_of(node, struct store_batch, _node);
+        while ((first = list_take_first(&told)) != NULL) {
+            struct store_batch *batch = container_of(first, struct store_batch, _node);
 
             batch->on_done(batch);
         }

@@ -52,10 +52,7 @@ static void question_free(struct question *question)
 
 void question_desk_deinit(struct question_desk *desk)
 {
-    struct list *node, *next;
-
-    for (node = desk->_asked.next; node != &desk->_asked; node = next) {
-        next = node->next;
+    LIST_FOR_EACH_SAFE (node, next, &desk->_asked) {
         question_free(container_of(node, struct question, node));
     }
     list_init(&desk->_asked);
@@ -101,9 +98,7 @@ static bool asks_the_same(const struct share *share, const struct share *other)
 /* The worker begins with this one, and with all other questions for the same. */
 static void begin(struct question_desk *desk, const struct share *share)
 {
-    struct list *node;
-
-    for (node = desk->_shares.next; node != &desk->_shares; node = node->next) {
+    LIST_FOR_EACH (node, &desk->_shares) {
         struct share *other = container_of(node, struct share, node);
 
         other->begun = asks_the_same(share, other);
@@ -115,13 +110,12 @@ static void begin(struct question_desk *desk, const struct share *share)
 static void end(struct question_desk *desk, struct share *share)
 {
     size_t size = share->question->kind->share_size;
-    struct list all, *node, *next;
+    struct list all, *first;
 
     list_init(&all);
-    for (node = desk->_shares.next; node != &desk->_shares; node = next) {
+    LIST_FOR_EACH_SAFE (node, next, &desk->_shares) {
         struct share *other = container_of(node, struct share, node);
 
-        next = node->next;
         if (!other->begun)
             continue;
         if (other != share)
@@ -129,8 +123,8 @@ static void end(struct question_desk *desk, struct share *share)
         list_remove(node);
         list_append(&all, node);
     }
-    while ((node = list_take_first(&all)) != NULL)
-        complete(container_of(node, struct share, node));
+    while ((first = list_take_first(&all)) != NULL)
+        complete(container_of(first, struct share, node));
 }
 
 bool question_desk_work(struct question_desk *desk, unsigned budget)
