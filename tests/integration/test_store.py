@@ -19,7 +19,7 @@ import programs
 import pytest
 import rawws
 
-KILLS = int(os.environ.get("WS_STORE_KILLS", "5"))  # 200, by hand
+KILLS = int(os.environ.get("WS_STORE_KILLS", "5"))  # 200 in the long tier
 PUBLISHERS = 4
 
 
