@@ -242,7 +242,7 @@ static void read_auth(struct loading *loading)
         (void) auth_load(&loading->config->auth, &sources, complain_of_auth, loading);
 }
 
-/* Sections may ask for users where there are none. */
+/* Sections may ask for users where there are none, or give rights that nobody could have. */
 static void check_sections(struct loading *loading)
 {
     const struct config *config = loading->config;
@@ -257,6 +257,10 @@ static void check_sections(struct loading *loading)
             complain(loading, config->_sections.list[i].line,
                      "'authorized' needs a source of users: token-file or jwt-key in [server]");
     }
+    for (size_t i = 0; i < config->_users.count; i++)
+        complain(loading, config->_users.list[i].line,
+                 "[user NAME] needs a source of users: give token-file or jwt-key in [server], or "
+                 "remove the section");
 }
 
 /* ---- all of it ---- */

@@ -451,6 +451,16 @@ def test_what_is_wrong_with_a_section_of_a_user_is_told(tmp_path):
         assert f"{config}:{number}: " in failed.stderr
 
 
+def test_sections_of_users_without_a_source_of_users_are_an_error(tmp_path):
+    config = tmp_path / "conf"
+    config.write_text("[server]\nlisten = 127.0.0.1:0\n[user a]\nsubscribe = =\n[user b]\n")
+    failed = subprocess.run([programs.WSBROADCASTD, "--config", str(config), "--check-config"],
+                            capture_output=True, text=True, check=False, timeout=rawws.TIMEOUT)
+    assert failed.returncode == 2
+    for number in (3, 5):
+        assert f"{config}:{number}: [user NAME] needs a source of users" in failed.stderr
+
+
 @pytest.mark.skipif(programs.SANITIZED, reason="redzones cost more than what they guard")
 def test_an_idle_subscriber_with_a_token_costs_at_most_64_bytes_more(start, file):
     server = start(programs.Server, "--token-file", str(file), "--may-subscribe", "anyone", "-w", "1")
