@@ -133,15 +133,6 @@ static bool has_key(const struct jwt_keys *keys, const unsigned char *digest)
     return false;
 }
 
-static struct principal *find_line(const struct token_file *file, const unsigned char *hash)
-{
-    for (size_t i = 0; i < file->count; i++) {
-        if (memcmp(file->principals[i]->credential, hash, PRINCIPAL_CREDENTIAL) == 0)
-            return file->principals[i];
-    }
-    return NULL;
-}
-
 struct principal *auth_renew(const struct auth *auth, struct principal *principal)
 {
     switch (principal->origin) {
@@ -153,7 +144,7 @@ struct principal *auth_renew(const struct auth *auth, struct principal *principa
         break;
     case PRINCIPAL_BY_TOKEN:
         if (auth != NULL)
-            return principal_ref(find_line(&auth->tokens, principal->credential));
+            return principal_ref(token_file_find_hash(&auth->tokens, principal->credential));
         break;
     }
     return NULL;

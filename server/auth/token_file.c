@@ -5,6 +5,7 @@
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
+#include <search.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 
 #include "common/base/base64.h"
 #include "common/base/escape.h"
+#include "common/base/list.h"
 #include "common/base/utf8.h"
 #include "server/config/small_file.h"
 
@@ -123,6 +125,18 @@ static int parse_rights(const struct line *line, struct principal *principal, ch
     return result;
 }
 
+static int compare_hashes(const void *left, const void *right)
+{
+    return memcmp(left, right, SHA256_DIGEST_LENGTH);
+}
+
+struct principal *token_file_find_hash(const struct token_file *file, const unsigned char *hash)
+{
+    unsigned char **found = (unsigned char **) tfind(hash, &file->_hashes, compare_hashes);
+
+    return found != NULL ? container_of(*found, struct principal, credential[0]) : NULL;
+}
+
 static int add_principal(struct token_file *file, struct principal *principal)
 {
     struct principal **larger =
@@ -131,17 +145,10 @@ static int add_principal(struct token_file *file, struct principal *principal)
     if (larger == NULL)
         return UV_ENOMEM;
     file->principals = larger;
+    if (tsearch(principal->credential, &file->_hashes, compare_hashes) == NULL)
+        return UV_ENOMEM;
     file->principals[file->count++] = principal;
     return 0;
-}
-
-static bool has_hash(const struct token_file *file, const unsigned char *hash)
-{
-    for (size_t i = 0; i < file->count; i++) {
-        if (memcmp(file->principals[i]->credential, hash, SHA256_DIGEST_LENGTH) == 0)
-            return true;
-    }
-    return false;
 }
 
 static int parse_line(struct token_file *file, const struct line *line, char *text)
@@ -158,7 +165,7 @@ static int parse_line(struct token_file *file, const struct line *line, char *te
                         "behind the name there must be sha256: and 64 hexadecimal digits in lower "
                         "case; 'wsbroadcastd --new-token NAME' makes such a line",
                         NULL);
-    if (has_hash(file, hash))
+    if (token_file_find_hash(file, hash) != NULL)
         return complain(line, UV_EINVAL, "the same token stands in an earlier line", NULL);
     status = principal_new(&principal, name, strlen(name));
     if (status != 0)
@@ -216,8 +223,10 @@ int token_file_read(struct token_file *file, const char *path,
 
 void token_file_deinit(struct token_file *file)
 {
-    for (size_t i = 0; i < file->count; i++)
+    for (size_t i = 0; i < file->count; i++) {
+        (void) tdelete(file->principals[i]->credential, &file->_hashes, compare_hashes);
         principal_unref(file->principals[i]);
+    }
     free(file->principals);
     *file = (struct token_file){.count = 0};
 }

@@ -23,6 +23,7 @@ enum {
 struct token_file {
     struct principal **principals; /* each with the hash of its token as credential */
     size_t count;
+    void *_hashes; /* tsearch(3)'s tree of these credentials */
 };
 
 /* Reads the file into `*file`, which begins as {0} and is to be deinitialized in any case. Returns
@@ -36,6 +37,10 @@ void token_file_deinit(struct token_file *file);
 /* The principal of a token, with a reference for the caller; NULL if there is none. How long it
  * takes depends on the number of lines, not on the token. */
 struct principal *token_file_find(const struct token_file *file, const char *token, size_t len);
+
+/* The principal of the line with this hash (PRINCIPAL_CREDENTIAL bytes), borrowed; NULL if there is
+ * none. Only for hashes that came from such a file: the time it takes tells how alike they are. */
+struct principal *token_file_find_hash(const struct token_file *file, const unsigned char *hash);
 
 /* Draws a token, and writes the line that goes into the file: with rights for every channel.
  * Returns 0, UV_EINVAL if the name is none that a line can have, or UV_EIO if the random number

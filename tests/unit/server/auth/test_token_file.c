@@ -96,6 +96,26 @@ static void rights_are_the_lines(void **state)
     token_file_deinit(&file);
 }
 
+static void a_line_is_found_by_its_hash(void **state)
+{
+    char token[TOKEN_FILE_TOKEN + 1], lines[3][TOKEN_FILE_LINE], text[4 * TOKEN_FILE_LINE];
+    unsigned char other[PRINCIPAL_CREDENTIAL] = {0};
+    struct token_file file;
+
+    (void) state;
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(token_file_new_token("ann", token, lines[i]), 0);
+    (void) snprintf(text, sizeof text, "%s\n%s\n%s\n", lines[0], lines[1], lines[2]);
+    assert_int_equal(read_text(&file, text), 0);
+    assert_int_equal(file.count, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_ptr_equal(token_file_find_hash(&file, file.principals[i]->credential),
+                         file.principals[i]);
+    assert_null(token_file_find_hash(&file, other));
+    token_file_deinit(&file);
+    assert_null(token_file_find_hash(&file, other));
+}
+
 static void every_wrong_line_is_named(void **state)
 {
     char token[TOKEN_FILE_TOKEN + 1], line[TOKEN_FILE_LINE], text[4 * TOKEN_FILE_LINE];
@@ -158,6 +178,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_token_lets_its_user_in_by_its_line),
         cmocka_unit_test(rights_are_the_lines),
+        cmocka_unit_test(a_line_is_found_by_its_hash),
         cmocka_unit_test(every_wrong_line_is_named),
         cmocka_unit_test(rights_that_are_wrong_are_named),
         cmocka_unit_test(a_name_that_no_line_can_have_gets_no_token),
