@@ -95,6 +95,8 @@ void store_stop(struct store *store)
     uv_mutex_unlock(&store->lock);
     for (size_t i = 0; i < store->thread_count; i++)
         (void) uv_thread_join(&store->threads[i]);
+    if (store->thread_count > 0 && !store->state.degraded)
+        store_open_finish(store);
     store->thread_count = 0;
 }
 

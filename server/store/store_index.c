@@ -139,7 +139,7 @@ void store_channel_unref(struct store *store, struct store_channel *channel)
 {
     uv_mutex_lock(&store->lock);
     /* One in a transaction is referred to by the batch that it is of, or by its being stored. */
-    if (--channel->refs == 0 && channel->range.newest == 0)
+    if (--channel->refs == 0 && !channel->stored)
         store_index_remove(store, channel);
     uv_mutex_unlock(&store->lock);
 }

@@ -136,8 +136,8 @@ int store_open_connection(const char *path, int flags, const char *vfs, sqlite3 
 
 static const char create[] =
     "PRAGMA page_size = 4096;"
-    "PRAGMA auto_vacuum = INCREMENTAL;"
-    "BEGIN IMMEDIATE;"
+    "BEGIN;"
+    "PRAGMA auto_vacuum = INCREMENTAL;"   /* writes: before BEGIN it would be committed by itself */
     "PRAGMA application_id = 2004050532;" /* STORE_APPLICATION_ID */
     "PRAGMA user_version = 1;"            /* STORE_VERSION */
     "CREATE TABLE state (name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
@@ -205,8 +205,10 @@ static bool may_lack(sqlite3 *db, const char *boot)
     sqlite3_stmt *statement;
     bool lacks = false;
 
-    if (sqlite3_prepare_v2(db, "SELECT 1 FROM state WHERE name = 'fast' AND value <> ?", -1,
-                           &statement, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v2(db,
+                           "SELECT 1 FROM state WHERE name = 'fast' AND (value <> ?1"
+                           " OR value = '')",
+                           -1, &statement, NULL) != SQLITE_OK)
         return false;
     (void) sqlite3_bind_text(statement, 1, boot, -1, SQLITE_STATIC);
     lacks = sqlite3_step(statement) == SQLITE_ROW;
@@ -307,10 +309,12 @@ static int open_connections(struct store *store)
     if (result == SQLITE_OK)
         result = create_schema(writer->db);
     if (result == SQLITE_OK)
-        result = store_sql_run(writer->db, store->config.fast ? "PRAGMA synchronous = NORMAL"
-                                                              : "PRAGMA synchronous = FULL");
-    if (result == SQLITE_OK)
+        result = store_sql_run(writer->db, "PRAGMA synchronous = FULL");
+    if (result ==
+        SQLITE_OK) /* the note that the store is used fast must outlast what it is about */
         result = begin_use(store);
+    if (result == SQLITE_OK && store->config.fast)
+        result = store_sql_run(writer->db, "PRAGMA synchronous = NORMAL");
     if (result == SQLITE_OK)
         result = read_index(store);
     if (result == SQLITE_OK)
@@ -380,10 +384,16 @@ int store_open_files(struct store *store, struct error *error)
     return result == SQLITE_OK ? 0 : explain(store, result, error);
 }
 
+void store_open_finish(struct store *store)
+{
+    if (store->config.fast) /* this commit waits for the disk, and for all before it */
+        (void) store_sql_run(store->writer.db, "PRAGMA synchronous = FULL;"
+                                               "DELETE FROM state WHERE name = 'fast'");
+    (void) store_sql_run(store->checkpointer, "PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
 void store_open_undo(struct store *store)
 {
-    if (store->thread_count > 0 && !store->state.degraded) /* what is in the file is on disk */
-        (void) store_sql_run(store->checkpointer, "PRAGMA wal_checkpoint(TRUNCATE)");
     store_sql_close(store->reader);
     store_sql_close(store->checkpointer);
     store_sql_close(store->writer.db);

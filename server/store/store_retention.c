@@ -204,8 +204,10 @@ bool store_retention_step(struct store *store)
     if (list_empty(&store->writer.over) && (most == 0 || used * STORE_PAGE <= most) &&
         unused <= FREE + used / 16)
         return false;
-    if (drop(store, most, &rows, &more) != SQLITE_OK)
-        (void) store_vfs_take_back(&store->vfs);
+    if (drop(store, most, &rows, &more) != SQLITE_OK) {
+        (void) store_vfs_take_back(&store->vfs); /* else together with the next that fails */
+        return false;
+    }
     if (more)
         store->writer.dropped_at = 0; /* goes on after the next group */
     return more;

@@ -195,7 +195,7 @@ void store_vfs_deinit(struct store_vfs *vfs)
         (void) sqlite3_vfs_unregister(&vfs->vfs);
 }
 
-void store_vfs_begin(struct store_vfs *vfs)
+void store_vfs_keep(struct store_vfs *vfs)
 {
     vfs->_lowest = -1;
 }
@@ -210,5 +210,8 @@ bool store_vfs_take_back(struct store_vfs *vfs)
         return false;
     if (size > vfs->_lowest && wal_truncate(&vfs->_wal->file, vfs->_lowest) != SQLITE_OK)
         return false;
-    return wal_sync(&vfs->_wal->file, SQLITE_SYNC_FULL) == SQLITE_OK;
+    if (wal_sync(&vfs->_wal->file, SQLITE_SYNC_FULL) != SQLITE_OK)
+        return false;
+    vfs->_lowest = -1;
+    return true;
 }

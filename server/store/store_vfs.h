@@ -19,7 +19,7 @@ struct store_vfs {
     sqlite3_vfs vfs;
     char name[40];
     struct store_vfs_wal *_wal; /* that is open; NULL: none */
-    int64_t _lowest;            /* written since store_vfs_begin; -1: nothing */
+    int64_t _lowest;            /* written, and neither kept nor taken back; -1: nothing */
 };
 
 /* Registers it for the one connection that writes; `base` is the name of the other VFS, or NULL.
@@ -27,11 +27,11 @@ struct store_vfs {
 int store_vfs_init(struct store_vfs *vfs, const char *base);
 void store_vfs_deinit(struct store_vfs *vfs);
 
-/* A transaction begins. */
-void store_vfs_begin(struct store_vfs *vfs);
+/* A transaction has succeeded. */
+void store_vfs_keep(struct store_vfs *vfs);
 
-/* It has failed: truncates the WAL to where it was, and syncs. True if no crash can bring it
- * back. */
+/* It has failed: truncates the WAL to where it was after the last one that succeeded, and syncs.
+ * True if no crash can bring back what has failed since. */
 bool store_vfs_take_back(struct store_vfs *vfs);
 
 #endif

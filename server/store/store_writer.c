@@ -58,6 +58,7 @@ int store_writer_init(struct store *store)
 
     list_init(&writer->touched);
     list_init(&writer->over);
+    store_vfs_keep(&store->vfs); /* what was written while opening */
     for (size_t i = 0; i < sizeof statements / sizeof *statements && result == SQLITE_OK; i++)
         result = store_sql_prepare(writer->db, statements[i].text, statements[i].statement);
     (void) sqlite3_wal_hook(writer->db, on_commit, store);
@@ -83,7 +84,6 @@ int store_writer_begin(struct store *store)
 
     if (now > store->writer.last_time)
         store->writer.last_time = now;
-    store_vfs_begin(&store->vfs);
     return store_sql_finish(store->writer.begin);
 }
 
@@ -96,6 +96,8 @@ static void settle(struct store *store, struct store_channel *channel)
     channel->range.newest = channel->next_newest;
     channel->range.oldest =
         channel->oldest.count > 0 ? channel->oldest.first : channel->range.newest + 1;
+    if (channel->oldest.count == 0)
+        list_remove(&channel->over);
     if (!channel->stored && channel->refs == 0)
         store_index_remove(store, channel);
     else
@@ -111,6 +113,8 @@ int store_writer_end(struct store *store, int result)
         result = store_sql_finish(writer->commit);
     if (result != SQLITE_OK && sqlite3_get_autocommit(writer->db) == 0)
         (void) store_sql_finish(writer->rollback);
+    if (result == SQLITE_OK)
+        store_vfs_keep(&store->vfs);
     uv_mutex_lock(&store->lock);
     if (result == SQLITE_OK) {
         store->state.commits++;
@@ -236,8 +240,9 @@ static int probe(struct store *store)
 
 /* ---- when it fails ---- */
 
-/* With the lock held: what has patience left waits on, in its place; the rest is told. */
-static void fail_group(struct store *store, struct list *group, enum store_result why)
+/* With the lock held: what has patience left waits on, before or behind those that wait already;
+ * the rest is told. */
+static void fail_group(struct store *store, struct list *group, enum store_result why, bool first)
 {
     uint64_t now = store_writer_clock();
     struct list keep, *node;
@@ -251,7 +256,8 @@ static void fail_group(struct store *store, struct list *group, enum store_resul
             batch->_deadline = now + (batch->waits ? store->config.patience : 0);
         list_append(batch->_deadline > now && !store->closing ? &keep : &store->done, node);
     }
-    list_splice(&keep, &store->waiting);
+    if (first)
+        list_splice(&keep, &store->waiting);
     list_splice(&store->waiting, &keep);
     uv_cond_signal(&store->told);
 }
@@ -306,7 +312,7 @@ static bool is_ready(struct store *store)
     fail_late(store);
     if (store->closing || store_writer_clock() >= writer->retry_at)
         return true;
-    fail_group(store, &store->submitted, STORE_NOT_WRITTEN);
+    fail_group(store, &store->submitted, STORE_NOT_WRITTEN, false);
     return false;
 }
 
@@ -366,7 +372,7 @@ static void work(struct store *store)
     uv_mutex_lock(&store->lock);
     note_result(store, result);
     if (result != SQLITE_OK) {
-        fail_group(store, &group, why);
+        fail_group(store, &group, why, true);
         return;
     }
     LIST_FOR_EACH (node, &group)
