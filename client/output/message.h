@@ -13,8 +13,8 @@ struct message {
     const uint8_t *data;      /* borrowed; text is valid UTF-8 */
     size_t len;
     const char *id; /* where render_wants_id: its event ID, borrowed; "" if the server gives none */
-    uint64_t
-        gap; /* where render_wants_id: how many were lost just before it, or POSITION_UNKNOWN */
+    /* Where render_wants_id: how many were lost just before it, or POSITION_UNKNOWN. */
+    uint64_t gap;
     /* Set only where render_wants_time: nanoseconds since 1970 when it was complete, and since
      * wsrecv was started (on a monotonic clock). */
     int64_t time;

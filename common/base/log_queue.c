@@ -12,6 +12,7 @@
 
 #include "common/base/log.h"
 #include "common/base/log_rate.h"
+#include "common/base/process.h"
 
 enum {
     ROOM = 256 * 1024,
@@ -312,19 +313,6 @@ static void drop_line(void *owner, const char *line, size_t len)
 
 /* ---- life ---- */
 
-/* A thread that handles no signals: they are for others. */
-static int start_thread(struct log_queue *queue)
-{
-    sigset_t all, before;
-    int status;
-
-    (void) sigfillset(&all);
-    (void) pthread_sigmask(SIG_SETMASK, &all, &before);
-    status = uv_thread_create(&queue->thread, run, queue);
-    (void) pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return status;
-}
-
 int log_queue_start(struct log_queue **queue)
 {
     struct log_queue *fresh = malloc(sizeof *fresh);
@@ -347,7 +335,7 @@ int log_queue_start(struct log_queue **queue)
     status = uv_cond_init(&fresh->ended);
     if (status != 0)
         goto fail_ended;
-    status = start_thread(fresh);
+    status = process_start_thread(&fresh->thread, run, fresh);
     if (status != 0)
         goto fail_thread;
     log_set_writer(&(struct log_writer){.owner = fresh, .admits = admits, .write = take_line});

@@ -67,6 +67,18 @@ _Noreturn void process_die_of(int signum)
     _exit(SIGNAL_STATUS + signum);
 }
 
+int process_start_thread(uv_thread_t *thread, void (*run)(void *argument), void *argument)
+{
+    sigset_t all, before;
+    int status;
+
+    (void) sigfillset(&all);
+    (void) pthread_sigmask(SIG_SETMASK, &all, &before);
+    status = uv_thread_create(thread, run, argument);
+    (void) pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return status;
+}
+
 void process_raise_files(void)
 {
     struct rlimit limit;

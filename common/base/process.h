@@ -3,6 +3,7 @@
 #define WS_COMMON_BASE_PROCESS_H
 
 #include <stdbool.h>
+#include <uv.h>
 
 /* Makes sure that descriptors 0, 1 and 2 are open, so that no socket ever gets one of these numbers
  * and is taken for standard output. One that was closed is /dev/null opened the other way round, so
@@ -23,6 +24,10 @@ bool process_ignores(int signum);
  * in which it runs us. Where the signal does not kill (the first process of a container), exits
  * with 128 + `signum`, as a shell would report it. */
 _Noreturn void process_die_of(int signum);
+
+/* Starts a thread that handles no signals, which are for others. Returns 0 or a negative UV_E*
+ * code. */
+int process_start_thread(uv_thread_t *thread, void (*run)(void *argument), void *argument);
 
 /* Allows as many open files as may be: raises the soft limit to the hard one. */
 void process_raise_files(void);

@@ -188,14 +188,14 @@ static void take_turn(struct tls_loop_node *entry)
         start_reading(layer);
 }
 
-static void decrypt_held(struct stream_tls *layer)
+static void decrypt_buffered(struct stream_tls *layer)
 {
-    struct buffer held = layer->buffered;
+    struct buffer buffered = layer->buffered;
 
     buffer_init(&layer->buffered);
-    tls_feed(layer->tls, held.data, held.len);
+    tls_feed(layer->tls, buffered.data, buffered.len);
     decrypt(layer);
-    buffer_deinit(&held);
+    buffer_deinit(&buffered);
     if (layer->reading && !layer->ended && !stream_tls_is_closing(layer) &&
         layer->buffered.len == 0)
         start_reading(layer);
@@ -209,7 +209,7 @@ static void on_later(uv_idle_t *later)
     (void) uv_idle_stop(later);
     stream_tls_output_advance(layer);
     if (layer->reading && layer->buffered.len > 0 && !layer->ended && !stream_tls_is_closing(layer))
-        decrypt_held(layer);
+        decrypt_buffered(layer);
 }
 
 void stream_tls_go_on_later(struct stream_tls *layer)

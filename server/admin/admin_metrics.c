@@ -58,17 +58,21 @@ static const struct share *share_at(const struct question *question, size_t i)
 }
 
 /* The sum of one counter over all workers; `at` is its offset in struct counters. */
+/* 0 where nothing is counted. */
+static uint64_t counter_at(const struct counters *counters, size_t at)
+{
+    return counters != NULL
+               ? counters_read(
+                     (const _Atomic uint64_t *) (const void *) ((const char *) counters + at))
+               : 0;
+}
+
 static uint64_t sum(const struct question *question, size_t at)
 {
     uint64_t total = 0;
 
-    for (size_t i = 0; i < question_count(question); i++) {
-        const struct counters *counters = share_at(question, i)->counters;
-
-        if (counters != NULL)
-            total += counters_read(
-                (const _Atomic uint64_t *) (const void *) ((const char *) counters + at));
-    }
+    for (size_t i = 0; i < question_count(question); i++)
+        total += counter_at(share_at(question, i)->counters, at);
     return total;
 }
 
@@ -120,22 +124,10 @@ static void write_responses(struct exposition *page, const struct question *ques
         exposition_count_of(page, "limit", limits_name(i), atomic_load(&limits->hits[i]));
 }
 
-/* Of those that deliver for the workers. */
-static uint64_t delivered(const struct counters *one, const struct counters *other, size_t at)
-{
-    const struct counters *const all[] = {one, other};
-    uint64_t total = 0;
-
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        if (all[i] != NULL)
-            total += counters_read(
-                (const _Atomic uint64_t *) (const void *) ((const char *) all[i] + at));
-    }
-    return total;
-}
-
+/* Also of those that deliver for the workers. */
 #define DELIVERED(member) \
-    (SUM(member) + delivered(own, journal->counters, offsetof(struct counters, member)))
+    (SUM(member) + counter_at(own, offsetof(struct counters, member)) + \
+     counter_at(journal->counters, offsetof(struct counters, member)))
 
 static void write_messages(struct exposition *page, const struct question *question,
                            const struct counters *own, const struct journal_state *journal)

@@ -41,36 +41,32 @@ enum request_outcome health_live(struct request *request)
 
 /* Subscribers are served all the same while nothing can be published: that is no reason to take
  * them elsewhere, but one who asks for publishers (?publish) wants to know. */
-static enum request_outcome tell_degraded(struct request *request, const char *reason)
+static enum request_outcome tell(struct request *request, bool reasons)
 {
-    char *text = request->response.text;
+    const char *why = why_not(request), *text = "degraded";
+    struct journal_state state;
 
-    (void) snprintf(text, sizeof request->response.text, "degraded: nothing can be published: %s",
-                    reason);
-    return request_has_parameter(request, "publish") ? request_refuse(request, 503, text)
-                                                     : say(request, text);
+    if (why != NULL)
+        return request_refuse(request, 503, reasons ? why : "not ready");
+    journal_look(request->services->publish->journal, &state);
+    if (!state.degraded)
+        return say(request, "ready");
+    if (reasons) {
+        (void) snprintf(request->response.text, sizeof request->response.text,
+                        "degraded: nothing can be published: %s", state.reason);
+        text = request->response.text;
+    }
+    if (request_has_parameter(request, "publish"))
+        return request_refuse(request, 503, reasons ? text : "not ready");
+    return say(request, text);
 }
 
 enum request_outcome health_ready(struct request *request)
 {
-    const char *why = why_not(request);
-    struct journal_state state;
-
-    if (why != NULL)
-        return request_refuse(request, 503, why);
-    journal_look(request->services->publish->journal, &state);
-    return state.degraded ? tell_degraded(request, state.reason) : say(request, "ready");
+    return tell(request, true);
 }
 
 enum request_outcome health_public(struct request *request)
 {
-    struct journal_state state;
-
-    if (why_not(request) != NULL)
-        return request_refuse(request, 503, "not ready");
-    journal_look(request->services->publish->journal, &state);
-    if (!state.degraded)
-        return say(request, "ready");
-    return request_has_parameter(request, "publish") ? request_refuse(request, 503, "not ready")
-                                                     : say(request, "degraded");
+    return tell(request, false);
 }

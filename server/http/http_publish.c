@@ -190,6 +190,26 @@ static void forget(void *context)
     submit_forget(&((struct request *) context)->outstanding);
 }
 
+/* What submit_messages has refused. */
+static void refuse(struct request *request, int status, const char *limit)
+{
+    switch (status) {
+    case UV_EPERM:
+    case UV_EACCES: /* since the head was checked */
+        (void) authorize_refuse(request, PRINCIPAL_PUBLISH);
+        break;
+    case UV_ENOMEM:
+        refuse_for_memory(request, 0);
+        break;
+    case UV_ENOBUFS:
+        refuse_unstored(&request->response, UV_EAGAIN);
+        break;
+    default:
+        tell_limit(&request->response, status, limit);
+        break;
+    }
+}
+
 static int get_channel(const struct request *request, struct channel **channel)
 {
     struct channels *channels = request->services->channels;
@@ -229,17 +249,8 @@ static enum request_outcome publish_items(struct request *request, const struct 
         &(struct submit_batch){channel, items, count, on_receipt, request, &request->outstanding},
         &limit);
     channels_unref(services->channels, channel);
-    if (status == UV_EPERM || status == UV_EACCES) { /* since the head was checked */
-        (void) authorize_refuse(request, PRINCIPAL_PUBLISH);
-        request_resume(request, REQUEST_ANSWERED);
-    } else if (status == UV_ENOMEM) {
-        refuse_for_memory(request, 0);
-        request_resume(request, REQUEST_ANSWERED);
-    } else if (status == UV_ENOBUFS) {
-        refuse_unstored(&request->response, UV_EAGAIN);
-        request_resume(request, REQUEST_ANSWERED);
-    } else if (status != 0) {
-        tell_limit(&request->response, status, limit);
+    if (status != 0) {
+        refuse(request, status, limit);
         request_resume(request, REQUEST_ANSWERED);
     }
     return REQUEST_PENDING;

@@ -3,7 +3,6 @@
 void journal_append(struct channel *channel, const struct channel_publisher *publisher,
                     const struct channel_item *items, size_t count, struct submit_receipt *receipt)
 {
-    receipt->published = 0;
     receipt->status = channel_publish_all(channel, publisher, items, count, &receipt->published,
                                           &receipt->channel);
 }

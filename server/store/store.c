@@ -1,9 +1,9 @@
 #include "server/store/store.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/process.h"
 #include "server/store/store_private.h"
 
 /* ---- life ---- */
@@ -23,17 +23,13 @@ static int start_threads(struct store *store)
 {
     static void (*const runs[])(void *) = {store_writer_run, store_teller_run, store_checkpoint_run,
                                            store_reader_run};
-    sigset_t all, before;
     int status = 0;
 
-    (void) sigfillset(&all); /* signals are for other threads */
-    (void) pthread_sigmask(SIG_SETMASK, &all, &before);
     while (store->thread_count < sizeof runs / sizeof *runs && status == 0) {
-        status = uv_thread_create(&store->threads[store->thread_count], runs[store->thread_count],
-                                  store);
+        status = process_start_thread(&store->threads[store->thread_count],
+                                      runs[store->thread_count], store);
         store->thread_count += status == 0 ? 1 : 0;
     }
-    (void) pthread_sigmask(SIG_SETMASK, &before, NULL);
     return status;
 }
 

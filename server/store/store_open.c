@@ -310,8 +310,8 @@ static int open_connections(struct store *store)
         result = create_schema(writer->db);
     if (result == SQLITE_OK)
         result = store_sql_run(writer->db, "PRAGMA synchronous = FULL");
-    if (result ==
-        SQLITE_OK) /* the note that the store is used fast must outlast what it is about */
+    /* The note that the store is used fast must outlast what it is about: it waits for the disk. */
+    if (result == SQLITE_OK)
         result = begin_use(store);
     if (result == SQLITE_OK && store->config.fast)
         result = store_sql_run(writer->db, "PRAGMA synchronous = NORMAL");

@@ -106,8 +106,7 @@ struct store {
 int store_open_files(struct store *store, struct error *error);
 void store_open_undo(struct store *store);
 
-/* The threads have ended, and what they have written is committed: moves the WAL into the database.
- */
+/* The threads have ended, and what they wrote is committed: moves the WAL into the database. */
 void store_open_finish(struct store *store);
 
 /* Takes the lock of the file: `*fd` becomes a descriptor that holds it. */
