@@ -441,24 +441,30 @@ def test_sections_of_users_give_rights_to_tokens_that_name_none(start, file, tmp
         assert client.recv_close() == (1008, "no right to subscribe any more")
 
 
-def test_what_is_wrong_with_a_section_of_a_user_is_told(tmp_path):
-    config = tmp_path / "conf"
-    config.write_text("[user a]\nsubscribe = x//y\nrights = all\npublish = a\npublish = b\n[user a]\n")
+def refusal_of(directory, text: str) -> tuple:
+    """The file of a configuration that cannot be used, and what --check-config says of it."""
+    config = directory / "conf"
+    config.write_text(text)
     failed = subprocess.run([programs.WSBROADCASTD, "--config", str(config), "--check-config"],
                             capture_output=True, text=True, check=False, timeout=rawws.TIMEOUT)
     assert failed.returncode == 2
+    return config, failed.stderr
+
+
+def test_what_is_wrong_with_a_section_of_a_user_is_told(tmp_path):
+    config, said = refusal_of(
+        tmp_path, "[user a]\nsubscribe = x//y\nrights = all\npublish = a\npublish = b\n[user a]\n"
+    )
     for number in (2, 3, 5, 6):
-        assert f"{config}:{number}: " in failed.stderr
+        assert f"{config}:{number}: " in said
 
 
 def test_sections_of_users_without_a_source_of_users_are_an_error(tmp_path):
-    config = tmp_path / "conf"
-    config.write_text("[server]\nlisten = 127.0.0.1:0\n[user a]\nsubscribe = =\n[user b]\n")
-    failed = subprocess.run([programs.WSBROADCASTD, "--config", str(config), "--check-config"],
-                            capture_output=True, text=True, check=False, timeout=rawws.TIMEOUT)
-    assert failed.returncode == 2
+    config, said = refusal_of(
+        tmp_path, "[server]\nlisten = 127.0.0.1:0\n[user a]\nsubscribe = =\n[user b]\n"
+    )
     for number in (3, 5):
-        assert f"{config}:{number}: [user NAME] needs a source of users" in failed.stderr
+        assert f"{config}:{number}: [user NAME] needs a source of users" in said
 
 
 @pytest.mark.skipif(programs.SANITIZED, reason="redzones cost more than what they guard")

@@ -447,24 +447,24 @@ void disk_fail(enum disk_call call, enum disk_fault fault, unsigned nth, unsigne
     pthread_mutex_unlock(&disk.lock);
 }
 
-unsigned disk_count(void)
+static unsigned read_locked(const unsigned *number)
 {
-    unsigned count;
+    unsigned now;
 
     pthread_mutex_lock(&disk.lock);
-    count = disk.count;
+    now = *number;
     pthread_mutex_unlock(&disk.lock);
-    return count;
+    return now;
+}
+
+unsigned disk_count(void)
+{
+    return read_locked(&disk.count);
 }
 
 unsigned disk_failed(void)
 {
-    unsigned failed;
-
-    pthread_mutex_lock(&disk.lock);
-    failed = disk.failed;
-    pthread_mutex_unlock(&disk.lock);
-    return failed;
+    return read_locked(&disk.failed);
 }
 
 void disk_cut_every(unsigned stride, void (*look)(void *context), void *context)

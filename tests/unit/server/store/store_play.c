@@ -285,3 +285,20 @@ uint64_t play_verify(struct play *play, const char *path, bool may_renew)
         (void) fprintf(stderr, "%s\n", error.text), abort();
     return found.total;
 }
+
+/* ---- what a disk holds ---- */
+
+char play_image[PLAY_PATH];
+
+int play_make_image(void **state)
+{
+    (void) state;
+    (void) snprintf(play_image, sizeof play_image, "/tmp/test_store_image.XXXXXX");
+    return mkdtemp(play_image) != NULL ? 0 : -1;
+}
+
+int play_remove_image(void **state)
+{
+    (void) state;
+    return rmdir(play_image);
+}

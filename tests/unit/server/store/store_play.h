@@ -54,4 +54,9 @@ uint64_t play_verify(struct play *play, const char *path, bool may_renew);
 /* Removes all files in a directory. */
 void play_empty(const char *folder);
 
+/* A folder for what a disk holds after a cut: made and removed around all tests of a program. */
+extern char play_image[PLAY_PATH];
+int play_make_image(void **state);
+int play_remove_image(void **state);
+
 #endif

@@ -31,17 +31,16 @@ struct plan {
 };
 
 static struct play play;
-static char image[PLAY_PATH];
 
 static void cut(void *context)
 {
     char path[PLAY_PATH + 16];
 
     for (unsigned seed = 1; seed <= SEEDS; seed++) {
-        disk_image(image, seed);
-        (void) snprintf(path, sizeof path, "%s/messages", image);
+        disk_image(play_image, seed);
+        (void) snprintf(path, sizeof path, "%s/messages", play_image);
         (void) play_verify(context, path, false);
-        play_empty(image);
+        play_empty(play_image);
     }
 }
 
@@ -235,12 +234,6 @@ int main(void)
         cmocka_unit_test(other_calls_fail),
         cmocka_unit_test(checkpoints_fail),
     };
-    int failed;
 
-    (void) snprintf(image, sizeof image, "/tmp/test_store_image.XXXXXX");
-    if (mkdtemp(image) == NULL)
-        return 1;
-    failed = cmocka_run_group_tests(tests, NULL, NULL);
-    (void) rmdir(image);
-    return failed;
+    return cmocka_run_group_tests(tests, play_make_image, play_remove_image);
 }

@@ -19,7 +19,6 @@
 #include "store_play.h"
 
 static struct play play;
-static char image[PLAY_PATH];
 static unsigned cuts;
 static bool is_fast;
 
@@ -40,12 +39,12 @@ static void look(void *context)
     char path[PLAY_PATH + 16];
 
     (void) context;
-    disk_image(image, ++cuts);
-    (void) snprintf(path, sizeof path, "%s/messages", image);
+    disk_image(play_image, ++cuts);
+    (void) snprintf(path, sizeof path, "%s/messages", play_image);
     if (is_fast)
         change_boot(path);
     (void) play_verify(&play, path, is_fast);
-    play_empty(image);
+    play_empty(play_image);
 }
 
 static void cut_during(struct store_config config, unsigned stride, size_t batches, size_t size)
@@ -119,12 +118,6 @@ int main(void)
         cmocka_unit_test(a_fast_store_keeps_it_or_changes_its_epochs),
         cmocka_unit_test(a_fast_store_that_was_closed_keeps_its_epochs),
     };
-    int failed;
 
-    (void) snprintf(image, sizeof image, "/tmp/test_store_image.XXXXXX");
-    if (mkdtemp(image) == NULL)
-        return 1;
-    failed = cmocka_run_group_tests(tests, NULL, NULL);
-    (void) rmdir(image);
-    return failed;
+    return cmocka_run_group_tests(tests, play_make_image, play_remove_image);
 }
