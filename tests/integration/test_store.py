@@ -81,6 +81,17 @@ def test_a_restart_goes_on_where_it_was(stored, workers):
     assert again.recv_message() == "more"
 
 
+def test_numbers_go_on_also_where_no_message_is_kept(stored, tmp_path):
+    config = tmp_path / "conf"
+    config.write_text("[channel a]\nhistory-messages = 0\n")
+    server = stored("--config", str(config))
+    before = [post(server, "x", "/ws/a")["id"] for _ in range(3)]  # it is gone after each
+    server.stop()
+    server = stored("--config", str(config))
+    epoch = before[0].partition("-")[0]
+    assert [*before, post(server, "x", "/ws/a")["id"]] == [f"{epoch}-{n}" for n in range(1, 5)]
+
+
 def test_all_ways_to_publish_come_in_one_order_for_all(stored):
     server = stored("-w", "2", "--stdin", stdin=subprocess.PIPE)
     readers = [server.client() for _ in range(4)]
